@@ -1,0 +1,20 @@
+import type { TokenError } from './errors'
+
+/** What takes the tokens of a connection when it has no `token` listeners: an iterator or a stream. */
+export interface Consumer {
+  /** True while the next token may be handed over. */
+  readonly isWanting: boolean
+  /** True while it may still answer although the peer has ended: the connection's own end then waits for it. */
+  readonly holdsOpen: boolean
+  accept(token: Buffer): void
+  /** No token comes any more; with an error when the connection broke. */
+  finish(error: TokenError | null): void
+}
+
+/** The hold that a consumer has on its connection. */
+export interface Claim {
+  /** The consumer wants again. */
+  pull(): void
+  /** Leaves the tokens to the next consumer. */
+  release(): void
+}

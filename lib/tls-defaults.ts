@@ -1,0 +1,28 @@
+import { constants } from 'node:crypto'
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
+import { TokenError } from './errors'
+import { codeOf } from './socket-error'
+
+/** TLS 1.3 unless the caller says otherwise; renegotiation (TLS 1.2) never. */
+export function secureDefaults<T extends SecureContextOptions>(options: T): T {
+  return {
+    ...options,
+    minVersion: options.minVersion ?? (options.secureProtocol === undefined ? 'TLSv1.3' : undefined),
+    secureOptions: (options.secureOptions ?? 0) | constants.SSL_OP_NO_RENEGOTIATION
+  }
+}
+
+/** @throws TokenError `ERR_OPTION` when Node refuses the key, the certificate or another option */
+export function secureContext(options: SecureContextOptions): SecureContext {
+  try {
+    return createSecureContext(secureDefaults(options))
+  } catch (cause) {
+    throw new TokenError(
+      'ERR_OPTION',
+      `Cannot use the TLS options (key, cert, ca …): Node refuses them with ${codeOf(cause)}`,
+      {
+        cause
+      }
+    )
+  }
+}

@@ -1,0 +1,26 @@
+import { TokenError } from './errors'
+
+/**
+ * Refuses what can't be sent as a token.
+ *
+ * @throws TokenError `ERR_TOKEN_TYPE`, `ERR_TOKEN_TOO_LARGE`
+ */
+export function checkToken(token: Uint8Array, maxTokenLength: number): void {
+  if (!(token instanceof Uint8Array)) {
+    throw new TokenError(
+      'ERR_TOKEN_TYPE',
+      `Cannot send a token: it must be a Buffer or Uint8Array, and is ${kindOf(token)}`
+    )
+  }
+  if (token.byteLength > maxTokenLength) {
+    throw new TokenError(
+      'ERR_TOKEN_TOO_LARGE',
+      `Cannot send a token: its length is ${token.byteLength} bytes, maxTokenLength is ${maxTokenLength}`
+    )
+  }
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  return typeof value === 'object' ? (value.constructor?.name ?? 'an object') : typeof value
+}

@@ -1,0 +1,29 @@
+/** The numbers of the wire format, `docs/wire-format.md` in code. Knows bytes, no sockets. */
+
+/** The length of a frame's header, bytes: an unsigned 32-bit big-endian length. */
+export const HEADER_LENGTH = 4
+
+/** The largest token the wire can carry, bytes. The top bit of a length marks a control frame of token/2. */
+export const WIRE_MAX_TOKEN_LENGTH = 0x7fff_ffff
+
+/** The ALPN name of the bare protocol (RFC 7301 §3.1). */
+export const ALPN_TOKEN_1 = 'token/1'
+
+/** Writes the header of a token of `length` bytes at `offset`. */
+export function writeHeader(target: Uint8Array, offset: number, length: number): void {
+  target[offset] = length >>> 24
+  target[offset + 1] = length >>> 16
+  target[offset + 2] = length >>> 8
+  target[offset + 3] = length
+}
+
+/** Reads the header that stands whole at `offset`; the result is unsigned. */
+export function readHeader(source: Uint8Array, offset: number): number {
+  return (
+    (((source[offset] as number) << 24) |
+      ((source[offset + 1] as number) << 16) |
+      ((source[offset + 2] as number) << 8) |
+      (source[offset + 3] as number)) >>>
+    0
+  )
+}
