@@ -1,28 +1,66 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
+import { callApplication } from './application-call'
+import { type AuthorizeAnswer, authorization, type Verdict } from './authorization'
 import type { CloseCode, CloseInfo, CloseOptions } from './close-info'
+import { closeCodeName, closeCodeNumber, type WireCloseCode } from './close-codes'
+import type { Claim, Consumer } from './consumer'
 import { Deadline } from './deadline'
+import { type Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
-import { type ConnectionLimits, type ConnectionOptions, connectionLimits, duration } from './options'
+import type { Fingerprints } from './greeting'
+import {
+  type ConnectionLimits,
+  type ConnectionOptions,
+  connectionLimits,
+  duration,
+  type ProtocolOptions
+} from './options'
 import { type Peer, peerOf } from './peer'
+import type { Protocol, ProtocolHost } from './protocol'
 import { mixedConsumers, Receiver } from './receiver'
 import { Sender } from './sender'
 import { socketError } from './socket-error'
-import { checkToken } from './token'
+import { checkToken, tooLargeError } from './token'
+import { Token1 } from './token-1'
+import { Token2 } from './token-2'
 import { TokenIterator } from './token-iterator'
 import { TokenStream } from './token-stream'
 import { watchListeners } from './watch-listeners'
+import type { ProtocolName } from './wire'
 
 /** Events of a {@link Connection}. */
 export interface ConnectionEvents {
+  /** Tokens may flow: with token/2 both sides have said HELLO, and a server has accepted its client. */
+  open: []
   /** A token arrived. */
   token: [token: Buffer]
   /** `bufferedAmount` fell to half of `highWaterMark` after it had reached it. */
   drain: []
+  /** A token that was sent before `open` is longer than the peer takes. It was taken out of the queue. */
+  undeliverable: [token: Uint8Array]
+  /** The server wants this client to leave. */
+  goaway: [goaway: Goaway]
   /** What broke the connection; emitted only while someone listens, and always followed by `close`. */
   error: [error: TokenError]
   /** The last event, exactly once. */
   close: [hadError: boolean, info: CloseInfo]
+}
+
+/** What a server says when it wants a client to leave. */
+export interface Goaway {
+  readonly code: WireCloseCode
+  /** Milliseconds before which the client shall not come back. */
+  readonly retryAfter: number
+  readonly reason: string
+}
+
+/** What `deliver()` accepts. */
+export interface DeliverOptions {
+  /** Gives up: takes the token back if nothing of it is out yet. */
+  signal?: AbortSignal | undefined
+  /** Milliseconds after which to give up. Default: none, the connection's own timeouts decide. */
+  timeout?: number | undefined
 }
 
 /** Takes the tokens of the connections of a server or a client that have no consumer of their own. */
@@ -31,32 +69,52 @@ export interface Forward {
   take(token: Buffer, connection: Connection): void
 }
 
+/** What a server or a client knows of a connection that it makes (internal). */
+export interface ConnectionContext {
+  readonly forward?: Forward
+  readonly fingerprints?: Fingerprints
+  /** Milliseconds left for HELLO and `authorize`. */
+  readonly greetingTimeout?: number
+  readonly authorize?: (connection: Connection, signal: AbortSignal) => AuthorizeAnswer | Promise<AuthorizeAnswer>
+}
+
 /** Tells a connection that its {@link Forward} wants now (internal). */
 export const forwardChanged = Symbol('forwardChanged')
 
 /** Closes a connection with a code of its own (internal). */
 export const closeWith = Symbol('closeWith')
 
-const OPEN = 0
-const CLOSING = 1
-const CLOSED = 2
+/** Breaks a connection with an error, which the peer is told where it can be (internal). */
+export const breakWith = Symbol('breakWith')
+
+/** The tokens of a closed connection that never left (internal). */
+export const takeUnsent = Symbol('takeUnsent')
+
+/** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
+const GREETING_TIMEOUT = 10_000
+
+const NO_FINGERPRINTS: Fingerprints = { own: [], peer: null }
+
+const OPENING = 0
+const OPEN = 1
+const CLOSING = 2
+const CLOSED = 3
 
 /**
  * Tokens, which are Buffers, over any Duplex: tls, net, a Unix socket, `stream.duplexPair()`.
  *
  * ```
- *            close(), the peer's end               the socket has closed
- *    OPEN ────────────────────────────▶ CLOSING ─────────────────────────▶ CLOSED
- *      │                               flush, end()                           ▲
- *      └────────── destroy(), a broken frame, a timeout, a socket's error ────┘
+ *            accepted          close(), the peer's end               the socket has closed
+ *   OPENING ─────────▶ OPEN ────────────────────────────▶ CLOSING ─────────────────────────▶ CLOSED
+ *      │                 │                               flush, end                             ▲
+ *      └─────────────────┴─────── destroy(), a broken frame, a timeout, a socket's error ───────┘
  * ```
  *
- * Tokens go to one kind of consumer at a time: `token` listeners, `for await`, or `stream()`. While there is
- * none they wait, so that the first token is never lost.
+ * What the bytes mean is the protocol's matter: {@link Token1} or {@link Token2}. Tokens go to one kind of
+ * consumer at a time: `token` listeners, `for await`, or `stream()`. While there is none they wait, so that the
+ * first token is never lost.
  */
 export class Connection extends EventEmitter<ConnectionEvents> {
-  /** The protocol spoken. */
-  readonly protocol = 'token/1'
   /** The Duplex underneath. Reading from it or writing to it breaks the framing. */
   readonly socket: Duplex
   /** The verified identity of the other side; null over anything but TLS, and for a peer without certificate. */
@@ -65,23 +123,28 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   readonly closed: Promise<CloseInfo>
 
   readonly #limits: ConnectionLimits
-  readonly #forward: Forward | null
+  readonly #context: ConnectionContext
   readonly #sender: Sender
   readonly #receiver: Receiver
+  readonly #protocol: Token1 | Token2
   readonly #idleDeadline: Deadline
+  readonly #gone = new AbortController()
   #closeDeadline: Deadline | null = null
-  #state: typeof OPEN | typeof CLOSING | typeof CLOSED = OPEN
+  #state: typeof OPENING | typeof OPEN | typeof CLOSING | typeof CLOSED = OPENING
+  #isSendingEnded = false
   #hasListener = false
   #closeCode: CloseCode = 'normal'
   #error: TokenError | null = null
+  /** Numbers of the tokens that never left and of which a promise said so. */
+  #unsentDeliveries: ReadonlySet<number> = new Set()
   #resolveClosed!: (info: CloseInfo) => void
 
   /**
    * @param socket the Duplex, owned by the connection from now on
-   * @param forward takes the tokens that no other consumer takes (internal)
-   * @throws TokenError `ERR_OPTION`
+   * @param context what a server or a client knows of it (internal)
+   * @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED`
    */
-  constructor(socket: Duplex, options?: ConnectionOptions, forward?: Forward) {
+  constructor(socket: Duplex, options: ConnectionOptions & ProtocolOptions = {}, context: ConnectionContext = {}) {
     super()
     this.socket = socket
     this.peer = peerOf(socket)
@@ -89,18 +152,29 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       this.#resolveClosed = resolve
     })
     this.#limits = connectionLimits(options)
-    this.#forward = forward ?? null
+    this.#context = context
     this.#idleDeadline = new Deadline(this.#limits.idleTimeout, () => this.#idleExpired())
-    this.#prepareSocket()
     this.#sender = this.#createSender()
     this.#receiver = this.#createReceiver()
+    this.#protocol = this.#createProtocol(options)
     this.#watchListeners()
-    this.#idleDeadline.arm()
+    this.#protocol.start()
+    this.#attachSocket()
+  }
+
+  /** The protocol spoken. */
+  get protocol(): ProtocolName {
+    return this.#protocol.name
   }
 
   /** True when the connection can no longer be written. */
   get isDead(): boolean {
-    return this.#state !== OPEN || !this.socket.writable
+    return this.#state >= CLOSING || this.#isSendingEnded || !this.socket.writable
+  }
+
+  /** True from `open` until the connection begins to close. */
+  get isOpen(): boolean {
+    return this.#state === OPEN
   }
 
   /** Bytes that `send()` took and the operating system has not, 4 for each token's header included. */
@@ -113,14 +187,24 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#sender.needsDrain
   }
 
-  /** Tokens that `send()` took. */
+  /** Bytes that arrived and wait for a consumer. */
+  get unreadBytes(): number {
+    return this.#receiver.unreadBytes
+  }
+
+  /** Tokens that `send()` and `deliver()` took. */
   get tokensSent(): number {
     return this.#sender.tokensTaken
   }
 
-  /** Tokens handed to this side's consumer. */
+  /** Tokens given to this side's consumer. */
   get tokensReceived(): number {
     return this.#receiver.tokens
+  }
+
+  /** Milliseconds of the last round trip of a PING; null on token/1 and before the first. */
+  get rtt(): number | null {
+    return this.#protocol.rtt
   }
 
   /**
@@ -131,13 +215,70 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_TOKEN_TYPE`, `ERR_TOKEN_TOO_LARGE`
    */
   send(token: Uint8Array): boolean {
-    checkToken(token, this.#limits.maxTokenLength)
+    checkToken(token, this.#maxTokenLength)
     return !this.isDead && this.#sender.send(token)
   }
 
   /**
-   * Ends the connection in order: flushes what was taken, ends the socket and waits for the peer's end. Tokens
-   * that still arrive are handed to the consumer; without one they are thrown away.
+   * Sends a token and waits until the peer's application has had it; token/2 only. Any number at once.
+   *
+   * It rejects with `ERR_NOT_SENT` when the peer has not had the token and will not: sending it again makes no
+   * duplicate. It rejects with `ERR_FATE_UNKNOWN` when the token left and no answer came.
+   *
+   * @throws (rejects) TokenError `ERR_NOT_SENT`, `ERR_FATE_UNKNOWN`, `ERR_TOKEN_TYPE`, `ERR_TOKEN_TOO_LARGE`,
+   * `ERR_PROTOCOL_REQUIRED`, `ERR_OPTION`
+   */
+  async deliver(token: Uint8Array, options: DeliverOptions = {}): Promise<void> {
+    const { signal, timeout } = options
+    const { deliveries } = this.#honest('deliver()')
+    if (timeout !== undefined) duration('timeout', timeout)
+    if (signal?.aborted) throw notSent(signal.reason)
+    if (!this.send(token)) throw notSent()
+    let delivery!: Delivery
+    const fate = new Promise<void>((resolve, reject) => {
+      delivery = { number: this.#sender.tokensTaken, resolve, reject }
+      deliveries.add(delivery)
+    })
+    if (signal === undefined && timeout === undefined) return fate
+    const limit = new Deadline(timeout ?? 0, () => this.#giveUp(delivery, null))
+    const abort = () => this.#giveUp(delivery, signal?.reason)
+    limit.arm()
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      await fate
+    } finally {
+      limit.clear()
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  /**
+   * Says that the application has had `count` more tokens, with the option `ack: 'manual'`.
+   *
+   * @throws TokenError `ERR_OPTION` when it was not given so many, `ERR_PROTOCOL_REQUIRED`
+   */
+  acknowledge(count = 1): void {
+    if (!this.#honest('acknowledge()').acknowledge(count)) {
+      throw new TokenError(
+        'ERR_OPTION',
+        `Cannot acknowledge ${count} tokens: ${this.#receiver.tokens} were given to the application so far`
+      )
+    }
+  }
+
+  /**
+   * Asks the client of this connection to go; token/2 on a server only. Tokens go on until it has gone.
+   *
+   * @throws TokenError `ERR_PROTOCOL_REQUIRED`
+   */
+  goaway(goaway: Goaway): void {
+    const { code, retryAfter, reason } = goaway
+    this.#honest('goaway()').goaway({ type: 'goaway', code: closeCodeNumber(code), retryAfter, reason })
+  }
+
+  /**
+   * Ends the connection in order: flushes what was taken, then ends and waits for the peer's end. What arrives
+   * until then: on token/1 it is handed to the consumer, on token/2 it is not, and the peer knows so.
    *
    * @returns true when this call ended the connection, false when it was ended before
    * @throws TokenError `ERR_OPTION`
@@ -149,8 +290,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   [closeWith](code: CloseCode, options: CloseOptions): boolean {
     const timeout = options.timeout ?? this.#limits.closeTimeout
     duration('timeout', timeout)
-    if (this.#state !== OPEN) return false
-    this.#beginClose(code, timeout)
+    if (this.#state >= CLOSING) return false
+    this.#armClose(timeout)
+    this.#beginClose(code)
     return true
   }
 
@@ -159,13 +301,23 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#fail(new TokenError('ERR_ABORTED', 'Cannot use the connection: this side has destroyed it'))
   }
 
+  [breakWith](error: TokenError): void {
+    this.#fail(error)
+  }
+
+  /** Those that `deliver()` sent are left out: their promises were settled. */
+  [takeUnsent](): Uint8Array[] {
+    const first = this.#sender.tokensTaken - this.#sender.tokensUnsent + 1
+    return this.#sender.takeUnsent().filter((_token, index) => !this.#unsentDeliveries.has(first + index))
+  }
+
   /**
    * The tokens as an async iterator. It throws what broke the connection.
    *
    * @throws TokenError `ERR_CONSUMER`
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer, undefined> {
-    return new TokenIterator(consumer => this.#receiver.claim(consumer))
+    return new TokenIterator(consumer => this.#claim(consumer))
   }
 
   /**
@@ -174,7 +326,16 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_CONSUMER`
    */
   stream(): TokenStream {
-    return new TokenStream(this, consumer => this.#receiver.claim(consumer))
+    const sink = {
+      isDead: () => this.isDead,
+      send: (token: Uint8Array) => this.send(token),
+      needsDrain: () => this.writableNeedDrain,
+      onceDrained: (listener: () => void) => void this.once('drain', listener),
+      end: () => this.#endSending(),
+      destroy: () => this.destroy(),
+      closed: this.closed
+    }
+    return new TokenStream(sink, consumer => this.#claim(consumer))
   }
 
   /** Closes in order and waits until that is done. */
@@ -187,54 +348,80 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#receiver.deliver()
   }
 
-  #prepareSocket(): void {
-    const socket: Duplex & {
-      setNoDelay?(on: boolean): void
-      setKeepAlive?(on: boolean, delay: number): void
-    } = this.socket
+  // --- set-up
+
+  #attachSocket(): void {
+    const socket: Duplex & { setNoDelay?(on: boolean): void; setKeepAlive?(on: boolean, delay: number): void } =
+      this.socket
     // The sides end one by one: what is queued when the peer ends is still flushed.
     socket.allowHalfOpen = true
     socket.setNoDelay?.(true)
     socket.setKeepAlive?.(true, 60_000)
     socket.on('error', error => this.#fail(socketError(error)))
     socket.on('close', () => this.#finish())
+    socket.on('end', () => this.#protocol.transportEnded())
+    socket.on('data', (chunk: Buffer) => {
+      this.#idleDeadline.arm()
+      this.#protocol.read(chunk)
+    })
+    socket.resume()
     if (socket.destroyed) process.nextTick(() => this.#finish())
+    else if (socket.readableEnded) process.nextTick(() => this.#protocol.transportEnded())
+    this.#idleDeadline.arm()
   }
 
   #createSender(): Sender {
-    return new Sender(this.socket, this.#limits, {
-      onDrain: () => this.emit('drain'),
-      onActivity: () => this.#idleDeadline.arm(),
-      onStall: () =>
-        this.#fail(
-          new TokenError(
-            'ERR_WRITE_TIMEOUT',
-            `Cannot send: the peer took nothing for writeTimeout, ${this.#limits.writeTimeout} ms`
-          )
-        )
-    })
+    return new Sender(
+      this.socket,
+      this.#limits,
+      {
+        onDrain: () => void this.emit('drain'),
+        onActivity: () => this.#idleDeadline.arm(),
+        onStall: () => this.#fail(stallError(this.#limits.writeTimeout)),
+        onFlushed: () => this.#protocol.flushed()
+      },
+      () => (this.#protocol instanceof Token2 ? this.#protocol.takeControl() : null)
+    )
   }
 
   #createReceiver(): Receiver {
     const connection = this
-    return new Receiver(this.socket, this.#limits, {
+    return new Receiver(this.#limits.maxTokenLength, {
       get hasListeners() {
-        return connection.#hasListener || connection.#forward?.isWanting === true
+        return connection.#hasListener || connection.#context.forward?.isWanting === true
       },
       onToken: token => this.#emitToken(token),
-      onActivity: () => this.#idleDeadline.arm(),
+      onHanded: length => this.#protocol.handed(length),
+      onDelivered: isDrained => this.#protocol.delivered(isDrained),
       onBroken: error => this.#fail(error),
-      onEnd: holdsOpen => {
-        if (holdsOpen) this.#armClose(this.#limits.closeTimeout)
-        else if (this.#state === OPEN) this.#beginClose('normal', this.#limits.closeTimeout)
-      },
+      onEnd: holdsOpen => this.#protocol.allHanded(holdsOpen),
       onAbandoned: () => this.#armClose(this.#limits.closeTimeout)
     })
   }
 
-  #emitToken(token: Buffer): void {
-    if (this.#hasListener) this.emit('token', token)
-    if (this.#forward?.isWanting) this.#forward.take(token, this)
+  #createProtocol(options: ProtocolOptions): Token1 | Token2 {
+    const host: ProtocolHost = {
+      socket: this.socket,
+      limits: this.#limits,
+      sender: this.#sender,
+      receiver: this.#receiver,
+      authorize: () => this.#authorize(),
+      opened: () => this.#opened(),
+      beginClose: code => this.#beginClose(code),
+      armClose: () => this.#armClose(this.#limits.closeTimeout),
+      fail: error => this.#fail(error),
+      goaway: ({ code, retryAfter, reason }) =>
+        callApplication(() =>
+          this.emit('goaway', Object.freeze({ code: closeCodeName(code, 'goaway'), retryAfter, reason }))
+        )
+    }
+    if (options.protocol !== 'token/2') return new Token1(host)
+    return new Token2(host, {
+      role: options.role ?? 'client',
+      fingerprints: this.#context.fingerprints ?? NO_FINGERPRINTS,
+      greetingTimeout: this.#context.greetingTimeout ?? GREETING_TIMEOUT,
+      isManualAck: options.ack === 'manual'
+    })
   }
 
   #watchListeners(): void {
@@ -250,53 +437,111 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     })
   }
 
-  #beginClose(code: CloseCode, timeout: number): void {
+  // --- life
+
+  #authorize(): Promise<Verdict> | null {
+    const { authorize, greetingTimeout } = this.#context
+    if (authorize === undefined) return null
+    return authorization(signal => authorize(this, signal), greetingTimeout ?? GREETING_TIMEOUT, this.#gone.signal)
+  }
+
+  #opened(): void {
+    if (this.#state !== OPENING) return
+    this.#state = OPEN
+    this.#withdrawTooLong()
+    callApplication(() => this.emit('open'))
+    this.#receiver.open()
+  }
+
+  #withdrawTooLong(): void {
+    if (!(this.#protocol instanceof Token2)) return
+    const { deliveries } = this.#protocol
+    const length = this.#maxTokenLength
+    this.#sender.withdrawLonger(length, (number, token) => {
+      const delivery = deliveries.find(number)
+      if (delivery === null) {
+        process.nextTick(() => this.emit('undeliverable', token))
+      } else {
+        deliveries.remove(delivery)
+        delivery.reject(tooLargeError(token.byteLength, length))
+      }
+      deliveries.shiftAfter(number)
+    })
+  }
+
+  /** The listeners of a server or a client give way to a consumer, the connection's own do not. */
+  #claim(consumer: Consumer): Claim {
+    if (this.#hasListener) throw mixedConsumers()
+    return this.#receiver.claim(consumer)
+  }
+
+  #emitToken(token: Buffer): void {
+    if (this.#hasListener) this.emit('token', token)
+    if (this.#context.forward?.isWanting) this.#context.forward.take(token, this)
+  }
+
+  #giveUp(delivery: Delivery, cause: unknown): void {
+    const { deliveries } = this.#honest('deliver()')
+    if (!deliveries.remove(delivery)) return
+    if (this.#sender.withdraw(delivery.number)) {
+      deliveries.shiftAfter(delivery.number)
+      delivery.reject(notSent(cause))
+    } else {
+      delivery.reject(fateUnknown(cause))
+    }
+  }
+
+  #endSending(): void {
+    if (this.isDead) return
+    this.#isSendingEnded = true
+    this.#protocol.endSending()
+  }
+
+  #beginClose(code: CloseCode): void {
+    if (this.#state >= CLOSING) return
     this.#state = CLOSING
     this.#closeCode = code
-    this.#armClose(timeout)
-    this.#receiver.discardUnclaimed()
+    if (this.#closeDeadline === null) this.#armClose(this.#limits.closeTimeout)
+    this.#protocol.close(code)
     this.#sender.end()
   }
 
   #armClose(timeout: number): void {
     this.#closeDeadline?.clear()
-    this.#closeDeadline = new Deadline(Math.max(timeout, 1), () => this.#closeExpired(timeout))
+    this.#closeDeadline = new Deadline(Math.max(timeout, 1), () => this.#fail(closeTimeoutError(timeout)))
     this.#closeDeadline.arm()
   }
 
-  #closeExpired(timeout: number): void {
-    this.#fail(
-      new TokenError(
-        'ERR_CLOSE_TIMEOUT',
-        `Cannot close the connection in order: the peer did not end it in ${timeout} ms`
-      )
-    )
-  }
-
   #idleExpired(): void {
+    const { idleTimeout } = this.#limits
     this.#fail(
-      new TokenError(
-        'ERR_IDLE_TIMEOUT',
-        `Cannot keep the connection: no byte passed for idleTimeout, ${this.#limits.idleTimeout} ms`
-      )
+      new TokenError('ERR_IDLE_TIMEOUT', `Cannot keep the connection: no byte passed for idleTimeout, ${idleTimeout} ms`)
     )
   }
 
   /** The first error is the one that is told; `close` of the socket does the rest. */
   #fail(error: TokenError): void {
-    if (this.#state === CLOSED || this.#error !== null) return
+    if (this.#state === CLOSED) return
+    if (this.#error !== null) {
+      this.socket.destroy()
+      return
+    }
     this.#error = error
-    this.socket.destroy()
+    if (this.#state !== CLOSED && this.#protocol.sayGoodbye(error)) this.#state = CLOSING
+    else this.socket.destroy()
   }
 
   #finish(): void {
     if (this.#state === CLOSED) return
     this.#state = CLOSED
+    this.#gone.abort()
     this.#idleDeadline.clear()
     this.#closeDeadline?.clear()
     this.#sender.stop()
     const error = this.#error
     const info = this.#closeInfo()
+    if (this.#protocol instanceof Token2) this.#unsentDeliveries = this.#protocol.deliveries.numbers()
+    this.#protocol.stop(error)
     this.#receiver.stop(error)
     this.#resolveClosed(info)
     if (error !== null && this.listenerCount('error') > 0) this.emit('error', error)
@@ -305,13 +550,32 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #closeInfo(): CloseInfo {
     const error = this.#error
+    const handed = this.#protocol instanceof Token2 ? this.#protocol.deliveries.handed : 0
     return Object.freeze({
       code: error?.code ?? this.#closeCode,
       hadError: error !== null,
       error,
       unsent: this.#sender.tokensUnsent,
-      unconfirmed: this.#sender.tokensTaken - this.#sender.tokensUnsent,
+      unconfirmed: this.#sender.tokensTaken - this.#sender.tokensUnsent - handed,
       undeliveredBytes: this.#receiver.undeliveredBytes
     })
   }
+
+  get #maxTokenLength(): number {
+    const peers = this.#protocol instanceof Token2 ? this.#protocol.peerMaxTokenLength : null
+    return peers === null ? this.#limits.maxTokenLength : Math.min(peers, this.#limits.maxTokenLength)
+  }
+
+  #honest(what: string): Token2 {
+    if (this.#protocol instanceof Token2) return this.#protocol
+    throw new TokenError('ERR_PROTOCOL_REQUIRED', `Cannot use ${what}: it needs token/2, this connection speaks token/1`)
+  }
+}
+
+function stallError(timeout: number): TokenError {
+  return new TokenError('ERR_WRITE_TIMEOUT', `Cannot send: the peer took nothing for writeTimeout, ${timeout} ms`)
+}
+
+function closeTimeoutError(timeout: number): TokenError {
+  return new TokenError('ERR_CLOSE_TIMEOUT', `Cannot close the connection in order: the peer did not end it in ${timeout} ms`)
 }

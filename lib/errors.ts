@@ -1,3 +1,5 @@
+import type { WireCloseCode } from './close-codes'
+
 /** Every code a {@link TokenError} can bear. The list is closed: `switch (error.code)` narrows. */
 export type TokenErrorCode =
   | 'ERR_ABORTED'
@@ -7,39 +9,58 @@ export type TokenErrorCode =
   | 'ERR_CONNECT_TIMEOUT'
   | 'ERR_CONSUMER'
   | 'ERR_CONTROL_FRAME'
+  | 'ERR_FATE_UNKNOWN'
   | 'ERR_FRAME_TIMEOUT'
   | 'ERR_HANDSHAKE'
   | 'ERR_HANDSHAKE_TIMEOUT'
+  | 'ERR_HEARTBEAT_TIMEOUT'
   | 'ERR_IDLE_TIMEOUT'
   | 'ERR_LISTEN'
-  | 'ERR_OPTION'
+  | 'ERR_LOST'
   | 'ERR_NOT_SENT'
+  | 'ERR_OPTION'
+  | 'ERR_PEER_CLOSED'
+  | 'ERR_PROTOCOL'
+  | 'ERR_PROTOCOL_REQUIRED'
+  | 'ERR_REFUSED'
+  | 'ERR_RELOAD'
   | 'ERR_SERVER_CLOSED'
+  | 'ERR_SLOW_CONSUMER'
   | 'ERR_SOCKET'
   | 'ERR_TOKEN_TOO_LARGE'
   | 'ERR_TOKEN_TYPE'
   | 'ERR_TOO_MANY_CONNECTIONS'
   | 'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS'
+  | 'ERR_TOO_MANY_CONNECTIONS_PER_IDENTITY'
   | 'ERR_TOO_MANY_FILES'
   | 'ERR_TOO_MANY_HANDSHAKES'
   | 'ERR_TRUNCATED'
   | 'ERR_WRITE_TIMEOUT'
+
+/** What a {@link TokenError} may carry beside its message. */
+export interface TokenErrorOptions {
+  cause?: unknown
+  /** The close code that the peer gave, or is given, for this error. */
+  closeCode?: WireCloseCode
+}
 
 /**
  * The one error class of this library.
  *
  * `code` is stable and has a section in `docs/errors.md`. `message` says what could not be done because of
  * which value, and never contains a key or the bytes of a token. `cause` is the error of Node's tls, net or
- * stream behind it, when there is one.
+ * stream behind it, when there is one. `closeCode` is the reason that stood in a CLOSE frame of token/2.
  */
 export class TokenError extends Error {
   override readonly name = 'TokenError'
+  readonly closeCode: WireCloseCode | undefined
 
   constructor(
     readonly code: TokenErrorCode,
     message: string,
-    options?: { cause?: unknown }
+    options?: TokenErrorOptions
   ) {
     super(message, options)
+    this.closeCode = options?.closeCode
   }
 }

@@ -1,7 +1,8 @@
 import type { ListenOptions } from 'node:net'
 import type { ConnectionOptions as TlsConnectOptions, TlsOptions } from 'node:tls'
 import { TokenError } from './errors'
-import { HEADER_LENGTH, WIRE_MAX_TOKEN_LENGTH } from './wire'
+import type { Role } from './hello'
+import { HEADER_LENGTH, type ProtocolName, WIRE_MAX_TOKEN_LENGTH } from './wire'
 
 /** Limits of one connection. A time of 0 or Infinity turns that timeout off. */
 export interface ConnectionOptions {
@@ -24,8 +25,28 @@ export interface ConnectionOptions {
   writeTimeout?: number | undefined
   /** Milliseconds without a byte in either direction. Default 0: a quiet connection stays. */
   idleTimeout?: number | undefined
+  /**
+   * Milliseconds; token/2 only: this side gives up when not a byte came for two of them, and asks the peer to be
+   * heard of twice in each. 0, or 100 to 86,400,000. Default 15,000.
+   */
+  heartbeat?: number | undefined
+  /** Bytes of tokens that the peer may send before this side has taken some; token/2 only. Default 1 MiB. */
+  receiveWindow?: number | undefined
   /** Milliseconds that `close()` waits for the peer before it destroys. Default 10,000. */
   closeTimeout?: number | undefined
+}
+
+/** What two ends of a plain duplex must agree on; over TLS, ALPN and the dial decide. */
+export interface ProtocolOptions {
+  /** Default `token/1`. */
+  protocol?: ProtocolName | undefined
+  /** Needed with `token/2`: who dialled is the client. */
+  role?: Role | undefined
+  /**
+   * When a token counts as handed to the application; token/2 only. `auto`: when its listeners have returned or
+   * the next one is asked for. `manual`: when `connection.acknowledge()` says so. Default `auto`.
+   */
+  ack?: 'auto' | 'manual' | undefined
 }
 
 /** Limits of a server, beside those of each of its connections. */
@@ -75,6 +96,8 @@ const CONNECTION_DEFAULTS = {
   frameTimeout: 30_000,
   writeTimeout: 60_000,
   idleTimeout: 0,
+  heartbeat: 15_000,
+  receiveWindow: MIB,
   closeTimeout: 10_000
 }
 
@@ -109,11 +132,19 @@ export type ClientSettings = Readonly<typeof DIAL_DEFAULTS> & {
 const MAX_DELAY = 0x7fff_ffff
 
 /** @throws TokenError `ERR_OPTION` */
-export function connectionLimits(options: ConnectionOptions = {}): ConnectionLimits {
-  for (const name of Object.keys(options)) {
+export function connectionLimits(options: ConnectionOptions & ProtocolOptions = {}): ConnectionLimits {
+  const { protocol, role, ack, ...limits } = options
+  for (const name of Object.keys(limits)) {
     if (!Object.hasOwn(CONNECTION_DEFAULTS, name)) throw refuse(name, 'is not an option of a connection')
   }
-  return limitsOf(options)
+  oneOf('protocol', protocol, ['token/1', 'token/2'])
+  oneOf('role', role, ['client', 'server'])
+  oneOf('ack', ack, ['auto', 'manual'])
+  if (protocol === 'token/2' && role === undefined) throw refuse('role', 'is needed with token/2')
+  if (protocol !== 'token/2' && ack === 'manual') {
+    throw new TokenError('ERR_PROTOCOL_REQUIRED', 'Cannot use option ack: manual acknowledgement needs token/2')
+  }
+  return limitsOf(limits)
 }
 
 /** @throws TokenError `ERR_OPTION` */
@@ -141,6 +172,11 @@ export function duration(name: string, value: number): void {
   if (value !== Infinity) count(name, value, 0, MAX_DELAY)
 }
 
+/** @throws TokenError `ERR_OPTION` when `delay` is not milliseconds that Node can wait */
+export function checkDelay(delay: number): void {
+  count('delay', delay, 0, MAX_DELAY)
+}
+
 function limitsOf(options: ConnectionOptions): ConnectionLimits {
   const limits = complete(CONNECTION_DEFAULTS, options)
   count('maxTokenLength', limits.maxTokenLength, 1, WIRE_MAX_TOKEN_LENGTH)
@@ -151,6 +187,8 @@ function limitsOf(options: ConnectionOptions): ConnectionLimits {
   duration('frameTimeout', limits.frameTimeout)
   duration('writeTimeout', limits.writeTimeout)
   duration('idleTimeout', limits.idleTimeout)
+  if (limits.heartbeat !== 0) count('heartbeat', limits.heartbeat, 100, 86_400_000)
+  count('receiveWindow', limits.receiveWindow, 1, 0xffff_ffff)
   duration('closeTimeout', limits.closeTimeout)
   return Object.freeze(limits)
 }
@@ -183,6 +221,12 @@ function refuseOwned(options: object, names: string[]): void {
 function count(name: string, value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): void {
   if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
     throw refuse(name, `must be a whole number from ${least} to ${most}, and is ${String(value)}`)
+  }
+}
+
+function oneOf(name: string, value: unknown, allowed: string[]): void {
+  if (value !== undefined && !allowed.includes(value as string)) {
+    throw refuse(name, `must be one of ${allowed.join(', ')}, and is ${String(value)}`)
   }
 }
 

@@ -1,18 +1,17 @@
-import type { Duplex } from 'node:stream'
 import type { Claim, Consumer } from './consumer'
-import { Deadline } from './deadline'
 import { TokenError } from './errors'
 import { FrameReader } from './frame-reader'
-import type { ConnectionLimits } from './options'
 
 /** What a receiver tells its connection. */
 export interface ReceiverEvents {
   /** True while there are listeners to hand tokens to. */
   readonly hasListeners: boolean
   onToken(token: Buffer): void
-  /** Bytes came in: the connection is not idle. */
-  onActivity(): void
-  /** The bytes are no frames, or a frame was begun and not continued. */
+  /** The application has had a token of `length` bytes. */
+  onHanded(length: number): void
+  /** After each delivery that no end has followed: `isDrained` when no whole token is left. */
+  onDelivered(isDrained: boolean): void
+  /** The bytes are no frames. */
   onBroken(error: TokenError): void
   /** The peer has ended and everything was handed over. `holdsOpen`: a consumer may still answer. */
   onEnd(holdsOpen: boolean): void
@@ -20,57 +19,51 @@ export interface ReceiverEvents {
   onAbandoned(): void
 }
 
-/** Bytes that are read ahead of the consumer before the socket is paused, so that an end is noticed. */
-const READ_AHEAD_BYTES = 64 * 1024
-
-/** Chunks that are read ahead: each costs about 225 bytes, however small it is. */
-const READ_AHEAD_CHUNKS = 64
-
-/** Bytes in one `frameTimeout` that count as progress although no frame was completed. */
-const FRAME_PROGRESS_BYTES = 4096
+/** Nothing is lent to the consumer. */
+const NONE = -1
 
 /**
- * Reads tokens from a Duplex and hands them over, one kind of consumer at a time: listeners, an iterator or a
- * stream.
+ * Takes bytes of data frames and hands the tokens over, to one kind of consumer at a time: listeners, an
+ * iterator or a stream. Knows no socket.
  *
- * Without a consumer that wants, it reads 64 KiB ahead and then pauses the socket, so that the rest stays with
- * the peer. A paused socket with bytes queued notices neither the peer's end nor its reset: that is a limit of
- * token/1, and shows at the next write.
+ * A token is *handed* when its listeners have returned, or when the iterator or stream asks for the next one.
  */
 export class Receiver {
-  readonly #socket: Duplex
   readonly #events: ReceiverEvents
   readonly #reader: FrameReader
-  readonly #frameDeadline: Deadline
   #consumer: Consumer | null = null
+  /** False until the connection is open: nothing is handed out before. */
+  #isOpen = false
   #isDelivering = false
-  #isPaused = false
   #isDiscarding = false
   /** No byte comes any more: the peer has ended, or the socket is gone. */
   #hasEnded = false
   #isStopped = false
   #isEndTold = false
   #error: TokenError | null = null
+  /** Length of the token that the iterator or stream has and has not asked beyond. */
+  #lent = NONE
   #tokens = 0
-  #bytes = 0
   #discardedBytes = 0
-  #tokensAtDeadline = 0
-  #bytesAtDeadline = 0
 
-  constructor(socket: Duplex, limits: ConnectionLimits, events: ReceiverEvents) {
-    this.#socket = socket
+  constructor(maxTokenLength: number, events: ReceiverEvents) {
     this.#events = events
-    this.#reader = new FrameReader(limits.maxTokenLength)
-    this.#frameDeadline = new Deadline(limits.frameTimeout, () => this.#frameExpired())
-    socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    socket.on('end', () => this.#peerEnded())
-    socket.resume()
-    if (socket.readableEnded) process.nextTick(() => this.#peerEnded())
+    this.#reader = new FrameReader(maxTokenLength)
   }
 
-  /** Tokens handed over since the beginning. */
+  /** Tokens given to a consumer since the beginning. */
   get tokens(): number {
     return this.#tokens
+  }
+
+  /** True when a token has begun and is not complete, as far as the bytes were looked at. */
+  get isMidFrame(): boolean {
+    return this.#reader.isMidFrame
+  }
+
+  /** Bytes that wait for a consumer. */
+  get unreadBytes(): number {
+    return this.#reader.unreadBytes
   }
 
   /** Bytes that arrived and that nobody took. */
@@ -83,16 +76,37 @@ export class Receiver {
     return this.#consumer !== null
   }
 
-  /** @throws TokenError `ERR_CONSUMER` when there is a consumer already */
+  get hasConsumer(): boolean {
+    return this.#consumer !== null || this.#events.hasListeners
+  }
+
+  /** Hands out tokens from now on. */
+  open(): void {
+    this.#isOpen = true
+    this.deliver()
+  }
+
+  /** Takes bytes; `deliver` hands out the tokens in them. */
+  push(run: Buffer): void {
+    if (this.#isDiscarding) this.#discardedBytes += run.length
+    else this.#reader.push(run)
+  }
+
+  /** @throws TokenError `ERR_CONSUMER` when it is claimed already; listeners are its connection's to judge */
   claim(consumer: Consumer): Claim {
-    if (this.isClaimed || this.#events.hasListeners) throw mixedConsumers()
+    if (this.isClaimed) throw mixedConsumers()
     this.#consumer = consumer
     // What was thrown away may have cut a frame: nothing can be read any more.
     if (this.#isDiscarding) consumer.finish(null)
     return {
-      pull: () => this.deliver(),
+      pull: () => {
+        this.#settleLent()
+        this.deliver()
+      },
       release: () => {
-        if (this.#consumer === consumer) this.#consumer = null
+        if (this.#consumer !== consumer) return
+        this.#settleLent()
+        this.#consumer = null
         this.deliver()
       }
     }
@@ -100,35 +114,34 @@ export class Receiver {
 
   /** Hands over tokens for as long as someone wants them. */
   deliver(): void {
-    if (this.#isDelivering || this.#isDiscarding) return
+    if (this.#isDelivering || this.#isDiscarding || !this.#isOpen) return
     this.#isDelivering = true
     const isDrained = this.#handOver()
     this.#isDelivering = false
     if (this.#hasEnded) this.#afterEnd(isDrained)
-    else if (isDrained) this.#readOn()
-    else this.#holdBack()
+    else this.#events.onDelivered(isDrained)
   }
 
-  /** The connection is closing: without a consumer, what still comes is thrown away so that the end is seen. */
-  discardUnclaimed(): void {
-    if (this.#hasConsumer) return
+  /** Throws away what is here and what still comes. */
+  discard(): void {
     this.#isDiscarding = true
-    this.#frameDeadline.disarm()
-    this.#setPaused(false)
+  }
+
+  /** The peer has ended in order: what is here is handed out, then `onEnd` is told. */
+  end(): void {
+    this.#hasEnded = true
+    if (this.#isDiscarding || !this.#isOpen) this.#tellEnd()
+    else this.deliver()
   }
 
   /** The socket is gone. An iterator still gets what had arrived whole, and then the error. */
   stop(error: TokenError | null): void {
     this.#isStopped = true
     this.#hasEnded = true
+    this.#isOpen = true
     this.#error = error
-    this.#frameDeadline.clear()
     if (this.#isDiscarding) this.#consumer?.finish(error)
     this.deliver()
-  }
-
-  get #hasConsumer(): boolean {
-    return this.#consumer !== null || this.#events.hasListeners
   }
 
   get #isWanting(): boolean {
@@ -136,21 +149,10 @@ export class Receiver {
     return this.#events.hasListeners && !this.#isStopped
   }
 
-  #read(chunk: Buffer): void {
-    this.#bytes += chunk.length
-    this.#events.onActivity()
-    if (this.#isDiscarding) {
-      this.#discardedBytes += chunk.length
-    } else {
-      this.#reader.push(chunk)
-      this.deliver()
-    }
-  }
-
   /** @returns true when the reader has no whole token left */
   #handOver(): boolean {
     try {
-      while (this.#isWanting) {
+      while (this.#isWanting && !this.#isDiscarding) {
         const token = this.#reader.next()
         if (token === null) return true
         this.#tokens++
@@ -165,72 +167,36 @@ export class Receiver {
   /** An exception of the application is reported as uncaught, but never leaves through the parser. */
   #hand(token: Buffer): void {
     try {
-      if (this.#consumer !== null) this.#consumer.accept(token)
-      else this.#events.onToken(token)
+      if (this.#consumer !== null) {
+        this.#settleLent()
+        this.#lent = token.length
+        this.#consumer.accept(token)
+        return
+      }
+      this.#events.onToken(token)
     } catch (error) {
       process.nextTick(() => {
         throw error
       })
     }
+    this.#events.onHanded(token.length)
   }
 
-  #readOn(): void {
-    this.#setPaused(false)
-    if (!this.#reader.isMidFrame) this.#frameDeadline.disarm()
-    else if (!this.#frameDeadline.isArmed || this.#tokensAtDeadline !== this.#tokens) this.#armFrameDeadline()
-  }
-
-  #holdBack(): void {
-    this.#frameDeadline.disarm()
-    const { unreadBytes, unreadChunks } = this.#reader
-    this.#setPaused(unreadBytes >= READ_AHEAD_BYTES || unreadChunks >= READ_AHEAD_CHUNKS)
-  }
-
-  #setPaused(isPaused: boolean): void {
-    if (isPaused === this.#isPaused) return
-    this.#isPaused = isPaused
-    if (isPaused) this.#socket.pause()
-    else this.#socket.resume()
-  }
-
-  #armFrameDeadline(): void {
-    this.#tokensAtDeadline = this.#tokens
-    this.#bytesAtDeadline = this.#bytes
-    this.#frameDeadline.arm()
-  }
-
-  #frameExpired(): void {
-    const bytes = this.#bytes - this.#bytesAtDeadline
-    if (bytes >= FRAME_PROGRESS_BYTES) {
-      this.#armFrameDeadline()
-    } else {
-      this.#events.onBroken(
-        new TokenError(
-          'ERR_FRAME_TIMEOUT',
-          `Cannot read a token: the peer began it and sent ${bytes} bytes in one frameTimeout, at least ${FRAME_PROGRESS_BYTES} are demanded`
-        )
-      )
-    }
-  }
-
-  #peerEnded(): void {
-    this.#hasEnded = true
-    this.#frameDeadline.disarm()
-    if (this.#isDiscarding) this.#tellEnd()
-    else this.deliver()
+  #settleLent(): void {
+    if (this.#lent === NONE) return
+    const length = this.#lent
+    this.#lent = NONE
+    this.#events.onHanded(length)
   }
 
   #afterEnd(isDrained: boolean): void {
     if (this.#isStopped) {
       if (isDrained) this.#consumer?.finish(this.#error)
     } else if (!isDrained) {
-      if (!this.#hasConsumer) this.#events.onAbandoned()
+      if (!this.hasConsumer) this.#events.onAbandoned()
     } else if (this.#reader.isMidFrame) {
       this.#events.onBroken(
-        new TokenError(
-          'ERR_TRUNCATED',
-          'Cannot read a token: the peer ended the connection in the middle of it'
-        )
+        new TokenError('ERR_TRUNCATED', 'Cannot read a token: the peer ended the connection in the middle of it')
       )
     } else {
       this.#tellEnd()

@@ -1,16 +1,18 @@
 import type { Duplex } from 'node:stream'
 import { Deadline } from './deadline'
-import { FrameWriter } from './frame-writer'
+import { type ControlSource, FrameWriter } from './frame-writer'
 import type { ConnectionLimits } from './options'
-import { HEADER_LENGTH } from './wire'
+import { costOf } from './wire'
 
 /** What a sender tells its connection. */
 export interface SenderEvents {
   onDrain(): void
-  /** Bytes went out: the connection is not idle. */
+  /** Bytes go out: the connection is not idle. */
   onActivity(): void
   /** The peer took nothing of a write for `writeTimeout`. */
   onStall(): void
+  /** Everything that may be sent was given to the socket, after `end`. */
+  onFlushed(): void
 }
 
 /**
@@ -18,30 +20,34 @@ export interface SenderEvents {
  * completion, in as few writes as possible, and no timer delays it.
  *
  * A token alone in its turn of the event loop is written at once; when the last flush carried several, the next
- * one waits for the end of the turn and carries all that came in it.
+ * one waits for the end of the turn and carries all that came in it. While corked nothing leaves: answers to one
+ * chunk of tokens leave in one write, with what control frames have to say of them.
  */
 export class Sender {
   readonly #socket: Duplex
   readonly #limits: ConnectionLimits
   readonly #events: SenderEvents
-  readonly #writer = new FrameWriter()
+  readonly #writer: FrameWriter
   readonly #stallDeadline: Deadline
+  readonly #abandoned: Uint8Array[] = []
   #tokensTaken = 0
   /** Bytes of the write under way; 0 when there is none. */
   #inFlight = 0
+  #isCorked = false
   #isFlushScheduled = false
   #lastFlushTokens = 1
   #needsDrain = false
   #isEnding = false
 
-  constructor(socket: Duplex, limits: ConnectionLimits, events: SenderEvents) {
+  constructor(socket: Duplex, limits: ConnectionLimits, events: SenderEvents, control?: ControlSource) {
     this.#socket = socket
     this.#limits = limits
     this.#events = events
+    this.#writer = new FrameWriter(control)
     this.#stallDeadline = new Deadline(limits.writeTimeout, () => events.onStall())
   }
 
-  /** Bytes taken that the operating system has not taken yet. */
+  /** Bytes of tokens that wait for the peer's credit or the operating system. */
   get bufferedAmount(): number {
     return this.#writer.queuedBytes + this.#inFlight
   }
@@ -57,32 +63,39 @@ export class Sender {
 
   /** Tokens taken of which the last byte never reached the socket. */
   get tokensUnsent(): number {
-    return this.#writer.queuedTokens
+    return this.#writer.queuedTokens + this.#abandoned.length
+  }
+
+  /** True while the socket has the beginning of a token without its end. */
+  get isMidToken(): boolean {
+    return this.#writer.isMidToken
+  }
+
+  /** Bytes of tokens that the peer allows; set by its HELLO, added to by its WINDOW. */
+  set credit(bytes: number) {
+    this.#writer.credit = bytes
   }
 
   /** @returns false when the outbox is full, and then nothing was taken */
   send(token: Uint8Array): boolean {
-    const buffered = this.bufferedAmount + HEADER_LENGTH + token.byteLength
+    const buffered = this.bufferedAmount + costOf(token.byteLength)
     if (buffered > this.#limits.outboxBytes) return false
     this.#writer.push(token)
     this.#tokensTaken++
     if (buffered >= this.#limits.highWaterMark) this.#needsDrain = true
-    if (this.#inFlight === 0 && !this.#isFlushScheduled) this.#scheduleFlush()
+    this.wake()
     return true
   }
 
-  /** Flushes what was taken, then ends the writable side of the socket. */
-  end(): void {
-    this.#isEnding = true
-    if (this.#inFlight === 0) this.#flush()
+  /** More credit: `bytes` more than before. */
+  addCredit(bytes: number): void {
+    this.#writer.credit += bytes
+    this.wake()
   }
 
-  /** The socket is gone: lets go of the timer. */
-  stop(): void {
-    this.#stallDeadline.clear()
-  }
-
-  #scheduleFlush(): void {
+  /** There is something to write: a token, a control frame, credit. */
+  wake(): void {
+    if (this.#inFlight > 0 || this.#isFlushScheduled || this.#isCorked) return
     if (this.#lastFlushTokens <= 1) {
       this.#flush()
     } else {
@@ -91,9 +104,71 @@ export class Sender {
     }
   }
 
+  /** Holds everything back until `uncork`. */
+  cork(): void {
+    this.#isCorked = true
+  }
+
+  uncork(): void {
+    this.#isCorked = false
+    if (this.#inFlight === 0 && !this.#isFlushScheduled) this.#flush()
+  }
+
+  /**
+   * Takes a token back. `number` counts the tokens taken, from 1.
+   *
+   * @returns false when bytes of it are out already
+   */
+  withdraw(number: number): boolean {
+    if (!this.#writer.withdraw(this.#tokensTaken - number)) return false
+    this.#tokensTaken--
+    this.#checkDrain()
+    return true
+  }
+
+  /** Gives up the tokens that wait: they count as unsent. */
+  abandon(): void {
+    this.#abandoned.push(...this.#writer.clear())
+  }
+
+  /** The tokens of which the last byte never reached the socket, in order; for use when the socket is gone. */
+  takeUnsent(): Uint8Array[] {
+    this.abandon()
+    return this.#abandoned
+  }
+
+  /**
+   * Takes out the tokens longer than `length` bytes, for use before the first is sent. `onLonger` is given the
+   * number that the token has at that moment; those behind it move up.
+   */
+  withdrawLonger(length: number, onLonger: (number: number, token: Uint8Array) => void): void {
+    const tokens = this.#writer.clear()
+    this.#tokensTaken = 0
+    for (const token of tokens) {
+      if (token.byteLength > length) {
+        onLonger(this.#tokensTaken + 1, token)
+      } else {
+        this.#writer.push(token)
+        this.#tokensTaken++
+      }
+    }
+  }
+
+  /** Calls `onFlushed` as soon as all tokens are out. */
+  end(): void {
+    this.#isEnding = true
+    this.#isCorked = false
+    if (this.#inFlight === 0) this.#flush()
+  }
+
+  /** The socket is gone: lets go of the timer. */
+  stop(): void {
+    this.#stallDeadline.clear()
+  }
+
   #flushScheduled(): void {
     this.#isFlushScheduled = false
-    if (this.#inFlight === 0) this.#flush()
+    if (this.#inFlight === 0 && !this.#isCorked) this.#flush()
   }
 
   #flush(): void {
@@ -104,9 +179,13 @@ export class Sender {
       this.#lastFlushTokens = tokensBefore - this.#writer.queuedTokens
       this.#inFlight = chunk.byteLength
       this.#stallDeadline.arm()
+      this.#events.onActivity()
       this.#socket.write(chunk, error => this.#written(error))
     }
-    if (this.#isEnding && this.#writer.queuedBytes === 0) this.#socket.end()
+    if (this.#isEnding && this.#writer.queuedBytes === 0) {
+      this.#isEnding = false
+      this.#events.onFlushed()
+    }
   }
 
   /** A failed write is told by the socket's own `error` and `close`. */
@@ -114,11 +193,13 @@ export class Sender {
     this.#inFlight = 0
     this.#stallDeadline.disarm()
     if (error != null) return
-    this.#events.onActivity()
-    if (this.#writer.queuedBytes > 0) this.#flush()
-    if (this.#needsDrain && this.bufferedAmount * 2 <= this.#limits.highWaterMark) {
-      this.#needsDrain = false
-      this.#events.onDrain()
-    }
+    if (!this.#isCorked) this.#flush()
+    this.#checkDrain()
+  }
+
+  #checkDrain(): void {
+    if (!this.#needsDrain || this.bufferedAmount * 2 > this.#limits.highWaterMark) return
+    this.#needsDrain = false
+    this.#events.onDrain()
   }
 }

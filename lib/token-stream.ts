@@ -4,25 +4,27 @@ import { TokenError } from './errors'
 
 /** What the stream needs of its connection in order to write. */
 export interface TokenSink {
-  readonly isDead: boolean
-  readonly writableNeedDrain: boolean
   readonly closed: Promise<unknown>
+  isDead(): boolean
+  needsDrain(): boolean
+  onceDrained(listener: () => void): void
   send(token: Uint8Array): boolean
-  close(): boolean
+  /** Ends the sending half; reading goes on. */
+  end(): void
   destroy(): void
-  once(event: 'drain', listener: () => void): unknown
 }
 
 /**
  * A connection as a Duplex in object mode, for `pipeline`: each chunk is one token.
  *
  * Its readable side holds one token (`highWaterMark` 1), so that what is not read stays with the peer. `end()`
- * flushes and closes the connection; `destroy()` destroys it.
+ * flushes and tells the peer that no more comes, reading goes on until the peer has ended too; `destroy()`
+ * destroys the connection.
  */
 export class TokenStream extends Duplex implements Consumer {
   readonly #sink: TokenSink
   readonly #claim: Claim
-  #wanting = false
+  #isWanting = false
   #isWrittenTo = false
   /** Set while a write waits for `drain`. */
   #writeDone: ((error?: Error) => void) | null = null
@@ -37,7 +39,7 @@ export class TokenStream extends Duplex implements Consumer {
   }
 
   get isWanting(): boolean {
-    return this.#wanting
+    return this.#isWanting
   }
 
   get holdsOpen(): boolean {
@@ -45,47 +47,48 @@ export class TokenStream extends Duplex implements Consumer {
   }
 
   accept(token: Buffer): void {
-    this.#wanting = this.push(token)
+    this.#isWanting = this.push(token)
   }
 
   finish(error: TokenError | null): void {
-    this.#wanting = false
+    this.#isWanting = false
     if (error !== null) this.destroy(error)
     else this.push(null)
     this.#finishWrite(error ?? undefined)
   }
 
   override _read(): void {
-    this.#wanting = true
+    this.#isWanting = true
     this.#claim.pull()
   }
 
   override _write(token: Uint8Array, _encoding: BufferEncoding, done: (error?: Error) => void): void {
     this.#isWrittenTo = true
     try {
-      if (!this.#sink.send(token)) {
-        done(new TokenError('ERR_NOT_SENT', 'Cannot write a token to the stream: its connection is dead'))
-      } else if (this.#sink.writableNeedDrain) {
-        this.#writeDone = done
-        this.#sink.once('drain', () => this.#finishWrite())
-      } else {
-        done()
-      }
+      const isTaken = this.#sink.send(token)
+      if (!isTaken && this.#sink.isDead()) done(deadError())
+      else if (isTaken && !this.#sink.needsDrain()) done()
+      else this.#waitForDrain(isTaken ? done : () => this._write(token, 'binary', done))
     } catch (error) {
       done(error as Error)
     }
   }
 
   override _final(done: () => void): void {
-    this.#sink.close()
+    this.#sink.end()
     void this.#sink.closed.then(() => done())
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#claim.release()
     this.#sink.destroy()
-    this.#finishWrite(error ?? undefined)
+    this.#finishWrite(error ?? deadError())
     done(error)
+  }
+
+  #waitForDrain(done: (error?: Error) => void): void {
+    this.#writeDone = done
+    this.#sink.onceDrained(() => this.#finishWrite())
   }
 
   #finishWrite(error?: Error): void {
@@ -93,4 +96,8 @@ export class TokenStream extends Duplex implements Consumer {
     this.#writeDone = null
     done?.(error)
   }
+}
+
+function deadError(): TokenError {
+  return new TokenError('ERR_NOT_SENT', 'Cannot write a token to the stream: its connection is dead')
 }

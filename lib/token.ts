@@ -12,12 +12,15 @@ export function checkToken(token: Uint8Array, maxTokenLength: number): void {
       `Cannot send a token: it must be a Buffer or Uint8Array, and is ${kindOf(token)}`
     )
   }
-  if (token.byteLength > maxTokenLength) {
-    throw new TokenError(
-      'ERR_TOKEN_TOO_LARGE',
-      `Cannot send a token: its length is ${token.byteLength} bytes, maxTokenLength is ${maxTokenLength}`
-    )
-  }
+  if (token.byteLength > maxTokenLength) throw tooLargeError(token.byteLength, maxTokenLength)
+}
+
+/** The error for a token that is longer than this side or its peer allows. */
+export function tooLargeError(length: number, maxTokenLength: number): TokenError {
+  return new TokenError(
+    'ERR_TOKEN_TOO_LARGE',
+    `Cannot send a token: its length is ${length} bytes, maxTokenLength is ${maxTokenLength}`
+  )
 }
 
 function kindOf(value: unknown): string {

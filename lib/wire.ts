@@ -6,8 +6,19 @@ export const HEADER_LENGTH = 4
 /** The largest token the wire can carry, bytes. The top bit of a length marks a control frame of token/2. */
 export const WIRE_MAX_TOKEN_LENGTH = 0x7fff_ffff
 
-/** The ALPN name of the bare protocol (RFC 7301 §3.1). */
-export const ALPN_TOKEN_1 = 'token/1'
+/** The top bit of a length: set in the head of a control frame. */
+export const CONTROL_BIT = 0x8000_0000
+
+/** The longest control frame, bytes behind its head. */
+export const MAX_CONTROL_LENGTH = 1024
+
+/** The protocols, by their ALPN names (RFC 7301 §3.1): the bare one and the honest one. */
+export type ProtocolName = 'token/1' | 'token/2'
+
+/** What a token costs of the credit that WINDOW gives, bytes. */
+export function costOf(length: number): number {
+  return length + HEADER_LENGTH
+}
 
 /** Writes the header of a token of `length` bytes at `offset`. */
 export function writeHeader(target: Uint8Array, offset: number, length: number): void {

@@ -1,0 +1,1 @@
+export const clock = { setTimeout, clearTimeout, now: () => performance.now() }

@@ -1,0 +1,90 @@
+import { TokenError } from './errors'
+
+/** A token that `deliver` sent and whose fate is not known yet. */
+export interface Delivery {
+  /** Its number on this connection, from 1; smaller when an earlier token was taken back. */
+  number: number
+  resolve(): void
+  reject(error: TokenError): void
+}
+
+/**
+ * The fates of acknowledged tokens, `docs/wire-format.md` section 9: numbers and promises, no frames.
+ *
+ * A token is *handed* when a count covers it, *not sent* when its last byte never left or the peer's final count
+ * is below it, and *unknown* otherwise.
+ */
+export class Deliveries {
+  /** In the order of their numbers. */
+  #pending: Delivery[] = []
+  #settled = 0
+
+  get size(): number {
+    return this.#pending.length
+  }
+
+  /** The count that covers most so far. */
+  get handed(): number {
+    return this.#settled
+  }
+
+  /** The numbers of the tokens whose fate is not known. */
+  numbers(): Set<number> {
+    return new Set(this.#pending.map(delivery => delivery.number))
+  }
+
+  add(delivery: Delivery): void {
+    this.#pending.push(delivery)
+  }
+
+  /** The peer's application has had the first `count` tokens. */
+  acknowledge(count: number): void {
+    this.#settled = count
+    const first = this.#pending.findIndex(delivery => delivery.number > count)
+    const done = this.#pending.splice(0, first < 0 ? this.#pending.length : first)
+    for (const delivery of done) delivery.resolve()
+  }
+
+  /** @returns the delivery of the token with that number, or null when it was sent without one */
+  find(number: number): Delivery | null {
+    return this.#pending.find(delivery => delivery.number === number) ?? null
+  }
+
+  /** Forgets a delivery: it was given up. @returns false when its fate was told before */
+  remove(delivery: Delivery): boolean {
+    const index = this.#pending.indexOf(delivery)
+    if (index < 0) return false
+    this.#pending.splice(index, 1)
+    return true
+  }
+
+  /** A token was taken out of the queue: those behind it move up. */
+  shiftAfter(number: number): void {
+    for (const delivery of this.#pending) if (delivery.number > number) delivery.number--
+  }
+
+  /**
+   * The connection is over: tells every fate that is left.
+   *
+   * @param sent tokens of which the last byte has left
+   * @param final the final count of the peer, null when it gave none
+   */
+  end(sent: number, final: number | null, cause: TokenError | null): void {
+    if (final !== null) this.acknowledge(final)
+    for (const delivery of this.#pending.splice(0)) {
+      delivery.reject(delivery.number > sent || final !== null ? notSent(cause) : fateUnknown(cause))
+    }
+  }
+}
+
+/** The peer's application has not had the token and never will: sending it again makes no duplicate. */
+export function notSent(cause?: unknown): TokenError {
+  return new TokenError('ERR_NOT_SENT', 'Cannot deliver a token: the peer has not had it and will not get it', { cause })
+}
+
+/** The token left, and whether the peer's application has had it can't be known. */
+export function fateUnknown(cause?: unknown): TokenError {
+  return new TokenError('ERR_FATE_UNKNOWN', 'Cannot tell whether a token was delivered: it left, and no answer came', {
+    cause
+  })
+}

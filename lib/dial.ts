@@ -1,0 +1,130 @@
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { Deadline } from './deadline'
+import { TokenError } from './errors'
+import { codeOf, dialError } from './socket-error'
+import { checkTrust } from './trust'
+
+/** What a dial tells its client: one of the two, once. */
+export interface DialEvents {
+  /** TLS is up and the server is trusted. */
+  onSocket(socket: TLSSocket, alpn: string | false | null): void
+  onFailed(error: TokenError): void
+  /** A ticket with which the next dial to this server can resume. */
+  onTicket(ticket: Buffer): void
+}
+
+/** How long a dial may take. */
+export interface DialTimes {
+  /** Milliseconds for the name, TCP and TLS together. */
+  readonly connectTimeout: number
+  /** Milliseconds in which a refused TCP connection is tried again. */
+  readonly refusedRetryTimeout: number
+}
+
+/** Milliseconds between two tries of a refused dial. */
+const REFUSED_RETRY_INTERVAL = 25
+
+/** One attempt to reach a server, from the name to the end of the TLS handshake. */
+export class Dial {
+  readonly #options: ConnectionOptions
+  readonly #times: DialTimes
+  readonly #events: DialEvents
+  readonly #deadline: Deadline
+  readonly #begun = performance.now()
+  #socket: TLSSocket | null = null
+  #retry: NodeJS.Timeout | undefined
+  #isOver = false
+
+  /** Begins at once; the events come in a later tick. */
+  constructor(options: ConnectionOptions, times: DialTimes, events: DialEvents) {
+    this.#options = options
+    this.#times = times
+    this.#events = events
+    this.#deadline = new Deadline(times.connectTimeout, () => this.#expired())
+    this.#deadline.arm()
+    this.#try()
+  }
+
+  /** Milliseconds of `connectTimeout` that are left. */
+  get timeLeft(): number {
+    return Math.max(1, this.#times.connectTimeout - (performance.now() - this.#begun))
+  }
+
+  /** Where to, for messages. */
+  get target(): string {
+    const { path, host, port } = this.#options
+    return path ?? `${host ?? 'localhost'}:${port}`
+  }
+
+  /** Gives up without a word. */
+  cancel(): void {
+    this.#isOver = true
+    this.#deadline.clear()
+    clearTimeout(this.#retry)
+    this.#socket?.on('error', () => {})
+    this.#socket?.destroy()
+  }
+
+  #try(): void {
+    let isTcpOpen = false
+    const failed = (cause: Error) => this.#failed(cause, isTcpOpen)
+    try {
+      const socket = connect(this.#options)
+      this.#socket = socket
+      socket.once('connect', () => {
+        isTcpOpen = true
+      })
+      socket.on('error', failed)
+      socket.on('session', ticket => this.#events.onTicket(ticket))
+      socket.once('secureConnect', () => {
+        socket.removeListener('error', failed)
+        this.#secured(socket)
+      })
+    } catch (cause) {
+      process.nextTick(failed, cause)
+    }
+  }
+
+  #secured(socket: TLSSocket): void {
+    if (this.#isOver) return
+    if (this.#options.rejectUnauthorized !== false) {
+      // A resumed session skips Node's own look at the dates.
+      const failure = checkTrust(socket, new Date())
+      if (failure !== null) {
+        const message = `Cannot trust the server at ${this.target}: its certificate was refused with ${failure.reason}`
+        this.#giveUp(new TokenError('ERR_CERTIFICATE', message))
+        return
+      }
+    }
+    this.#isOver = true
+    this.#deadline.clear()
+    this.#events.onSocket(socket, socket.alpnProtocol)
+  }
+
+  #failed(cause: Error, isTcpOpen: boolean): void {
+    if (this.#isOver) return
+    const isInTime = performance.now() - this.#begun < this.#times.refusedRetryTimeout
+    if (!isTcpOpen && isInTime && isRefused(cause)) {
+      this.#retry = setTimeout(() => this.#try(), REFUSED_RETRY_INTERVAL)
+    } else {
+      this.#giveUp(dialError(cause, this.target, isTcpOpen, Boolean(this.#socket?.authorizationError)))
+    }
+  }
+
+  #expired(): void {
+    const { connectTimeout } = this.#times
+    const message = `Cannot connect to ${this.target}: it took longer than connectTimeout, ${connectTimeout} ms`
+    this.#giveUp(new TokenError('ERR_CONNECT_TIMEOUT', message))
+  }
+
+  #giveUp(error: TokenError): void {
+    this.cancel()
+    this.#events.onFailed(error)
+  }
+}
+
+/** Nobody listens there yet: every address tried refused, or the Unix path is not there. */
+function isRefused(cause: Error): boolean {
+  const code = codeOf(cause)
+  return code === 'ECONNREFUSED' || code === 'ENOENT'
+}

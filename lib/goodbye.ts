@@ -1,0 +1,23 @@
+import type { WireCloseCode } from './close-codes'
+import type { TokenError, TokenErrorCode } from './errors'
+
+/** The close code that tells the peer of an error; an error that is not here is not the peer's to know. */
+const CLOSE_CODES: Partial<Record<TokenErrorCode, WireCloseCode>> = {
+  ERR_CLOSE_TIMEOUT: 'normal',
+  ERR_FRAME_TIMEOUT: 'frame-timeout',
+  ERR_HANDSHAKE_TIMEOUT: 'handshake-timeout',
+  ERR_IDLE_TIMEOUT: 'idle-timeout',
+  ERR_PROTOCOL: 'protocol-error',
+  ERR_REFUSED: 'refused',
+  ERR_SERVER_CLOSED: 'shutdown',
+  ERR_SLOW_CONSUMER: 'slow-consumer',
+  ERR_TOKEN_TOO_LARGE: 'too-large',
+  ERR_TOO_MANY_CONNECTIONS: 'overloaded',
+  ERR_TOO_MANY_CONNECTIONS_PER_IDENTITY: 'overloaded'
+}
+
+/** What CLOSE says of an error; null when nothing is said, because the peer can't hear it or was the one who spoke. */
+export function closeCodeOf(error: TokenError): WireCloseCode | null {
+  if (error.code === 'ERR_PEER_CLOSED') return null
+  return error.closeCode ?? CLOSE_CODES[error.code] ?? null
+}

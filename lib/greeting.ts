@@ -1,0 +1,45 @@
+import type { TokenError } from './errors'
+import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from './hello'
+import type { ConnectionLimits } from './options'
+import { protocolError } from './protocol-error'
+
+const NO_FINGERPRINT = Buffer.alloc(32)
+
+/** The SHA-256 fingerprints of the certificates of a connection, 32 bytes each. */
+export interface Fingerprints {
+  /** Those that this side may have presented; empty when the peer's word can't be judged. */
+  readonly own: readonly Uint8Array[]
+  /** The one that this side saw; null when it saw none. */
+  readonly peer: Buffer | null
+}
+
+/** The HELLO of this side. */
+export function helloOf(role: Role, limits: ConnectionLimits, fingerprints: Fingerprints): Hello {
+  return {
+    role,
+    features: FEATURE_ACK | FEATURE_END,
+    maxTokenLength: limits.maxTokenLength,
+    heartbeat: limits.heartbeat,
+    receiveWindow: limits.receiveWindow,
+    fingerprint: fingerprints.peer ?? NO_FINGERPRINT,
+    session: null
+  }
+}
+
+/** What is wrong with the peer's HELLO beyond its layout, in the order of the page; null when nothing is. */
+export function helloFault(hello: Hello, role: Role, fingerprints: Fingerprints): TokenError | null {
+  if (hello.role === role) {
+    return protocolError('protocol-error', `Cannot greet the peer: both sides say that they are the ${role}`)
+  }
+  if (hello.session !== null && role === 'client') {
+    return protocolError('protocol-error', 'Cannot greet the peer: it offers a session that was not asked for')
+  }
+  const { own } = fingerprints
+  if (own.length > 0 && !own.some(fingerprint => Buffer.compare(hello.fingerprint, fingerprint) === 0)) {
+    return protocolError(
+      'certificate-mismatch',
+      'Cannot greet the peer: it saw another certificate than the one presented, someone stands between'
+    )
+  }
+  return null
+}

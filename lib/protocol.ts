@@ -1,0 +1,57 @@
+import type { Duplex } from 'node:stream'
+import type { Verdict } from './authorization'
+import type { CloseCode } from './close-info'
+import type { GoawayFrame } from './control-frame'
+import type { TokenError } from './errors'
+import type { ConnectionLimits } from './options'
+import type { Receiver } from './receiver'
+import type { Sender } from './sender'
+import type { ProtocolName } from './wire'
+
+/** What a protocol may do with its connection. */
+export interface ProtocolHost {
+  readonly socket: Duplex
+  readonly limits: ConnectionLimits
+  readonly sender: Sender
+  readonly receiver: Receiver
+  /** Asks the application whether it accepts the peer; null when there is nobody to ask. */
+  authorize(): Promise<Verdict> | null
+  /** Tokens may be sent and handed out. */
+  opened(): void
+  /** The peer ends in order, or everything it sent was handed out: nothing more is to be sent. */
+  beginClose(code: CloseCode): void
+  /** A peer that has ended is waited for no longer than `closeTimeout`. */
+  armClose(): void
+  /** Breaks the connection. */
+  fail(error: TokenError): void
+  /** The server asked this side to go. */
+  goaway(frame: GoawayFrame): void
+}
+
+/** The rules of one protocol, between the socket and the sender and receiver of a connection. */
+export interface Protocol {
+  readonly name: ProtocolName
+  /** Milliseconds from the last PING to its PONG; null when not known. */
+  readonly rtt: number | null
+  /** The socket is there. */
+  start(): void
+  read(chunk: Buffer): void
+  /** The receiver has handed out what someone wanted; `isDrained` when no whole token is left. */
+  delivered(isDrained: boolean): void
+  /** The application has had a token. */
+  handed(length: number): void
+  /** The peer has ended the transport. */
+  transportEnded(): void
+  /** Everything the peer sent was handed out; `holdsOpen` when this side may still answer. */
+  allHanded(holdsOpen: boolean): void
+  /** This side ends in order: the sender is flushed, then `flushed` comes. */
+  close(code: CloseCode): void
+  /** Every token has been given to the socket. */
+  flushed(): void
+  /** This side ends the writing half of a stream; reading goes on. */
+  endSending(): void
+  /** Tells the peer why, where that can be told. @returns true when the socket was ended, false to destroy it */
+  sayGoodbye(error: TokenError): boolean
+  /** The socket is gone. */
+  stop(error: TokenError | null): void
+}

@@ -1,0 +1,116 @@
+import type { Verdict } from './authorization'
+import type { CloseCode } from './close-info'
+import { TokenError } from './errors'
+import { FRAME_PROGRESS_BYTES, FrameWatch } from './frame-watch'
+import type { Protocol, ProtocolHost } from './protocol'
+
+/** Bytes that are read ahead of the consumer before the socket is paused, so that an end is noticed. */
+const READ_AHEAD_BYTES = 64 * 1024
+
+/**
+ * The bare protocol, `docs/wire-format.md` section 4: data frames and nothing else.
+ *
+ * Without a consumer that wants, it reads 64 KiB ahead and then pauses the socket, so that the rest stays with
+ * the peer. A paused socket with bytes queued notices neither the peer's end nor its reset: that is a limit of
+ * token/1, and shows at the next write.
+ */
+export class Token1 implements Protocol {
+  readonly name = 'token/1'
+  readonly rtt = null
+  readonly #host: ProtocolHost
+  readonly #frameWatch: FrameWatch
+  #bytesRead = 0
+  #isPaused = false
+
+  constructor(host: ProtocolHost) {
+    this.#host = host
+    this.#frameWatch = new FrameWatch(host.limits.frameTimeout, bytes => host.fail(frameTimeoutError(bytes)))
+  }
+
+  start(): void {
+    const verdict = this.#host.authorize()
+    if (verdict === null) process.nextTick(() => this.#host.opened())
+    else void verdict.then(answer => this.#decided(answer))
+  }
+
+  read(chunk: Buffer): void {
+    const { receiver, sender } = this.#host
+    this.#bytesRead += chunk.length
+    receiver.push(chunk)
+    sender.cork()
+    receiver.deliver()
+    sender.uncork()
+  }
+
+  delivered(isDrained: boolean): void {
+    const { receiver } = this.#host
+    if (isDrained) {
+      this.#setPaused(false)
+      this.#frameWatch.update(receiver.isMidFrame, receiver.tokens, this.#bytesRead)
+      this.#bytesRead = 0
+    } else {
+      this.#frameWatch.suspend()
+      this.#setPaused(receiver.unreadBytes >= READ_AHEAD_BYTES)
+    }
+  }
+
+  handed(): void {}
+
+  transportEnded(): void {
+    this.#frameWatch.suspend()
+    this.#host.receiver.end()
+  }
+
+  allHanded(holdsOpen: boolean): void {
+    if (!holdsOpen) this.#host.beginClose('normal')
+  }
+
+  /** Without a consumer, what still comes is thrown away so that the end of the peer is seen. */
+  close(_code: CloseCode): void {
+    if (this.#host.receiver.hasConsumer) return
+    this.#frameWatch.suspend()
+    this.#host.receiver.discard()
+    this.#setPaused(false)
+  }
+
+  flushed(): void {
+    this.#host.socket.end()
+  }
+
+  endSending(): void {
+    this.#host.beginClose('normal')
+  }
+
+  sayGoodbye(): boolean {
+    return false
+  }
+
+  stop(): void {
+    this.#frameWatch.clear()
+  }
+
+  #decided(verdict: Verdict): void {
+    if (verdict.isAccepted) this.#host.opened()
+    else this.#host.fail(refusalError(verdict.reason))
+  }
+
+  #setPaused(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return
+    this.#isPaused = isPaused
+    if (isPaused) this.#host.socket.pause()
+    else this.#host.socket.resume()
+  }
+}
+
+/** The error for a frame that makes no progress. */
+export function frameTimeoutError(bytes: number): TokenError {
+  return new TokenError(
+    'ERR_FRAME_TIMEOUT',
+    `Cannot read a token: the peer began it and sent ${bytes} bytes in one frameTimeout, at least ${FRAME_PROGRESS_BYTES} are demanded`
+  )
+}
+
+/** The error for a peer that `authorize` did not accept. */
+export function refusalError(reason: string): TokenError {
+  return new TokenError('ERR_REFUSED', `Cannot accept the peer: ${reason}`, { closeCode: 'refused' })
+}

@@ -1,0 +1,507 @@
+import { clock } from './clock'
+import { closeCodeName, closeCodeNumber, isOrderly, type WireCloseCode } from './close-codes'
+import type { CloseCode } from './close-info'
+import { type CloseFrame, type ControlFrame, decodeControl, encodeControl, type GoawayFrame } from './control-frame'
+import { ReceiveCredit } from './credit'
+import { Deadline } from './deadline'
+import { Deliveries } from './deliveries'
+import { TokenError } from './errors'
+import { FrameSplitter } from './frame-splitter'
+import { FrameWatch } from './frame-watch'
+import { closeCodeOf } from './goodbye'
+import { type Fingerprints, helloFault, helloOf } from './greeting'
+import { Heartbeat } from './heartbeat'
+import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from './hello'
+import type { Protocol, ProtocolHost } from './protocol'
+import { protocolError } from './protocol-error'
+import { frameTimeoutError, refusalError } from './token-1'
+import { costOf } from './wire'
+
+/** What the honest protocol has to know beside the limits. */
+export interface Token2Options {
+  readonly role: Role
+  readonly fingerprints: Fingerprints
+  /** Milliseconds for the greeting and `authorize`. */
+  readonly greetingTimeout: number
+  /** True when the application says itself which tokens it has had. */
+  readonly isManualAck: boolean
+}
+
+/** Bytes that a server holds of a client that it has not accepted yet. */
+const MAX_HELD_BYTES = 64 * 1024
+
+/** Milliseconds that a CLOSE which breaks the connection is given to arrive. */
+const LINGER_TIMEOUT = 1000
+
+type State = 'greeting' | 'authorizing' | 'open' | 'saying-close' | 'awaiting-close' | 'over'
+
+/**
+ * The honest protocol, `docs/wire-format.md` sections 5 to 10.
+ *
+ * ```
+ *              HELLO read             authorize said yes
+ *  greeting ─────────────▶ authorizing ─────────────────▶ open
+ *      │  client: HELLO read = connected                  ▲ │
+ *      └──────────────────────────────────────────────────┘ │ close(), CLOSE read, a fault
+ *                                                           ▼
+ *      over ◀── both CLOSEs, or a fault told ── awaiting-close ◀── queue flushed ── saying-close
+ * ```
+ *
+ * The socket is never paused: control frames are read at once, and the peer's tokens are bounded by credit.
+ */
+export class Token2 implements Protocol {
+  readonly name = 'token/2'
+  readonly deliveries = new Deliveries()
+  readonly #host: ProtocolHost
+  readonly #options: Token2Options
+  readonly #splitter: FrameSplitter
+  readonly #credit: ReceiveCredit
+  readonly #frameWatch: FrameWatch
+  readonly #greetingDeadline: Deadline
+  readonly #lingerDeadline: Deadline
+  #heartbeat: Heartbeat | null = null
+  #state: State = 'greeting'
+  #peer: Hello | null = null
+  #framesBegun = 0
+  /** True when bytes came before the answer to HELLO: nothing but CLOSE may be in them. */
+  #mustBeClose = false
+
+  /** Control frames that wait, in order. */
+  #urgent: Uint8Array[] = []
+  /** The newest PING that is not answered. */
+  #pongOwed: Uint8Array | null = null
+  #handed = 0
+  #ackSent = 0
+  #isControlScheduled = false
+  #granted = 0
+  #peerHasClosed = false
+  #hasPeerEnded = false
+  #isEndSaid = false
+  #saying: { code: WireCloseCode; reason: string } | null = null
+  #isBreaking = false
+  #pingSentAt = 0
+  #pingNumber = 0
+  #rtt: number | null = null
+
+  constructor(host: ProtocolHost, options: Token2Options) {
+    this.#host = host
+    this.#options = options
+    this.#credit = new ReceiveCredit(host.limits.receiveWindow)
+    this.#frameWatch = new FrameWatch(host.limits.frameTimeout, bytes => host.fail(frameTimeoutError(bytes)))
+    this.#greetingDeadline = new Deadline(options.greetingTimeout, () => this.#greetingExpired())
+    this.#lingerDeadline = new Deadline(LINGER_TIMEOUT, () => host.socket.destroy())
+    this.#splitter = new FrameSplitter({
+      onFrame: length => this.#frameBegins(length),
+      onData: run => host.receiver.push(run),
+      onControl: body => this.#controlRead(decodeControl(body)),
+      refuseControl: length =>
+        protocolError('protocol-error', `Cannot read a control frame: its length is ${length}, 1 to 1024 is allowed`)
+    })
+  }
+
+  get rtt(): number | null {
+    return this.#rtt
+  }
+
+  /** The longest token that the peer takes, bytes; null before its HELLO. */
+  get peerMaxTokenLength(): number | null {
+    return this.#peer?.maxTokenLength ?? null
+  }
+
+  start(): void {
+    this.#host.sender.credit = 0
+    this.#greetingDeadline.arm()
+    if (this.#options.role === 'client') this.#sayHello()
+  }
+
+  read(chunk: Buffer): void {
+    const { sender, receiver } = this.#host
+    this.#heartbeat?.sawRead()
+    sender.cork()
+    try {
+      this.#splitter.push(chunk)
+    } catch (error) {
+      receiver.deliver()
+      this.#host.fail(error as TokenError)
+    }
+    if (this.#splitter.heldBytes > MAX_HELD_BYTES) this.#host.fail(tooMuchBeforeAcceptance())
+    this.#frameWatch.update(this.#splitter.isMidFrame, this.#framesBegun, chunk.length)
+    receiver.deliver()
+    sender.uncork()
+  }
+
+  delivered(): void {}
+
+  handed(length: number): void {
+    this.#credit.free(costOf(length))
+    if (!this.#options.isManualAck) this.#handed++
+    this.#scheduleControl()
+  }
+
+  /** The application has had `count` more tokens. @returns false when it was not given so many */
+  acknowledge(count: number): boolean {
+    if (this.#handed + count > this.#host.receiver.tokens) return false
+    this.#handed += count
+    this.#scheduleControl()
+    return true
+  }
+
+  /** Asks for a PONG. */
+  ping(): void {
+    this.#pingSentAt = clock.now()
+    this.#pingNumber++
+    const opaque = Buffer.alloc(8)
+    opaque.writeUInt32BE(this.#pingNumber >>> 0, 4)
+    this.#say({ type: 'ping', opaque })
+  }
+
+  /** Asks the client to go. */
+  goaway(frame: GoawayFrame): void {
+    if (this.#state === 'open') this.#say(frame)
+  }
+
+  // --- what the writer asks: which control frames go before the next token
+
+  takeControl(): Uint8Array | null {
+    const frames = this.#urgent
+    this.#urgent = []
+    if (this.#pongOwed !== null) {
+      frames.push(encodeControl({ type: 'pong', opaque: this.#pongOwed }))
+      this.#pongOwed = null
+    }
+    if (this.#state === 'open' || this.#state === 'saying-close') this.#pushCounts(frames)
+    if (frames.length === 0) return null
+    this.#heartbeat?.sawWrite()
+    return frames.length === 1 ? (frames[0] as Uint8Array) : Buffer.concat(frames)
+  }
+
+  #pushCounts(frames: Uint8Array[]): void {
+    if (this.#credit.isDue) frames.push(encodeControl({ type: 'window', granted: this.#credit.grant() }))
+    if (this.#handed > this.#ackSent && this.#peerHas(FEATURE_ACK)) {
+      this.#ackSent = this.#handed
+      frames.push(encodeControl({ type: 'ack', handed: this.#handed }))
+    }
+  }
+
+  #say(frame: ControlFrame): void {
+    this.#urgent.push(encodeControl(frame))
+    this.#host.sender.wake()
+  }
+
+  /** ACK and WINDOW wait for the end of the turn: one of each says everything. */
+  #scheduleControl(): void {
+    if (this.#isControlScheduled) return
+    this.#isControlScheduled = true
+    process.nextTick(() => {
+      this.#isControlScheduled = false
+      if (this.#credit.isDue || this.#handed > this.#ackSent) this.#host.sender.wake()
+    })
+  }
+
+  // --- reading
+
+  #frameBegins(length: number): TokenError | null {
+    if (this.#state === 'greeting') return unexpected('a token', 'HELLO')
+    if (this.#mustBeClose) return unexpected('a token', 'CLOSE')
+    const { maxTokenLength } = this.#host.limits
+    if (length > maxTokenLength) {
+      return new TokenError(
+        'ERR_TOKEN_TOO_LARGE',
+        `Cannot receive a token: its length is ${length} bytes, maxTokenLength is ${maxTokenLength}`
+      )
+    }
+    if (this.#hasPeerEnded) return unexpected('a token', 'nothing after END')
+    this.#framesBegun++
+    if (this.#credit.take(costOf(length))) return null
+    return protocolError('flow-control', 'Cannot receive a token: the peer had no credit to send it')
+  }
+
+  #controlRead(frame: ControlFrame | null): void {
+    if (this.#state === 'greeting') this.#greetingRead(frame)
+    else if (this.#mustBeClose && frame?.type !== 'close') throw unexpected('a frame', 'CLOSE')
+    else if (frame !== null) this.#frameRead(frame)
+  }
+
+  #frameRead(frame: ControlFrame): void {
+    switch (frame.type) {
+      case 'window':
+        return this.#windowRead(frame.granted)
+      case 'ping':
+        return this.#pingRead(frame.opaque)
+      case 'pong':
+        return this.#pongRead(frame.opaque)
+      case 'ack':
+        return this.#ackRead(frame.handed)
+      case 'goaway':
+        if (this.#options.role === 'server') throw unexpected('GOAWAY', 'no GOAWAY from a client')
+        return this.#host.goaway(frame)
+      case 'close':
+        return this.#closeRead(frame)
+      case 'end':
+        return this.#endRead()
+      default:
+        throw unexpected(frame.type.toUpperCase(), 'another frame')
+    }
+  }
+
+  #windowRead(granted: number): void {
+    if (granted < this.#granted) throw protocolError('flow-control', 'Cannot read WINDOW: its count went back')
+    const more = granted - this.#granted
+    this.#granted = granted
+    this.#host.sender.addCredit(more)
+  }
+
+  #pingRead(opaque: Uint8Array): void {
+    this.#pongOwed = opaque
+    this.#host.sender.wake()
+  }
+
+  #pongRead(opaque: Uint8Array): void {
+    const number = Buffer.from(opaque).readUInt32BE(4)
+    if (number === this.#pingNumber >>> 0) this.#rtt = clock.now() - this.#pingSentAt
+  }
+
+  #ackRead(handed: number): void {
+    this.#checkCount(handed)
+    this.deliveries.acknowledge(handed)
+  }
+
+  #endRead(): void {
+    this.#hasPeerEnded = true
+    this.#host.receiver.end()
+  }
+
+  #checkCount(handed: number): void {
+    if (handed < this.deliveries.handed || handed > this.#tokensSent) {
+      throw protocolError(
+        'protocol-error',
+        `Cannot read a count of tokens: it is ${handed}, and may be from ${this.deliveries.handed} to ${this.#tokensSent}`
+      )
+    }
+  }
+
+  get #tokensSent(): number {
+    return this.#host.sender.tokensTaken - this.#host.sender.tokensUnsent
+  }
+
+  #peerHas(feature: number): boolean {
+    return this.#peer !== null && (this.#peer.features & feature) !== 0
+  }
+
+  // --- greeting
+
+  #greetingRead(frame: ControlFrame | null): void {
+    const { role, fingerprints } = this.#options
+    if (frame?.type === 'close' && role === 'client') {
+      this.#peerHasClosed = true
+      throw refused(frame)
+    }
+    if (frame?.type !== 'hello') throw unexpected('a frame', 'HELLO')
+    const fault = helloFault(frame, role, fingerprints)
+    if (fault !== null) throw fault
+    this.#peer = frame
+    if (role === 'client') this.#open()
+    else this.#askAuthorize()
+  }
+
+  #askAuthorize(): void {
+    this.#state = 'authorizing'
+    const verdict = this.#host.authorize()
+    if (verdict === null) {
+      this.#accept()
+      return
+    }
+    this.#splitter.hold()
+    void verdict.then(answer => {
+      if (this.#state !== 'authorizing') return
+      if (answer.isAccepted) this.#accept()
+      else this.#refuse(answer.reason)
+    })
+  }
+
+  #refuse(reason: string): void {
+    this.#saying = { code: 'refused', reason }
+    this.#host.fail(refusalError(reason))
+  }
+
+  #accept(): void {
+    this.#mustBeClose = this.#splitter.heldBytes > 0
+    this.#sayHello()
+    this.#open()
+    try {
+      this.#splitter.release()
+    } catch (error) {
+      this.#host.fail(error as TokenError)
+    }
+    this.#host.receiver.deliver()
+  }
+
+  #sayHello(): void {
+    const { role, fingerprints } = this.#options
+    this.#say({ type: 'hello', ...helloOf(role, this.#host.limits, fingerprints) })
+  }
+
+  #open(): void {
+    const peer = this.#peer as Hello
+    this.#state = 'open'
+    this.#greetingDeadline.clear()
+    this.#heartbeat = new Heartbeat(this.#host.limits.heartbeat, peer.heartbeat, {
+      ping: () => this.ping(),
+      dead: () => this.#host.fail(heartbeatError(this.#host.limits.heartbeat))
+    })
+    this.#host.sender.credit = peer.receiveWindow
+    this.#host.opened()
+    this.#host.sender.wake()
+  }
+
+  #greetingExpired(): void {
+    const { greetingTimeout } = this.#options
+    this.#host.fail(
+      new TokenError(
+        'ERR_HANDSHAKE_TIMEOUT',
+        `Cannot greet the peer: HELLO and authorize took longer than ${Math.round(greetingTimeout)} ms`
+      )
+    )
+  }
+
+  // --- the end
+
+  #closeRead(frame: CloseFrame): void {
+    const code = closeCodeName(frame.code)
+    this.#checkCount(frame.handed)
+    this.#peerHasClosed = true
+    this.#splitter.stop()
+    this.#heartbeat?.stop()
+    this.deliveries.end(this.#tokensSent, frame.handed, null)
+    if (!isOrderly(code)) throw peerClosed(frame)
+    if (this.#state === 'awaiting-close') {
+      this.#state = 'over'
+      this.#host.socket.end()
+    } else if (this.#state === 'open') {
+      this.#saying = { code, reason: '' }
+      this.#host.armClose()
+      this.#host.receiver.end()
+    } else {
+      this.#host.sender.abandon()
+      this.#host.sender.end()
+    }
+  }
+
+  transportEnded(): void {
+    this.#frameWatch.suspend()
+    if (this.#state === 'over' || this.#isBreaking) return
+    this.#host.fail(new TokenError('ERR_LOST', 'Cannot go on: the peer ended the transport without saying CLOSE'))
+  }
+
+  /** The tokens before the peer's CLOSE are handed out: now it is answered. After END this side may still send. */
+  allHanded(holdsOpen: boolean): void {
+    if (this.#peerHasClosed) this.#host.beginClose(this.#saying?.code === 'shutdown' ? 'shutdown' : 'normal')
+    else if (!holdsOpen) this.#host.beginClose('normal')
+  }
+
+  close(code: CloseCode): void {
+    if (this.#state === 'greeting' || this.#state === 'authorizing') {
+      this.#breakOff('normal')
+      return
+    }
+    this.#state = 'saying-close'
+    this.#saying ??= { code: code === 'shutdown' ? 'shutdown' : 'normal', reason: '' }
+    // The peer hands out nothing any more: what waits is not sent.
+    if (this.#peerHasClosed) this.#host.sender.abandon()
+  }
+
+  endSending(): void {
+    if (!this.#peerHas(FEATURE_END)) this.#host.beginClose('normal')
+    else this.#host.sender.end()
+  }
+
+  flushed(): void {
+    if (this.#state === 'open' && !this.#isEndSaid) {
+      this.#isEndSaid = true
+      this.#say({ type: 'end' })
+    } else if (this.#state === 'saying-close') {
+      this.#sayClose()
+    } else if (this.#isBreaking || this.#peerHasClosed) {
+      this.#state = 'over'
+      this.#host.socket.end()
+    }
+  }
+
+  /** CLOSE is the last word: what is handed out after it would not be counted. */
+  #sayClose(): void {
+    const { code, reason } = this.#saying as { code: WireCloseCode; reason: string }
+    this.#state = 'awaiting-close'
+    this.#heartbeat?.stop()
+    this.#host.receiver.discard()
+    this.#urgent.push(encodeControl({ type: 'close', code: closeCodeNumber(code), handed: this.#handed, reason }))
+    this.#host.sender.end()
+  }
+
+  sayGoodbye(error: TokenError): boolean {
+    const code = closeCodeOf(error)
+    const isSaid = this.#state === 'awaiting-close' || this.#state === 'over'
+    const isHeard = !this.#peerHasClosed || error.code === 'ERR_CLOSE_TIMEOUT'
+    if (code === null || isSaid || !isHeard) return false
+    if (this.#host.sender.isMidToken || !this.#host.socket.writable) return false
+    this.#breakOff(code)
+    return true
+  }
+
+  /** A reset would overtake CLOSE: the transport is ended, what comes is ignored, and only then it is destroyed. */
+  #breakOff(code: WireCloseCode): void {
+    this.#isBreaking = true
+    this.#saying ??= { code, reason: '' }
+    this.#splitter.stop()
+    this.#pongOwed = null
+    this.#host.sender.abandon()
+    this.#lingerDeadline.arm()
+    this.#sayClose()
+  }
+
+  stop(error: TokenError | null): void {
+    this.#state = 'over'
+    this.#frameWatch.clear()
+    this.#greetingDeadline.clear()
+    this.#lingerDeadline.clear()
+    this.#heartbeat?.stop()
+    this.deliveries.end(this.#tokensSent, null, error)
+  }
+}
+
+function unexpected(what: string, wanted: string): TokenError {
+  return protocolError('protocol-error', `Cannot accept ${what} here: ${wanted} must come`)
+}
+
+function tooMuchBeforeAcceptance(): TokenError {
+  return protocolError(
+    'protocol-error',
+    `Cannot hold more of the peer: it sent over ${MAX_HELD_BYTES} bytes before it was accepted`
+  )
+}
+
+function refused(frame: CloseFrame): TokenError {
+  const closeCode = closeCodeName(frame.code)
+  return new TokenError('ERR_REFUSED', `Cannot connect: the server refused this client with ${said(frame)}`, { closeCode })
+}
+
+function peerClosed(frame: CloseFrame): TokenError {
+  const closeCode = closeCodeName(frame.code)
+  return new TokenError('ERR_PEER_CLOSED', `Cannot go on: the peer closed the connection with ${said(frame)}`, { closeCode })
+}
+
+function said(frame: CloseFrame): string {
+  const code = closeCodeName(frame.code)
+  return frame.reason === '' ? code : `${code}, ${printable(frame.reason)}`
+}
+
+/** A reason comes from a stranger: control characters never reach a log or a terminal. */
+function printable(reason: string): string {
+  return JSON.stringify(reason).replace(/[\u007f-\u009f\u2028\u2029]/g, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+function heartbeatError(heartbeat: number): TokenError {
+  return new TokenError(
+    'ERR_HEARTBEAT_TIMEOUT',
+    `Cannot reach the peer: not a byte came for two heartbeats of ${heartbeat} ms`
+  )
+}
