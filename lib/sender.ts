@@ -115,7 +115,7 @@ export class Sender {
     this.#stallDeadline.disarm()
     if (error != null) return
     this.#events.onActivity()
-    if (this.#writer.queuedBytes > 0) this.#flush()
+    if (this.#writer.queuedBytes > 0 || this.#isEnding) this.#flush()
     if (this.#needsDrain && this.bufferedAmount * 2 <= this.#limits.highWaterMark) {
       this.#needsDrain = false
       this.#events.onDrain()
