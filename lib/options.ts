@@ -141,6 +141,11 @@ export function duration(name: string, value: number): void {
   if (value !== Infinity) count(name, value, 0, MAX_DELAY)
 }
 
+/** @throws TokenError `ERR_OPTION` when `delay` is not milliseconds that Node can wait */
+export function checkDelay(delay: number): void {
+  count('delay', delay, 0, MAX_DELAY)
+}
+
 function limitsOf(options: ConnectionOptions): ConnectionLimits {
   const limits = complete(CONNECTION_DEFAULTS, options)
   count('maxTokenLength', limits.maxTokenLength, 1, WIRE_MAX_TOKEN_LENGTH)
