@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { CloseCode, CloseInfo, CloseOptions } from './close-info'
+import type { Claim, Consumer } from './consumer'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
 import { type ConnectionLimits, type ConnectionOptions, connectionLimits, duration } from './options'
@@ -165,7 +166,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_CONSUMER`
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer, undefined> {
-    return new TokenIterator(consumer => this.#receiver.claim(consumer))
+    return new TokenIterator(consumer => this.#claim(consumer))
   }
 
   /**
@@ -174,7 +175,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_CONSUMER`
    */
   stream(): TokenStream {
-    return new TokenStream(this, consumer => this.#receiver.claim(consumer))
+    return new TokenStream(this, consumer => this.#claim(consumer))
   }
 
   /** Closes in order and waits until that is done. */
@@ -230,6 +231,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       },
       onAbandoned: () => this.#armClose(this.#limits.closeTimeout)
     })
+  }
+
+  /** The listeners of a server or a client give way to a consumer, the connection's own do not. */
+  #claim(consumer: Consumer): Claim {
+    if (this.#hasListener) throw mixedConsumers()
+    return this.#receiver.claim(consumer)
   }
 
   #emitToken(token: Buffer): void {

@@ -83,9 +83,9 @@ export class Receiver {
     return this.#consumer !== null
   }
 
-  /** @throws TokenError `ERR_CONSUMER` when there is a consumer already */
+  /** @throws TokenError `ERR_CONSUMER` when it is claimed already; listeners are its connection's to judge */
   claim(consumer: Consumer): Claim {
-    if (this.isClaimed || this.#events.hasListeners) throw mixedConsumers()
+    if (this.isClaimed) throw mixedConsumers()
     this.#consumer = consumer
     // What was thrown away may have cut a frame: nothing can be read any more.
     if (this.#isDiscarding) consumer.finish(null)
