@@ -1,15 +1,18 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import { parseSubjectAltName } from './subject-alt-name'
 
 /** The identity of the other side, as its certificate states it. */
 export interface Peer {
-  /** The subject as Node prints it: one `NAME=value` a line. */
+  /** The subject as Node prints it: one `NAME=value` a line, escaped as in RFC 2253; may be empty. */
   readonly subject: string
   /** The issuer, in the same form. */
   readonly issuer: string
-  /** The subject alternative names: `DNS:localhost`, `IP Address:127.0.0.1` … */
+  /** The subject alternative names, unescaped: `DNS:localhost`, `IP Address:127.0.0.1`, `URI:spiffe://…` … */
   readonly sans: readonly string[]
+  /** In upper-case hex, as its authority chose it. */
+  readonly serialNumber: string
   /** SHA-256 of the certificate in DER: 32 bytes in upper-case hex, joined by colons. */
   readonly fingerprint: string
   readonly validFrom: Date
@@ -25,11 +28,18 @@ export function peerOf(socket: Duplex): Peer | null {
   return certificate === undefined ? null : peerFrom(certificate, socket.authorized)
 }
 
-function peerFrom(certificate: X509Certificate, isAuthorized: boolean): Peer {
+/** The fingerprint as HELLO carries it: 32 bytes, all zero when no certificate was seen. */
+export function fingerprintBytes(peer: Pick<Peer, 'fingerprint'> | null): Buffer {
+  return peer === null ? Buffer.alloc(32) : Buffer.from(peer.fingerprint.replaceAll(':', ''), 'hex')
+}
+
+export function peerFrom(certificate: X509Certificate, isAuthorized: boolean): Peer {
   return Object.freeze({
-    subject: certificate.subject,
-    issuer: certificate.issuer,
-    sans: Object.freeze(certificate.subjectAltName?.split(', ') ?? []),
+    // Node's types don't know that a name without attributes is undefined.
+    subject: certificate.subject ?? '',
+    issuer: certificate.issuer ?? '',
+    sans: Object.freeze(parseSubjectAltName(certificate.subjectAltName)),
+    serialNumber: certificate.serialNumber,
     fingerprint: certificate.fingerprint256,
     validFrom: new Date(certificate.validFrom),
     validTo: new Date(certificate.validTo),

@@ -1,0 +1,38 @@
+/** One attribute of a subject or an issuer. */
+export interface NameAttribute {
+  /** The short name (`CN`, `O`, `emailAddress` …), or the OID of one that OpenSSL has no name for. */
+  readonly type: string
+  readonly value: string
+}
+
+/** What RFC 2253 escapes stands behind a backslash, as itself or in hex. */
+const ATTRIBUTE = /^([A-Za-z0-9.-]+)=((?:[^\\+"<>;,]|\\[,+"\\<>;# ]|\\[0-9A-F]{2})*)$/su
+
+/**
+ * The attributes in Node's `subject` or `issuer`, in the order of the certificate, their values as they stand there.
+ *
+ * Node writes one relative name a line, joins the attributes of one that has several with " + ", and escapes as RFC
+ * 2253 says: `\,` `\+` `\"` `\\` `\<` `\>` `\;`, a `#` or a space at the ends, control characters as `\0A`. So a
+ * line break in a value never looks like one between attributes.
+ *
+ * @returns null when the text is not of that form: a guess could let someone in
+ */
+export function parseDistinguishedName(text: string): readonly NameAttribute[] | null {
+  if (text === '') return []
+  const attributes: NameAttribute[] = []
+  for (const line of text.split('\n')) {
+    // A plus sign in a value has a backslash, not a space, before it.
+    for (const part of line.split(' + ')) {
+      const match = ATTRIBUTE.exec(part)
+      if (match === null) return null
+      attributes.push({ type: match[1] as string, value: unescaped(match[2] as string) })
+    }
+  }
+  return attributes
+}
+
+function unescaped(value: string): string {
+  return value.replace(/\\(?:([0-9A-F]{2})|(.))/gsu, (_all, hex: string | undefined, character: string) =>
+    hex === undefined ? character : String.fromCharCode(Number.parseInt(hex, 16))
+  )
+}

@@ -1,0 +1,41 @@
+import type { TLSSocket } from 'node:tls'
+
+/** Why a peer is not trusted. */
+export interface TrustFailure {
+  /** The close code for the peer (docs/wire-format.md, section 13): it says no more than this. */
+  readonly code: 'certificate-required' | 'certificate-expired' | 'certificate-unknown'
+  /** For this side's own log: OpenSSL's word for the error (`CERT_REVOKED` …), or one in plain English. */
+  readonly reason: string
+}
+
+const OUTSIDE_ITS_DATES: readonly string[] = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']
+
+/**
+ * Whether the peer of a TLS connection is trusted now: what `rejectUnauthorized: true` would ask, and what a
+ * resumed session makes Node forget. Null means yes. For both sides; ask it on every connection, resumed or not.
+ *
+ * A server that is to tell a TLS 1.3 client why it was refused has to let the handshake succeed
+ * (`rejectUnauthorized: false`), so that this is all that stands between a stranger and `authorize`.
+ *
+ * It holds only together with {@link sessionIdContext}: of a resumed session OpenSSL knows the peer's leaf and
+ * the verdict of the first handshake, not the chain. A CA that was removed or a revocation since then shows only
+ * because the ticket dies; a CA or a CRL that ended in the meantime, within the server's `sessionTimeout`.
+ */
+export function checkTrust(socket: TLSSocket, now: Date): TrustFailure | null {
+  // First, for Node <= 22 says `authorized` of a resumed TLS 1.3 session that never had a certificate.
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) return { code: 'certificate-required', reason: 'no certificate' }
+  if (socket.authorized !== true) return chainFailure(String(socket.authorizationError ?? 'not authorized'))
+  // A date that can't be read compares false with everything: hence the conditions that must be true.
+  if (!(Date.parse(certificate.validFrom) <= now.getTime())) return chainFailure('CERT_NOT_YET_VALID')
+  if (!(now.getTime() <= Date.parse(certificate.validTo))) return chainFailure('CERT_HAS_EXPIRED')
+  return null
+}
+
+/**
+ * OpenSSL keeps the last of several errors, and looks at the dates last: the expired certificate of a stranger is
+ * refused as expired too.
+ */
+function chainFailure(reason: string): TrustFailure {
+  return { code: OUTSIDE_ITS_DATES.includes(reason) ? 'certificate-expired' : 'certificate-unknown', reason }
+}
