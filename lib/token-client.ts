@@ -4,7 +4,7 @@ import type { CloseInfo, CloseOptions } from './close-info'
 import { Connection, type Forward, forwardChanged } from './connection'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
-import { type ClientSettings, clientSettings, duration, type TokenClientOptions } from './options'
+import { type ClientSettings, checkDelay, clientSettings, duration, type TokenClientOptions } from './options'
 import { codeOf, dialError } from './socket-error'
 import { secureContext } from './tls-defaults'
 import { checkToken } from './token'
@@ -100,7 +100,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
    * @throws TokenError `ERR_OPTION`
    */
   connect(delay = 0): boolean {
-    duration('delay', delay)
+    checkDelay(delay)
     if (this.#state !== 'closed') return false
     this.#closed = new Promise(resolve => {
       this.#resolveClosed = resolve

@@ -4,7 +4,7 @@ import { createServer, type Server, type TLSSocket } from 'node:tls'
 import type { CloseInfo, CloseOptions } from './close-info'
 import { Connection, closeWith, type Forward, forwardChanged } from './connection'
 import { TokenError } from './errors'
-import { duration, type ServerSettings, serverSettings, type TokenServerOptions } from './options'
+import { checkDelay, duration, type ServerSettings, serverSettings, type TokenServerOptions } from './options'
 import { Reception, type Refusal } from './reception'
 import { codeOf } from './socket-error'
 import { secureContext, secureDefaults } from './tls-defaults'
@@ -95,7 +95,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
    * @throws TokenError `ERR_OPTION`
    */
   connect(delay = 0): boolean {
-    duration('delay', delay)
+    checkDelay(delay)
     if (this.#state !== 'closed') return false
     const server = this.#createServer()
     this.#server = server
@@ -155,9 +155,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     })
     server.on('listening', () => this.#listening(server))
     server.on('error', error => this.#serverFailed(server, error))
-    server.on('close', () => {
-      if (this.#server === server) this.#finish(null)
-    })
+    server.on('close', () => void this.#stopped(server))
     return server
   }
 
@@ -178,6 +176,12 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     }
     this.#state = 'listening'
     this.emit('connect')
+  }
+
+  /** Node's `close` waits for the raw sockets, of which a TLS socket and its connection close a little later. */
+  async #stopped(server: Server): Promise<void> {
+    await Promise.all([...this.#connections].map(connection => connection.closed))
+    if (this.#server === server) this.#finish(null)
   }
 
   /** A failed accept (EMFILE and the like) is one client's, everything else the server's. */

@@ -1,0 +1,25 @@
+export { addClients, renewServer } from './add-certs'
+export { createAuthority, openAuthority } from './authority'
+export { describeCertificate, isSignedBy } from './describe'
+export { CertsError, type CertsErrorCode } from './errors'
+export { defaultHosts } from './hosts'
+export { listCerts } from './list-certs'
+export { makeCerts } from './make-certs'
+export type {
+  AddClientsOptions,
+  Authority,
+  AuthorityOptions,
+  CertificateFiles,
+  CertificateInfo,
+  ClientOptions,
+  CrlOptions,
+  FolderOptions,
+  KeyAndCert,
+  ListedCertificate,
+  MakeOptions,
+  OpenOptions,
+  RenewServerOptions,
+  ServerOptions,
+  Usage,
+  ValidityOptions
+} from './types'

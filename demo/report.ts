@@ -1,0 +1,33 @@
+import { megabytes, perSecond, whole } from './format'
+import type { ConnectionSeen, Result } from './messages'
+
+/** One side's sight of the connection. */
+export function connectionLines(who: string, other: string, seen: ConnectionSeen): string[] {
+  const { peer } = seen
+  return [
+    `${who} verified the ${other}:`,
+    `  subject      ${peer.subject.replaceAll('\n', ', ')}`,
+    ...(peer.sans.length > 0 ? [`  names        ${peer.sans.join(', ')}`] : []),
+    `  fingerprint  ${peer.fingerprint}`,
+    `  valid to     ${peer.validTo.slice(0, 10)}`,
+    `  protocol     ${seen.protocol} over ${seen.tls}, ${seen.cipher}`
+  ]
+}
+
+export function isEqual({ sent, returned, isFramed }: Result): boolean {
+  return isFramed && sent.sha256 === returned.sha256 && sent.tokens === returned.tokens
+}
+
+/** What the transfer measured. */
+export function resultLines(result: Result): string[] {
+  const { sent, returned, milliseconds, pings, p50, p99 } = result
+  const speed = `${whole(perSecond(sent.tokens, milliseconds))} tokens/s, ${megabytes(perSecond(sent.bytes, milliseconds))}/s`
+  return [
+    `sent         ${whole(sent.tokens)} tokens, ${whole(sent.bytes)} bytes, header and end mark not counted`,
+    `returned     ${whole(returned.tokens)} tokens, ${whole(returned.bytes)} bytes`,
+    `time         ${(milliseconds / 1000).toFixed(3)} s there and back: ${speed} each way`,
+    `round trip   p50 ${p50.toFixed(3)} ms, p99 ${p99.toFixed(3)} ms (${whole(pings)} pings of 4 bytes afterwards, one at a time)`,
+    `SHA-256      ${sent.sha256} sent`,
+    `             ${returned.sha256} returned: ${isEqual(result) ? 'equal' : 'NOT EQUAL'}`
+  ]
+}
