@@ -17,7 +17,7 @@ import {
   type ProtocolOptions
 } from './options'
 import { type Peer, peerOf } from './peer'
-import type { Protocol, ProtocolHost } from './protocol'
+import type { ProtocolHost } from './protocol'
 import { mixedConsumers, Receiver } from './receiver'
 import { Sender } from './sender'
 import { socketError } from './socket-error'
@@ -527,7 +527,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       return
     }
     this.#error = error
-    if (this.#state !== CLOSED && this.#protocol.sayGoodbye(error)) this.#state = CLOSING
+    if (this.#protocol.sayGoodbye(error)) this.#state = CLOSING
     else this.socket.destroy()
   }
 

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import { TokenError, type TokenErrorCode } from './errors'
 import type { ServerSettings } from './options'
+import { type Peer, peerOf } from './peer'
 import { codeOf } from './socket-error'
 
 /** Someone who came to the port of a server and got no connection. */
@@ -12,25 +13,31 @@ export interface Refusal {
   /** The code of `error`. */
   readonly code: TokenErrorCode
   readonly error: TokenError
+  /** What the certificate says, trusted or not; null when none was seen. */
+  readonly peer: Peer | null
+}
+
+/** A TCP connection from its accept to its close. */
+export interface Visitor {
+  readonly raw: Socket
+  readonly address: string
+  readonly port: number
+  /** When it came, by the monotonic clock, milliseconds. */
+  readonly since: number
+  /** Null until the TLS handshake is done. */
+  socket: TLSSocket | null
 }
 
 /** What a reception tells its server. */
 export interface ReceptionEvents {
-  onAccepted(socket: TLSSocket): void
+  /** The TLS handshake is done. The visitor stays pending until `admit` or `refuse`. */
+  onSecured(visitor: Visitor, socket: TLSSocket): void
   onRefused(refusal: Refusal): void
 }
 
-/** A TCP connection from its accept to its close. */
-interface Visitor {
-  readonly address: string
-  readonly port: number
-  /** True until the handshake succeeded or a refusal was told. */
-  isPending: boolean
-}
-
 /**
- * Everyone between accept and the end of the TLS handshake: limits before any TLS work is done, and a refusal
- * told for each that gets no connection.
+ * Everyone between accept and acceptance: limits before any TLS work is done, and a refusal told, once, for each
+ * that gets no connection.
  *
  * Node's own `handshakeTimeout` emits an error and closes nothing, and `server.close()` waits for half-done
  * handshakes for ever: so each raw socket is known here and destroyed.
@@ -38,10 +45,9 @@ interface Visitor {
 export class Reception {
   readonly #settings: ServerSettings
   readonly #events: ReceptionEvents
-  /** All raw sockets, in the order in which they came. */
   readonly #visitors = new Map<Socket, Visitor>()
-  /** Those of them whose handshake is not over. */
-  readonly #pending = new Set<Socket>()
+  /** Those that are not admitted yet, in the order in which they came. */
+  readonly #pending = new Set<Visitor>()
   readonly #countByAddress = new Map<string, number>()
 
   constructor(server: Server, settings: ServerSettings, events: ReceptionEvents) {
@@ -52,14 +58,32 @@ export class Reception {
     server.on('secureConnection', socket => this.#handshakeDone(socket))
   }
 
-  /** Handshakes under way. */
+  /** Visitors that are not admitted yet. */
   get pending(): number {
     return this.#pending.size
   }
 
-  /** Cuts every handshake under way. */
+  /** Milliseconds that are left of `handshakeTimeout`, which covers everything until acceptance. */
+  timeLeft(visitor: Visitor): number {
+    return Math.max(1, this.#settings.handshakeTimeout - (performance.now() - visitor.since))
+  }
+
+  /** The visitor is accepted. @returns false when it was refused meanwhile */
+  admit(visitor: Visitor): boolean {
+    return this.#pending.delete(visitor)
+  }
+
+  /** Tells the refusal; whoever calls ends the socket, so that a last word can be said on it. */
+  refuse(visitor: Visitor, error: TokenError): void {
+    if (!this.#pending.delete(visitor)) return
+    const { address, port, socket } = visitor
+    const peer = socket === null ? null : peerOf(socket)
+    this.#events.onRefused(Object.freeze({ address, port, code: error.code, error, peer }))
+  }
+
+  /** Cuts everyone who is not admitted. */
   refuseAll(error: TokenError): void {
-    for (const raw of [...this.#pending]) this.#refuse(raw, error)
+    for (const visitor of [...this.#pending]) this.#turnAway(visitor, error)
   }
 
   /** Puts the limits before Node's own listener, which begins the TLS work. */
@@ -67,81 +91,77 @@ export class Reception {
     const listeners = server.listeners('connection') as ((raw: Socket) => void)[]
     server.removeAllListeners('connection')
     server.on('connection', (raw: Socket) => {
-      if (this.#admit(raw)) for (const listener of listeners) listener.call(server, raw)
+      if (this.#enter(raw)) for (const listener of listeners) listener.call(server, raw)
     })
   }
 
-  #admit(raw: Socket): boolean {
+  #enter(raw: Socket): boolean {
     const visitor: Visitor = {
+      raw,
       address: raw.remoteAddress ?? 'unknown',
       port: raw.remotePort ?? 0,
-      isPending: true
+      since: performance.now(),
+      socket: null
     }
     this.#visitors.set(raw, visitor)
-    this.#pending.add(raw)
+    this.#pending.add(visitor)
     const fromAddress = (this.#countByAddress.get(visitor.address) ?? 0) + 1
     this.#countByAddress.set(visitor.address, fromAddress)
-    raw.once('close', () => this.#left(raw, visitor))
+    raw.once('close', () => this.#left(visitor))
     raw.on('error', () => {})
-    return this.#isWithinLimits(raw, fromAddress)
+    return this.#isWithinLimits(visitor, fromAddress)
   }
 
-  #isWithinLimits(raw: Socket, fromAddress: number): boolean {
+  #isWithinLimits(visitor: Visitor, fromAddress: number): boolean {
     const { maxConnectionsPerAddress, maxPendingHandshakes } = this.#settings
-    if (this.#isFull(raw)) return false
+    if (this.#isFull(visitor)) return false
     if (fromAddress > maxConnectionsPerAddress) {
       const code = 'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS'
-      this.#refuse(raw, limitError(code, 'maxConnectionsPerAddress', maxConnectionsPerAddress))
+      this.#turnAway(visitor, limitError(code, 'maxConnectionsPerAddress', maxConnectionsPerAddress))
     } else if (this.#pending.size > maxPendingHandshakes) {
       const [oldest] = this.#pending
       const error = limitError('ERR_TOO_MANY_HANDSHAKES', 'maxPendingHandshakes', maxPendingHandshakes)
-      if (oldest) this.#refuse(oldest, error)
+      if (oldest) this.#turnAway(oldest, error)
     }
-    return this.#pending.has(raw)
+    return this.#pending.has(visitor)
   }
 
   /** Asked at accept, so that no TLS work is done for nothing, and again when the handshake is done. */
-  #isFull(raw: Socket): boolean {
+  #isFull(visitor: Visitor): boolean {
     const { maxConnections } = this.#settings
     if (this.#visitors.size - this.#pending.size < maxConnections) return false
-    this.#refuse(raw, limitError('ERR_TOO_MANY_CONNECTIONS', 'maxConnections', maxConnections))
+    this.#turnAway(visitor, limitError('ERR_TOO_MANY_CONNECTIONS', 'maxConnections', maxConnections))
     return true
   }
 
   #handshakeDone(socket: TLSSocket): void {
     const raw = rawOf(socket)
     const visitor = raw && this.#visitors.get(raw)
-    if (!raw || !visitor?.isPending) {
+    if (!visitor || !this.#pending.has(visitor)) {
       socket.destroy()
-    } else if (!this.#isFull(raw)) {
-      visitor.isPending = false
-      this.#pending.delete(raw)
-      this.#events.onAccepted(socket)
+    } else if (!this.#isFull(visitor)) {
+      visitor.socket = socket
+      this.#events.onSecured(visitor, socket)
     }
   }
 
   #handshakeFailed(error: Error, socket: TLSSocket): void {
     const raw = rawOf(socket)
-    if (raw) this.#refuse(raw, handshakeError(error, socket, this.#settings.handshakeTimeout))
+    const visitor = raw && this.#visitors.get(raw)
+    if (visitor) this.#turnAway(visitor, handshakeError(error, this.#settings.handshakeTimeout))
     socket.destroy()
   }
 
-  #refuse(raw: Socket, error: TokenError): void {
-    const visitor = this.#visitors.get(raw)
-    this.#pending.delete(raw)
-    raw.destroy()
-    if (!visitor?.isPending) return
-    visitor.isPending = false
-    const { address, port } = visitor
-    this.#events.onRefused(Object.freeze({ address, port, code: error.code, error }))
+  #turnAway(visitor: Visitor, error: TokenError): void {
+    this.refuse(visitor, error)
+    visitor.socket?.destroy()
+    visitor.raw.destroy()
   }
 
-  #left(raw: Socket, visitor: Visitor): void {
-    this.#refuse(
-      raw,
-      new TokenError('ERR_HANDSHAKE', 'Cannot complete a TLS handshake: the client left before its end')
-    )
-    this.#visitors.delete(raw)
+  #left(visitor: Visitor): void {
+    const message = 'Cannot accept a connection: the client left before it was accepted'
+    this.refuse(visitor, new TokenError('ERR_HANDSHAKE', message))
+    this.#visitors.delete(visitor.raw)
     const count = (this.#countByAddress.get(visitor.address) ?? 1) - 1
     if (count === 0) this.#countByAddress.delete(visitor.address)
     else this.#countByAddress.set(visitor.address, count)
@@ -157,24 +177,11 @@ function limitError(code: TokenErrorCode, name: string, value: number): TokenErr
   return new TokenError(code, `Cannot accept a connection: ${name} is ${value}`)
 }
 
-function handshakeError(cause: Error, socket: TLSSocket, timeout: number): TokenError {
+function handshakeError(cause: Error, timeout: number): TokenError {
   const code = codeOf(cause)
   if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') {
-    return new TokenError(
-      'ERR_HANDSHAKE_TIMEOUT',
-      `Cannot complete a TLS handshake: it took longer than handshakeTimeout, ${timeout} ms`,
-      { cause }
-    )
-  }
-  // The cause says ECONNRESET when Node itself refused the chain; only the socket knows why.
-  const chainError = socket.authorizationError as unknown
-  if (chainError || code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') {
-    const reason = chainError ? String(chainError) : 'it showed none'
-    return new TokenError(
-      'ERR_CERTIFICATE',
-      `Cannot trust a client: its certificate was refused, ${reason}`,
-      { cause }
-    )
+    const message = `Cannot complete a TLS handshake: it took longer than handshakeTimeout, ${timeout} ms`
+    return new TokenError('ERR_HANDSHAKE_TIMEOUT', message, { cause })
   }
   return new TokenError('ERR_HANDSHAKE', `Cannot complete a TLS handshake: it failed with ${code}`, { cause })
 }

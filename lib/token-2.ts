@@ -12,6 +12,7 @@ import { closeCodeOf } from './goodbye'
 import { type Fingerprints, helloFault, helloOf } from './greeting'
 import { Heartbeat } from './heartbeat'
 import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from './hello'
+import { LINGER_TIMEOUT } from './last-word'
 import type { Protocol, ProtocolHost } from './protocol'
 import { protocolError } from './protocol-error'
 import { frameTimeoutError, refusalError } from './token-1'
@@ -29,9 +30,6 @@ export interface Token2Options {
 
 /** Bytes that a server holds of a client that it has not accepted yet. */
 const MAX_HELD_BYTES = 64 * 1024
-
-/** Milliseconds that a CLOSE which breaks the connection is given to arrive. */
-const LINGER_TIMEOUT = 1000
 
 type State = 'greeting' | 'authorizing' | 'open' | 'saying-close' | 'awaiting-close' | 'over'
 

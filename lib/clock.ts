@@ -1,1 +1,0 @@
-export const clock = { setTimeout, clearTimeout, now: () => performance.now() }

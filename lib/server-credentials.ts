@@ -1,0 +1,85 @@
+import type { Server, TlsOptions } from 'node:tls'
+import { nextExpiryNotice, WallClockDeadline } from './certificate-clock'
+import { TokenError } from './errors'
+import { type Credentials, type OwnCertificate, ownCertificates, validatePair } from './own-certificate'
+import { sessionIdContext } from './session-id-context'
+import { secureContext, secureDefaults } from './tls-defaults'
+
+/** A certificate of this side that ends soon. */
+export interface ExpiringCertificate {
+  /** The subject as Node prints it. */
+  readonly subject: string
+  readonly validTo: Date
+  /** 14 or 1: the notice given. */
+  readonly days: number
+}
+
+/** The key, certificate and CAs of a server, which `reload` changes while it runs. */
+export class ServerCredentials {
+  readonly #onExpiring: (certificate: ExpiringCertificate) => void
+  #options: TlsOptions
+  #own: readonly OwnCertificate[]
+  #notices: WallClockDeadline[] = []
+
+  /** @throws TokenError `ERR_OPTION` when Node refuses them */
+  constructor(options: TlsOptions, onExpiring: (certificate: ExpiringCertificate) => void) {
+    secureContext(options)
+    this.#options = options
+    this.#own = ownCertificates(options)
+    this.#onExpiring = onExpiring
+  }
+
+  /** For `tls.createServer` and `setSecureContext`. A ticket dies when the trust it stands on changes. */
+  get tlsOptions(): TlsOptions {
+    return { ...secureDefaults(this.#options), sessionIdContext: sessionIdContext(this.#options) }
+  }
+
+  get ca(): TlsOptions['ca'] {
+    return this.#options.ca
+  }
+
+  get crl(): TlsOptions['crl'] {
+    return this.#options.crl
+  }
+
+  /** SHA-256 of each certificate that may be presented. */
+  get fingerprints(): readonly Uint8Array[] {
+    return this.#own.map(certificate => certificate.fingerprint)
+  }
+
+  /** @throws TokenError `ERR_RELOAD`; the old ones stay */
+  reload(changes: Credentials, server: Server | null): void {
+    const options = { ...this.#options, ...changes }
+    try {
+      validatePair(options)
+      secureContext(options)
+      this.#own = ownCertificates(options)
+    } catch (cause) {
+      throw new TokenError('ERR_RELOAD', 'Cannot reload the certificates: the new ones are refused, the old ones stay', { cause })
+    }
+    this.#options = options
+    server?.setSecureContext(this.tlsOptions)
+    this.watch()
+  }
+
+  /** Begins to tell of certificates that end. */
+  watch(): void {
+    this.stop()
+    for (const own of this.#own) this.#watchOne(own, Number.POSITIVE_INFINITY)
+  }
+
+  stop(): void {
+    for (const notice of this.#notices.splice(0)) notice.clear()
+  }
+
+  #watchOne({ certificate, validTo, fingerprint }: OwnCertificate, told: number): void {
+    const notice = nextExpiryNotice(validTo, new Date(), told)
+    if (notice === null) return
+    this.#notices.push(
+      new WallClockDeadline(notice.at, () => {
+        this.#onExpiring(Object.freeze({ subject: certificate.subject, validTo, days: notice.days }))
+        this.#watchOne({ certificate, validTo, fingerprint }, notice.days)
+      })
+    )
+  }
+}
