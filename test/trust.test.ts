@@ -143,6 +143,8 @@ describe('trust', () => {
         const server = await listen(over())
         const { ticket } = await dial(server, { ALPNProtocols: ['http/1.1'] })
         const asToken = await dial(server, { session: ticket })
+        expect(asToken.reused).to.equal(true)
+        if (version === 'TLSv1.3' && nodeMajor() <= 22) expect(asToken.authorized).to.equal(true)
         expect(asToken.failure).to.deep.equal(required)
         // A resumed handshake asks for no certificate: the client has to drop the ticket.
         const withCertificate = await dial(server, { ...all.client, session: ticket })
@@ -182,13 +184,21 @@ describe('trust', () => {
             return dial(server, { ...client, session: ticket })
           }
 
-          it('resumes a client of a removed CA without our sessionIdContext: so the next test can fail', async () => {
+          it('resumes a client of a removed CA without our sessionIdContext: so the test after next can fail', async () => {
             const sessionIdContext = 'the same'
             const seen = await change(
               all.bad.stranger,
               { ca: [all.ca, all.otherCa], sessionIdContext },
               { sessionIdContext }
             )
+            expect(seen.reused).to.equal(true)
+            expect(seen.failure).to.equal(null)
+          })
+
+          it('resumes a revoked client without our sessionIdContext: so the test after next can fail', async () => {
+            const sessionIdContext = 'the same'
+            const to = { crl: all.crl, sessionIdContext }
+            const seen = await change(all.bad.revoked, { sessionIdContext }, to)
             expect(seen.reused).to.equal(true)
             expect(seen.failure).to.equal(null)
           })
