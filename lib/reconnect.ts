@@ -1,0 +1,131 @@
+import { TokenError } from './errors'
+import { codeOf } from './socket-error'
+
+/** Why a client is without a connection, as its {@link ReconnectPolicy} is told. */
+export interface ReconnectCause {
+  /** What broke the connection or the dial; null when the server ended it in order. */
+  readonly error: TokenError | null
+  /** True when the next dial will fail as this one did, until somebody changes something. */
+  readonly isHopeless: boolean
+  /** Milliseconds in which the server does not want to see this client, when it said so. */
+  readonly retryAfter?: number | undefined
+}
+
+/**
+ * When to dial again: a pure function, called once for each loss and each failed dial.
+ *
+ * `attempt` is 1 for the first dial after a stable connection was lost, then 2, and so on; a connection that did
+ * not last the stable period does not start it anew.
+ *
+ * @returns milliseconds until the next dial, a whole number; false to give up
+ */
+export type ReconnectPolicy = (attempt: number, cause: ReconnectCause) => number | false
+
+/** Options of {@link fullJitter}. */
+export interface FullJitterOptions {
+  /** Milliseconds of the longest first wait. Default 500. */
+  initialDelay?: number | undefined
+  /** Milliseconds of the longest wait. Default 30,000. */
+  maxDelay?: number | undefined
+  /** Milliseconds of the shortest wait when it is hopeless. Default 30,000. */
+  hopelessDelay?: number | undefined
+  /** Milliseconds of the longest wait when it is hopeless. Default 300,000. */
+  maxHopelessDelay?: number | undefined
+  /** A number from 0 to below 1, as `Math.random`, which is the default. */
+  random?: (() => number) | undefined
+}
+
+/**
+ * The growth of a wait, and its shortest part: of 1,000 clients that lose one server for 0.3 to 20 s at most three
+ * times the mean come back in one tenth of the time that all need. With growth 2 and waits from 0 on it was seven
+ * times: then a client that drew short waits has long ones before it when the server is there again.
+ */
+const GROWTH = 1.6
+const SHORTEST_PART = 1 / 3
+
+const DAY = 86_400_000
+const HOUR = 3_600_000
+/** The longest delay of Node's timers, milliseconds. */
+const MAX_DELAY = 0x7fff_ffff
+
+/**
+ * The default policy: an exponential wait of which the length is drawn anew each time, so that clients that were
+ * cut together do not come back together, and never so short that it spins. It does not give up.
+ *
+ * ```
+ * const policy = fullJitter()
+ * policy(1, lost)                         //    167 to    500 ms
+ * policy(2, lost)                         //    267 to    800
+ * policy(3, lost)                         //    427 to  1,280
+ * policy(6, lost)                         //  1,748 to  5,243
+ * policy(10, lost)                        // 10,000 to 30,000, and so on
+ *
+ * policy(1, { isHopeless: true, … })      // 30,000 to 48,000
+ * policy(2, { isHopeless: true, … })      // 30,000 to 76,800
+ * policy(5, { isHopeless: true, … })      // 30,000 to 300,000, and so on
+ *
+ * policy(1, { retryAfter: 60_000, … })    // 60,167 to 75,500
+ * ```
+ *
+ * `retryAfter` counts up to 24 h, and is lengthened by up to a quarter of itself, at most an hour.
+ *
+ * @throws TokenError `ERR_OPTION`
+ */
+export function fullJitter(options: FullJitterOptions = {}): ReconnectPolicy {
+  const { initialDelay = 500, maxDelay = 30_000, hopelessDelay = 30_000, random = Math.random } = options
+  const { maxHopelessDelay = Math.max(300_000, hopelessDelay) } = options
+  checkDelay('initialDelay', initialDelay, 1)
+  checkDelay('maxDelay', maxDelay, initialDelay)
+  checkDelay('hopelessDelay', hopelessDelay, 1)
+  checkDelay('maxHopelessDelay', maxHopelessDelay, hopelessDelay)
+
+  return (attempt, { isHopeless, retryAfter = 0 }) => {
+    const longest = isHopeless
+      ? Math.min(maxHopelessDelay, hopelessDelay * GROWTH ** attempt)
+      : Math.min(maxDelay, initialDelay * GROWTH ** (attempt - 1))
+    const shortest = isHopeless ? hopelessDelay : longest * SHORTEST_PART
+    const demanded = Math.min(retryAfter, DAY)
+    const lengthening = Math.min(demanded / 4, HOUR)
+    // One draw for all: a sum of two would crowd the clients in the middle.
+    return Math.round(demanded + shortest + random() * (lengthening + longest - shortest))
+  }
+}
+
+/** What no later dial can cure by itself: a person has to change a certificate, a rule, an option or a program. */
+const HOPELESS_CODES: readonly string[] = [
+  'ERR_CERTIFICATE',
+  'ERR_CONTROL_FRAME',
+  'ERR_OPTION',
+  'ERR_PROTOCOL',
+  'ERR_PROTOCOL_REQUIRED',
+  'ERR_REFUSED',
+  'ERR_TOKEN_TOO_LARGE'
+]
+
+/**
+ * Of a failed TLS handshake only these: a reset is a busy server or a restart, a bad record is the network. The
+ * others are a key, an option or a Unix path that Node itself refuses.
+ */
+const HOPELESS_CAUSES: readonly RegExp[] = [
+  /^ERR_SSL_.*ALERT_(?:ACCESS_DENIED|BAD_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE)$/,
+  /^ERR_SSL_.*ALERT_(?:HANDSHAKE_FAILURE|INSUFFICIENT_SECURITY|NO_APPLICATION_PROTOCOL|PROTOCOL_VERSION|UNRECOGNIZED_NAME)$/,
+  /^ERR_SSL_(?:HTTPS?_\w+|NO_PROTOCOLS_AVAILABLE|UNSUPPORTED_PROTOCOL|WRONG_VERSION_NUMBER)$/,
+  /^ERR_(?:INVALID_ARG|OSSL)_/
+]
+
+/** Whether dialling again will fail in the same way until somebody changes something. */
+export function isHopeless(error: TokenError): boolean {
+  if (HOPELESS_CODES.includes(error.code)) return true
+  if (error.code !== 'ERR_HANDSHAKE' && error.code !== 'ERR_CONNECT') return false
+  const cause = codeOf(error.cause)
+  return HOPELESS_CAUSES.some(pattern => pattern.test(cause))
+}
+
+function checkDelay(name: string, value: number, least: number): void {
+  if (!Number.isFinite(value) || value < least || value > MAX_DELAY) {
+    throw new TokenError(
+      'ERR_OPTION',
+      `Cannot use option ${name}: it must be milliseconds from ${least} to ${MAX_DELAY}, and is ${String(value)}`
+    )
+  }
+}
