@@ -19,6 +19,12 @@ void runAsChild(async () => {
     ca: readFileSync('certs/ca/ca.crt')
   })
 
+  await Promise.race([sendAndReport(client, file), brokenBy(client)])
+  client.close()
+  await client.closed
+})
+
+async function sendAndReport(client: TokenClient, file: string): Promise<void> {
   await once(client, 'connect')
   const connection = client.connection as Connection
   tell({ kind: 'connected', seen: connectionSeen(connection) })
@@ -26,7 +32,9 @@ void runAsChild(async () => {
   const moved = await transfer(connection, file, bytes => tell({ kind: 'progress', bytes }))
   const pings = await measurePings(connection, PINGS)
   tell({ kind: 'result', result: { ...moved, ...pings } })
+}
 
-  client.close()
-  await client.closed
-})
+/** Rejects with what broke the connection or kept it from being made. */
+function brokenBy(client: TokenClient): Promise<never> {
+  return new Promise((_resolve, reject) => client.on('error', reject))
+}

@@ -39,7 +39,6 @@ export interface Result {
 export type FromServer =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'connected'; readonly seen: ConnectionSeen }
-  | { readonly kind: 'refused'; readonly message: string }
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'ended'; readonly peakRss: number }
 

@@ -22,7 +22,10 @@ void runAsChild(async () => {
     // A client that can't be written to is not read from: that is the whole backpressure.
     pipeline(tokens, tokens).catch((error: Error) => tell({ kind: 'failed', message: error.message }))
   })
-  server.on('refused', ({ error }) => tell({ kind: 'refused', message: error.message }))
+  server.on('refused', ({ code, error }) => {
+    // The client itself is not told why: to it, the connection just breaks.
+    if (code === 'ERR_CERTIFICATE') tell({ kind: 'failed', message: error.message })
+  })
 
   await once(server, 'connect')
   tell({ kind: 'listening', port: (server.address() as AddressInfo).port })

@@ -14,9 +14,7 @@ import { connectionLines, isEqual, resultLines } from './report'
 export async function thereAndBack(file: FileToSend, print: (...lines: string[]) => void): Promise<boolean> {
   const progress = new Progress(file.bytes, process.stdout)
   const interruption = interrupted()
-  const server = new Child<FromServer>('server', [], message => {
-    if (message.kind === 'refused') process.stderr.write(`${message.message}\n`)
-  })
+  const server = new Child<FromServer>('server', [])
   let client: Child<FromClient> | null = null
   try {
     const { port } = await Promise.race([server.told('listening'), server.failed, interruption])

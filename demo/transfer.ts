@@ -54,8 +54,12 @@ async function sendFile(connection: Connection, header: Buffer, file: string): P
 
 /** Takes one token to the connection, and waits while enough are on their way. */
 async function send(connection: Connection, token: Buffer, signal: AbortSignal): Promise<void> {
-  if (!connection.send(token)) throw new Error('Cannot send the file: the connection has ended')
-  if (connection.writableNeedDrain) await once(connection, 'drain', { signal })
+  if (!connection.send(token)) {
+    const { error } = await connection.closed
+    throw error ?? new Error('Cannot send the file: the server ended the connection')
+  }
+  // Should the connection close meanwhile, the next send() says why.
+  if (connection.writableNeedDrain) await once(connection, 'drain', { signal }).catch(() => {})
 }
 
 async function receiveFile(

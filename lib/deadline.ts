@@ -1,11 +1,17 @@
+import { type ClockTimer, clock } from './clock'
+
 /**
  * A timer that is armed and disarmed often and expires seldom: disarming leaves the timer of Node alone, and it
  * never keeps the process alive.
+ *
+ * Before it expires it lets one poll phase pass: a process that was blocked reads what waits for it before anyone
+ * is blamed.
  */
 export class Deadline {
   readonly #milliseconds: number
   readonly #onExpire: () => void
-  #timer: NodeJS.Timeout | null = null
+  #timer: ClockTimer | null = null
+  #poll: NodeJS.Immediate | null = null
   #armed = false
 
   /** @param milliseconds until it expires once armed; 0 and Infinity mean never */
@@ -22,7 +28,8 @@ export class Deadline {
   arm(): void {
     if (this.#milliseconds === 0 || this.#milliseconds === Infinity) return
     this.#armed = true
-    if (this.#timer === null) this.#timer = setTimeout(() => this.#expire(), this.#milliseconds).unref()
+    this.#clearPoll()
+    if (this.#timer === null) this.#start()
     else this.#timer.refresh()
   }
 
@@ -33,14 +40,31 @@ export class Deadline {
   /** Disarms and lets go of the timer. */
   clear(): void {
     this.#armed = false
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    if (this.#timer !== null) clock.clearTimeout(this.#timer)
     this.#timer = null
+    this.#clearPoll()
+  }
+
+  #start(): void {
+    this.#timer = clock.setTimeout(() => this.#expire(), this.#milliseconds)
+    this.#timer.unref()
   }
 
   #expire(): void {
     this.#timer = null
+    // Not unref'd: the loop would then sleep in its poll phase, however long, before it comes here.
+    if (this.#armed) this.#poll = setImmediate(() => this.#polled())
+  }
+
+  #polled(): void {
+    this.#poll = null
     if (!this.#armed) return
     this.#armed = false
     this.#onExpire()
+  }
+
+  #clearPoll(): void {
+    if (this.#poll !== null) clearImmediate(this.#poll)
+    this.#poll = null
   }
 }

@@ -1,3 +1,4 @@
+import { isUint8Array } from 'node:util/types'
 import { TokenError } from './errors'
 
 /**
@@ -6,7 +7,8 @@ import { TokenError } from './errors'
  * @throws TokenError `ERR_TOKEN_TYPE`, `ERR_TOKEN_TOO_LARGE`
  */
 export function checkToken(token: Uint8Array, maxTokenLength: number): void {
-  if (!(token instanceof Uint8Array)) {
+  // `instanceof` would refuse those of another realm, as under jest.
+  if (!isUint8Array(token)) {
     throw new TokenError(
       'ERR_TOKEN_TYPE',
       `Cannot send a token: it must be a Buffer or Uint8Array, and is ${kindOf(token)}`

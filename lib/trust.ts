@@ -19,7 +19,8 @@ const OUTSIDE_ITS_DATES: readonly string[] = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_
  *
  * It holds only together with {@link sessionIdContext}: of a resumed session OpenSSL knows the peer's leaf and
  * the verdict of the first handshake, not the chain. A CA that was removed or a revocation since then shows only
- * because the ticket dies; a CA or a CRL that ended in the meantime, within the server's `sessionTimeout`.
+ * because the ticket dies; a CA or a CRL that ended in the meantime, within the server's `sessionTimeout`. And on
+ * Node 20 a ticket of one SNI context resumes in all others: a server can't have contexts of different CAs.
  */
 export function checkTrust(socket: TLSSocket, now: Date): TrustFailure | null {
   // First, for Node <= 22 says `authorized` of a resumed TLS 1.3 session that never had a certificate.

@@ -1,0 +1,176 @@
+import { expect } from 'chai'
+import { FrameWriter } from '../lib/frame-writer'
+import { bytes, drain, frame, frames, pattern } from './helpers/bytes'
+
+const KIB = 1024
+const SLAB = 64 * KIB
+const PIECE = 256 * KIB
+
+function write(...tokens: Uint8Array[]): Uint8Array[] {
+  const writer = new FrameWriter()
+  for (const token of tokens) writer.push(token)
+  return drain(writer)
+}
+
+function around(center: number): number[] {
+  return Array.from({ length: 17 }, (_, i) => center - 8 + i)
+}
+
+/** Checked by `equals`: chai would print megabytes. */
+function expectBytes(chunks: Uint8Array[], ...tokens: Uint8Array[]): void {
+  expect(Buffer.concat(chunks).equals(frames(...tokens))).to.equal(true)
+}
+
+describe('FrameWriter', () => {
+  it('has nothing to write at first', () => {
+    const writer = new FrameWriter()
+    expect(writer.next()).to.equal(null)
+    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([0, 0])
+  })
+
+  it('puts the length before the bytes', () => {
+    expect(write(Buffer.from('hello'))).to.deep.equal([bytes('00 00 00 05 68 65 6c 6c 6f')])
+  })
+
+  it('writes an empty token as four zeros', () => {
+    expect(write(Buffer.alloc(0), Buffer.alloc(0))).to.deep.equal([bytes('00 00 00 00 00 00 00 00')])
+  })
+
+  it('takes a Uint8Array that is no Buffer, and a view into a larger memory', () => {
+    const memory = pattern(100)
+    const view = new Uint8Array(memory.buffer, memory.byteOffset + 10, 5)
+    expectBytes(write(view), view)
+    const large = new Uint8Array(pattern(200 * KIB))
+    expectBytes(write(large), large)
+  })
+
+  it('joins small tokens into one chunk', () => {
+    const tokens = Array.from({ length: 1000 }, (_, i) => pattern(i % 50, i))
+    const chunks = write(...tokens)
+    expect(chunks).to.have.length(1)
+    expectBytes(chunks, ...tokens)
+  })
+
+  it('counts bytes and tokens down as chunks leave, a token with its last byte', () => {
+    const writer = new FrameWriter()
+    writer.push(pattern(10))
+    writer.push(pattern(100 * KIB))
+    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 18, 2])
+    expect(writer.next()?.byteLength).to.equal(SLAB)
+    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 18 - SLAB, 1])
+    expect(writer.next()?.byteLength).to.equal(100 * KIB + 18 - SLAB)
+    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([0, 0])
+    expect(writer.next()).to.equal(null)
+  })
+
+  it('takes tokens between two chunks, also in the middle of a large one', () => {
+    const writer = new FrameWriter()
+    const tokens = [pattern(700 * KIB, 1), pattern(3, 2), pattern(70 * KIB, 3), Buffer.alloc(0)]
+    const chunks: Uint8Array[] = []
+    for (const token of tokens) {
+      writer.push(token)
+      chunks.push(writer.next() as Uint8Array)
+    }
+    expectBytes([...chunks, ...drain(writer)], ...tokens)
+  })
+
+  it('copies a small token only when its turn comes', () => {
+    const writer = new FrameWriter()
+    const token = Buffer.from('before')
+    writer.push(token)
+    token.write('after!')
+    expect(writer.next()).to.deep.equal(frame('after!'))
+  })
+
+  it('does not copy the body of a large token, whose pieces have at most 256 KiB', () => {
+    const token = pattern(1000 * KIB)
+    const chunks = write(token)
+    expectBytes(chunks, token)
+    const pieces = chunks.filter(chunk => chunk.buffer === token.buffer)
+    expect(pieces.map(piece => piece.byteLength)).to.deep.equal([
+      PIECE,
+      PIECE,
+      PIECE,
+      1000 * KIB + 4 - SLAB - 3 * PIECE
+    ])
+    expect(chunks[0]?.byteLength).to.equal(SLAB)
+  })
+
+  describe('at the borders of slab, record and piece', () => {
+    for (const [name, center] of [
+      ['16 KiB', 16 * KIB],
+      ['64 KiB', SLAB],
+      ['128 KiB', 2 * SLAB],
+      ['256 KiB', PIECE],
+      ['64 + 256 KiB', SLAB + PIECE]
+    ] as const) {
+      it(`a token of ${name} ± 8 bytes, alone and between small ones`, () => {
+        for (const length of around(center)) {
+          const token = pattern(length, length)
+          expectBytes(write(token), token)
+          const mixed = [Buffer.from('a'), token, Buffer.alloc(0), Buffer.from('z')]
+          const chunks = write(...mixed)
+          expectBytes(chunks, ...mixed)
+          for (const chunk of chunks) {
+            expect(chunk.byteLength).to.be.within(1, chunk.buffer === token.buffer ? PIECE : SLAB)
+          }
+        }
+      })
+    }
+
+    it('a frame that leaves 0 to 8 bytes of the slab, before an empty, a small and a large token', () => {
+      for (let left = 0; left <= 8; left++) {
+        const first = pattern(SLAB - 4 - left, left)
+        for (const second of [
+          Buffer.alloc(0),
+          pattern(9),
+          pattern(SLAB - 4),
+          pattern(SLAB),
+          pattern(SLAB + 1)
+        ]) {
+          const chunks = write(first, second)
+          expectBytes(chunks, first, second)
+          // A header is never cut in two: with 1 to 3 bytes left the slab leaves short.
+          expect(chunks[0]?.byteLength).to.equal(
+            left < 4 ? SLAB - left : Math.min(SLAB, SLAB - left + 4 + second.length)
+          )
+        }
+      }
+    })
+
+    it('a header as the last bytes of the slab, before a body that needs no copy', () => {
+      const large = pattern(SLAB + 7)
+      const chunks = write(pattern(SLAB - 8), large)
+      expect(chunks.map(chunk => chunk.byteLength)).to.deep.equal([SLAB, SLAB + 7])
+      expect(chunks[1]?.buffer).to.equal(large.buffer)
+    })
+  })
+
+  describe('a long queue', () => {
+    it('keeps its order when consumed places are moved together', () => {
+      const writer = new FrameWriter()
+      const tokens = Array.from({ length: 20_000 }, (_, i) => pattern(i % 97, i))
+      const chunks: Uint8Array[] = []
+      tokens.forEach((token, i) => {
+        writer.push(token)
+        if (i > 4000 && i % 300 === 0) chunks.push(writer.next() as Uint8Array)
+      })
+      expectBytes([...chunks, ...drain(writer)], ...tokens)
+    })
+
+    for (const head of [1023, 1024, 1025, 1026, 2048, 2050]) {
+      it(`loses nothing when ${head} places are consumed and ${head - 1} remain`, () => {
+        const writer = new FrameWriter()
+        // Each frame fills one slab, so that each call consumes one place.
+        const filler = pattern(SLAB - 4)
+        for (let i = 0; i < head; i++) writer.push(filler)
+        for (let i = 1; i < head; i++) writer.push(Buffer.of(i & 0xff))
+        for (let i = 0; i < head; i++) expect(writer.next()?.byteLength).to.equal(SLAB)
+        expect(writer.queuedTokens).to.equal(head - 1)
+        const tail = Array.from({ length: head - 1 }, (_, i) => Buffer.of((i + 1) & 0xff))
+        expectBytes(drain(writer), ...tail)
+        expect(writer.queuedTokens).to.equal(0)
+      })
+    }
+  })
+})

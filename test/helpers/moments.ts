@@ -1,0 +1,48 @@
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
+import type { Connection } from '../../lib/connection'
+
+/** After everything that is on its way inside this process; not a wait for time to pass. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 8; i++) await setImmediate()
+}
+
+/** The tokens that the listener got, from now on until `count` are there. */
+export async function tokensOf(connection: Connection, count: number): Promise<Buffer[]> {
+  const tokens: Buffer[] = []
+  await new Promise<void>(resolve => {
+    const listener = (token: Buffer) => {
+      tokens.push(token)
+      if (tokens.length < count) return
+      connection.removeListener('token', listener)
+      resolve()
+    }
+    connection.on('token', listener)
+  })
+  return tokens
+}
+
+/** All bytes until the end. */
+export async function bytesOf(readable: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  readable.on('data', (chunk: Buffer) => chunks.push(chunk))
+  if (!readable.readableEnded) await once(readable, 'end')
+  return Buffer.concat(chunks)
+}
+
+/** What reached `uncaughtException` while `run` ran; mocha's own listeners are set aside meanwhile. */
+export async function uncaughtDuring(run: () => Promise<unknown>): Promise<unknown[]> {
+  const listeners = process.listeners('uncaughtException')
+  const caught: unknown[] = []
+  process.removeAllListeners('uncaughtException')
+  process.on('uncaughtException', error => caught.push(error))
+  try {
+    await run()
+    await settled()
+  } finally {
+    process.removeAllListeners('uncaughtException')
+    for (const listener of listeners) process.on('uncaughtException', listener)
+  }
+  return caught
+}
