@@ -23,7 +23,10 @@ export async function authorization(
     if (answer === true) return ACCEPTED
     return { isAccepted: false, reason: answer === false ? 'not authorized' : answer.reason }
   } catch {
-    return { isAccepted: false, reason: signal.aborted ? 'authorize gave no answer in time' : 'authorize failed' }
+    return {
+      isAccepted: false,
+      reason: signal.aborted ? 'authorize gave no answer in time' : 'authorize failed'
+    }
   }
 }
 

@@ -1,14 +1,15 @@
+import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { callApplication } from './application-call'
 import { type AuthorizeAnswer, authorization, type Verdict } from './authorization'
-import type { CloseCode, CloseInfo, CloseOptions } from './close-info'
 import { closeCodeName, closeCodeNumber, type WireCloseCode } from './close-codes'
+import type { CloseCode, CloseInfo, CloseOptions } from './close-info'
 import type { Claim, Consumer } from './consumer'
 import { Deadline } from './deadline'
 import { type Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
-import type { Fingerprints } from './greeting'
 import {
   type ConnectionLimits,
   type ConnectionOptions,
@@ -16,9 +17,10 @@ import {
   duration,
   type ProtocolOptions
 } from './options'
-import { type Peer, peerOf } from './peer'
+import { fingerprintBytes, type Peer, peerOf } from './peer'
 import type { ProtocolHost } from './protocol'
 import { mixedConsumers, Receiver } from './receiver'
+import { peerChain } from './recheck'
 import { Sender } from './sender'
 import { socketError } from './socket-error'
 import { checkToken, tooLargeError } from './token'
@@ -35,7 +37,7 @@ export interface ConnectionEvents {
   open: []
   /** A token arrived. */
   token: [token: Buffer]
-  /** `bufferedAmount` fell to half of `highWaterMark` after it had reached it. */
+  /** `bufferedAmount` fell to half of `highWaterMark` after it had reached it, or after the outbox was full. */
   drain: []
   /** A token that was sent before `open` is longer than the peer takes. It was taken out of the queue. */
   undeliverable: [token: Uint8Array]
@@ -72,10 +74,14 @@ export interface Forward {
 /** What a server or a client knows of a connection that it makes (internal). */
 export interface ConnectionContext {
   readonly forward?: Forward
-  readonly fingerprints?: Fingerprints
+  /** SHA-256 of the certificates that this side may have presented. */
+  readonly ownFingerprints?: readonly Uint8Array[]
   /** Milliseconds left for HELLO and `authorize`. */
   readonly greetingTimeout?: number
-  readonly authorize?: (connection: Connection, signal: AbortSignal) => AuthorizeAnswer | Promise<AuthorizeAnswer>
+  readonly authorize?: (
+    connection: Connection,
+    signal: AbortSignal
+  ) => AuthorizeAnswer | Promise<AuthorizeAnswer>
 }
 
 /** Tells a connection that its {@link Forward} wants now (internal). */
@@ -90,10 +96,14 @@ export const breakWith = Symbol('breakWith')
 /** The tokens of a closed connection that never left (internal). */
 export const takeUnsent = Symbol('takeUnsent')
 
+/** Drops the oldest tokens of the queue (internal). */
+export const dropOldest = Symbol('dropOldest')
+
+/** The certificates that the peer showed, leaf first (internal). */
+export const certificateChain = Symbol('certificateChain')
+
 /** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
 const GREETING_TIMEOUT = 10_000
-
-const NO_FINGERPRINTS: Fingerprints = { own: [], peer: null }
 
 const OPENING = 0
 const OPEN = 1
@@ -122,6 +132,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** Settles when the connection has closed; never rejects. */
   readonly closed: Promise<CloseInfo>
 
+  readonly [certificateChain]: readonly X509Certificate[]
   readonly #limits: ConnectionLimits
   readonly #context: ConnectionContext
   readonly #sender: Sender
@@ -144,10 +155,15 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @param context what a server or a client knows of it (internal)
    * @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED`
    */
-  constructor(socket: Duplex, options: ConnectionOptions & ProtocolOptions = {}, context: ConnectionContext = {}) {
+  constructor(
+    socket: Duplex,
+    options: ConnectionOptions & ProtocolOptions = {},
+    context: ConnectionContext = {}
+  ) {
     super()
     this.socket = socket
     this.peer = peerOf(socket)
+    this[certificateChain] = socket instanceof TLSSocket ? peerChain(socket) : []
     this.closed = new Promise(resolve => {
       this.#resolveClosed = resolve
     })
@@ -172,6 +188,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#state >= CLOSING || this.#isSendingEnded || !this.socket.writable
   }
 
+  /** Bytes of the longest token that can be sent: this side's limit and, once it is known, the peer's. */
+  get maxTokenLength(): number {
+    const peers = this.#protocol instanceof Token2 ? this.#protocol.peerMaxTokenLength : null
+    return peers === null ? this.#limits.maxTokenLength : Math.min(peers, this.#limits.maxTokenLength)
+  }
+
   /** True from `open` until the connection begins to close. */
   get isOpen(): boolean {
     return this.#state === OPEN
@@ -182,7 +204,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#sender.bufferedAmount
   }
 
-  /** True from `bufferedAmount` ≥ `highWaterMark` until `drain`: a polite sender waits. */
+  /** True from `bufferedAmount` ≥ `highWaterMark`, or a full outbox, until `drain`: a polite sender waits. */
   get writableNeedDrain(): boolean {
     return this.#sender.needsDrain
   }
@@ -195,6 +217,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** Tokens that `send()` and `deliver()` took. */
   get tokensSent(): number {
     return this.#sender.tokensTaken
+  }
+
+  /** Tokens taken of which the last byte has not left. */
+  get tokensUnsent(): number {
+    return this.#sender.tokensUnsent
   }
 
   /** Tokens given to this side's consumer. */
@@ -215,7 +242,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_TOKEN_TYPE`, `ERR_TOKEN_TOO_LARGE`
    */
   send(token: Uint8Array): boolean {
-    checkToken(token, this.#maxTokenLength)
+    checkToken(token, this.maxTokenLength)
     return !this.isDead && this.#sender.send(token)
   }
 
@@ -233,12 +260,17 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const { deliveries } = this.#honest('deliver()')
     if (timeout !== undefined) duration('timeout', timeout)
     if (signal?.aborted) throw notSent(signal.reason)
-    if (!this.send(token)) throw notSent()
+    checkToken(token, this.maxTokenLength)
     let delivery!: Delivery
     const fate = new Promise<void>((resolve, reject) => {
-      delivery = { number: this.#sender.tokensTaken, resolve, reject }
-      deliveries.add(delivery)
+      delivery = { number: this.#sender.tokensTaken + 1, resolve, reject }
     })
+    // Before it is sent: over a Duplex in memory the answer can come while send() runs.
+    deliveries.add(delivery)
+    if (!this.send(token)) {
+      deliveries.remove(delivery)
+      throw notSent()
+    }
     if (signal === undefined && timeout === undefined) return fate
     const limit = new Deadline(timeout ?? 0, () => this.#giveUp(delivery, null))
     const abort = () => this.#giveUp(delivery, signal?.reason)
@@ -305,6 +337,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#fail(error)
   }
 
+  /** @returns how many were dropped; a token of which bytes are out stays */
+  [dropOldest](count: number): number {
+    const first = this.tokensSent - this.tokensUnsent + (this.#sender.isMidToken ? 2 : 1)
+    const dropped = this.#sender.dropOldest(count)
+    if (this.#protocol instanceof Token2) this.#protocol.deliveries.drop(first, dropped)
+    return dropped
+  }
+
   /** Those that `deliver()` sent are left out: their promises were settled. */
   [takeUnsent](): Uint8Array[] {
     const first = this.#sender.tokensTaken - this.#sender.tokensUnsent + 1
@@ -332,6 +372,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       needsDrain: () => this.writableNeedDrain,
       onceDrained: (listener: () => void) => void this.once('drain', listener),
       end: () => this.#endSending(),
+      close: () => void this.close(),
       destroy: () => this.destroy(),
       closed: this.closed
     }
@@ -351,8 +392,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   // --- set-up
 
   #attachSocket(): void {
-    const socket: Duplex & { setNoDelay?(on: boolean): void; setKeepAlive?(on: boolean, delay: number): void } =
-      this.socket
+    const socket: Duplex & {
+      setNoDelay?(on: boolean): void
+      setKeepAlive?(on: boolean, delay: number): void
+    } = this.socket
     // The sides end one by one: what is queued when the peer ends is still flushed.
     socket.allowHalfOpen = true
     socket.setNoDelay?.(true)
@@ -360,10 +403,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     socket.on('error', error => this.#fail(socketError(error)))
     socket.on('close', () => this.#finish())
     socket.on('end', () => this.#protocol.transportEnded())
-    socket.on('data', (chunk: Buffer) => {
-      this.#idleDeadline.arm()
-      this.#protocol.read(chunk)
-    })
+    socket.on('data', (chunk: unknown) => this.#read(chunk))
     socket.resume()
     if (socket.destroyed) process.nextTick(() => this.#finish())
     else if (socket.readableEnded) process.nextTick(() => this.#protocol.transportEnded())
@@ -388,11 +428,13 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const connection = this
     return new Receiver(this.#limits.maxTokenLength, {
       get hasListeners() {
+        if (connection.#error !== null) return false
         return connection.#hasListener || connection.#context.forward?.isWanting === true
       },
       onToken: token => this.#emitToken(token),
       onHanded: length => this.#protocol.handed(length),
       onDelivered: isDrained => this.#protocol.delivered(isDrained),
+      onDiscard: () => this.#protocol.discarding(),
       onBroken: error => this.#fail(error),
       onEnd: holdsOpen => this.#protocol.allHanded(holdsOpen),
       onAbandoned: () => this.#armClose(this.#limits.closeTimeout)
@@ -409,6 +451,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       opened: () => this.#opened(),
       beginClose: code => this.#beginClose(code),
       armClose: () => this.#armClose(this.#limits.closeTimeout),
+      active: () => this.#idleDeadline.arm(),
       fail: error => this.#fail(error),
       goaway: ({ code, retryAfter, reason }) =>
         callApplication(() =>
@@ -418,7 +461,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     if (options.protocol !== 'token/2') return new Token1(host)
     return new Token2(host, {
       role: options.role ?? 'client',
-      fingerprints: this.#context.fingerprints ?? NO_FINGERPRINTS,
+      fingerprints: {
+        own: this.#context.ownFingerprints ?? [],
+        peer: this.peer && fingerprintBytes(this.peer)
+      },
       greetingTimeout: this.#context.greetingTimeout ?? GREETING_TIMEOUT,
       isManualAck: options.ack === 'manual'
     })
@@ -437,17 +483,31 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     })
   }
 
+  #read(chunk: unknown): void {
+    if (Buffer.isBuffer(chunk)) {
+      this.#idleDeadline.arm()
+      this.#protocol.read(chunk)
+    } else {
+      const message = `Cannot read from the socket: it gives a ${typeof chunk} instead of a Buffer (setEncoding, object mode)`
+      this.#fail(new TokenError('ERR_SOCKET', message))
+    }
+  }
+
   // --- life
 
   #authorize(): Promise<Verdict> | null {
     const { authorize, greetingTimeout } = this.#context
     if (authorize === undefined) return null
-    return authorization(signal => authorize(this, signal), greetingTimeout ?? GREETING_TIMEOUT, this.#gone.signal)
+    return authorization(
+      signal => authorize(this, signal),
+      greetingTimeout ?? GREETING_TIMEOUT,
+      this.#gone.signal
+    )
   }
 
   #opened(): void {
-    if (this.#state !== OPENING) return
-    this.#state = OPEN
+    if (this.#state === CLOSED) return
+    if (this.#state === OPENING) this.#state = OPEN
     this.#withdrawTooLong()
     callApplication(() => this.emit('open'))
     this.#receiver.open()
@@ -456,7 +516,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #withdrawTooLong(): void {
     if (!(this.#protocol instanceof Token2)) return
     const { deliveries } = this.#protocol
-    const length = this.#maxTokenLength
+    const length = this.maxTokenLength
     this.#sender.withdrawLonger(length, (number, token) => {
       const delivery = deliveries.find(number)
       if (delivery === null) {
@@ -472,7 +532,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** The listeners of a server or a client give way to a consumer, the connection's own do not. */
   #claim(consumer: Consumer): Claim {
     if (this.#hasListener) throw mixedConsumers()
-    return this.#receiver.claim(consumer)
+    const claim = this.#receiver.claim(consumer)
+    // It may have been armed because nobody was there to take what came before the peer's end.
+    if (this.#state === OPEN) this.#closeDeadline?.clear()
+    return claim
   }
 
   #emitToken(token: Buffer): void {
@@ -513,9 +576,16 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #idleExpired(): void {
+    if (this.#protocol.isPaused) {
+      this.#idleDeadline.arm()
+      return
+    }
     const { idleTimeout } = this.#limits
     this.#fail(
-      new TokenError('ERR_IDLE_TIMEOUT', `Cannot keep the connection: no byte passed for idleTimeout, ${idleTimeout} ms`)
+      new TokenError(
+        'ERR_IDLE_TIMEOUT',
+        `Cannot keep the connection: no byte passed for idleTimeout, ${idleTimeout} ms`
+      )
     )
   }
 
@@ -538,14 +608,28 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#idleDeadline.clear()
     this.#closeDeadline?.clear()
     this.#sender.stop()
+    this.#error ??= this.#prematureClose()
     const error = this.#error
     const info = this.#closeInfo()
     if (this.#protocol instanceof Token2) this.#unsentDeliveries = this.#protocol.deliveries.numbers()
     this.#protocol.stop(error)
     this.#receiver.stop(error)
     this.#resolveClosed(info)
-    if (error !== null && this.listenerCount('error') > 0) this.emit('error', error)
-    this.emit('close', info.hadError, info)
+    try {
+      if (error !== null && this.listenerCount('error') > 0) this.emit('error', error)
+    } finally {
+      this.emit('close', info.hadError, info)
+    }
+  }
+
+  /** The error of a socket that someone else destroyed, or null when both sides had ended. */
+  #prematureClose(): TokenError | null {
+    const { errored, readableEnded, writableFinished } = this.socket
+    if (this.#protocol.isOver) return null
+    if (errored !== null) return socketError(errored)
+    if (readableEnded && writableFinished) return null
+    const message = 'Cannot use the connection: its socket was destroyed before both sides had ended'
+    return new TokenError('ERR_SOCKET', message)
   }
 
   #closeInfo(): CloseInfo {
@@ -561,21 +645,25 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     })
   }
 
-  get #maxTokenLength(): number {
-    const peers = this.#protocol instanceof Token2 ? this.#protocol.peerMaxTokenLength : null
-    return peers === null ? this.#limits.maxTokenLength : Math.min(peers, this.#limits.maxTokenLength)
-  }
-
   #honest(what: string): Token2 {
     if (this.#protocol instanceof Token2) return this.#protocol
-    throw new TokenError('ERR_PROTOCOL_REQUIRED', `Cannot use ${what}: it needs token/2, this connection speaks token/1`)
+    throw new TokenError(
+      'ERR_PROTOCOL_REQUIRED',
+      `Cannot use ${what}: it needs token/2, this connection speaks token/1`
+    )
   }
 }
 
 function stallError(timeout: number): TokenError {
-  return new TokenError('ERR_WRITE_TIMEOUT', `Cannot send: the peer took nothing for writeTimeout, ${timeout} ms`)
+  return new TokenError(
+    'ERR_WRITE_TIMEOUT',
+    `Cannot send: the peer took nothing for writeTimeout, ${timeout} ms`
+  )
 }
 
 function closeTimeoutError(timeout: number): TokenError {
-  return new TokenError('ERR_CLOSE_TIMEOUT', `Cannot close the connection in order: the peer did not end it in ${timeout} ms`)
+  return new TokenError(
+    'ERR_CLOSE_TIMEOUT',
+    `Cannot close the connection in order: it was not done in ${timeout} ms`
+  )
 }

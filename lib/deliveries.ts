@@ -63,6 +63,20 @@ export class Deliveries {
     for (const delivery of this.#pending) if (delivery.number > number) delivery.number--
   }
 
+  /** The tokens `first` to `first + count - 1` were dropped: those behind them move up. */
+  drop(first: number, count: number): void {
+    const kept: Delivery[] = []
+    for (const delivery of this.#pending) {
+      if (delivery.number >= first && delivery.number < first + count) {
+        delivery.reject(notSent())
+      } else {
+        if (delivery.number >= first) delivery.number -= count
+        kept.push(delivery)
+      }
+    }
+    this.#pending = kept
+  }
+
   /**
    * The connection is over: tells every fate that is left.
    *
@@ -79,12 +93,20 @@ export class Deliveries {
 
 /** The peer's application has not had the token and never will: sending it again makes no duplicate. */
 export function notSent(cause?: unknown): TokenError {
-  return new TokenError('ERR_NOT_SENT', 'Cannot deliver a token: the peer has not had it and will not get it', { cause })
+  return new TokenError(
+    'ERR_NOT_SENT',
+    'Cannot deliver a token: the peer has not had it and will not get it',
+    { cause }
+  )
 }
 
 /** The token left, and whether the peer's application has had it can't be known. */
 export function fateUnknown(cause?: unknown): TokenError {
-  return new TokenError('ERR_FATE_UNKNOWN', 'Cannot tell whether a token was delivered: it left, and no answer came', {
-    cause
-  })
+  return new TokenError(
+    'ERR_FATE_UNKNOWN',
+    'Cannot tell whether a token was delivered: it left, and no answer came',
+    {
+      cause
+    }
+  )
 }

@@ -75,14 +75,19 @@ export class FrameSplitter {
     let position = 0
     let runStart = 0
     const passRun = (end: number) => {
-      if (end > runStart) this.#events.onData(runStart === 0 && end === chunk.length ? chunk : chunk.subarray(runStart, end))
+      if (end > runStart)
+        this.#events.onData(runStart === 0 && end === chunk.length ? chunk : chunk.subarray(runStart, end))
     }
     while (position < chunk.length && !this.#isStopped && this.#held === null) {
       if (this.#bodyLeft > 0) {
         const length = Math.min(this.#bodyLeft, chunk.length - position)
         this.#bodyLeft -= length
         position += length
-      } else if (this.#control === null && this.#headFilled === 0 && chunk.length - position >= HEADER_LENGTH) {
+      } else if (
+        this.#control === null &&
+        this.#headFilled === 0 &&
+        chunk.length - position >= HEADER_LENGTH
+      ) {
         const head = readHeader(chunk, position)
         if (head < CONTROL_BIT) {
           const refusal = this.#events.onFrame(head)
@@ -99,7 +104,8 @@ export class FrameSplitter {
         position += HEADER_LENGTH
       } else {
         if (this.#control === null && this.#headFilled === 0) passRun(position)
-        position = this.#control === null ? this.#readHead(chunk, position) : this.#readControl(chunk, position)
+        position =
+          this.#control === null ? this.#readHead(chunk, position) : this.#readControl(chunk, position)
         runStart = position
       }
     }

@@ -85,6 +85,13 @@ export class FrameWriter {
     return true
   }
 
+  /** Drops up to `count` of the oldest tokens of which no byte is out. @returns how many */
+  dropOldest(count: number): number {
+    const dropped = this.#queue.splice(this.#head + (this.isMidToken ? 1 : 0), count)
+    for (const token of dropped) this.#queuedBytes -= costOf(token.byteLength)
+    return dropped.length
+  }
+
   /** Empties the queue. @returns the tokens of which the last byte is not out, in order */
   clear(): Uint8Array[] {
     const tokens = this.#queue.slice(this.#head)

@@ -32,7 +32,10 @@ export function helloFault(hello: Hello, role: Role, fingerprints: Fingerprints)
     return protocolError('protocol-error', `Cannot greet the peer: both sides say that they are the ${role}`)
   }
   if (hello.session !== null && role === 'client') {
-    return protocolError('protocol-error', 'Cannot greet the peer: it offers a session that was not asked for')
+    return protocolError(
+      'protocol-error',
+      'Cannot greet the peer: it offers a session that was not asked for'
+    )
   }
   const { own } = fingerprints
   if (own.length > 0 && !own.some(fingerprint => Buffer.compare(hello.fingerprint, fingerprint) === 0)) {

@@ -1,4 +1,4 @@
-import { clock } from './clock'
+import { type ClockTimer, clock } from './clock'
 
 /** What a heartbeat does to its connection. */
 export interface HeartbeatEvents {
@@ -24,8 +24,8 @@ export class Heartbeat {
   readonly #events: HeartbeatEvents
   #lastRead: number
   #lastWrite: number
-  #readTimer: NodeJS.Timeout | undefined
-  #writeTimer: NodeJS.Timeout | undefined
+  #readTimer: ClockTimer | undefined
+  #writeTimer: ClockTimer | undefined
   #isStopped = false
 
   /**
@@ -52,18 +52,19 @@ export class Heartbeat {
 
   stop(): void {
     this.#isStopped = true
-    clock.clearTimeout(this.#readTimer)
-    clock.clearTimeout(this.#writeTimer)
+    if (this.#readTimer) clock.clearTimeout(this.#readTimer)
+    if (this.#writeTimer) clock.clearTimeout(this.#writeTimer)
   }
 
   #watchReads(delay: number): void {
-    this.#readTimer = clock.setTimeout(() => this.#judge(), delay).unref()
+    this.#readTimer = clock.setTimeout(() => this.#judge(), delay)
+    this.#readTimer.unref()
   }
 
   #judge(): void {
     const left = this.#silenceLeft()
     if (left > 0) this.#watchReads(left)
-    else setImmediate(() => this.#verdict())
+    else clock.setImmediate(() => this.#verdict())
   }
 
   #verdict(): void {
@@ -78,7 +79,8 @@ export class Heartbeat {
   }
 
   #watchWrites(delay: number): void {
-    this.#writeTimer = clock.setTimeout(() => this.#pingWhenSilent(), delay).unref()
+    this.#writeTimer = clock.setTimeout(() => this.#pingWhenSilent(), delay)
+    this.#writeTimer.unref()
   }
 
   #pingWhenSilent(): void {

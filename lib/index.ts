@@ -1,15 +1,28 @@
+export type { AuthorizeAnswer } from './authorization'
+export type { WireCloseCode } from './close-codes'
 export type { CloseCode, CloseInfo, CloseOptions } from './close-info'
-export { Connection, type ConnectionEvents, type Forward } from './connection'
+export { Connection, type ConnectionEvents, type DeliverOptions, type Goaway } from './connection'
 export { TokenError, type TokenErrorCode } from './errors'
+export { byFingerprint, bySan, bySubject, type PeerMatcher, type SubjectAttributes } from './matchers'
 export type {
+  Authorize,
+  ClientPolicies,
   ConnectionOptions,
   DialOptions,
+  OtherProtocol,
+  ProtocolOptions,
+  ServerAddress,
   ServerLimits,
+  ServerPolicies,
   TokenClientOptions,
   TokenServerOptions
 } from './options'
+export type { Credentials } from './own-certificate'
 export type { Peer } from './peer'
 export type { Refusal } from './reception'
-export { TokenClient, type TokenClientEvents } from './token-client'
+export { type FullJitterOptions, fullJitter, type ReconnectCause, type ReconnectPolicy } from './reconnect'
+export type { ExpiringCertificate } from './server-credentials'
+export { type Reconnecting, TokenClient, type TokenClientEvents } from './token-client'
 export { TokenServer, type TokenServerEvents } from './token-server'
 export { TokenStream } from './token-stream'
+export type { ProtocolName } from './wire'

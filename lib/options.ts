@@ -1,7 +1,11 @@
-import type { ListenOptions } from 'node:net'
-import type { ConnectionOptions as TlsConnectOptions, TlsOptions } from 'node:tls'
+import type { ListenOptions, TcpNetConnectOpts } from 'node:net'
+import type { TLSSocket, ConnectionOptions as TlsConnectOptions, TlsOptions } from 'node:tls'
+import type { AuthorizeAnswer } from './authorization'
+import type { Connection } from './connection'
 import { TokenError } from './errors'
 import type { Role } from './hello'
+import type { Peer } from './peer'
+import type { ReconnectPolicy } from './reconnect'
 import { HEADER_LENGTH, type ProtocolName, WIRE_MAX_TOKEN_LENGTH } from './wire'
 
 /** Limits of one connection. A time of 0 or Infinity turns that timeout off. */
@@ -57,8 +61,51 @@ export interface ServerLimits {
   maxConnectionsPerAddress?: number | undefined
   /** Handshakes at once; above it the oldest is cut. Default 16,384. */
   maxPendingHandshakes?: number | undefined
-  /** Milliseconds from accept to the end of the TLS handshake. Default 10,000. Must be finite. */
+  /** Connections of one identity (issuer, subject and SANs) at once. Default 1,024. */
+  maxConnectionsPerIdentity?: number | undefined
+  /** Milliseconds from accept to acceptance: TLS, HELLO and `authorize`. Default 10,000. Must be finite. */
   handshakeTimeout?: number | undefined
+  /** Bytes of all queues of the server together, in and out. Default 1 GiB. */
+  memoryBudgetBytes?: number | undefined
+  /** Milliseconds that a token may wait in an outbox before `slowConsumer` acts. Default 60,000. */
+  maxQueueAge?: number | undefined
+}
+
+/** How a server decides on its clients. */
+export interface ServerPolicies {
+  /** Speaks only this protocol. Default: the client chooses, `token/2` is preferred. */
+  protocol?: ProtocolName | undefined
+  /** As for a connection. Default `auto`. */
+  ack?: 'auto' | 'manual' | undefined
+  /**
+   * Asked before a client gets anything, after its certificate was verified, at each connection: true accepts,
+   * false or `{ reason }` refuses, and the reason is told to the client. The signal aborts when the answer is of
+   * no use any more. Default: accepts.
+   */
+  authorize?: Authorize | undefined
+  /**
+   * What happens to a connection whose outbox holds a token for longer than `maxQueueAge`, and to the one with the
+   * fullest queues while the server is over `memoryBudgetBytes`. `close` breaks it, `drop` drops its oldest tokens
+   * and tells so by `dropped`. Default `close`.
+   */
+  slowConsumer?: 'close' | 'drop' | undefined
+  /** Other protocols on the same port, by their ALPN names. */
+  protocols?: Record<string, OtherProtocol> | undefined
+}
+
+/** Decides on a peer. */
+export type Authorize = (
+  peer: Peer | null,
+  connection: Connection,
+  signal: AbortSignal
+) => AuthorizeAnswer | Promise<AuthorizeAnswer>
+
+/** A protocol that is not token/*, on the port of a TokenServer. */
+export interface OtherProtocol {
+  /** Gets the socket after the TLS handshake and owns it from then on. */
+  handler: (socket: TLSSocket) => void
+  /** `required`: only peers with a trusted certificate; `optional`: anyone. */
+  clientCertificate: 'required' | 'optional'
 }
 
 /** Limits of a client's dial. */
@@ -75,16 +122,51 @@ export interface DialOptions {
 /** Options of {@link TokenServer}: its limits, and every option of `tls.createServer` and `server.listen`. */
 export type TokenServerOptions = ConnectionOptions &
   ServerLimits &
+  ServerPolicies &
   Omit<
     TlsOptions,
     keyof ServerLimits | 'ALPNProtocols' | 'ALPNCallback' | 'pauseOnConnect' | 'allowHalfOpen'
   > &
   ListenOptions
 
+/** Where a client may find its server. */
+export interface ServerAddress {
+  host?: string | undefined
+  port?: number | undefined
+  path?: string | undefined
+}
+
+/** What a function may give for `key`, `cert` or `ca`, anew at every dial. */
+export type Credential = TlsConnectOptions['cert']
+
+/** How a client decides. */
+export interface ClientPolicies {
+  /** Speaks only this protocol. Default: `token/2`, or `token/1` with a server that knows no better. */
+  protocol?: ProtocolName | undefined
+  /** As for a connection. Default `auto`. */
+  ack?: 'auto' | 'manual' | undefined
+  /** Dials again when the connection is lost: by the default policy, or by one's own. Default false. */
+  reconnect?: boolean | ReconnectPolicy | undefined
+  /** Milliseconds after which a connection counts as stable: the next loss is a first one. Default 30,000. */
+  stablePeriod?: number | undefined
+  /** Servers that are tried in turn; instead of `host` and `port`. */
+  servers?: readonly ServerAddress[] | undefined
+  /** The client's key, or a function that gives it at every dial. */
+  key?: TlsConnectOptions['key'] | (() => TlsConnectOptions['key'])
+  /** The client's certificate, or a function that gives it at every dial. */
+  cert?: TlsConnectOptions['cert'] | (() => TlsConnectOptions['cert'])
+  /** The authorities it trusts, or a function that gives them at every dial. */
+  ca?: TlsConnectOptions['ca'] | (() => TlsConnectOptions['ca'])
+}
+
 /** Options of {@link TokenClient}: its limits, and every option of `tls.connect`. */
 export type TokenClientOptions = ConnectionOptions &
   DialOptions &
-  Omit<TlsConnectOptions, 'ALPNProtocols' | 'allowHalfOpen' | 'timeout' | 'onread'>
+  ClientPolicies &
+  Omit<TlsConnectOptions & NetOnlyOptions, 'ALPNProtocols' | 'allowHalfOpen' | 'timeout' | 'onread' | 'key' | 'cert' | 'ca'>
+
+/** What `tls.connect` hands on to `net.connect`, and its own type leaves out. */
+type NetOnlyOptions = Omit<Partial<TcpNetConnectOpts>, keyof TlsConnectOptions>
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -105,13 +187,21 @@ const SERVER_DEFAULTS = {
   maxConnections: 10_000,
   maxConnectionsPerAddress: 4_096,
   maxPendingHandshakes: 16_384,
-  handshakeTimeout: 10_000
+  maxConnectionsPerIdentity: 1_024,
+  handshakeTimeout: 10_000,
+  memoryBudgetBytes: 1024 * MIB,
+  maxQueueAge: 60_000
 }
 
 const DIAL_DEFAULTS = {
   connectTimeout: 10_000,
-  refusedRetryTimeout: 1_000
+  refusedRetryTimeout: 1_000,
+  stablePeriod: 30_000
 }
+
+const SERVER_POLICIES = ['protocol', 'ack', 'authorize', 'slowConsumer', 'protocols'] as const
+
+const CLIENT_POLICIES = ['protocol', 'ack', 'reconnect', 'servers', 'key', 'cert', 'ca'] as const
 
 /** {@link ConnectionOptions}, checked and complete. */
 export type ConnectionLimits = Readonly<typeof CONNECTION_DEFAULTS>
@@ -119,12 +209,14 @@ export type ConnectionLimits = Readonly<typeof CONNECTION_DEFAULTS>
 /** The options of a server, checked and complete; `tls` is what goes to Node. */
 export type ServerSettings = Readonly<typeof SERVER_DEFAULTS> & {
   readonly connection: ConnectionLimits
+  readonly policies: Readonly<ServerPolicies>
   readonly tls: TlsOptions & ListenOptions
 }
 
 /** The options of a client, checked and complete; `tls` is what goes to Node. */
 export type ClientSettings = Readonly<typeof DIAL_DEFAULTS> & {
   readonly connection: ConnectionLimits
+  readonly policies: Readonly<ClientPolicies>
   readonly tls: TlsConnectOptions
 }
 
@@ -137,13 +229,9 @@ export function connectionLimits(options: ConnectionOptions & ProtocolOptions = 
   for (const name of Object.keys(limits)) {
     if (!Object.hasOwn(CONNECTION_DEFAULTS, name)) throw refuse(name, 'is not an option of a connection')
   }
-  oneOf('protocol', protocol, ['token/1', 'token/2'])
+  checkProtocol({ protocol, ack })
   oneOf('role', role, ['client', 'server'])
-  oneOf('ack', ack, ['auto', 'manual'])
   if (protocol === 'token/2' && role === undefined) throw refuse('role', 'is needed with token/2')
-  if (protocol !== 'token/2' && ack === 'manual') {
-    throw new TokenError('ERR_PROTOCOL_REQUIRED', 'Cannot use option ack: manual acknowledgement needs token/2')
-  }
   return limitsOf(limits)
 }
 
@@ -153,9 +241,19 @@ export function serverSettings(options: TokenServerOptions): ServerSettings {
   const own = complete(SERVER_DEFAULTS, options)
   count('maxConnections', own.maxConnections, 1)
   count('maxConnectionsPerAddress', own.maxConnectionsPerAddress, 1)
+  count('maxConnectionsPerIdentity', own.maxConnectionsPerIdentity, 1)
   count('maxPendingHandshakes', own.maxPendingHandshakes, 1)
   count('handshakeTimeout', own.handshakeTimeout, 1, MAX_DELAY)
-  return Object.freeze({ ...own, connection: limitsOf(options), tls: withoutOwn(options, SERVER_DEFAULTS) })
+  count('memoryBudgetBytes', own.memoryBudgetBytes, 1)
+  duration('maxQueueAge', own.maxQueueAge)
+  checkProtocol(options)
+  oneOf('slowConsumer', options.slowConsumer, ['close', 'drop'])
+  return Object.freeze({
+    ...own,
+    connection: limitsOf(options),
+    policies: pick(options, SERVER_POLICIES),
+    tls: without(options, [...Object.keys(own), ...SERVER_POLICIES])
+  })
 }
 
 /** @throws TokenError `ERR_OPTION` */
@@ -164,7 +262,15 @@ export function clientSettings(options: TokenClientOptions): ClientSettings {
   const own = complete(DIAL_DEFAULTS, options)
   duration('connectTimeout', own.connectTimeout)
   duration('refusedRetryTimeout', own.refusedRetryTimeout)
-  return Object.freeze({ ...own, connection: limitsOf(options), tls: withoutOwn(options, DIAL_DEFAULTS) })
+  duration('stablePeriod', own.stablePeriod)
+  checkProtocol(options)
+  if (options.servers?.length === 0) throw refuse('servers', 'must name at least one server')
+  return Object.freeze({
+    ...own,
+    connection: limitsOf(options),
+    policies: pick(options, CLIENT_POLICIES),
+    tls: without(options, [...Object.keys(own), ...CLIENT_POLICIES])
+  })
 }
 
 /** @throws TokenError `ERR_OPTION` when `value` is neither milliseconds that Node can wait nor Infinity */
@@ -202,11 +308,23 @@ function complete<T extends Record<string, number>>(defaults: T, options: object
   return result as T
 }
 
+function checkProtocol({ protocol, ack }: ProtocolOptions): void {
+  oneOf('protocol', protocol, ['token/1', 'token/2'])
+  oneOf('ack', ack, ['auto', 'manual'])
+  if (ack === 'manual' && protocol !== 'token/2') {
+    throw new TokenError('ERR_PROTOCOL_REQUIRED', "Cannot use option ack: 'manual' needs protocol 'token/2'")
+  }
+}
+
+function pick<T extends object, K extends keyof T>(options: T, names: readonly K[]): Readonly<Pick<T, K>> {
+  return Object.freeze(Object.fromEntries(names.map(name => [name, options[name]]))) as Pick<T, K>
+}
+
 /** The options without ours, so that Node never takes one of them for its own. */
-function withoutOwn(options: object, own: object): Record<string, unknown> {
+function without(options: object, names: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(options).filter(
-      ([name]) => !Object.hasOwn(own, name) && !Object.hasOwn(CONNECTION_DEFAULTS, name)
+      ([name]) => !names.includes(name) && !Object.hasOwn(CONNECTION_DEFAULTS, name)
     )
   )
 }

@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { parseSubjectAltName } from './subject-alt-name'
@@ -21,10 +21,19 @@ export interface Peer {
   readonly isAuthorized: boolean
 }
 
+/**
+ * The certificate of the other side. Not by `getPeerX509Certificate()`: on a client each call of it takes one
+ * certificate out of the chain, and the next call gives the issuer or nothing.
+ */
+export function certificateOf(socket: TLSSocket): X509Certificate | undefined {
+  const { raw } = socket.getPeerCertificate() ?? {}
+  return raw === undefined ? undefined : new X509Certificate(raw)
+}
+
 /** The peer of a TLS socket; null for any other Duplex and for a peer that showed no certificate. */
 export function peerOf(socket: Duplex): Peer | null {
   if (!(socket instanceof TLSSocket)) return null
-  const certificate = socket.getPeerX509Certificate()
+  const certificate = certificateOf(socket)
   return certificate === undefined ? null : peerFrom(certificate, socket.authorized)
 }
 
@@ -45,4 +54,9 @@ export function peerFrom(certificate: X509Certificate, isAuthorized: boolean): P
     validTo: new Date(certificate.validTo),
     isAuthorized
   })
+}
+
+/** What stays the same when a certificate is renewed: issuer, subject and sorted SANs; null for no certificate. */
+export function identityOf(peer: Peer | null): string | null {
+  return peer === null ? null : JSON.stringify([peer.issuer, peer.subject, [...peer.sans].sort()])
 }

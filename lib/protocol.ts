@@ -22,6 +22,8 @@ export interface ProtocolHost {
   beginClose(code: CloseCode): void
   /** A peer that has ended is waited for no longer than `closeTimeout`. */
   armClose(): void
+  /** Reading began or ceased: the connection is not idle. */
+  active(): void
   /** Breaks the connection. */
   fail(error: TokenError): void
   /** The server asked this side to go. */
@@ -33,11 +35,17 @@ export interface Protocol {
   readonly name: ProtocolName
   /** Milliseconds from the last PING to its PONG; null when not known. */
   readonly rtt: number | null
+  /** True while this side does not read, so that a silent peer is not to blame. */
+  readonly isPaused: boolean
+  /** True when both sides have said their last word: what the socket does then is no error. */
+  readonly isOver: boolean
   /** The socket is there. */
   start(): void
   read(chunk: Buffer): void
   /** The receiver has handed out what someone wanted; `isDrained` when no whole token is left. */
   delivered(isDrained: boolean): void
+  /** What comes is thrown away from now on. */
+  discarding(): void
   /** The application has had a token. */
   handed(length: number): void
   /** The peer has ended the transport. */

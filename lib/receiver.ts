@@ -1,6 +1,7 @@
 import type { Claim, Consumer } from './consumer'
 import { TokenError } from './errors'
 import { FrameReader } from './frame-reader'
+import { socketError } from './socket-error'
 
 /** What a receiver tells its connection. */
 export interface ReceiverEvents {
@@ -11,7 +12,9 @@ export interface ReceiverEvents {
   onHanded(length: number): void
   /** After each delivery that no end has followed: `isDrained` when no whole token is left. */
   onDelivered(isDrained: boolean): void
-  /** The bytes are no frames. */
+  /** Nobody takes what comes any more: it is thrown away, so that the end is seen. */
+  onDiscard(): void
+  /** The bytes are no frames; told once. */
   onBroken(error: TokenError): void
   /** The peer has ended and everything was handed over. `holdsOpen`: a consumer may still answer. */
   onEnd(holdsOpen: boolean): void
@@ -36,6 +39,10 @@ export class Receiver {
   #isOpen = false
   #isDelivering = false
   #isDiscarding = false
+  /** The connection is closing: what nobody takes is thrown away. */
+  #isClosing = false
+  /** Nothing that comes after broken bytes is read. */
+  #isBroken = false
   /** No byte comes any more: the peer has ended, or the socket is gone. */
   #hasEnded = false
   #isStopped = false
@@ -88,7 +95,7 @@ export class Receiver {
 
   /** Takes bytes; `deliver` hands out the tokens in them. */
   push(run: Buffer): void {
-    if (this.#isDiscarding) this.#discardedBytes += run.length
+    if (this.#isDiscarding || this.#isBroken) this.#discardedBytes += run.length
     else this.#reader.push(run)
   }
 
@@ -97,7 +104,8 @@ export class Receiver {
     if (this.isClaimed) throw mixedConsumers()
     this.#consumer = consumer
     // What was thrown away may have cut a frame: nothing can be read any more.
-    if (this.#isDiscarding) consumer.finish(null)
+    if (this.#isDiscarding && this.#isStopped) this.#finishConsumer()
+    else if (this.#isDiscarding) consumer.finish(null)
     return {
       pull: () => {
         this.#settleLent()
@@ -118,13 +126,23 @@ export class Receiver {
     this.#isDelivering = true
     const isDrained = this.#handOver()
     this.#isDelivering = false
-    if (this.#hasEnded) this.#afterEnd(isDrained)
+    if (this.#isClosing && !this.hasConsumer && !this.#isStopped) this.discard()
+    else if (this.#hasEnded) this.#afterEnd(isDrained)
     else this.#events.onDelivered(isDrained)
   }
 
   /** Throws away what is here and what still comes. */
   discard(): void {
+    if (this.#isDiscarding) return
     this.#isDiscarding = true
+    this.#events.onDiscard()
+    if (this.#hasEnded && !this.#isStopped) this.#tellEnd()
+  }
+
+  /** The connection is closing: what nobody takes is thrown away, now and when the last consumer leaves. */
+  discardUnclaimed(): void {
+    this.#isClosing = true
+    if (!this.hasConsumer) this.discard()
   }
 
   /** The peer has ended in order: what is here is handed out, then `onEnd` is told. */
@@ -140,7 +158,7 @@ export class Receiver {
     this.#hasEnded = true
     this.#isOpen = true
     this.#error = error
-    if (this.#isDiscarding) this.#consumer?.finish(error)
+    if (this.#isDiscarding) this.#finishConsumer()
     this.deliver()
   }
 
@@ -151,6 +169,7 @@ export class Receiver {
 
   /** @returns true when the reader has no whole token left */
   #handOver(): boolean {
+    if (this.#isBroken) return true
     try {
       while (this.#isWanting && !this.#isDiscarding) {
         const token = this.#reader.next()
@@ -159,9 +178,15 @@ export class Receiver {
         this.#hand(token)
       }
     } catch (error) {
-      this.#events.onBroken(error as TokenError)
+      this.#break(socketError(error))
+      return true
     }
     return this.#reader.unreadBytes === 0
+  }
+
+  #break(error: TokenError): void {
+    this.#isBroken = true
+    this.#events.onBroken(error)
   }
 
   /** An exception of the application is reported as uncaught, but never leaves through the parser. */
@@ -191,11 +216,13 @@ export class Receiver {
 
   #afterEnd(isDrained: boolean): void {
     if (this.#isStopped) {
-      if (isDrained) this.#consumer?.finish(this.#error)
-    } else if (!isDrained) {
+      if (isDrained) this.#finishConsumer()
+    } else if (this.#isBroken) {
+      // Its connection is being broken too.
+    } else if (!isDrained || this.#consumer?.isBusy === true) {
       if (!this.hasConsumer) this.#events.onAbandoned()
     } else if (this.#reader.isMidFrame) {
-      this.#events.onBroken(
+      this.#break(
         new TokenError('ERR_TRUNCATED', 'Cannot read a token: the peer ended the connection in the middle of it')
       )
     } else {
@@ -203,10 +230,18 @@ export class Receiver {
     }
   }
 
+  /** Lets go of it too: one that comes later is told how it ended, not that it is one too many. */
+  #finishConsumer(): void {
+    const consumer = this.#consumer
+    this.#consumer = null
+    consumer?.finish(this.#error)
+  }
+
   #tellEnd(): void {
     if (this.#isEndTold) return
-    this.#isEndTold = true
     this.#consumer?.finish(null)
+    if (this.#consumer?.isBusy === true) return
+    this.#isEndTold = true
     this.#events.onEnd(this.#consumer?.holdsOpen === true)
   }
 }

@@ -45,9 +45,11 @@ export interface ReceptionEvents {
 export class Reception {
   readonly #settings: ServerSettings
   readonly #events: ReceptionEvents
-  readonly #visitors = new Map<Socket, Visitor>()
+  /** Closed sockets are known too: Node tells why a handshake failed only after the raw socket's close. */
+  readonly #visitors = new WeakMap<Socket, Visitor>()
   /** Those that are not admitted yet, in the order in which they came. */
   readonly #pending = new Set<Visitor>()
+  #admitted = 0
   readonly #countByAddress = new Map<string, number>()
 
   constructor(server: Server, settings: ServerSettings, events: ReceptionEvents) {
@@ -70,7 +72,10 @@ export class Reception {
 
   /** The visitor is accepted. @returns false when it was refused meanwhile */
   admit(visitor: Visitor): boolean {
-    return this.#pending.delete(visitor)
+    if (visitor.raw.destroyed || !this.#pending.delete(visitor)) return false
+    this.#admitted++
+    visitor.raw.once('close', () => this.#admitted--)
+    return true
   }
 
   /** Tells the refusal; whoever calls ends the socket, so that a last word can be said on it. */
@@ -129,7 +134,7 @@ export class Reception {
   /** Asked at accept, so that no TLS work is done for nothing, and again when the handshake is done. */
   #isFull(visitor: Visitor): boolean {
     const { maxConnections } = this.#settings
-    if (this.#visitors.size - this.#pending.size < maxConnections) return false
+    if (this.#admitted < maxConnections) return false
     this.#turnAway(visitor, limitError('ERR_TOO_MANY_CONNECTIONS', 'maxConnections', maxConnections))
     return true
   }
@@ -158,10 +163,10 @@ export class Reception {
     visitor.raw.destroy()
   }
 
+  /** Why it left is told a little later: by `tlsClientError`, or by the connection that it had become. */
   #left(visitor: Visitor): void {
     const message = 'Cannot accept a connection: the client left before it was accepted'
-    this.refuse(visitor, new TokenError('ERR_HANDSHAKE', message))
-    this.#visitors.delete(visitor.raw)
+    setImmediate(() => this.refuse(visitor, new TokenError('ERR_HANDSHAKE', message)))
     const count = (this.#countByAddress.get(visitor.address) ?? 1) - 1
     if (count === 0) this.#countByAddress.delete(visitor.address)
     else this.#countByAddress.set(visitor.address, count)

@@ -76,10 +76,13 @@ export class Sender {
     this.#writer.credit = bytes
   }
 
-  /** @returns false when the outbox is full, and then nothing was taken */
+  /** @returns false when the outbox is full: then nothing was taken, and `onDrain` will come */
   send(token: Uint8Array): boolean {
     const buffered = this.bufferedAmount + costOf(token.byteLength)
-    if (buffered > this.#limits.outboxBytes) return false
+    if (buffered > this.#limits.outboxBytes) {
+      this.#needsDrain = true
+      return false
+    }
     this.#writer.push(token)
     this.#tokensTaken++
     if (buffered >= this.#limits.highWaterMark) this.#needsDrain = true
@@ -104,14 +107,17 @@ export class Sender {
     }
   }
 
-  /** Holds everything back until `uncork`. */
+  /**
+   * Holds everything back until `uncork`, while bytes are read: answers leave together, and over a Duplex in memory
+   * a write can't make the next bytes arrive in the middle of these.
+   */
   cork(): void {
     this.#isCorked = true
   }
 
   uncork(): void {
     this.#isCorked = false
-    if (this.#inFlight === 0 && !this.#isFlushScheduled) this.#flush()
+    if (this.#inFlight === 0) this.#flush()
   }
 
   /**
@@ -124,6 +130,14 @@ export class Sender {
     this.#tokensTaken--
     this.#checkDrain()
     return true
+  }
+
+  /** Drops up to `count` of the oldest tokens of which no byte is out. @returns how many */
+  dropOldest(count: number): number {
+    const dropped = this.#writer.dropOldest(count)
+    this.#tokensTaken -= dropped
+    this.#checkDrain()
+    return dropped
   }
 
   /** Gives up the tokens that wait: they count as unsent. */
@@ -157,8 +171,7 @@ export class Sender {
   /** Calls `onFlushed` as soon as all tokens are out. */
   end(): void {
     this.#isEnding = true
-    this.#isCorked = false
-    if (this.#inFlight === 0) this.#flush()
+    if (this.#inFlight === 0 && !this.#isCorked) this.#flush()
   }
 
   /** The socket is gone: lets go of the timer. */

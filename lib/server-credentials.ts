@@ -1,7 +1,9 @@
+import { constants } from 'node:crypto'
 import type { Server, TlsOptions } from 'node:tls'
 import { nextExpiryNotice, WallClockDeadline } from './certificate-clock'
 import { TokenError } from './errors'
 import { type Credentials, type OwnCertificate, ownCertificates, validatePair } from './own-certificate'
+import { TrustAnchors } from './recheck'
 import { sessionIdContext } from './session-id-context'
 import { secureContext, secureDefaults } from './tls-defaults'
 
@@ -23,6 +25,7 @@ export class ServerCredentials {
 
   /** @throws TokenError `ERR_OPTION` when Node refuses them */
   constructor(options: TlsOptions, onExpiring: (certificate: ExpiringCertificate) => void) {
+    if (options.privateKeyIdentifier === undefined) validatePair(options)
     secureContext(options)
     this.#options = options
     this.#own = ownCertificates(options)
@@ -31,15 +34,15 @@ export class ServerCredentials {
 
   /** For `tls.createServer` and `setSecureContext`. A ticket dies when the trust it stands on changes. */
   get tlsOptions(): TlsOptions {
-    return { ...secureDefaults(this.#options), sessionIdContext: sessionIdContext(this.#options) }
+    const options = secureDefaults(this.#options)
+    // Node 20 resumes a ticket of one SNI context in another, whatever that one trusts.
+    if (options.SNICallback) options.secureOptions = (options.secureOptions ?? 0) | constants.SSL_OP_NO_TICKET
+    return { ...options, sessionIdContext: sessionIdContext(this.#options) }
   }
 
-  get ca(): TlsOptions['ca'] {
-    return this.#options.ca
-  }
-
-  get crl(): TlsOptions['crl'] {
-    return this.#options.crl
+  /** Whom the server trusts now. */
+  get anchors(): TrustAnchors {
+    return new TrustAnchors({ ca: this.#options.ca, crl: this.#options.crl })
   }
 
   /** SHA-256 of each certificate that may be presented. */
@@ -53,9 +56,14 @@ export class ServerCredentials {
     try {
       validatePair(options)
       secureContext(options)
+      new TrustAnchors({ ca: options.ca, crl: options.crl })
       this.#own = ownCertificates(options)
     } catch (cause) {
-      throw new TokenError('ERR_RELOAD', 'Cannot reload the certificates: the new ones are refused, the old ones stay', { cause })
+      throw new TokenError(
+        'ERR_RELOAD',
+        'Cannot reload the certificates: the new ones are refused, the old ones stay',
+        { cause }
+      )
     }
     this.#options = options
     server?.setSecureContext(this.tlsOptions)

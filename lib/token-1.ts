@@ -17,6 +17,7 @@ const READ_AHEAD_BYTES = 64 * 1024
 export class Token1 implements Protocol {
   readonly name = 'token/1'
   readonly rtt = null
+  readonly isOver = false
   readonly #host: ProtocolHost
   readonly #frameWatch: FrameWatch
   #bytesRead = 0
@@ -25,6 +26,10 @@ export class Token1 implements Protocol {
   constructor(host: ProtocolHost) {
     this.#host = host
     this.#frameWatch = new FrameWatch(host.limits.frameTimeout, bytes => host.fail(frameTimeoutError(bytes)))
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused
   }
 
   start(): void {
@@ -65,11 +70,12 @@ export class Token1 implements Protocol {
     if (!holdsOpen) this.#host.beginClose('normal')
   }
 
-  /** Without a consumer, what still comes is thrown away so that the end of the peer is seen. */
   close(_code: CloseCode): void {
-    if (this.#host.receiver.hasConsumer) return
+    this.#host.receiver.discardUnclaimed()
+  }
+
+  discarding(): void {
     this.#frameWatch.suspend()
-    this.#host.receiver.discard()
     this.#setPaused(false)
   }
 
@@ -99,6 +105,7 @@ export class Token1 implements Protocol {
     this.#isPaused = isPaused
     if (isPaused) this.#host.socket.pause()
     else this.#host.socket.resume()
+    this.#host.active()
   }
 }
 

@@ -1,7 +1,13 @@
 import { clock } from './clock'
 import { closeCodeName, closeCodeNumber, isOrderly, type WireCloseCode } from './close-codes'
 import type { CloseCode } from './close-info'
-import { type CloseFrame, type ControlFrame, decodeControl, encodeControl, type GoawayFrame } from './control-frame'
+import {
+  type CloseFrame,
+  type ControlFrame,
+  decodeControl,
+  encodeControl,
+  type GoawayFrame
+} from './control-frame'
 import { ReceiveCredit } from './credit'
 import { Deadline } from './deadline'
 import { Deliveries } from './deliveries'
@@ -74,6 +80,9 @@ export class Token2 implements Protocol {
   #granted = 0
   #peerHasClosed = false
   #hasPeerEnded = false
+  /** The peer has ended and the application has had everything: the last end closes. */
+  #isAllHanded = false
+  #isEndWanted = false
   #isEndSaid = false
   #saying: { code: WireCloseCode; reason: string } | null = null
   #isBreaking = false
@@ -93,8 +102,17 @@ export class Token2 implements Protocol {
       onData: run => host.receiver.push(run),
       onControl: body => this.#controlRead(decodeControl(body)),
       refuseControl: length =>
-        protocolError('protocol-error', `Cannot read a control frame: its length is ${length}, 1 to 1024 is allowed`)
+        protocolError(
+          'protocol-error',
+          `Cannot read a control frame: its length is ${length}, 1 to 1024 is allowed`
+        )
     })
+  }
+
+  readonly isPaused = false
+
+  get isOver(): boolean {
+    return this.#state === 'over' || this.#isBreaking
   }
 
   get rtt(): number | null {
@@ -129,6 +147,8 @@ export class Token2 implements Protocol {
   }
 
   delivered(): void {}
+
+  discarding(): void {}
 
   handed(length: number): void {
     this.#credit.free(costOf(length))
@@ -243,7 +263,8 @@ export class Token2 implements Protocol {
   }
 
   #windowRead(granted: number): void {
-    if (granted < this.#granted) throw protocolError('flow-control', 'Cannot read WINDOW: its count went back')
+    if (granted < this.#granted)
+      throw protocolError('flow-control', 'Cannot read WINDOW: its count went back')
     const more = granted - this.#granted
     this.#granted = granted
     this.#host.sender.addCredit(more)
@@ -349,6 +370,10 @@ export class Token2 implements Protocol {
     })
     this.#host.sender.credit = peer.receiveWindow
     this.#host.opened()
+    // close() or the end of a stream came before: what was sent until then is sent first.
+    if (this.#saying !== null) this.#state = 'saying-close'
+    else if (this.#isEndWanted) this.#endOrClose()
+    if (this.#saying !== null) this.#host.sender.end()
     this.#host.sender.wake()
   }
 
@@ -388,33 +413,41 @@ export class Token2 implements Protocol {
   transportEnded(): void {
     this.#frameWatch.suspend()
     if (this.#state === 'over' || this.#isBreaking) return
-    this.#host.fail(new TokenError('ERR_LOST', 'Cannot go on: the peer ended the transport without saying CLOSE'))
+    this.#host.fail(
+      new TokenError('ERR_LOST', 'Cannot go on: the peer ended the transport without saying CLOSE')
+    )
   }
 
   /** The tokens before the peer's CLOSE are handed out: now it is answered. After END this side may still send. */
   allHanded(holdsOpen: boolean): void {
+    this.#isAllHanded = true
     if (this.#peerHasClosed) this.#host.beginClose(this.#saying?.code === 'shutdown' ? 'shutdown' : 'normal')
     else if (!holdsOpen) this.#host.beginClose('normal')
   }
 
   close(code: CloseCode): void {
-    if (this.#state === 'greeting' || this.#state === 'authorizing') {
-      this.#breakOff('normal')
-      return
-    }
-    this.#state = 'saying-close'
     this.#saying ??= { code: code === 'shutdown' ? 'shutdown' : 'normal', reason: '' }
-    // The peer hands out nothing any more: what waits is not sent.
-    if (this.#peerHasClosed) this.#host.sender.abandon()
+    if (this.#state === 'authorizing' || (this.#state === 'greeting' && this.#options.role === 'server')) {
+      this.#breakOff('normal')
+    } else if (this.#state === 'open') {
+      this.#state = 'saying-close'
+      // The peer hands out nothing any more: what waits is not sent.
+      if (this.#peerHasClosed) this.#host.sender.abandon()
+    }
   }
 
   endSending(): void {
-    if (!this.#peerHas(FEATURE_END)) this.#host.beginClose('normal')
-    else this.#host.sender.end()
+    this.#isEndWanted = true
+    if (this.#state === 'open') this.#endOrClose()
+  }
+
+  #endOrClose(): void {
+    if (this.#peerHas(FEATURE_END) && !this.#isAllHanded) this.#host.sender.end()
+    else this.#host.beginClose('normal')
   }
 
   flushed(): void {
-    if (this.#state === 'open' && !this.#isEndSaid) {
+    if (this.#state === 'open' && this.#isEndWanted && !this.#isEndSaid) {
       this.#isEndSaid = true
       this.#say({ type: 'end' })
     } else if (this.#state === 'saying-close') {
@@ -431,7 +464,9 @@ export class Token2 implements Protocol {
     this.#state = 'awaiting-close'
     this.#heartbeat?.stop()
     this.#host.receiver.discard()
-    this.#urgent.push(encodeControl({ type: 'close', code: closeCodeNumber(code), handed: this.#handed, reason }))
+    this.#urgent.push(
+      encodeControl({ type: 'close', code: closeCodeNumber(code), handed: this.#handed, reason })
+    )
     this.#host.sender.end()
   }
 
@@ -479,12 +514,18 @@ function tooMuchBeforeAcceptance(): TokenError {
 
 function refused(frame: CloseFrame): TokenError {
   const closeCode = closeCodeName(frame.code)
-  return new TokenError('ERR_REFUSED', `Cannot connect: the server refused this client with ${said(frame)}`, { closeCode })
+  return new TokenError('ERR_REFUSED', `Cannot connect: the server refused this client with ${said(frame)}`, {
+    closeCode
+  })
 }
 
 function peerClosed(frame: CloseFrame): TokenError {
   const closeCode = closeCodeName(frame.code)
-  return new TokenError('ERR_PEER_CLOSED', `Cannot go on: the peer closed the connection with ${said(frame)}`, { closeCode })
+  return new TokenError(
+    'ERR_PEER_CLOSED',
+    `Cannot go on: the peer closed the connection with ${said(frame)}`,
+    { closeCode }
+  )
 }
 
 function said(frame: CloseFrame): string {
@@ -494,7 +535,10 @@ function said(frame: CloseFrame): string {
 
 /** A reason comes from a stranger: control characters never reach a log or a terminal. */
 function printable(reason: string): string {
-  return JSON.stringify(reason).replace(/[\u007f-\u009f\u2028\u2029]/g, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return JSON.stringify(reason).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  )
 }
 
 function heartbeatError(heartbeat: number): TokenError {

@@ -1,80 +1,128 @@
 import { EventEmitter } from 'node:events'
-import { type ConnectionOptions, connect, type SecureContext, type TLSSocket } from 'node:tls'
+import type { SecureContext, TLSSocket } from 'node:tls'
 import type { CloseInfo, CloseOptions } from './close-info'
-import { Connection, type Forward, forwardChanged } from './connection'
+import {
+  Connection,
+  type DeliverOptions,
+  type Forward,
+  forwardChanged,
+  type Goaway,
+  takeUnsent
+} from './connection'
 import { Deadline } from './deadline'
+import { notSent } from './deliveries'
+import { Dial } from './dial'
 import { TokenError } from './errors'
-import { type ClientSettings, checkDelay, clientSettings, duration, type TokenClientOptions } from './options'
-import { codeOf, dialError } from './socket-error'
+import {
+  type ClientSettings,
+  checkDelay,
+  clientSettings,
+  duration,
+  type ServerAddress,
+  type TokenClientOptions
+} from './options'
+import { Outbox } from './outbox'
+import { type Credentials, ownCertificates, validatePair } from './own-certificate'
+import { fullJitter, isHopeless, type ReconnectPolicy } from './reconnect'
 import { secureContext } from './tls-defaults'
 import { checkToken } from './token'
 import { watchListeners } from './watch-listeners'
-import { ALPN_TOKEN_1, HEADER_LENGTH } from './wire'
 
 /** Events of a {@link TokenClient}. */
 export interface TokenClientEvents {
-  /** The TLS handshake is done and the server is verified. */
+  /** The server has accepted this client; on token/1: TLS is up, which is less. */
   connect: []
   /** A token arrived, and the connection has no iterator and no stream. */
   token: [token: Buffer, connection: Connection]
   /** `bufferedAmount` fell to half of `highWaterMark` after it had reached it. */
   drain: []
-  /** The dial failed or the connection broke. Always followed by `close`. */
+  /** A token that was sent before `connect` is longer than the server takes. */
+  undeliverable: [token: Uint8Array]
+  /** The server wants this client to leave. With `reconnect` it leaves and comes back by itself. */
+  goaway: [goaway: Goaway]
+  /** The connection, or a dial, was lost, and `reconnect` goes on. */
+  disconnect: [info: CloseInfo]
+  /** The next dial comes in `delay` milliseconds. */
+  reconnecting: [next: Reconnecting]
+  /** The dial failed or the connection broke, for good. Always followed by `close`. */
   error: [error: TokenError]
   /** The last event after each `connect()`, exactly once. */
   close: [hadError: boolean, info: CloseInfo]
 }
 
-type State = 'closed' | 'waiting' | 'dialling' | 'open'
+/** A dial that is to come. */
+export interface Reconnecting {
+  /** 1 for the first after a stable connection. */
+  readonly attempt: number
+  /** Milliseconds until it. */
+  readonly delay: number
+  /** What made it necessary; null when the server ended the connection in order. */
+  readonly error: TokenError | null
+}
 
-/** Milliseconds between two tries of a refused dial. */
-const REFUSED_RETRY_INTERVAL = 25
+type State = 'closed' | 'waiting' | 'dialling' | 'greeting' | 'open' | 'cancelled'
 
 /**
  * Connects to a TokenServer over mutual TLS, and dials from its construction on.
  *
  * ```
- *            connect(delay)           delay over             secureConnect
- *   closed ─────────────────▶ waiting ──────────▶ dialling ───────────────▶ open
- *     ▲                          │ close()           │ close(), failed        │ the connection has closed
- *     └──────────────────────────┴───────────────────┴────────────────────────┘
+ *           connect(delay)           delay over            TLS is up              accepted
+ *   closed ────────────────▶ waiting ──────────▶ dialling ──────────▶ greeting ─────────────▶ open
+ *     ▲                       ▲   │ close()          │ failed             │ refused             │ lost
+ *     │                       └───┼──── reconnect ───┴────────────────────┴─────────────────────┤
+ *     └──────── cancelled ◀───────┴──── close(), or no reconnect ───────────────────────────────┘
  * ```
  *
- * What is sent before `connect` waits in an outbox bounded by `outboxBytes`.
+ * What is sent before `connect` waits in an outbox bounded by `outboxBytes`, and so does, with `reconnect`, what
+ * had not left when a connection was lost.
  */
 export class TokenClient extends EventEmitter<TokenClientEvents> {
   readonly #settings: ClientSettings
-  readonly #secureContext: SecureContext
+  readonly #servers: readonly ServerAddress[]
+  readonly #policy: ReconnectPolicy | null
   readonly #forward: Forward & { isWanting: boolean }
-  readonly #dialDeadline: Deadline
+  readonly #outbox: Outbox
+  readonly #stable: Deadline
+  readonly #tickets = new Map<number, Buffer>()
   #state: State = 'closed'
+  #isClosing = false
+  #context: SecureContext | null = null
+  #credentials: Credentials | null = null
+  #ownFingerprints: readonly Uint8Array[] = []
+  #dial: Dial | null = null
   #connection: Connection | null = null
-  #socket: TLSSocket | null = null
-  /** The timer of a delayed connect, or of the next try of a refused dial. */
-  #delay: NodeJS.Timeout | null = null
-  #retryUntil = 0
-  #outbox: Uint8Array[] = []
-  #outboxBytes = 0
+  #delay: NodeJS.Timeout | undefined
+  /** Which of the servers is dialled next. */
+  #turn = 0
+  /** Dials since the last stable connection. */
+  #attempt = 0
+  #retryAfter: number | undefined
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
 
-  /** @throws TokenError `ERR_OPTION` */
+  /** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
   constructor(options: TokenClientOptions) {
     super()
     this.#settings = clientSettings(options)
-    this.#secureContext = this.#settings.tls.secureContext ?? secureContext(this.#settings.tls)
-    this.#dialDeadline = new Deadline(this.#settings.connectTimeout, () => this.#dialExpired())
+    const { servers, reconnect } = this.#settings.policies
+    this.#servers = servers ?? [{}]
+    this.#policy = typeof reconnect === 'function' ? reconnect : reconnect ? fullJitter() : null
+    this.#outbox = new Outbox(this.#settings.connection.outboxBytes)
+    this.#stable = new Deadline(this.#settings.stablePeriod, () => {
+      this.#attempt = 0
+    })
     this.#forward = {
       isWanting: false,
       take: (token, connection) => void this.emit('token', token, connection)
     }
+    this.#readCredentials()
     this.#watchListeners()
     this.connect()
   }
 
-  /** The connection, from `connect` to `close`; null otherwise. */
+  /** The connection, from `connect` until it is lost; null otherwise. */
   get connection(): Connection | null {
-    return this.#connection
+    return this.#state === 'open' ? this.#connection : null
   }
 
   /** Settles when the client has closed, anew after each `connect()`; never rejects. */
@@ -84,12 +132,12 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   /** Bytes that `send()` took and the operating system has not, 4 for each token's header included. */
   get bufferedAmount(): number {
-    return this.#outboxBytes + (this.#connection?.bufferedAmount ?? 0)
+    return this.#outbox.bytes + (this.connection?.bufferedAmount ?? 0)
   }
 
   /** True from `bufferedAmount` ≥ `highWaterMark` until `drain`: a polite sender waits. */
   get writableNeedDrain(): boolean {
-    return this.#connection?.writableNeedDrain ?? this.#outboxBytes >= this.#settings.connection.highWaterMark
+    return this.connection?.writableNeedDrain ?? this.#outbox.bytes >= this.#settings.connection.highWaterMark
   }
 
   /**
@@ -105,9 +153,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#closed = new Promise(resolve => {
       this.#resolveClosed = resolve
     })
-    this.#state = 'waiting'
-    if (delay === 0) this.#startDial()
-    else this.#delay = setTimeout(() => this.#startDial(), delay)
+    this.#isClosing = false
+    this.#attempt = 0
+    this.#wait(delay)
     return true
   }
 
@@ -119,28 +167,41 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
    * @throws TokenError `ERR_TOKEN_TYPE`, `ERR_TOKEN_TOO_LARGE`
    */
   send(token: Uint8Array): boolean {
-    if (this.#connection !== null) return this.#connection.send(token)
-    const { maxTokenLength, outboxBytes } = this.#settings.connection
-    checkToken(token, maxTokenLength)
-    const bytes = this.#outboxBytes + HEADER_LENGTH + token.byteLength
-    if (this.#state === 'closed' || bytes > outboxBytes) return false
-    this.#outbox.push(token)
-    this.#outboxBytes = bytes
-    return true
+    if (this.connection !== null) return this.connection.send(token)
+    checkToken(token, this.#settings.connection.maxTokenLength)
+    return this.#takesTokens && this.#outbox.add({ token })
   }
 
   /**
-   * Ends the connection in order, or cancels a delayed connect or a dial: then what waits in the outbox is not
-   * sent, and counted in {@link CloseInfo}.
+   * Sends a token and waits until the server's application has had it; before `connect` it waits for that too.
+   *
+   * @throws (rejects) as `Connection.deliver`
+   */
+  async deliver(token: Uint8Array, options: DeliverOptions = {}): Promise<void> {
+    if (this.connection !== null) return this.connection.deliver(token, options)
+    checkToken(token, this.#settings.connection.maxTokenLength)
+    const { signal } = options
+    if (signal?.aborted) throw notSent(signal.reason)
+    if (!this.#takesTokens) throw notSent()
+    return this.#outbox.deliver(token, options)
+  }
+
+  /**
+   * Ends the connection in order, or cancels a delayed connect, a dial, a wait for the next one: then what waits in
+   * the outbox is not sent, and counted in {@link CloseInfo}.
    *
    * @returns true when this call ended the connection, false when it was ended before
    * @throws TokenError `ERR_OPTION`
    */
   close(options: CloseOptions = {}): boolean {
     if (options.timeout !== undefined) duration('timeout', options.timeout)
-    if (this.#connection !== null) return this.#connection.close(options)
-    if (this.#state === 'closed') return false
-    this.#abandonDial()
+    if (this.#isClosing || this.#state === 'closed') return false
+    this.#isClosing = true
+    if (this.connection !== null) return this.connection.close(options)
+    this.#state = 'cancelled'
+    clearTimeout(this.#delay)
+    this.#dial?.cancel()
+    this.#connection?.destroy()
     process.nextTick(() => this.#finish(null))
     return true
   }
@@ -151,113 +212,161 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     await this.#closed
   }
 
+  get #takesTokens(): boolean {
+    return this.#state !== 'closed' && this.#state !== 'cancelled'
+  }
+
+  // --- dialling
+
+  #wait(delay: number): void {
+    this.#state = 'waiting'
+    if (delay === 0) this.#startDial()
+    else this.#delay = setTimeout(() => this.#startDial(), delay)
+  }
+
   #startDial(): void {
     this.#state = 'dialling'
-    this.#retryUntil = performance.now() + this.#settings.refusedRetryTimeout
-    this.#dialDeadline.arm()
-    this.#dial()
-  }
-
-  #dial(): void {
-    const { tls } = this.#settings
-    const options: ConnectionOptions = {
-      ...tls,
-      secureContext: this.#secureContext,
-      rejectUnauthorized: tls.rejectUnauthorized ?? true,
-      ALPNProtocols: [ALPN_TOKEN_1]
+    try {
+      this.#readCredentials()
+    } catch (error) {
+      process.nextTick(() => this.#lost(lostInfo(error as TokenError)))
+      return
     }
-    const socket = connect(options)
-    this.#socket = socket
-    let isTcpOpen = false
-    const failed = (cause: Error) => this.#dialFailed(cause, isTcpOpen)
-    socket.once('connect', () => {
-      isTcpOpen = true
-    })
-    socket.once('error', failed)
-    socket.once('secureConnect', () => {
-      socket.removeListener('error', failed)
-      this.#connected(socket)
+    const { tls, policies } = this.#settings
+    const turn = this.#turn
+    const ticket = this.#tickets.get(turn)
+    const options = {
+      ...tls,
+      ...this.#servers[turn],
+      secureContext: tls.secureContext ?? (this.#context as SecureContext),
+      rejectUnauthorized: tls.rejectUnauthorized ?? true,
+      ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol],
+      ...(ticket && { session: ticket })
+    }
+    this.#dial = new Dial(options, this.#settings, {
+      onSocket: (socket, alpn) => this.#greet(socket, alpn),
+      onFailed: error => this.#lost(lostInfo(error)),
+      onTicket: session => {
+        // A resumed connection gives out no new one: the first is kept.
+        if (!this.#tickets.has(turn)) this.#tickets.set(turn, session)
+      }
     })
   }
 
-  #connected(socket: TLSSocket): void {
-    this.#dialDeadline.clear()
-    this.#state = 'open'
-    const connection = new Connection(socket, this.#settings.connection, this.#forward)
+  /** New keys void the tickets: a resumed connection would show the old certificate. */
+  #readCredentials(): void {
+    const { key, cert, ca } = this.#settings.policies
+    const { tls } = this.#settings
+    const credentials = { ...tls, key: valueOf(key), cert: valueOf(cert), ca: valueOf(ca) } as Credentials
+    const old = this.#credentials
+    if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], credentials[name])))
+      return
+    validatePair(credentials)
+    this.#context = secureContext(credentials)
+    this.#ownFingerprints = ownCertificates(credentials).map(certificate => certificate.fingerprint)
+    this.#credentials = credentials
+    this.#tickets.clear()
+  }
+
+  #greet(socket: TLSSocket, alpn: string | false | null): void {
+    const { connection: limits, policies } = this.#settings
+    const protocol = alpn === 'token/2' ? 'token/2' : 'token/1'
+    if (policies.protocol === 'token/2' && protocol !== 'token/2') {
+      socket.on('error', () => {})
+      socket.destroy()
+      const message = 'Cannot connect: the server did not agree on token/2 by ALPN'
+      this.#lost(lostInfo(new TokenError('ERR_PROTOCOL_REQUIRED', message)))
+      return
+    }
+    this.#state = 'greeting'
+    const connection = new Connection(
+      socket,
+      { ...limits, protocol, role: 'client', ...(protocol === 'token/2' && { ack: policies.ack }) },
+      {
+        forward: this.#forward,
+        ownFingerprints: this.#ownFingerprints,
+        greetingTimeout: this.#dial?.timeLeft ?? this.#settings.connectTimeout
+      }
+    )
     this.#connection = connection
+    connection.once('open', () => this.#opened(connection))
     connection.on('drain', () => this.emit('drain'))
-    connection.on('close', (_hadError, info) => this.#connectionClosed(info))
-    for (const token of this.#outbox) connection.send(token)
-    this.#clearOutbox()
+    connection.on('undeliverable', token => this.emit('undeliverable', token))
+    connection.on('goaway', goaway => this.#goaway(connection, goaway))
+    connection.on('close', (_hadError, info) => this.#connectionClosed(connection, info))
+  }
+
+  #opened(connection: Connection): void {
+    this.#state = 'open'
+    this.#stable.arm()
+    this.#outbox.flush(connection, token => this.emit('undeliverable', token))
     this.emit('connect')
   }
 
-  #dialFailed(cause: Error, isTcpOpen: boolean): void {
-    const isChainRefused = Boolean(this.#socket?.authorizationError)
-    if (!isTcpOpen && isRefused(cause) && performance.now() < this.#retryUntil) {
-      this.#delay = setTimeout(() => this.#dial(), REFUSED_RETRY_INTERVAL)
+  #goaway(connection: Connection, goaway: Goaway): void {
+    this.#retryAfter = goaway.retryAfter
+    this.emit('goaway', goaway)
+    if (this.#policy !== null) connection.close()
+  }
+
+  // --- the end
+
+  #connectionClosed(connection: Connection, info: CloseInfo): void {
+    this.#connection = null
+    this.#stable.disarm()
+    if (this.#state === 'cancelled') return
+    if (info.error?.closeCode?.startsWith('certificate-')) this.#tickets.clear()
+    if (this.#policy !== null && !this.#isClosing) {
+      const unsent = connection[takeUnsent]()
+      this.#outbox.putBack(unsent)
+      this.#lost({ ...info, unsent: info.unsent - unsent.length })
     } else {
-      this.#giveUp(dialError(cause, this.#target, isTcpOpen, isChainRefused))
+      this.#lost(info)
     }
   }
 
-  #dialExpired(): void {
-    const { connectTimeout } = this.#settings
-    this.#giveUp(
-      new TokenError(
-        'ERR_CONNECT_TIMEOUT',
-        `Cannot connect to ${this.#target}: it took longer than connectTimeout, ${connectTimeout} ms`
-      )
-    )
+  /** The connection or a dial is lost: dial again, or end. */
+  #lost(info: CloseInfo): void {
+    if (this.#state === 'cancelled' || this.#state === 'closed') return
+    const { error } = info
+    this.#dial = null
+    this.#turn = (this.#turn + 1) % this.#servers.length
+    const delay = this.#isClosing ? false : this.#nextDelay(error)
+    if (delay === false) {
+      this.#finish(info)
+      return
+    }
+    this.emit('disconnect', Object.freeze(info))
+    if (this.#isClosing) return
+    this.emit('reconnecting', Object.freeze({ attempt: this.#attempt, delay, error }))
+    if (!this.#isClosing) this.#wait(delay)
   }
 
-  #giveUp(error: TokenError): void {
-    this.#abandonDial()
-    this.#finish(error)
+  #nextDelay(error: TokenError | null): number | false {
+    const retryAfter = this.#retryAfter
+    this.#retryAfter = undefined
+    if (this.#policy === null) return this.#hasUntriedServer(error) ? 0 : false
+    this.#attempt++
+    return this.#policy(this.#attempt, { error, isHopeless: error !== null && isHopeless(error), retryAfter })
   }
 
-  #abandonDial(): void {
-    this.#dialDeadline.clear()
-    if (this.#delay !== null) clearTimeout(this.#delay)
-    const socket = this.#socket
-    this.#socket = null
-    socket?.removeAllListeners('secureConnect')
-    socket?.removeAllListeners('error')
-    socket?.on('error', () => {})
-    socket?.destroy()
+  /** Without `reconnect` each of the servers is tried once, as the addresses of one name are. */
+  #hasUntriedServer(error: TokenError | null): boolean {
+    return error !== null && this.#state === 'dialling' && this.#turn !== 0
   }
 
-  get #target(): string {
-    const { path, host, port } = this.#settings.tls
-    return path ?? `${host ?? 'localhost'}:${port}`
-  }
-
-  #connectionClosed(info: CloseInfo): void {
-    this.#connection = null
-    this.#end(info)
-  }
-
-  #finish(error: TokenError | null): void {
-    const unsent = this.#outbox.length
-    this.#clearOutbox()
-    this.#end(
-      Object.freeze({
-        code: error?.code ?? 'normal',
-        hadError: error !== null,
-        error,
-        unsent,
-        unconfirmed: 0,
-        undeliveredBytes: 0
-      })
-    )
-  }
-
-  /** What this side decided (`close({ timeout })`, `destroy()`) is told by `close` alone. */
-  #end(info: CloseInfo): void {
+  #finish(lost: CloseInfo | null): void {
+    const waiting = this.#outbox.clear()
+    const info: CloseInfo = Object.freeze({
+      ...(lost ?? lostInfo(null)),
+      unsent: (lost?.unsent ?? 0) + waiting
+    })
     this.#state = 'closed'
+    this.#turn = 0
     this.#resolveClosed(info)
     const { error } = info
     try {
+      // What this side decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone.
       if (error !== null && error.code !== 'ERR_CLOSE_TIMEOUT' && error.code !== 'ERR_ABORTED')
         this.emit('error', error)
     } finally {
@@ -265,18 +374,11 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     }
   }
 
-  #clearOutbox(): void {
-    this.#outbox = []
-    this.#outboxBytes = 0
-  }
-
   #watchListeners(): void {
     watchListeners(this, 'token', {
       onAdd: () => {
         this.#forward.isWanting = true
-        process.nextTick(() => {
-          this.#connection?.[forwardChanged]()
-        })
+        process.nextTick(() => this.#connection?.[forwardChanged]())
       },
       onRemove: isLast => {
         this.#forward.isWanting = !isLast
@@ -285,8 +387,23 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 }
 
-/** Nobody listens there yet: every address tried refused, or the Unix path is not there. */
-function isRefused(cause: Error): boolean {
-  const code = codeOf(cause)
-  return code === 'ECONNREFUSED' || code === 'ENOENT'
+function lostInfo(error: TokenError | null): CloseInfo {
+  return {
+    code: error?.code ?? 'normal',
+    hadError: error !== null,
+    error,
+    unsent: 0,
+    unconfirmed: 0,
+    undeliveredBytes: 0
+  }
+}
+
+function valueOf<T>(value: T | (() => T)): T {
+  return typeof value === 'function' ? (value as () => T)() : value
+}
+
+/** Read anew from a file, the same bytes are another Buffer. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b) === 0
+  return a === b
 }

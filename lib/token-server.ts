@@ -1,15 +1,33 @@
 import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { callApplication } from './application-call'
+import { WallClockDeadline } from './certificate-clock'
 import type { CloseInfo, CloseOptions } from './close-info'
-import { Connection, closeWith, type Forward, forwardChanged } from './connection'
+import {
+  breakWith,
+  Connection,
+  certificateChain,
+  closeWith,
+  dropOldest,
+  type Forward,
+  forwardChanged,
+  type Goaway
+} from './connection'
+import { Deadline } from './deadline'
 import { TokenError } from './errors'
+import { sayLastWord } from './last-word'
 import { checkDelay, duration, type ServerSettings, serverSettings, type TokenServerOptions } from './options'
-import { Reception, type Refusal } from './reception'
+import { OtherProtocols } from './other-protocols'
+import type { Credentials } from './own-certificate'
+import { identityOf } from './peer'
+import { QueueBudget } from './queue-budget'
+import { Reception, type Refusal, type Visitor } from './reception'
+import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
 import { codeOf } from './socket-error'
-import { secureContext, secureDefaults } from './tls-defaults'
+import { checkTrust, type TrustFailure } from './trust'
 import { watchListeners } from './watch-listeners'
-import { ALPN_TOKEN_1 } from './wire'
+import type { ProtocolName } from './wire'
 
 /** Events of a {@link TokenServer}. */
 export interface TokenServerEvents {
@@ -23,6 +41,10 @@ export interface TokenServerEvents {
   refused: [refusal: Refusal]
   /** A connection broke. */
   connectionError: [error: TokenError, connection: Connection]
+  /** A slow connection lost its oldest tokens, with `slowConsumer: 'drop'`. */
+  dropped: [count: number, connection: Connection]
+  /** A certificate that this server presents ends in 14 days, or in 1. */
+  'certificate-expiring': [certificate: ExpiringCertificate]
   /** The server can't listen. Always followed by `close`. */
   error: [error: TokenError]
   /** The last event after each `connect()`, exactly once. */
@@ -30,6 +52,9 @@ export interface TokenServerEvents {
 }
 
 type State = 'closed' | 'waiting' | 'starting' | 'listening' | 'closing'
+
+/** Seconds that a TLS ticket is good for: a CA that has ended since is noticed after that. */
+const SESSION_TIMEOUT = 300
 
 /**
  * Accepts clients over mutual TLS and listens from its construction on.
@@ -45,8 +70,13 @@ type State = 'closed' | 'waiting' | 'starting' | 'listening' | 'closing'
  */
 export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #settings: ServerSettings
+  readonly #credentials: ServerCredentials
+  readonly #others: OtherProtocols
   readonly #connections = new Set<Connection>()
+  readonly #countByIdentity = new Map<string, number>()
+  readonly #budget: QueueBudget<Connection>
   readonly #forward: Forward & { isWanting: boolean }
+  #othersDeadline: Deadline | null = null
   #state: State = 'closed'
   #server: Server | null = null
   #reception: Reception | null = null
@@ -59,10 +89,15 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   constructor(options: TokenServerOptions) {
     super()
     this.#settings = serverSettings(options)
+    this.#credentials = new ServerCredentials(this.#settings.tls, certificate =>
+      this.emit('certificate-expiring', certificate)
+    )
+    this.#others = new OtherProtocols(this.#settings.policies.protocols)
     this.#forward = {
       isWanting: false,
       take: (token, connection) => void this.emit('token', token, connection)
     }
+    this.#budget = this.#createBudget()
     this.#watchListeners()
     this.connect()
   }
@@ -72,9 +107,14 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     return this.#connections
   }
 
-  /** TLS handshakes under way. */
+  /** Clients between accept and acceptance: TLS, HELLO, `authorize`. */
   get pendingHandshakes(): number {
     return this.#reception?.pending ?? 0
+  }
+
+  /** Bytes in all queues of all connections. */
+  get queuedBytes(): number {
+    return this.#budget.usedBytes
   }
 
   /** Settles when the server has closed, anew after each `connect()`; never rejects. */
@@ -127,9 +167,49 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       new TokenError('ERR_SERVER_CLOSED', 'Cannot accept a connection: the server is closing')
     )
     for (const connection of [...this.#connections]) connection[closeWith]('shutdown', { timeout })
+    this.#endOthers(timeout)
     if (isListening) this.#server?.close()
     else process.nextTick(() => this.#finish(null))
     return true
+  }
+
+  /**
+   * Asks every client to leave (GOAWAY) and waits until they have; the server goes on. Clients of token/1 can't be
+   * asked and are closed in order.
+   *
+   * @param goaway default: code `drain`, to come back at once; `timeout` as for `close`
+   * @returns how many had not left in time
+   * @throws (rejects) TokenError `ERR_OPTION`
+   */
+  async drain(goaway: Partial<Goaway> & CloseOptions = {}): Promise<number> {
+    const { code = 'drain', retryAfter = 0, reason = '' } = goaway
+    const timeout = goaway.timeout ?? this.#settings.connection.closeTimeout
+    duration('timeout', timeout)
+    const leaving = [...this.#connections]
+    for (const connection of leaving) {
+      if (connection.protocol === 'token/2') connection.goaway({ code, retryAfter, reason })
+      else connection.close({ timeout })
+    }
+    const allClosed = Promise.all(leaving.map(connection => connection.closed))
+    let limit: Deadline | undefined
+    const inTime = new Promise<void>(resolve => {
+      limit = new Deadline(Math.max(timeout, 1), resolve)
+      limit.arm()
+    })
+    await Promise.race([allClosed, inTime])
+    limit?.clear()
+    return leaving.filter(connection => this.#connections.has(connection)).length
+  }
+
+  /**
+   * Takes a new key, certificate, CA set or CRL while the server runs. New handshakes use them at once, old TLS
+   * tickets are void, and connections whose peer is not trusted any more are closed.
+   *
+   * @throws TokenError `ERR_RELOAD`, and the old ones stay
+   */
+  reload(credentials: Credentials): void {
+    this.#credentials.reload(credentials, this.#server)
+    this.#recheck()
   }
 
   /** Closes in order and waits until that is done. */
@@ -138,19 +218,22 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     await this.#closed
   }
 
+  // --- listening
+
   #createServer(): Server {
-    const { tls, handshakeTimeout } = this.#settings
-    secureContext(tls)
+    const { tls, handshakeTimeout, policies } = this.#settings
+    const tokens = policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
     const server = createServer({
-      ...secureDefaults(tls),
+      sessionTimeout: SESSION_TIMEOUT,
+      ...this.#credentials.tlsOptions,
       requestCert: tls.requestCert ?? true,
-      rejectUnauthorized: tls.rejectUnauthorized ?? true,
-      ALPNProtocols: [ALPN_TOKEN_1],
-      handshakeTimeout,
-      allowHalfOpen: true
+      // Node would refuse without a word: the handshake succeeds, and checkTrust stands behind it.
+      rejectUnauthorized: false,
+      ALPNProtocols: [...tokens, ...this.#others.names],
+      handshakeTimeout
     })
     this.#reception = new Reception(server, this.#settings, {
-      onAccepted: socket => this.#accept(socket),
+      onSecured: (visitor, socket) => this.#secured(visitor, socket),
       onRefused: refusal => void this.emit('refused', refusal)
     })
     server.on('listening', () => this.#listening(server))
@@ -175,6 +258,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       return
     }
     this.#state = 'listening'
+    this.#credentials.watch()
+    this.#budget.start()
     this.emit('connect')
   }
 
@@ -192,36 +277,201 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       return
     }
     const { host, port, path } = this.#settings.tls
-    const where = path ?? `${host ?? '*'}:${port}`
-    this.#finish(
-      new TokenError('ERR_LISTEN', `Cannot listen on ${where}: it failed with ${codeOf(error)}`, {
-        cause: error
-      })
-    )
+    const where = port === undefined ? path : `${host ?? '*'}:${port}`
+    const message = `Cannot listen on ${where}: it failed with ${codeOf(error)}`
+    this.#finish(new TokenError('ERR_LISTEN', message, { cause: error }))
   }
 
   #acceptFailed(cause: NodeJS.ErrnoException): void {
-    const error = new TokenError(
-      'ERR_TOO_MANY_FILES',
-      `Cannot accept a connection: accept failed with ${codeOf(cause)}`,
-      { cause }
-    )
-    this.emit('refused', Object.freeze({ address: 'unknown', port: 0, code: error.code, error }))
+    const message = `Cannot accept a connection: accept failed with ${codeOf(cause)}`
+    const error = new TokenError('ERR_TOO_MANY_FILES', message, { cause })
+    this.emit('refused', Object.freeze({ address: 'unknown', port: 0, code: error.code, error, peer: null }))
   }
 
-  #accept(socket: TLSSocket): void {
-    const connection = new Connection(socket, this.#settings.connection, this.#forward)
+  // --- acceptance
+
+  #secured(visitor: Visitor, socket: TLSSocket): void {
+    const alpn = socket.alpnProtocol
+    const other = alpn ? this.#others.get(alpn) : null
+    if (other !== null) {
+      this.#giveAway(visitor, socket, other)
+    } else if (alpn) {
+      this.#greet(visitor, socket, alpn as ProtocolName)
+    } else if (!this.#others.needsFirstBytes) {
+      this.#greet(visitor, socket, 'token/1')
+    } else {
+      this.#judgeByFirstBytes(visitor, socket)
+    }
+  }
+
+  #judgeByFirstBytes(visitor: Visitor, socket: TLSSocket): void {
+    const limit = new Deadline(this.#timeLeft(visitor), () => {
+      this.#refuse(
+        visitor,
+        new TokenError('ERR_HANDSHAKE_TIMEOUT', 'Cannot tell the protocol of a client: it sent nothing')
+      )
+      socket.destroy()
+    })
+    limit.arm()
+    socket.once('close', () => limit.clear())
+    this.#others.sniff(socket, name => {
+      limit.clear()
+      const other = name === null ? null : this.#others.get(name)
+      if (other !== null) this.#giveAway(visitor, socket, other)
+      else this.#greet(visitor, socket, 'token/1')
+    })
+  }
+
+  #giveAway(
+    visitor: Visitor,
+    socket: TLSSocket,
+    other: NonNullable<ReturnType<OtherProtocols['get']>>
+  ): void {
+    const failure = other.clientCertificate === 'required' ? checkTrust(socket, new Date()) : null
+    if (failure !== null) {
+      this.#refuse(visitor, trustError(failure))
+      socket.destroy()
+    } else if (this.#reception?.admit(visitor)) {
+      callApplication(() => this.#others.handOver(socket, other))
+    }
+  }
+
+  #greet(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
+    const failure = this.#demandsTrust ? checkTrust(socket, new Date()) : null
+    if (failure !== null) {
+      this.#refuse(visitor, trustError(failure))
+      if (protocol === 'token/2') sayLastWord(socket, failure.code)
+      else socket.destroy()
+      return
+    }
+    if (this.#settings.policies.protocol === 'token/2' && protocol !== 'token/2') {
+      const message = 'Cannot accept a connection: it did not agree on token/2 by ALPN'
+      this.#refuse(visitor, new TokenError('ERR_PROTOCOL_REQUIRED', message))
+      socket.destroy()
+      return
+    }
+    this.#open(visitor, this.#createConnection(visitor, socket, protocol))
+  }
+
+  get #demandsTrust(): boolean {
+    const { requestCert, rejectUnauthorized } = this.#settings.tls
+    return requestCert !== false && rejectUnauthorized !== false
+  }
+
+  #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): Connection {
+    const { authorize, ack } = this.#settings.policies
+    const options = { ...this.#settings.connection, protocol, role: 'server' as const }
+    return new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
+      forward: this.#forward,
+      greetingTimeout: this.#timeLeft(visitor),
+      ownFingerprints: this.#credentials.fingerprints,
+      ...(authorize && {
+        authorize: (connection: Connection, signal: AbortSignal) =>
+          authorize(connection.peer, connection, signal)
+      })
+    })
+  }
+
+  #open(visitor: Visitor, connection: Connection): void {
+    connection.once('open', () => this.#accepted(visitor, connection))
+    connection.on('close', (_hadError, info) => {
+      if (this.#connections.has(connection)) this.#connectionClosed(connection, info)
+      else
+        this.#refuse(
+          visitor,
+          info.error ?? new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
+        )
+    })
+  }
+
+  #accepted(visitor: Visitor, connection: Connection): void {
+    const identity = identityOf(connection.peer)
+    const { maxConnectionsPerIdentity } = this.#settings
+    const count = identity === null ? 0 : (this.#countByIdentity.get(identity) ?? 0)
+    if (count >= maxConnectionsPerIdentity) {
+      const code = 'ERR_TOO_MANY_CONNECTIONS_PER_IDENTITY'
+      const message = `Cannot accept a connection: maxConnectionsPerIdentity is ${maxConnectionsPerIdentity}`
+      connection[breakWith](new TokenError(code, message, { closeCode: 'overloaded' }))
+      return
+    }
+    if (!this.#reception?.admit(visitor)) return
+    if (identity !== null) this.#countByIdentity.set(identity, count + 1)
     this.#connections.add(connection)
-    connection.on('close', (_hadError, info) => this.#connectionClosed(connection, info))
+    this.#endWithCertificate(connection)
     this.emit('connection', connection)
+  }
+
+  /** A connection lives no longer than the certificate that opened it. */
+  #endWithCertificate(connection: Connection): void {
+    if (connection.peer === null || !this.#demandsTrust) return
+    const end = new WallClockDeadline(connection.peer.validTo, () =>
+      connection[breakWith](
+        new TokenError('ERR_CERTIFICATE', "Cannot keep the connection: the peer's certificate has expired", {
+          closeCode: 'certificate-expired'
+        })
+      )
+    )
+    connection.on('close', () => end.clear())
+  }
+
+  #timeLeft(visitor: Visitor): number {
+    return this.#reception?.timeLeft(visitor) ?? 1
+  }
+
+  #refuse(visitor: Visitor, error: TokenError): void {
+    this.#reception?.refuse(visitor, error)
   }
 
   #connectionClosed(connection: Connection, info: CloseInfo): void {
     this.#connections.delete(connection)
+    const identity = identityOf(connection.peer)
+    const count = identity === null ? 0 : (this.#countByIdentity.get(identity) ?? 0)
+    if (identity !== null && count > 1) this.#countByIdentity.set(identity, count - 1)
+    else if (identity !== null) this.#countByIdentity.delete(identity)
     this.#lost.unsent += info.unsent
     this.#lost.unconfirmed += info.unconfirmed
     this.#lost.undeliveredBytes += info.undeliveredBytes
     if (info.error !== null) this.emit('connectionError', info.error, connection)
+  }
+
+  // --- the rest of life
+
+  #recheck(): void {
+    if (!this.#demandsTrust) return
+    const trust = this.#credentials.anchors
+    const now = new Date()
+    for (const connection of [...this.#connections]) {
+      const failure = trust.check(connection[certificateChain], now)
+      if (failure !== null) connection[breakWith](trustError(failure))
+    }
+  }
+
+  #createBudget(): QueueBudget<Connection> {
+    const { memoryBudgetBytes, maxQueueAge, policies } = this.#settings
+    return new QueueBudget(this.#connections, memoryBudgetBytes, maxQueueAge, {
+      onTooOld: (connection, tokens) => {
+        if (policies.slowConsumer === 'drop') this.#drop(connection, tokens)
+        else connection[breakWith](slowError(`a token waited longer than maxQueueAge, ${maxQueueAge} ms`))
+      },
+      onOverBudget: connection => {
+        const { tokensUnsent } = connection
+        if (policies.slowConsumer === 'drop' && tokensUnsent > 0) this.#drop(connection, tokensUnsent)
+        else connection[breakWith](slowError(`the server is over memoryBudgetBytes, ${memoryBudgetBytes}`))
+      }
+    })
+  }
+
+  #drop(connection: Connection, tokens: number): void {
+    const count = connection[dropOldest](tokens)
+    if (count > 0) this.emit('dropped', count, connection)
+  }
+
+  /** The sockets of other protocols are their owners' to end; what is left after the timeout is destroyed. */
+  #endOthers(timeout: number): void {
+    if (this.#others.openSockets === 0) return
+    const limit = new Deadline(Math.max(timeout, 1), () => this.#others.destroyAll())
+    limit.arm()
+    this.#othersDeadline = limit
   }
 
   #watchListeners(): void {
@@ -243,6 +493,9 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#state = 'closed'
     this.#server = null
     this.#reception = null
+    this.#credentials.stop()
+    this.#budget.stop()
+    this.#othersDeadline?.clear()
     const info = Object.freeze({
       code: error?.code ?? 'normal',
       hadError: error !== null,
@@ -256,4 +509,13 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       this.emit('close', info.hadError, info)
     }
   }
+}
+
+function trustError({ code, reason }: TrustFailure): TokenError {
+  const message = `Cannot trust a client: its certificate was refused, ${reason}`
+  return new TokenError('ERR_CERTIFICATE', message, { closeCode: code })
+}
+
+function slowError(why: string): TokenError {
+  return new TokenError('ERR_SLOW_CONSUMER', `Cannot keep the connection: its peer reads too slowly, ${why}`)
 }

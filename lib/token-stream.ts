@@ -4,13 +4,14 @@ import { TokenError } from './errors'
 
 /** What the stream needs of its connection in order to write. */
 export interface TokenSink {
-  readonly closed: Promise<unknown>
+  readonly closed: Promise<{ readonly error: TokenError | null }>
   isDead(): boolean
   needsDrain(): boolean
   onceDrained(listener: () => void): void
   send(token: Uint8Array): boolean
   /** Ends the sending half; reading goes on. */
   end(): void
+  close(): void
   destroy(): void
 }
 
@@ -18,14 +19,17 @@ export interface TokenSink {
  * A connection as a Duplex in object mode, for `pipeline`: each chunk is one token.
  *
  * Its readable side holds one token (`highWaterMark` 1), so that what is not read stays with the peer. `end()`
- * flushes and tells the peer that no more comes, reading goes on until the peer has ended too; `destroy()`
- * destroys the connection.
+ * flushes and tells the peer that no more comes; reading goes on until the peer has ended too. `destroy()` destroys
+ * the connection, or closes it when all was read.
  */
 export class TokenStream extends Duplex implements Consumer {
   readonly #sink: TokenSink
   readonly #claim: Claim
   #isWanting = false
+  #isRead = false
   #isWrittenTo = false
+  /** The peer has ended, and the application has not read to there. */
+  #isEnding = false
   /** Set while a write waits for `drain`. */
   #writeDone: ((error?: Error) => void) | null = null
 
@@ -36,10 +40,23 @@ export class TokenStream extends Duplex implements Consumer {
     this.once('pipe', () => {
       this.#isWrittenTo = true
     })
+    this.once('end', () => {
+      this.#isEnding = false
+      this.#claim.pull()
+    })
+    // What was not read keeps `finish` waiting; a write that waits for `drain` must not.
+    void sink.closed.then(({ error }) => {
+      if (error !== null) this.destroy(error)
+    })
   }
 
   get isWanting(): boolean {
     return this.#isWanting
+  }
+
+  /** Who has read may still answer what was read last; who only writes has `closeTimeout` from the peer's end. */
+  get isBusy(): boolean {
+    return this.#isEnding && this.#isRead
   }
 
   get holdsOpen(): boolean {
@@ -52,23 +69,31 @@ export class TokenStream extends Duplex implements Consumer {
 
   finish(error: TokenError | null): void {
     this.#isWanting = false
-    if (error !== null) this.destroy(error)
-    else this.push(null)
-    this.#finishWrite(error ?? undefined)
+    if (error !== null) {
+      this.destroy(error)
+    } else {
+      this.#isEnding = !this.readableEnded
+      this.push(null)
+    }
   }
 
   override _read(): void {
+    this.#isRead = true
     this.#isWanting = true
     this.#claim.pull()
   }
 
-  override _write(token: Uint8Array, _encoding: BufferEncoding, done: (error?: Error) => void): void {
+  override _write(token: Uint8Array, encoding: BufferEncoding, done: (error?: Error) => void): void {
     this.#isWrittenTo = true
     try {
-      const isTaken = this.#sink.send(token)
-      if (!isTaken && this.#sink.isDead()) done(deadError())
-      else if (isTaken && !this.#sink.needsDrain()) done()
-      else this.#waitForDrain(isTaken ? done : () => this._write(token, 'binary', done))
+      if (!this.#sink.send(token)) {
+        if (this.#sink.isDead()) done(deadError())
+        else this.#afterDrain(done, () => this._write(token, encoding, done))
+      } else if (this.#sink.needsDrain()) {
+        this.#afterDrain(done, done)
+      } else {
+        done()
+      }
     } catch (error) {
       done(error as Error)
     }
@@ -81,20 +106,22 @@ export class TokenStream extends Duplex implements Consumer {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#claim.release()
-    this.#sink.destroy()
-    this.#finishWrite(error ?? deadError())
+    // Node destroys a stream itself when `for await` has read it to its end: what was written still leaves.
+    if (error === null && this.readableEnded) this.#sink.close()
+    else this.#sink.destroy()
+    const writeDone = this.#writeDone
+    this.#writeDone = null
+    writeDone?.(error ?? deadError())
     done(error)
   }
 
-  #waitForDrain(done: (error?: Error) => void): void {
+  #afterDrain(done: (error?: Error) => void, goOn: () => void): void {
     this.#writeDone = done
-    this.#sink.onceDrained(() => this.#finishWrite())
-  }
-
-  #finishWrite(error?: Error): void {
-    const done = this.#writeDone
-    this.#writeDone = null
-    done?.(error)
+    this.#sink.onceDrained(() => {
+      if (this.#writeDone === null) return
+      this.#writeDone = null
+      goOn()
+    })
   }
 }
 

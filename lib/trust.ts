@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls'
+import { certificateOf } from './peer'
 
 /** Why a peer is not trusted. */
 export interface TrustFailure {
@@ -24,7 +25,7 @@ const OUTSIDE_ITS_DATES: readonly string[] = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_
  */
 export function checkTrust(socket: TLSSocket, now: Date): TrustFailure | null {
   // First, for Node <= 22 says `authorized` of a resumed TLS 1.3 session that never had a certificate.
-  const certificate = socket.getPeerX509Certificate()
+  const certificate = certificateOf(socket)
   if (certificate === undefined) return { code: 'certificate-required', reason: 'no certificate' }
   if (socket.authorized !== true) return chainFailure(String(socket.authorizationError ?? 'not authorized'))
   // A date that can't be read compares false with everything: hence the conditions that must be true.

@@ -1,0 +1,72 @@
+import type { TLSSocket } from 'node:tls'
+import { classify, type FirstBytes } from './first-bytes'
+import type { OtherProtocol } from './options'
+
+/** The ALPN names of the protocols that are known by their first bytes. */
+const ALPN_OF: Partial<Record<FirstBytes, string>> = { http: 'http/1.1', mqtt: 'mqtt' }
+
+/** The protocols beside token/* on the port of a server, and the sockets that were given to them. */
+export class OtherProtocols {
+  readonly #protocols: Readonly<Record<string, OtherProtocol>>
+  readonly #sockets = new Set<TLSSocket>()
+
+  constructor(protocols: Readonly<Record<string, OtherProtocol>> = {}) {
+    this.#protocols = protocols
+  }
+
+  /** Their ALPN names. */
+  get names(): readonly string[] {
+    return Object.keys(this.#protocols)
+  }
+
+  /** True when a client that named none by ALPN must be judged by its first bytes. */
+  get needsFirstBytes(): boolean {
+    return Object.values(ALPN_OF).some(name => Object.hasOwn(this.#protocols, name))
+  }
+
+  get(name: string): OtherProtocol | null {
+    return Object.hasOwn(this.#protocols, name) ? (this.#protocols[name] as OtherProtocol) : null
+  }
+
+  /** Gives a socket away. */
+  handOver(socket: TLSSocket, protocol: OtherProtocol): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    socket.on('error', () => {})
+    protocol.handler(socket)
+  }
+
+  /** Destroys the sockets that were given away. */
+  destroyAll(): void {
+    for (const socket of [...this.#sockets]) socket.destroy()
+  }
+
+  get openSockets(): number {
+    return this.#sockets.size
+  }
+
+  /** Reads as much as is needed to tell, puts it back, and says which protocol it is; null for token/1. */
+  sniff(socket: TLSSocket, onKnown: (name: string | null) => void): void {
+    let seen = Buffer.alloc(0)
+    const settle = (kind: FirstBytes) => {
+      socket.removeListener('readable', look)
+      socket.removeListener('error', ignore)
+      if (seen.length > 0) socket.unshift(seen)
+      const name = ALPN_OF[kind]
+      onKnown(name !== undefined && Object.hasOwn(this.#protocols, name) ? name : null)
+    }
+    const look = () => {
+      const chunk = socket.read() as Buffer | null
+      if (chunk === null) {
+        if (socket.readableEnded) settle('unknown')
+        return
+      }
+      seen = Buffer.concat([seen, chunk])
+      const kind = classify(seen)
+      if (kind !== 'more') settle(kind)
+    }
+    const ignore = () => {}
+    socket.on('error', ignore)
+    socket.on('readable', look)
+  }
+}

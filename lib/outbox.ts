@@ -1,0 +1,100 @@
+import type { Connection, DeliverOptions } from './connection'
+import { notSent } from './deliveries'
+import { costOf } from './wire'
+
+/** A token that waits for a connection; with a promise when it was sent by `deliver()`. */
+interface Waiting {
+  readonly token: Uint8Array
+  readonly promise?: {
+    readonly options: DeliverOptions
+    /** When it began to wait, by the monotonic clock. */
+    readonly since: number
+    resolve(fate: Promise<void>): void
+    reject(error: unknown): void
+  }
+}
+
+/** Tokens that wait for a connection, in order, bounded in bytes. */
+export class Outbox {
+  readonly #limit: number
+  #waiting: Waiting[] = []
+  #bytes = 0
+
+  /** @param limit bytes, 4 for each token's header included */
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** @returns false when it is full, and then nothing was taken */
+  add(waiting: Waiting): boolean {
+    const bytes = this.#bytes + costOf(waiting.token.byteLength)
+    if (bytes > this.#limit) return false
+    this.#waiting.push(waiting)
+    this.#bytes = bytes
+    return true
+  }
+
+  /** Waits for a connection, then for the fate of the token on it. */
+  deliver(token: Uint8Array, options: DeliverOptions): Promise<void> {
+    const { signal, timeout } = options
+    return new Promise<void>((resolve, reject) => {
+      const waiting: Waiting = { token, promise: { options, since: performance.now(), resolve, reject } }
+      if (!this.add(waiting)) {
+        reject(notSent())
+        return
+      }
+      const giveUp = () => {
+        if (this.#remove(waiting)) reject(notSent(signal?.reason))
+      }
+      signal?.addEventListener('abort', giveUp, { once: true })
+      if (timeout !== undefined && timeout > 0 && timeout !== Infinity) setTimeout(giveUp, timeout).unref()
+    })
+  }
+
+  /** What a lost connection had not sent goes before the rest. It was within the limit there. */
+  putBack(tokens: readonly Uint8Array[]): void {
+    this.#waiting.unshift(...tokens.map(token => ({ token })))
+    for (const token of tokens) this.#bytes += costOf(token.byteLength)
+  }
+
+  /** Sends everything on a connection whose outbox is at least as large; `onTooLong` gets what it can't take. */
+  flush(connection: Connection, onTooLong: (token: Uint8Array) => void): void {
+    for (const { token, promise } of this.#take()) {
+      if (promise !== undefined) promise.resolve(connection.deliver(token, timeLeft(promise)))
+      else if (token.byteLength > connection.maxTokenLength) onTooLong(token)
+      else connection.send(token)
+    }
+  }
+
+  /** Gives everything up. @returns how many tokens that were */
+  clear(): number {
+    const waiting = this.#take()
+    for (const { promise } of waiting) promise?.reject(notSent())
+    return waiting.length
+  }
+
+  #take(): Waiting[] {
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#bytes = 0
+    return waiting
+  }
+
+  #remove(waiting: Waiting): boolean {
+    const index = this.#waiting.indexOf(waiting)
+    if (index < 0) return false
+    this.#waiting.splice(index, 1)
+    this.#bytes -= costOf(waiting.token.byteLength)
+    return true
+  }
+}
+
+/** The options of a delivery that has waited already. */
+function timeLeft({ options, since }: { options: DeliverOptions; since: number }): DeliverOptions {
+  if (options.timeout === undefined) return options
+  return { ...options, timeout: Math.max(1, options.timeout - Math.round(performance.now() - since)) }
+}

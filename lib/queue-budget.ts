@@ -1,0 +1,99 @@
+import type { Connection } from './connection'
+import { Deadline } from './deadline'
+
+/** What the budget watches of a connection. */
+export type Queues = Pick<Connection, 'bufferedAmount' | 'unreadBytes' | 'tokensSent' | 'tokensUnsent'>
+
+/** Where the outbox of a connection stood at a moment. */
+interface Mark {
+  readonly tokens: number
+  readonly at: number
+}
+
+/** What a budget does to a slow consumer. */
+export interface BudgetEvents<C> {
+  /** A token has waited for longer than `maxQueueAge`. @param tokens how many have */
+  onTooOld(connection: C, tokens: number): void
+  /** All queues together are over the budget, and this connection's are the fullest. */
+  onOverBudget(connection: C): void
+}
+
+/** Milliseconds between two looks; each connection is bounded by itself at all times. */
+const INTERVAL = 1000
+
+/**
+ * Watches the queues of all connections of a server together: their bytes, and the age of what waits.
+ *
+ * It looks once a second, so a token is found too old up to a second late, and what comes in within a second is
+ * bounded by the limits of each connection alone.
+ */
+export class QueueBudget<C extends Queues> {
+  readonly #connections: ReadonlySet<C>
+  readonly #budget: number
+  readonly #maxAge: number
+  readonly #events: BudgetEvents<C>
+  readonly #timer: Deadline
+  #marks = new WeakMap<C, Mark[]>()
+
+  /**
+   * @param budget bytes of all queues
+   * @param maxAge milliseconds; 0 and Infinity: none
+   */
+  constructor(connections: ReadonlySet<C>, budget: number, maxAge: number, events: BudgetEvents<C>) {
+    this.#connections = connections
+    this.#budget = budget
+    this.#maxAge = maxAge === 0 ? Number.POSITIVE_INFINITY : maxAge
+    this.#events = events
+    this.#timer = new Deadline(INTERVAL, () => this.#look())
+  }
+
+  start(): void {
+    this.#timer.arm()
+  }
+
+  stop(): void {
+    this.#timer.clear()
+  }
+
+  /** Bytes of all queues now. */
+  get usedBytes(): number {
+    let bytes = 0
+    for (const connection of this.#connections) bytes += bytesOf(connection)
+    return bytes
+  }
+
+  #look(): void {
+    this.#timer.arm()
+    const now = performance.now()
+    let used = 0
+    let fullest: C | null = null
+    for (const connection of [...this.#connections]) {
+      const bytes = bytesOf(connection)
+      used += bytes
+      if (fullest === null || bytes > bytesOf(fullest)) fullest = connection
+      if (connection.tokensUnsent > 0) this.#checkAge(connection, now)
+      else this.#marks.delete(connection)
+    }
+    if (used > this.#budget && fullest !== null) this.#events.onOverBudget(fullest)
+  }
+
+  /** A mark says: so many tokens had been taken then. What was taken before an old mark is as old. */
+  #checkAge(connection: C, now: number): void {
+    const marks = this.#marks.get(connection) ?? []
+    this.#marks.set(connection, marks)
+    const sent = connection.tokensSent - connection.tokensUnsent
+    while (marks[0] !== undefined && marks[0].tokens <= sent) marks.shift()
+    let tooOld = 0
+    while (marks[0] !== undefined && now - marks[0].at >= this.#maxAge) {
+      tooOld = (marks.shift() as Mark).tokens - sent
+    }
+    if (connection.tokensSent > (marks.at(-1)?.tokens ?? sent + tooOld)) {
+      marks.push({ tokens: connection.tokensSent, at: now })
+    }
+    if (tooOld > 0) this.#events.onTooOld(connection, tooOld)
+  }
+}
+
+function bytesOf(connection: Queues): number {
+  return connection.bufferedAmount + connection.unreadBytes
+}
