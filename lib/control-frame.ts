@@ -193,6 +193,7 @@ function encodeGoaway({ code, retryAfter, reason }: Goaway): Buffer {
 function decodeGoaway(body: Buffer): Goaway {
   return {
     type: 'goaway',
+    // First, because it judges the length that the others rely on.
     reason: decodeReason(body, GOAWAY_LENGTH, 'GOAWAY'),
     code: decodeCode(body, 'GOAWAY'),
     retryAfter: body.readUInt32BE(3)
@@ -212,6 +213,7 @@ function encodeClose({ code, handed, reason }: Close): Buffer {
 function decodeClose(body: Buffer): Close {
   return {
     type: 'close',
+    // First, because it judges the length that the others rely on.
     reason: decodeReason(body, CLOSE_LENGTH, 'CLOSE'),
     code: decodeCode(body, 'CLOSE'),
     handed: readCount(body, 3, 'handed of CLOSE')
