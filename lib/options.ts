@@ -1,4 +1,4 @@
-import type { ListenOptions } from 'node:net'
+import type { ListenOptions, TcpNetConnectOpts } from 'node:net'
 import type { ConnectionOptions as TlsConnectOptions, TlsOptions } from 'node:tls'
 import { TokenError } from './errors'
 import { HEADER_LENGTH, WIRE_MAX_TOKEN_LENGTH } from './wire'
@@ -63,7 +63,10 @@ export type TokenServerOptions = ConnectionOptions &
 /** Options of {@link TokenClient}: its limits, and every option of `tls.connect`. */
 export type TokenClientOptions = ConnectionOptions &
   DialOptions &
-  Omit<TlsConnectOptions, 'ALPNProtocols' | 'allowHalfOpen' | 'timeout' | 'onread'>
+  Omit<TlsConnectOptions & NetOnlyOptions, 'ALPNProtocols' | 'allowHalfOpen' | 'timeout' | 'onread'>
+
+/** What `tls.connect` hands on to `net.connect`, and its own type leaves out. */
+type NetOnlyOptions = Omit<Partial<TcpNetConnectOpts>, keyof TlsConnectOptions>
 
 const KIB = 1024
 const MIB = 1024 * KIB

@@ -25,7 +25,7 @@ export interface TokenClientEvents {
   close: [hadError: boolean, info: CloseInfo]
 }
 
-type State = 'closed' | 'waiting' | 'dialling' | 'open'
+type State = 'closed' | 'waiting' | 'dialling' | 'open' | 'cancelled'
 
 /** Milliseconds between two tries of a refused dial. */
 const REFUSED_RETRY_INTERVAL = 25
@@ -36,8 +36,9 @@ const REFUSED_RETRY_INTERVAL = 25
  * ```
  *            connect(delay)           delay over             secureConnect
  *   closed ─────────────────▶ waiting ──────────▶ dialling ───────────────▶ open
- *     ▲                          │ close()           │ close(), failed        │ the connection has closed
- *     └──────────────────────────┴───────────────────┴────────────────────────┘
+ *     ▲                          │ close()           │ close()                │ the connection has closed
+ *     │◀────── cancelled ◀───────┴───────────────────┤ failed                 │
+ *     └──────────────────────────────────────────────┴────────────────────────┘
  * ```
  *
  * What is sent before `connect` waits in an outbox bounded by `outboxBytes`.
@@ -123,7 +124,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     const { maxTokenLength, outboxBytes } = this.#settings.connection
     checkToken(token, maxTokenLength)
     const bytes = this.#outboxBytes + HEADER_LENGTH + token.byteLength
-    if (this.#state === 'closed' || bytes > outboxBytes) return false
+    if (this.#state === 'closed' || this.#state === 'cancelled' || bytes > outboxBytes) return false
     this.#outbox.push(token)
     this.#outboxBytes = bytes
     return true
@@ -139,7 +140,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   close(options: CloseOptions = {}): boolean {
     if (options.timeout !== undefined) duration('timeout', options.timeout)
     if (this.#connection !== null) return this.#connection.close(options)
-    if (this.#state === 'closed') return false
+    if (this.#state === 'closed' || this.#state === 'cancelled') return false
+    this.#state = 'cancelled'
     this.#abandonDial()
     process.nextTick(() => this.#finish(null))
     return true
@@ -166,9 +168,17 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       rejectUnauthorized: tls.rejectUnauthorized ?? true,
       ALPNProtocols: [ALPN_TOKEN_1]
     }
-    const socket = connect(options)
-    this.#socket = socket
     let isTcpOpen = false
+    let socket: TLSSocket
+    try {
+      socket = connect(options)
+    } catch (cause) {
+      process.nextTick(() => {
+        if (this.#state === 'dialling') this.#dialFailed(cause as Error, false)
+      })
+      return
+    }
+    this.#socket = socket
     const failed = (cause: Error) => this.#dialFailed(cause, isTcpOpen)
     socket.once('connect', () => {
       isTcpOpen = true

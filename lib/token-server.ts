@@ -146,8 +146,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       requestCert: tls.requestCert ?? true,
       rejectUnauthorized: tls.rejectUnauthorized ?? true,
       ALPNProtocols: [ALPN_TOKEN_1],
-      handshakeTimeout,
-      allowHalfOpen: true
+      handshakeTimeout
     })
     this.#reception = new Reception(server, this.#settings, {
       onAccepted: socket => this.#accept(socket),
@@ -192,7 +191,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       return
     }
     const { host, port, path } = this.#settings.tls
-    const where = path ?? `${host ?? '*'}:${port}`
+    const where = port === undefined ? path : `${host ?? '*'}:${port}`
     this.#finish(
       new TokenError('ERR_LISTEN', `Cannot listen on ${where}: it failed with ${codeOf(error)}`, {
         cause: error
