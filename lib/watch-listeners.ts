@@ -8,13 +8,33 @@ export interface ListenerWatch {
   onRemove(isLast: boolean): void
 }
 
+const { on, listenerCount, removeAllListeners } = EventEmitter.prototype
+
 /** Tells when someone begins or ceases to listen for `event`. */
-export function watchListeners(emitter: object, event: string, watch: ListenerWatch): void {
-  const { on, listenerCount } = EventEmitter.prototype
-  on.call(emitter as EventEmitter, 'newListener', (name: string | symbol) => {
-    if (name === event) watch.onAdd()
-  })
-  on.call(emitter as EventEmitter, 'removeListener', (name: string | symbol) => {
-    if (name === event) watch.onRemove(listenerCount.call(emitter as EventEmitter, event) === 0)
+export function watchListeners(target: object, event: string, watch: ListenerWatch): void {
+  const emitter = target as EventEmitter
+  const watchers = {
+    newListener(name: string | symbol) {
+      if (name === event) watch.onAdd()
+    },
+    removeListener(name: string | symbol) {
+      if (name === event) watch.onRemove(listenerCount.call(emitter, event) === 0)
+    }
+  }
+  const install = () => {
+    for (const [name, watcher] of Object.entries(watchers)) {
+      if (listenerCount.call(emitter, name, watcher) === 0) on.call(emitter, name, watcher)
+    }
+  }
+  install()
+  // It removes ours as well, and then a listener that is added later would wait for ever.
+  Object.defineProperty(emitter, 'removeAllListeners', {
+    configurable: true,
+    writable: true,
+    value: (...events: string[]) => {
+      removeAllListeners.apply(emitter, events as [string])
+      install()
+      return emitter
+    }
   })
 }
