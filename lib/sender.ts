@@ -60,10 +60,13 @@ export class Sender {
     return this.#writer.queuedTokens
   }
 
-  /** @returns false when the outbox is full, and then nothing was taken */
+  /** @returns false when the outbox is full: then nothing was taken, and `onDrain` will come */
   send(token: Uint8Array): boolean {
     const buffered = this.bufferedAmount + HEADER_LENGTH + token.byteLength
-    if (buffered > this.#limits.outboxBytes) return false
+    if (buffered > this.#limits.outboxBytes) {
+      this.#needsDrain = true
+      return false
+    }
     this.#writer.push(token)
     this.#tokensTaken++
     if (buffered >= this.#limits.highWaterMark) this.#needsDrain = true
