@@ -18,7 +18,7 @@ import { watchListeners } from './watch-listeners'
 export interface ConnectionEvents {
   /** A token arrived. */
   token: [token: Buffer]
-  /** `bufferedAmount` fell to half of `highWaterMark` after it had reached it. */
+  /** `bufferedAmount` fell to half of `highWaterMark` after it had reached it, or after the outbox was full. */
   drain: []
   /** What broke the connection; emitted only while someone listens, and always followed by `close`. */
   error: [error: TokenError]
@@ -109,7 +109,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#sender.bufferedAmount
   }
 
-  /** True from `bufferedAmount` ≥ `highWaterMark` until `drain`: a polite sender waits. */
+  /** True from `bufferedAmount` ≥ `highWaterMark`, or a full outbox, until `drain`: a polite sender waits. */
   get writableNeedDrain(): boolean {
     return this.#sender.needsDrain
   }
@@ -220,6 +220,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const connection = this
     return new Receiver(this.socket, this.#limits, {
       get hasListeners() {
+        if (connection.#error !== null) return false
         return connection.#hasListener || connection.#forward?.isWanting === true
       },
       onToken: token => this.#emitToken(token),
@@ -236,7 +237,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** The listeners of a server or a client give way to a consumer, the connection's own do not. */
   #claim(consumer: Consumer): Claim {
     if (this.#hasListener) throw mixedConsumers()
-    return this.#receiver.claim(consumer)
+    const claim = this.#receiver.claim(consumer)
+    // It may have been armed because nobody was there to take what came before the peer's end.
+    if (this.#state === OPEN) this.#closeDeadline?.clear()
+    return claim
   }
 
   #emitToken(token: Buffer): void {
@@ -275,12 +279,16 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#fail(
       new TokenError(
         'ERR_CLOSE_TIMEOUT',
-        `Cannot close the connection in order: the peer did not end it in ${timeout} ms`
+        `Cannot close the connection in order: it was not done in ${timeout} ms`
       )
     )
   }
 
   #idleExpired(): void {
+    if (this.#receiver.isPaused) {
+      this.#idleDeadline.arm()
+      return
+    }
     this.#fail(
       new TokenError(
         'ERR_IDLE_TIMEOUT',
@@ -302,12 +310,27 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#idleDeadline.clear()
     this.#closeDeadline?.clear()
     this.#sender.stop()
+    this.#error ??= this.#prematureClose()
     const error = this.#error
     const info = this.#closeInfo()
     this.#receiver.stop(error)
     this.#resolveClosed(info)
-    if (error !== null && this.listenerCount('error') > 0) this.emit('error', error)
-    this.emit('close', info.hadError, info)
+    try {
+      if (error !== null && this.listenerCount('error') > 0) this.emit('error', error)
+    } finally {
+      this.emit('close', info.hadError, info)
+    }
+  }
+
+  /** The error of a socket that someone else destroyed, or null when both sides had ended. */
+  #prematureClose(): TokenError | null {
+    const { errored, readableEnded, writableFinished } = this.socket
+    if (errored !== null) return socketError(errored)
+    if (readableEnded && writableFinished) return null
+    return new TokenError(
+      'ERR_SOCKET',
+      'Cannot use the connection: its socket was destroyed before both sides had ended'
+    )
   }
 
   #closeInfo(): CloseInfo {

@@ -4,6 +4,8 @@ import type { TokenError } from './errors'
 export interface Consumer {
   /** True while the next token may be handed over. */
   readonly isWanting: boolean
+  /** True while it works on what it took last: an end of the peer is then told after it has pulled again. */
+  readonly isBusy: boolean
   /** True while it may still answer although the peer has ended: the connection's own end then waits for it. */
   readonly holdsOpen: boolean
   accept(token: Buffer): void

@@ -4,13 +4,14 @@ import { Deadline } from './deadline'
 import { TokenError } from './errors'
 import { FrameReader } from './frame-reader'
 import type { ConnectionLimits } from './options'
+import { socketError } from './socket-error'
 
 /** What a receiver tells its connection. */
 export interface ReceiverEvents {
   /** True while there are listeners to hand tokens to. */
   readonly hasListeners: boolean
   onToken(token: Buffer): void
-  /** Bytes came in: the connection is not idle. */
+  /** Bytes came in, or reading began or ceased: the connection is not idle. */
   onActivity(): void
   /** The bytes are no frames, or a frame was begun and not continued. */
   onBroken(error: TokenError): void
@@ -46,6 +47,10 @@ export class Receiver {
   #isDelivering = false
   #isPaused = false
   #isDiscarding = false
+  /** The connection is closing: what nobody takes is thrown away. */
+  #isClosing = false
+  /** Told once; nothing that comes after broken bytes is read. */
+  #isBroken = false
   /** No byte comes any more: the peer has ended, or the socket is gone. */
   #hasEnded = false
   #isStopped = false
@@ -78,6 +83,11 @@ export class Receiver {
     return this.#discardedBytes + this.#reader.unreadBytes
   }
 
+  /** True while it does not read, so that a silent peer is not to blame. */
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
   /** True while an iterator or a stream has the tokens. */
   get isClaimed(): boolean {
     return this.#consumer !== null
@@ -88,7 +98,7 @@ export class Receiver {
     if (this.isClaimed) throw mixedConsumers()
     this.#consumer = consumer
     // What was thrown away may have cut a frame: nothing can be read any more.
-    if (this.#isDiscarding) consumer.finish(null)
+    if (this.#isDiscarding) consumer.finish(this.#error)
     return {
       pull: () => this.deliver(),
       release: () => {
@@ -104,17 +114,16 @@ export class Receiver {
     this.#isDelivering = true
     const isDrained = this.#handOver()
     this.#isDelivering = false
-    if (this.#hasEnded) this.#afterEnd(isDrained)
+    if (this.#isClosing && !this.#hasConsumer && !this.#isStopped) this.#discard()
+    else if (this.#hasEnded) this.#afterEnd(isDrained)
     else if (isDrained) this.#readOn()
     else this.#holdBack()
   }
 
   /** The connection is closing: without a consumer, what still comes is thrown away so that the end is seen. */
   discardUnclaimed(): void {
-    if (this.#hasConsumer) return
-    this.#isDiscarding = true
-    this.#frameDeadline.disarm()
-    this.#setPaused(false)
+    this.#isClosing = true
+    if (!this.#hasConsumer) this.#discard()
   }
 
   /** The socket is gone. An iterator still gets what had arrived whole, and then the error. */
@@ -136,10 +145,25 @@ export class Receiver {
     return this.#events.hasListeners && !this.#isStopped
   }
 
+  #discard(): void {
+    this.#isDiscarding = true
+    this.#frameDeadline.disarm()
+    this.#setPaused(false)
+  }
+
   #read(chunk: Buffer): void {
+    if (!Buffer.isBuffer(chunk)) {
+      this.#break(
+        new TokenError(
+          'ERR_SOCKET',
+          `Cannot read from the socket: it gives a ${typeof chunk} instead of a Buffer (setEncoding, object mode)`
+        )
+      )
+      return
+    }
     this.#bytes += chunk.length
     this.#events.onActivity()
-    if (this.#isDiscarding) {
+    if (this.#isDiscarding || this.#isBroken) {
       this.#discardedBytes += chunk.length
     } else {
       this.#reader.push(chunk)
@@ -149,6 +173,7 @@ export class Receiver {
 
   /** @returns true when the reader has no whole token left */
   #handOver(): boolean {
+    if (this.#isBroken) return true
     try {
       while (this.#isWanting) {
         const token = this.#reader.next()
@@ -157,9 +182,16 @@ export class Receiver {
         this.#hand(token)
       }
     } catch (error) {
-      this.#events.onBroken(error as TokenError)
+      this.#break(socketError(error))
+      return true
     }
     return this.#reader.unreadBytes === 0
+  }
+
+  #break(error: TokenError): void {
+    if (this.#isBroken) return
+    this.#isBroken = true
+    this.#events.onBroken(error)
   }
 
   /** An exception of the application is reported as uncaught, but never leaves through the parser. */
@@ -191,6 +223,7 @@ export class Receiver {
     this.#isPaused = isPaused
     if (isPaused) this.#socket.pause()
     else this.#socket.resume()
+    this.#events.onActivity()
   }
 
   #armFrameDeadline(): void {
@@ -204,7 +237,7 @@ export class Receiver {
     if (bytes >= FRAME_PROGRESS_BYTES) {
       this.#armFrameDeadline()
     } else {
-      this.#events.onBroken(
+      this.#break(
         new TokenError(
           'ERR_FRAME_TIMEOUT',
           `Cannot read a token: the peer began it and sent ${bytes} bytes in one frameTimeout, at least ${FRAME_PROGRESS_BYTES} are demanded`
@@ -223,10 +256,12 @@ export class Receiver {
   #afterEnd(isDrained: boolean): void {
     if (this.#isStopped) {
       if (isDrained) this.#consumer?.finish(this.#error)
-    } else if (!isDrained) {
+    } else if (this.#isBroken) {
+      this.#frameDeadline.disarm()
+    } else if (!isDrained || this.#consumer?.isBusy === true) {
       if (!this.#hasConsumer) this.#events.onAbandoned()
     } else if (this.#reader.isMidFrame) {
-      this.#events.onBroken(
+      this.#break(
         new TokenError(
           'ERR_TRUNCATED',
           'Cannot read a token: the peer ended the connection in the middle of it'
@@ -239,8 +274,9 @@ export class Receiver {
 
   #tellEnd(): void {
     if (this.#isEndTold) return
-    this.#isEndTold = true
     this.#consumer?.finish(null)
+    if (this.#consumer?.isBusy === true) return
+    this.#isEndTold = true
     this.#events.onEnd(this.#consumer?.holdsOpen === true)
   }
 }

@@ -18,6 +18,7 @@ const DONE: IteratorResult<Buffer, undefined> = { done: true, value: undefined }
 export class TokenIterator implements AsyncIterableIterator<Buffer, undefined>, Consumer {
   readonly #claim: Claim
   readonly #waiting: Waiter[] = []
+  #hasTaken = false
   #ended = false
   #error: TokenError | null = null
 
@@ -30,6 +31,10 @@ export class TokenIterator implements AsyncIterableIterator<Buffer, undefined>, 
   }
 
   /** The end of the peer is seen when the next token is asked for: the last one has been answered by then. */
+  get isBusy(): boolean {
+    return this.#hasTaken && this.#waiting.length === 0
+  }
+
   get holdsOpen(): boolean {
     return false
   }
@@ -54,6 +59,7 @@ export class TokenIterator implements AsyncIterableIterator<Buffer, undefined>, 
   }
 
   accept(token: Buffer): void {
+    this.#hasTaken = true
     this.#waiting.shift()?.resolve({ done: false, value: token })
   }
 

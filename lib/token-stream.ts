@@ -6,7 +6,7 @@ import { TokenError } from './errors'
 export interface TokenSink {
   readonly isDead: boolean
   readonly writableNeedDrain: boolean
-  readonly closed: Promise<unknown>
+  readonly closed: Promise<{ readonly error: TokenError | null }>
   send(token: Uint8Array): boolean
   close(): boolean
   destroy(): void
@@ -24,6 +24,8 @@ export class TokenStream extends Duplex implements Consumer {
   readonly #claim: Claim
   #wanting = false
   #isWrittenTo = false
+  /** The peer has ended, and the application has not read to there. */
+  #isEnding = false
   /** Set while a write waits for `drain`. */
   #writeDone: ((error?: Error) => void) | null = null
 
@@ -34,10 +36,22 @@ export class TokenStream extends Duplex implements Consumer {
     this.once('pipe', () => {
       this.#isWrittenTo = true
     })
+    this.once('end', () => {
+      this.#isEnding = false
+      this.#claim.pull()
+    })
+    // What was not read keeps `finish` waiting; a write that waits for `drain` must not.
+    void sink.closed.then(({ error }) => {
+      if (error !== null) this.destroy(error)
+    })
   }
 
   get isWanting(): boolean {
     return this.#wanting
+  }
+
+  get isBusy(): boolean {
+    return this.#isEnding
   }
 
   get holdsOpen(): boolean {
@@ -50,9 +64,12 @@ export class TokenStream extends Duplex implements Consumer {
 
   finish(error: TokenError | null): void {
     this.#wanting = false
-    if (error !== null) this.destroy(error)
-    else this.push(null)
-    this.#finishWrite(error ?? undefined)
+    if (error !== null) {
+      this.destroy(error)
+    } else {
+      this.#isEnding = !this.readableEnded
+      this.push(null)
+    }
   }
 
   override _read(): void {
@@ -60,14 +77,14 @@ export class TokenStream extends Duplex implements Consumer {
     this.#claim.pull()
   }
 
-  override _write(token: Uint8Array, _encoding: BufferEncoding, done: (error?: Error) => void): void {
+  override _write(token: Uint8Array, encoding: BufferEncoding, done: (error?: Error) => void): void {
     this.#isWrittenTo = true
     try {
       if (!this.#sink.send(token)) {
-        done(new TokenError('ERR_NOT_SENT', 'Cannot write a token to the stream: its connection is dead'))
+        if (this.#sink.isDead) done(notSent())
+        else this.#afterDrain(done, () => this._write(token, encoding, done))
       } else if (this.#sink.writableNeedDrain) {
-        this.#writeDone = done
-        this.#sink.once('drain', () => this.#finishWrite())
+        this.#afterDrain(done, done)
       } else {
         done()
       }
@@ -84,13 +101,22 @@ export class TokenStream extends Duplex implements Consumer {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#claim.release()
     this.#sink.destroy()
-    this.#finishWrite(error ?? undefined)
+    const writeDone = this.#writeDone
+    this.#writeDone = null
+    writeDone?.(error ?? notSent())
     done(error)
   }
 
-  #finishWrite(error?: Error): void {
-    const done = this.#writeDone
-    this.#writeDone = null
-    done?.(error)
+  #afterDrain(done: (error?: Error) => void, goOn: () => void): void {
+    this.#writeDone = done
+    this.#sink.once('drain', () => {
+      if (this.#writeDone === null) return
+      this.#writeDone = null
+      goOn()
+    })
   }
+}
+
+function notSent(): TokenError {
+  return new TokenError('ERR_NOT_SENT', 'Cannot write a token to the stream: its connection is dead')
 }
