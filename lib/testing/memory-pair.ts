@@ -103,8 +103,8 @@ function linkOf(a: Duplex, b: Duplex, aToB: Lane, bToA: Lane): Link {
     resume: () => each(lane => lane.resume()),
     halfOpen: () => each(lane => lane.halfOpen()),
     cut: () => {
-      each(lane => lane.drop())
       for (const end of [a, b]) if (!end.destroyed) end.destroy(connectionReset())
+      each(lane => lane.drop())
     }
   }
 }
