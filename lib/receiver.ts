@@ -98,7 +98,8 @@ export class Receiver {
     if (this.isClaimed) throw mixedConsumers()
     this.#consumer = consumer
     // What was thrown away may have cut a frame: nothing can be read any more.
-    if (this.#isDiscarding) consumer.finish(this.#error)
+    if (this.#isDiscarding && this.#isStopped) this.#finishConsumer()
+    else if (this.#isDiscarding) consumer.finish(null)
     return {
       pull: () => this.deliver(),
       release: () => {
@@ -132,7 +133,7 @@ export class Receiver {
     this.#hasEnded = true
     this.#error = error
     this.#frameDeadline.clear()
-    if (this.#isDiscarding) this.#consumer?.finish(error)
+    if (this.#isDiscarding) this.#finishConsumer()
     this.deliver()
   }
 
@@ -255,7 +256,7 @@ export class Receiver {
 
   #afterEnd(isDrained: boolean): void {
     if (this.#isStopped) {
-      if (isDrained) this.#consumer?.finish(this.#error)
+      if (isDrained) this.#finishConsumer()
     } else if (this.#isBroken) {
       this.#frameDeadline.disarm()
     } else if (!isDrained || this.#consumer?.isBusy === true) {
@@ -270,6 +271,13 @@ export class Receiver {
     } else {
       this.#tellEnd()
     }
+  }
+
+  /** Lets go of it too: one that comes later is told how it ended, not that it is one too many. */
+  #finishConsumer(): void {
+    const consumer = this.#consumer
+    this.#consumer = null
+    consumer?.finish(this.#error)
   }
 
   #tellEnd(): void {

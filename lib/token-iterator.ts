@@ -32,7 +32,7 @@ export class TokenIterator implements AsyncIterableIterator<Buffer, undefined>, 
 
   /** The end of the peer is seen when the next token is asked for: the last one has been answered by then. */
   get isBusy(): boolean {
-    return this.#hasTaken && this.#waiting.length === 0
+    return this.#hasTaken && !this.#ended && this.#waiting.length === 0
   }
 
   get holdsOpen(): boolean {

@@ -17,7 +17,7 @@ export interface TokenSink {
  * A connection as a Duplex in object mode, for `pipeline`: each chunk is one token.
  *
  * Its readable side holds one token (`highWaterMark` 1), so that what is not read stays with the peer. `end()`
- * flushes and closes the connection; `destroy()` destroys it.
+ * flushes and closes the connection; `destroy()` destroys it, or closes it when all was read.
  */
 export class TokenStream extends Duplex implements Consumer {
   readonly #sink: TokenSink
@@ -50,8 +50,9 @@ export class TokenStream extends Duplex implements Consumer {
     return this.#wanting
   }
 
+  /** Who has read may still answer what was read last; who only writes has `closeTimeout` from the peer's end. */
   get isBusy(): boolean {
-    return this.#isEnding
+    return this.#isEnding && this.readableDidRead
   }
 
   get holdsOpen(): boolean {
@@ -100,7 +101,9 @@ export class TokenStream extends Duplex implements Consumer {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#claim.release()
-    this.#sink.destroy()
+    // Node destroys a stream itself when `for await` has read it to its end: what was written still leaves.
+    if (error === null && this.readableEnded) this.#sink.close()
+    else this.#sink.destroy()
     const writeDone = this.#writeDone
     this.#writeDone = null
     writeDone?.(error ?? notSent())
