@@ -36,10 +36,9 @@ export interface FullJitterOptions {
 }
 
 /**
- * The growth of a wait, and its shortest part: with these, of 1,000 clients that lose one server for 0.2 to 30 s, no
- * tenth of the time until all are back sees more than three times the mean (three and a twentieth in 1 of 1,400
- * simulations). With growth 2 and waits from 0 on it was eight times: a few drew long waits, and all others came
- * long before them.
+ * The growth of a wait, and its shortest part. Simulated, 1,000 clients that lose one server for 0.2 to 30 s, 2,700
+ * times: the busiest tenth of the time until all are back saw 3.1 times the mean, and in 997 of 1,000 at most three
+ * times. With growth 2 and waits from 0 on it was nine times: a few drew long waits, all others came long before.
  */
 const GROWTH = 1.55
 const SHORTEST_PART = 0.4

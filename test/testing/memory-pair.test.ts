@@ -364,6 +364,17 @@ describe('an end that is destroyed', () => {
     expect(codes).to.deep.equal(['ECONNRESET'])
   })
 
+  it('answers so in either direction, and once however much comes', async () => {
+    const { a, b, link } = memoryPair()
+    const codes = codesOf(a)
+    b.destroy()
+    a.write('one')
+    a.write('two')
+    await settled()
+    expect(codes).to.deep.equal(['ECONNRESET'])
+    expect([link.aToB.bytesPassed, link.aToB.bytesLost]).to.deep.equal([0, 6])
+  })
+
   it('answers with ECONNRESET when it left bytes unread', async () => {
     const { a, b } = memoryPair()
     const codes = codesOf(b)
