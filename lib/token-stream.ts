@@ -23,6 +23,7 @@ export class TokenStream extends Duplex implements Consumer {
   readonly #sink: TokenSink
   readonly #claim: Claim
   #wanting = false
+  #isRead = false
   #isWrittenTo = false
   /** The peer has ended, and the application has not read to there. */
   #isEnding = false
@@ -52,7 +53,7 @@ export class TokenStream extends Duplex implements Consumer {
 
   /** Who has read may still answer what was read last; who only writes has `closeTimeout` from the peer's end. */
   get isBusy(): boolean {
-    return this.#isEnding && this.readableDidRead
+    return this.#isEnding && this.#isRead
   }
 
   get holdsOpen(): boolean {
@@ -74,6 +75,7 @@ export class TokenStream extends Duplex implements Consumer {
   }
 
   override _read(): void {
+    this.#isRead = true
     this.#wanting = true
     this.#claim.pull()
   }
