@@ -24,8 +24,7 @@ export interface ReceptionEvents {
 interface Visitor {
   readonly address: string
   readonly port: number
-  /** True until the handshake succeeded or a refusal was told. */
-  isPending: boolean
+  state: 'pending' | 'accepted' | 'refused'
 }
 
 /**
@@ -38,10 +37,11 @@ interface Visitor {
 export class Reception {
   readonly #settings: ServerSettings
   readonly #events: ReceptionEvents
-  /** All raw sockets, in the order in which they came. */
-  readonly #visitors = new Map<Socket, Visitor>()
-  /** Those of them whose handshake is not over. */
+  /** Closed sockets are known too: Node tells why it refused a certificate only after the raw socket's close. */
+  readonly #visitors = new WeakMap<Socket, Visitor>()
+  /** In the order in which they came. */
   readonly #pending = new Set<Socket>()
+  #accepted = 0
   readonly #countByAddress = new Map<string, number>()
 
   constructor(server: Server, settings: ServerSettings, events: ReceptionEvents) {
@@ -75,13 +75,13 @@ export class Reception {
     const visitor: Visitor = {
       address: raw.remoteAddress ?? 'unknown',
       port: raw.remotePort ?? 0,
-      isPending: true
+      state: 'pending'
     }
     this.#visitors.set(raw, visitor)
     this.#pending.add(raw)
     const fromAddress = (this.#countByAddress.get(visitor.address) ?? 0) + 1
     this.#countByAddress.set(visitor.address, fromAddress)
-    raw.once('close', () => this.#left(raw, visitor))
+    raw.once('close', () => this.#left(visitor))
     raw.on('error', () => {})
     return this.#isWithinLimits(raw, fromAddress)
   }
@@ -103,7 +103,7 @@ export class Reception {
   /** Asked at accept, so that no TLS work is done for nothing, and again when the handshake is done. */
   #isFull(raw: Socket): boolean {
     const { maxConnections } = this.#settings
-    if (this.#visitors.size - this.#pending.size < maxConnections) return false
+    if (this.#accepted < maxConnections) return false
     this.#refuse(raw, limitError('ERR_TOO_MANY_CONNECTIONS', 'maxConnections', maxConnections))
     return true
   }
@@ -111,10 +111,11 @@ export class Reception {
   #handshakeDone(socket: TLSSocket): void {
     const raw = rawOf(socket)
     const visitor = raw && this.#visitors.get(raw)
-    if (!raw || !visitor?.isPending) {
+    if (!raw || visitor?.state !== 'pending') {
       socket.destroy()
     } else if (!this.#isFull(raw)) {
-      visitor.isPending = false
+      visitor.state = 'accepted'
+      this.#accepted++
       this.#pending.delete(raw)
       this.#events.onAccepted(socket)
     }
@@ -127,21 +128,18 @@ export class Reception {
   }
 
   #refuse(raw: Socket, error: TokenError): void {
-    const visitor = this.#visitors.get(raw)
-    this.#pending.delete(raw)
     raw.destroy()
-    if (!visitor?.isPending) return
-    visitor.isPending = false
+    const visitor = this.#visitors.get(raw)
+    if (visitor?.state !== 'pending') return
+    visitor.state = 'refused'
+    this.#pending.delete(raw)
     const { address, port } = visitor
     this.#events.onRefused(Object.freeze({ address, port, code: error.code, error }))
   }
 
-  #left(raw: Socket, visitor: Visitor): void {
-    this.#refuse(
-      raw,
-      new TokenError('ERR_HANDSHAKE', 'Cannot complete a TLS handshake: the client left before its end')
-    )
-    this.#visitors.delete(raw)
+  /** One who leaves in the handshake stays pending until Node tells it by `tlsClientError`, right after. */
+  #left(visitor: Visitor): void {
+    if (visitor.state === 'accepted') this.#accepted--
     const count = (this.#countByAddress.get(visitor.address) ?? 1) - 1
     if (count === 0) this.#countByAddress.delete(visitor.address)
     else this.#countByAddress.set(visitor.address, count)
