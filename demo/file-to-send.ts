@@ -1,7 +1,9 @@
 import { accessSync, constants, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 
 export interface FileToSend {
+  /** As the user wrote it. */
+  readonly name: string
   readonly path: string
   readonly bytes: number
 }
@@ -20,9 +22,9 @@ export function fileToSend(args: readonly string[]): FileToSend {
     if (stats.isDirectory()) throw new Error('it is a folder')
     if (!stats.isFile()) throw new Error('it is not a regular file')
     accessSync(path, constants.R_OK)
-    return { path, bytes: stats.size }
+    return { name: name ?? basename(path), path, bytes: stats.size }
   } catch (error) {
-    throw new Error(`Cannot send ${name ?? path}: ${reasonOf(error as NodeJS.ErrnoException)}`)
+    throw new Error(`Cannot send ${name ?? basename(path)}: ${reasonOf(error as NodeJS.ErrnoException)}`)
   }
 }
 

@@ -1,5 +1,5 @@
 import { megabytes, perSecond, whole } from './format'
-import type { ConnectionSeen, Result } from './messages'
+import type { ConnectionSeen, Result, Tally } from './messages'
 
 /** One side's sight of the connection. */
 export function connectionLines(who: string, other: string, seen: ConnectionSeen): string[] {
@@ -23,11 +23,15 @@ export function resultLines(result: Result): string[] {
   const { sent, returned, milliseconds, pings, p50, p99 } = result
   const speed = `${whole(perSecond(sent.tokens, milliseconds))} tokens/s, ${megabytes(perSecond(sent.bytes, milliseconds))}/s`
   return [
-    `sent         ${whole(sent.tokens)} tokens, ${whole(sent.bytes)} bytes, header and end mark not counted`,
-    `returned     ${whole(returned.tokens)} tokens, ${whole(returned.bytes)} bytes`,
+    `sent         ${amountOf(sent)}, header and end mark not counted`,
+    `returned     ${amountOf(returned)}`,
     `time         ${(milliseconds / 1000).toFixed(3)} s there and back: ${speed} each way`,
     `round trip   p50 ${p50.toFixed(3)} ms, p99 ${p99.toFixed(3)} ms (${whole(pings)} pings of 4 bytes afterwards, one at a time)`,
     `SHA-256      ${sent.sha256} sent`,
     `             ${returned.sha256} returned: ${isEqual(result) ? 'equal' : 'NOT EQUAL'}`
   ]
+}
+
+function amountOf({ tokens, bytes }: Tally): string {
+  return `${whole(tokens)} ${tokens === 1 ? 'token' : 'tokens'}, ${whole(bytes)} bytes`
 }

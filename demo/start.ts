@@ -14,7 +14,7 @@ async function main(): Promise<void> {
   const file = fileToSend(process.argv.slice(2))
   const made = await ensureCerts()
   if (made.length > 0) print(`Certificates made: ${made.join(', ')}`)
-  print(`Sending ${file.path} (${megabytes(file.bytes)}) to a server and back, in tokens of 64 KiB`)
+  print(`Sending ${file.name} (${megabytes(file.bytes)}) to a server and back, in tokens of 64 KiB`)
   const isEqual = await thereAndBack(file, print)
   if (!isEqual) process.exitCode = 1
 }

@@ -182,6 +182,7 @@ function encodeGoaway({ code, retryAfter, reason }: GoawayFrame): Buffer {
 function decodeGoaway(body: Buffer): GoawayFrame {
   return {
     type: 'goaway',
+    // First, because it judges the length that the others rely on.
     reason: decodeReason(body, GOAWAY_LENGTH, 'GOAWAY'),
     code: decodeCode(body, 'GOAWAY'),
     retryAfter: body.readUInt32BE(3)
@@ -201,6 +202,7 @@ function encodeClose({ code, handed, reason }: CloseFrame): Buffer {
 function decodeClose(body: Buffer): CloseFrame {
   return {
     type: 'close',
+    // First, because it judges the length that the others rely on.
     reason: decodeReason(body, CLOSE_LENGTH, 'CLOSE'),
     code: decodeCode(body, 'CLOSE'),
     handed: readCount(body, 3, 'handed of CLOSE')

@@ -1,4 +1,5 @@
 import { protocolError } from './protocol-error'
+import { readHeader, writeHeader } from './wire'
 
 const HALF = 0x1_0000_0000
 
@@ -11,11 +12,11 @@ const HIGHEST_UPPER = 0x1f_ffff
  * @param field its frame and name, for the message
  */
 export function readCount(source: Buffer, offset: number, field: string): number {
-  const upper = source.readUInt32BE(offset)
+  const upper = readHeader(source, offset)
   if (upper > HIGHEST_UPPER) {
     throw protocolError('protocol-error', `Cannot read ${field}: the count is above 2^53 - 1`)
   }
-  return upper * HALF + source.readUInt32BE(offset + 4)
+  return upper * HALF + readHeader(source, offset + 4)
 }
 
 /** Writes a count as two halves of 32 bits; a BigInt for each would cost more than the rest of the frame. */
@@ -23,6 +24,6 @@ export function writeCount(target: Buffer, offset: number, count: number, field:
   if (!Number.isSafeInteger(count) || count < 0) {
     throw protocolError('internal-error', `Cannot write ${field}: ${count} is no integer from 0 to 2^53 - 1`)
   }
-  target.writeUInt32BE(Math.floor(count / HALF), offset)
-  target.writeUInt32BE(count % HALF, offset + 4)
+  writeHeader(target, offset, count < HALF ? 0 : Math.floor(count / HALF))
+  writeHeader(target, offset + 4, count >>> 0)
 }

@@ -32,7 +32,7 @@ const MQTT_MAX_LENGTH_BYTES = 4
  * Which of the other protocols of a port a client speaks that named none by ALPN. Pass all bytes from the first
  * on; of more than {@link MAX_FIRST_BYTES} the rest is not looked at.
  *
- * No token within the default `maxTokenLength` is taken for one of them: read as a length, each is over 256 MiB.
+ * No token within the default `maxTokenLength` is taken for one of them: read as a length, each is 256 MiB or more.
  */
 export function classify(bytes: Uint8Array): FirstBytes {
   const length = Math.min(bytes.length, MAX_FIRST_BYTES)

@@ -78,6 +78,11 @@ export class Receiver {
     return this.#discardedBytes + this.#reader.unreadBytes
   }
 
+  /** True while it does not read, so that a silent peer is not to blame. */
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
   /** True while an iterator or a stream has the tokens. */
   get isClaimed(): boolean {
     return this.#consumer !== null

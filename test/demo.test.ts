@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { Progress } from '../demo/progress'
@@ -71,6 +71,19 @@ describe('demo (npm start)', () => {
     )
     expect(code).to.equal(1)
   })
+
+  if (process.env.LONG) {
+    it('sends 1 GiB there and back with less than 150 MB in each process', async function () {
+      this.timeout(300_000)
+      writeFileSync(join(folder, 'large'), '')
+      truncateSync(join(folder, 'large'), 2 ** 30)
+      const { code, stdout } = await runNode([START, 'large'], folder)
+      const [, ...peaks] = /peak memory +server ([\d.]+) MB, client ([\d.]+) MB/.exec(stdout) ?? []
+      expect(peaks).to.have.length(2)
+      for (const peak of peaks) expect(Number(peak)).to.be.below(150)
+      expect(code).to.equal(0)
+    })
+  }
 
   it('leaves neither program behind after Ctrl-C', async () => {
     const file = join(folder, 'long')

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as wait } from 'node:timers/promises'
 import {
   type Connection,
   TokenClient,
@@ -26,7 +26,7 @@ export function onCleanUp(close: () => unknown): void {
 /** Options of a server on a port of the system's choice. */
 export async function serverOptions(over: TokenServerOptions = {}): Promise<TokenServerOptions> {
   const { ca, server } = await certificates()
-  return { host: '127.0.0.1', port: 0, ca, ...server, ...over }
+  return { ...(over.path === undefined && { host: '127.0.0.1', port: 0 }), ca, ...server, ...over }
 }
 
 export async function clientOptions(
@@ -125,7 +125,11 @@ export function eventsOf(emitter: Emits, names = ['connect', 'error', 'close']):
   return seen
 }
 
-/** Resolves once `condition` holds, asked at every turn of the event loop: for what has no event. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn()
+/** Resolves once `condition` holds: for what has no event. */
+export async function until(condition: () => boolean, milliseconds = 10_000): Promise<void> {
+  const end = performance.now() + milliseconds
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`Waited ${milliseconds} ms in vain for ${condition}`)
+    await wait(2)
+  }
 }

@@ -46,3 +46,13 @@ export async function uncaughtDuring(run: () => Promise<unknown>): Promise<unkno
   }
   return caught
 }
+
+/** Waits for what only a timer of the library brings: its timers do not keep the process alive. */
+export async function awake<T>(promise: Promise<T>): Promise<T> {
+  const alive = setInterval(() => {}, 1000)
+  try {
+    return await promise
+  } finally {
+    clearInterval(alive)
+  }
+}

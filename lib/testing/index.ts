@@ -1,0 +1,5 @@
+export type { Clock, ClockTimer } from '../clock'
+export { FakeClock, type FakeClockOptions } from './fake-clock'
+export type { Link, LinkControl, LinkDirection } from './link'
+export { type MemoryPair, type MemoryPairOptions, memoryPair } from './memory-pair'
+export { seededRandom } from './random'

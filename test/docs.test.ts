@@ -1,0 +1,124 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { expect } from 'chai'
+import { clientSettings, connectionLimits, serverSettings } from '../lib/options'
+import { ROOT } from './helpers/program'
+
+const PAGES = [
+  ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'certs-scripts/README.md'],
+  ...readdirSync(join(ROOT, 'docs')).map(page => `docs/${page}`)
+]
+
+describe('documentation', () => {
+  const readme = textOf('README.md')
+  const api = textOf('docs/api.md')
+
+  describe('error codes', () => {
+    const codes = matches(textOf('lib/errors.ts'), /^ {2}\| '(ERR_\w+)'$/gm)
+
+    it('are found in lib/errors.ts, in order', () => {
+      expect(codes).to.include('ERR_WRITE_TIMEOUT')
+      expect(codes).to.deep.equal([...codes].sort())
+    })
+
+    it('have one section each in docs/errors.md, and it names no other', () => {
+      expect(matches(textOf('docs/errors.md'), /^## `(ERR_\w+)`$/gm)).to.deep.equal(codes)
+    })
+
+    it('say when, what to do, and whether to try again', () => {
+      for (const section of textOf('docs/errors.md').split(/^## /m).slice(1)) {
+        const [, ...parts] = section.split(/^\*\*(When|What to do|Again\?):?\*\*/m)
+        expect(
+          parts.filter((_part, i) => i % 2 === 0),
+          section
+        ).to.deep.equal(['When', 'What to do', 'Again?'])
+      }
+    })
+
+    it('have one row each in the table of the README', () => {
+      const rows = matches(readme, /^\| \[(ERR_\w+)\]\(docs\/errors\.md#err_\w+\) \|/gm)
+      expect(rows).to.deep.equal(codes)
+    })
+  })
+
+  describe('options', () => {
+    const { connection, tls, ...server } = serverSettings({})
+    const { connection: _same, tls: _other, ...dial } = clientSettings({})
+    const defaults = Object.entries({ ...connectionLimits(), ...server, ...dial })
+
+    it('are found in lib/options.ts', () => {
+      expect(Object.fromEntries(defaults)).to.include({ maxTokenLength: 8388608, connectTimeout: 10000 })
+      expect([connection, tls]).to.deep.equal([connectionLimits(), {}])
+    })
+
+    for (const [name, value] of defaults) {
+      it(`${name} stands in docs/api.md with its default, and in the table of the README`, () => {
+        const entry = api.match(new RegExp(`^ *- \`${name}\` \\{integer\\}(?:(?!^ *- )[\\s\\S])*`, 'm'))?.[0]
+        expect(entry?.replace(/\s+/g, ' ')).to.include(`**Default:** \`${value}\``)
+        expect(readme).to.include(`\n| \`${name}\` | `)
+      })
+    }
+  })
+
+  it('the example of the README is examples/seed.cjs', () => {
+    expect(readme).to.include(`\`\`\`js\n${textOf('examples/seed.cjs')}\`\`\`\n`)
+  })
+
+  it('the README has the two commands that do everything', () => {
+    for (const command of ['npm ci && npm start', 'npm ci && npm test']) {
+      expect(readme).to.include(`\`\`\`sh\n${command}\n\`\`\`\n`)
+    }
+  })
+
+  it('docs/api.md names everything that the package exports', () => {
+    for (const name of matches(textOf('lib/index.ts'), /\b(?!type\b)([A-Z]\w+)\b/g)) {
+      expect(api).to.include(`\`${name}\``)
+    }
+  })
+
+  for (const page of PAGES) {
+    it(`every link in ${page} leads somewhere`, () => {
+      for (const link of linksOf(page)) expect(problemWith(link, page), link).to.equal(null)
+    })
+  }
+})
+
+function textOf(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8')
+}
+
+function matches(text: string, pattern: RegExp): string[] {
+  return [...text.matchAll(pattern)].map(match => match[1] as string)
+}
+
+/** Markdown without its blocks of code. */
+function proseOf(page: string): string {
+  return textOf(page).replace(/^ *```[\s\S]*?^ *```$/gm, '')
+}
+
+function linksOf(page: string): string[] {
+  return matches(proseOf(page), /\]\(([^)\s]+)\)/g).filter(link => !/^https?:/.test(link))
+}
+
+function problemWith(link: string, page: string): string | null {
+  const [path, anchor] = link.split('#') as [string, string?]
+  const target = path === '' ? page : relative(ROOT, join(ROOT, dirname(page), path))
+  if (!existsSync(join(ROOT, target))) return `there is no ${target}`
+  if (anchor !== undefined && !anchorsOf(target).includes(anchor)) return `${target} has no #${anchor}`
+  return null
+}
+
+/** The anchors that GitHub gives to headings. */
+function anchorsOf(page: string): string[] {
+  const seen = new Map<string, number>()
+  return matches(proseOf(page), /^#+ (.+)$/gm).map(heading => {
+    const slug = heading
+      .replace(/\[([^\]]+)\]\([^)]+\)/g, '$1')
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\p{M}_ -]/gu, '')
+      .replaceAll(' ', '-')
+    const count = seen.get(slug) ?? 0
+    seen.set(slug, count + 1)
+    return count === 0 ? slug : `${slug}-${count}`
+  })
+}

@@ -1,0 +1,129 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { expect } from 'chai'
+import { type Ended, Program, ROOT, remove, temporaryFolder } from './helpers/program'
+
+/** Uses the package as a user who has it from the tarball. */
+const CONSUMER = `
+import { createServer } from 'node:tls'
+import { Connection, TokenClient, TokenError, type TokenErrorCode, TokenServer } from 'token-server'
+
+const server = new TokenServer({ port: 0 })
+server.on('token', (token: Buffer, connection: Connection) => connection.send(token))
+server.on('close', (hadError: boolean, info) => console.log(hadError, info.unsent.toFixed()))
+const client = new TokenClient({ host: 'localhost', port: 1 })
+client.on('error', (error: TokenError) => {
+  const code: TokenErrorCode = error.code
+  // @ts-expect-error the union of codes is closed
+  if (code === 'ERR_UNHEARD_OF') client.close()
+})
+// @ts-expect-error a token is a Buffer or Uint8Array
+client.send('text')
+// @ts-expect-error ALPN is set by the library itself
+new TokenServer({ ALPNProtocols: ['token/1'] })
+export const closed: Promise<unknown> = client.closed
+void createServer
+`
+
+describe('the packed package', function () {
+  this.timeout(60_000)
+  let folder: string
+  let tarball: string
+  let packed: string[]
+
+  before(async () => {
+    folder = temporaryFolder()
+    // Without scripts: prepack would clean dist/, from which this test runs.
+    const { stdout } = await succeed('npm', [
+      ...['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
+    ])
+    const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }]
+    tarball = join(folder, filename)
+    packed = files.map(({ path }) => path).sort()
+  })
+  after(() => remove(folder))
+
+  it('holds what a user needs, and nothing else', () => {
+    const sources = filesIn('lib')
+    const expected = [
+      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'],
+      ...filesIn('docs').map(page => `docs/${page}`),
+      ...sources.map(source => `lib/${source}`),
+      ...sources.flatMap(source =>
+        ['js', 'js.map', 'd.ts', 'd.ts.map'].map(ending => `dist/lib/${source.replace(/ts$/, ending)}`)
+      )
+    ]
+    expect(packed).to.deep.equal(expected.sort())
+  })
+
+  it('has no dependencies', () => {
+    const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+    const { dependencies, peerDependencies, optionalDependencies } = manifest
+    expect([dependencies, peerDependencies, optionalDependencies]).to.deep.equal([
+      undefined,
+      undefined,
+      undefined
+    ])
+  })
+
+  it('is clean to publint', async () => {
+    await succeed(bin('publint'), ['run', tarball, '--strict'])
+  })
+
+  it('has types that every way of resolving finds (attw)', async () => {
+    await succeed(bin('attw'), [tarball])
+  })
+
+  describe('installed from the tarball, offline', () => {
+    let user: string
+
+    before(async () => {
+      user = join(folder, 'user')
+      mkdirSync(user)
+      writeFileSync(join(user, 'package.json'), '{ "private": true }')
+      await succeed('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], user)
+    })
+
+    it('gives the same classes to require and to import', async () => {
+      writeFileSync(
+        join(user, 'both.mjs'),
+        `import { createRequire } from 'node:module'
+        import * as imported from 'token-server'
+        const required = createRequire(import.meta.url)('token-server')
+        const names = Object.keys(required).sort()
+        console.log(names.join(), names.every(name => required[name] === imported[name]))`
+      )
+      const { stdout } = await succeed(process.execPath, ['both.mjs'], user)
+      expect(stdout).to.equal('Connection,TokenClient,TokenError,TokenServer,TokenStream true\n')
+    })
+
+    it('compiles in a strict TypeScript project, as CommonJS and as ES module', async () => {
+      for (const name of ['user.cts', 'user.mts']) writeFileSync(join(user, name), CONSUMER)
+      const compilerOptions = {
+        ...{ module: 'nodenext', target: 'es2023', strict: true, exactOptionalPropertyTypes: true },
+        ...{ noEmit: true, types: ['node'], typeRoots: [join(ROOT, 'node_modules/@types')] }
+      }
+      writeFileSync(join(user, 'tsconfig.json'), JSON.stringify({ compilerOptions }))
+      await succeed(bin('tsc'), ['-p', '.'], user)
+    })
+  })
+})
+
+/** Paths within a folder of this repository. */
+function filesIn(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => relative(join(ROOT, folder), join(entry.parentPath, entry.name)))
+}
+
+function bin(name: string): string {
+  return join(ROOT, 'node_modules/.bin', name)
+}
+
+/** Runs to the end without nyc's and npm's environment, and expects exit code 0. */
+async function succeed(command: string, args: string[], cwd = ROOT): Promise<Ended> {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(NYC_|NODE_OPTIONS|npm_)/.test(name))
+  const ended = await new Program(command, args, cwd, Object.fromEntries(kept)).ended
+  expect(ended.code, `${command} ${args.join(' ')}\n${ended.stdout}${ended.stderr}`).to.equal(0)
+  return ended
+}

@@ -1,0 +1,303 @@
+import { once } from 'node:events'
+import { expect } from 'chai'
+import { type ConnectionOptions, connectionLimits } from '../lib/options'
+import { Sender } from '../lib/sender'
+import { frame, frames, pattern } from './helpers/bytes'
+import { settled } from './helpers/moments'
+import { destroyPairs, HeldDuplex } from './helpers/pairs'
+
+const KIB = 1024
+
+function open(options?: ConnectionOptions) {
+  const socket = new HeldDuplex()
+  socket.on('error', () => {})
+  const log: string[] = []
+  let told: () => void = () => {}
+  const stalled = new Promise<void>(resolve => {
+    told = resolve
+  })
+  const events = {
+    onDrain: () => void log.push('drain'),
+    onActivity: () => void log.push('activity'),
+    onStall: () => {
+      log.push('stall')
+      told()
+    }
+  }
+  const sender = new Sender(socket, connectionLimits(options), events)
+  return { sender, socket, log, stalled, events }
+}
+
+/** Lets the socket take writes until there are none. */
+async function releaseAll(socket: HeldDuplex): Promise<void> {
+  await settled()
+  while (socket.held.length > 0) {
+    socket.release()
+    await settled()
+  }
+}
+
+describe('Sender', () => {
+  afterEach(destroyPairs)
+
+  it('writes a token that is alone in its turn at once, header and body in one write', () => {
+    const { sender, socket } = open()
+    expect(sender.send(Buffer.from('hello'))).to.equal(true)
+    expect(socket.written).to.deep.equal([frame('hello')])
+  })
+
+  it('has one write under way at a time, and joins what comes meanwhile', async () => {
+    const { sender, socket } = open()
+    for (const text of ['a', 'b', '', 'c']) sender.send(Buffer.from(text))
+    expect(socket.written).to.deep.equal([frame('a')])
+    await releaseAll(socket)
+    expect(socket.written).to.deep.equal([frame('a'), frames('b', '', 'c')])
+  })
+
+  it('collects a turn of the event loop when the last flush carried several', async () => {
+    const { sender, socket } = open()
+    for (const text of ['a', 'b', 'c']) sender.send(Buffer.from(text))
+    await releaseAll(socket)
+    sender.send(Buffer.from('d'))
+    sender.send(Buffer.from('e'))
+    expect(socket.written).to.have.length(2)
+    await settled()
+    expect(socket.written[2]).to.deep.equal(frames('d', 'e'))
+  })
+
+  it('writes at once again after a flush of one', async () => {
+    const { sender, socket } = open()
+    for (const text of ['a', 'b', 'c']) sender.send(Buffer.from(text))
+    await releaseAll(socket)
+    sender.send(Buffer.from('d'))
+    await releaseAll(socket)
+    sender.send(Buffer.from('e'))
+    expect(socket.written.at(-1)).to.deep.equal(frame('e'))
+  })
+
+  it('keeps the order and every byte of small and large tokens', async () => {
+    const { sender, socket } = open()
+    const tokens = [3, 70 * KIB, 0, 300 * KIB, 64 * KIB, 1, 1000 * KIB].map(pattern)
+    for (const token of tokens) expect(sender.send(token)).to.equal(true)
+    await releaseAll(socket)
+    expect(Buffer.concat(socket.written).equals(frames(...tokens))).to.equal(true)
+  })
+
+  describe('counts', () => {
+    it('the bytes that the socket has not taken, headers included', async () => {
+      const { sender, socket } = open()
+      expect(sender.bufferedAmount).to.equal(0)
+      sender.send(pattern(10))
+      sender.send(pattern(20))
+      expect(sender.bufferedAmount).to.equal(38)
+      socket.release()
+      await settled()
+      expect(sender.bufferedAmount).to.equal(24)
+      socket.release()
+      await settled()
+      expect(sender.bufferedAmount).to.equal(0)
+    })
+
+    it('a token as unsent until its last byte reached the socket', async () => {
+      const { sender, socket } = open()
+      sender.send(pattern(100 * KIB))
+      sender.send(pattern(1))
+      expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([2, 2])
+      socket.release()
+      await settled()
+      expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([2, 0])
+    })
+  })
+
+  describe('the outbox', () => {
+    const options = { maxTokenLength: 10, outboxBytes: 30, highWaterMark: 1000 }
+
+    it('takes up to its last byte, then nothing', () => {
+      const { sender } = open(options)
+      expect(sender.send(pattern(10))).to.equal(true)
+      expect(sender.send(pattern(8))).to.equal(true)
+      expect(sender.bufferedAmount).to.equal(26)
+      expect(sender.send(pattern(1))).to.equal(false)
+      expect([sender.bufferedAmount, sender.tokensTaken]).to.deep.equal([26, 2])
+      expect(sender.send(pattern(0))).to.equal(true)
+      expect(sender.send(pattern(0))).to.equal(false)
+      expect(sender.bufferedAmount).to.equal(30)
+    })
+
+    it('takes again when the socket has taken', async () => {
+      const { sender, socket } = open(options)
+      while (sender.send(pattern(8)));
+      await releaseAll(socket)
+      expect(sender.send(pattern(10))).to.equal(true)
+    })
+
+    it('announces room by `drain` after it refused, however high the high-water mark is', async () => {
+      const { sender, socket, log } = open(options)
+      while (sender.send(pattern(8)));
+      expect(sender.needsDrain).to.equal(true)
+      await releaseAll(socket)
+      expect(sender.needsDrain).to.equal(false)
+      expect(log.filter(entry => entry === 'drain')).to.have.length(1)
+      expect(sender.send(pattern(8))).to.equal(true)
+    })
+  })
+
+  describe('the high-water mark', () => {
+    it('is reached at exactly its byte, and `drain` comes once, at half of it', async () => {
+      const { sender, socket, log } = open({ highWaterMark: 100 })
+      sender.send(pattern(45))
+      sender.send(pattern(46))
+      expect([sender.bufferedAmount, sender.needsDrain]).to.deep.equal([99, false])
+      sender.send(pattern(0))
+      expect(sender.needsDrain).to.equal(true)
+      socket.release()
+      await settled()
+      expect([sender.bufferedAmount, sender.needsDrain]).to.deep.equal([54, true])
+      await releaseAll(socket)
+      expect(sender.needsDrain).to.equal(false)
+      expect(log.filter(entry => entry === 'drain')).to.have.length(1)
+    })
+
+    it('of 1 asks for a drain after each token', async () => {
+      const { sender, socket, log } = open({ highWaterMark: 1 })
+      for (let i = 0; i < 3; i++) {
+        sender.send(pattern(0))
+        expect(sender.needsDrain).to.equal(true)
+        await releaseAll(socket)
+      }
+      expect(log.filter(entry => entry === 'drain')).to.have.length(3)
+    })
+
+    it('does not lose what a `drain` listener sends', async () => {
+      const { sender, socket, events } = open({ highWaterMark: 10 })
+      let sent = 1
+      events.onDrain = () => {
+        if (sent++ < 5) sender.send(pattern(10, sent))
+      }
+      sender.send(pattern(10, 1))
+      await releaseAll(socket)
+      const expected = [1, 2, 3, 4, 5].map(seed => pattern(10, seed))
+      expect(Buffer.concat(socket.written)).to.deep.equal(frames(...expected))
+    })
+  })
+
+  describe('end()', () => {
+    for (const count of [0, 1, 2, 5]) {
+      it(`flushes ${count} tokens of this turn and then ends the socket`, async () => {
+        const { sender, socket } = open()
+        const tokens = Array.from({ length: count }, (_, i) => pattern(i, i))
+        for (const token of tokens) sender.send(token)
+        sender.end()
+        await releaseAll(socket)
+        expect(socket.writableFinished).to.equal(true)
+        expect(Buffer.concat(socket.written)).to.deep.equal(frames(...tokens))
+      })
+    }
+
+    it('ends the socket when all was written long before', async () => {
+      const { sender, socket } = open()
+      sender.send(pattern(5))
+      await releaseAll(socket)
+      sender.end()
+      await settled()
+      expect(socket.writableFinished).to.equal(true)
+    })
+
+    it('overtakes no flush that waits for the end of the turn', async () => {
+      const { sender, socket } = open()
+      for (const text of ['a', 'b', 'c']) sender.send(Buffer.from(text))
+      await releaseAll(socket)
+      sender.send(Buffer.from('d'))
+      sender.end()
+      await releaseAll(socket)
+      expect(Buffer.concat(socket.written)).to.deep.equal(frames('a', 'b', 'c', 'd'))
+      expect(socket.writableFinished).to.equal(true)
+    })
+
+    it('can come from within `drain`', async () => {
+      const { sender, socket, events } = open({ highWaterMark: 1 })
+      events.onDrain = () => void sender.end()
+      sender.send(pattern(5))
+      await releaseAll(socket)
+      expect(socket.writableFinished).to.equal(true)
+    })
+  })
+
+  describe('a socket that fails', () => {
+    it('keeps the tokens behind a failed write as unsent, and says neither activity nor drain', async () => {
+      const { sender, socket, log } = open({ highWaterMark: 1 })
+      sender.send(pattern(5))
+      sender.send(pattern(5))
+      socket.release(new Error('broken'))
+      await settled()
+      expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([2, 1])
+      expect(log).to.deep.equal([])
+    })
+
+    it('that is no longer writable gets no write', async () => {
+      const { sender, socket } = open()
+      socket.destroy()
+      expect(sender.send(pattern(5))).to.equal(true)
+      sender.end()
+      await settled()
+      expect(socket.written).to.deep.equal([])
+      expect(sender.tokensUnsent).to.equal(1)
+    })
+
+    it('destroyed before the end of the turn gets no write', async () => {
+      const { sender, socket } = open()
+      for (const text of ['a', 'b', 'c']) sender.send(Buffer.from(text))
+      await releaseAll(socket)
+      const before = socket.written.length
+      sender.send(Buffer.from('d'))
+      socket.destroy()
+      await settled()
+      expect(socket.written).to.have.length(before)
+      expect(sender.tokensUnsent).to.equal(1)
+    })
+  })
+
+  describe('a peer that takes nothing', () => {
+    it('is told after writeTimeout', async () => {
+      const { sender, log, stalled } = open({ writeTimeout: 5 })
+      sender.send(pattern(5))
+      const alive = setInterval(() => {}, 1000)
+      await stalled
+      clearInterval(alive)
+      expect(log).to.deep.equal(['stall'])
+    })
+
+    it('is not blamed while nothing is to be written', async () => {
+      const { sender, socket, log } = open({ writeTimeout: 5 })
+      sender.send(pattern(5))
+      await releaseAll(socket)
+      const other = open({ writeTimeout: 20 })
+      other.sender.send(pattern(5))
+      const alive = setInterval(() => {}, 1000)
+      await other.stalled
+      clearInterval(alive)
+      expect(log).to.deep.equal(['activity'])
+      expect(socket.destroyed).to.equal(false)
+    })
+
+    it('is not told after stop()', async () => {
+      const { sender, log } = open({ writeTimeout: 5 })
+      sender.send(pattern(5))
+      sender.stop()
+      const other = open({ writeTimeout: 20 })
+      other.sender.send(pattern(5))
+      const alive = setInterval(() => {}, 1000)
+      await other.stalled
+      clearInterval(alive)
+      expect(log).to.deep.equal([])
+    })
+  })
+
+  it('ends a socket once, whoever ends it', async () => {
+    const { sender, socket } = open()
+    const finished = once(socket, 'finish')
+    sender.end()
+    sender.end()
+    await finished
+  })
+})

@@ -1,0 +1,93 @@
+import { constants } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, type SecureContextOptions, type TLSSocket } from 'node:tls'
+import { expect } from 'chai'
+import { secureContext, secureDefaults } from '../lib/tls-defaults'
+import { certificates } from './helpers/certificates'
+import { closesWhatItOpened, connectPair, onCleanUp, startServer } from './helpers/loopback'
+
+describe('TLS defaults', () => {
+  closesWhatItOpened()
+
+  it('are TLS 1.3 at least, and no renegotiation', () => {
+    const { minVersion, secureOptions } = secureDefaults<SecureContextOptions>({})
+    expect(minVersion).to.equal('TLSv1.3')
+    expect(secureOptions).to.equal(constants.SSL_OP_NO_RENEGOTIATION)
+  })
+
+  it('leave a minVersion of the caller, and add to his secureOptions', () => {
+    const options = secureDefaults({ minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_TICKET })
+    expect(options.minVersion).to.equal('TLSv1.2')
+    expect(options.secureOptions).to.equal(constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION)
+  })
+
+  it('leave out minVersion beside secureProtocol, which Node would refuse', () => {
+    expect(secureDefaults<SecureContextOptions>({ secureProtocol: 'TLSv1_2_method' }).minVersion).to.equal(
+      undefined
+    )
+    expect(() => secureContext({ secureProtocol: 'TLSv1_2_method' })).not.to.throw()
+  })
+
+  it('tell what Node refuses by ERR_OPTION with the cause', () => {
+    for (const options of [
+      { cert: 'no certificate' },
+      { ca: 'no ca', key: 'no key' },
+      { ciphers: 'NONE-SUCH' }
+    ]) {
+      expect(() => secureContext(options))
+        .to.throw('Node refuses them')
+        .with.property('code', 'ERR_OPTION')
+    }
+  })
+
+  it('hold on the wire: TLS 1.3, and ALPN token/1', async () => {
+    const { server } = await startServer()
+    const { client, connection } = await connectPair(server)
+    for (const socket of [client.connection?.socket, connection.socket] as TLSSocket[]) {
+      expect(socket.getProtocol()).to.equal('TLSv1.3')
+      expect(socket.alpnProtocol).to.equal('token/1')
+    }
+  })
+
+  it('refuse a client of TLS 1.2, unless minVersion allows it', async () => {
+    const strict = await startServer()
+    expect(await dial(strict.port)).to.equal('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION')
+    const lenient = await startServer({ minVersion: 'TLSv1.2' })
+    expect(await dial(lenient.port)).to.equal('TLSv1.2')
+  })
+
+  it('accept a client without ALPN, as other languages write it', async () => {
+    const { server, port } = await startServer()
+    const accepted = once(server, 'connection')
+    expect(await dial(port, { maxVersion: 'TLSv1.3' })).to.equal('TLSv1.3')
+    await accepted
+  })
+
+  it('refuse a client that offers only another ALPN', async () => {
+    const { server, port } = await startServer()
+    const refused = once(server, 'refused')
+    const outcome = await dial(port, { maxVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] })
+    expect(outcome).to.match(/ALERT_NO_APPLICATION_PROTOCOL/)
+    expect((await refused)[0]).to.include({ code: 'ERR_HANDSHAKE' })
+    expect(server.connections.size).to.equal(0)
+  })
+
+  /** The version that a handshake ended with, or the code of its error. */
+  async function dial(port: number, over: { maxVersion?: 'TLSv1.3'; ALPNProtocols?: string[] } = {}) {
+    const { ca, client } = await certificates()
+    const socket = connect({
+      host: '127.0.0.1',
+      port,
+      ca,
+      ...client,
+      minVersion: 'TLSv1.2',
+      maxVersion: 'TLSv1.2',
+      ...over
+    })
+    onCleanUp(() => socket.destroy())
+    return await new Promise<string | null>(resolve => {
+      socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.name))
+      socket.on('secureConnect', () => resolve(socket.getProtocol()))
+    })
+  }
+})
