@@ -1,7 +1,5 @@
-import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { TLSSocket } from 'node:tls'
 import { callApplication } from './application-call'
 import { type AuthorizeAnswer, authorization, type Verdict } from './authorization'
 import { closeCodeName, closeCodeNumber, type WireCloseCode } from './close-codes'
@@ -20,7 +18,6 @@ import {
 import { fingerprintBytes, type Peer, peerOf } from './peer'
 import type { ProtocolHost } from './protocol'
 import { mixedConsumers, Receiver } from './receiver'
-import { peerChain } from './recheck'
 import { Sender } from './sender'
 import { socketError } from './socket-error'
 import { checkToken, tooLargeError } from './token'
@@ -99,9 +96,6 @@ export const takeUnsent = Symbol('takeUnsent')
 /** Drops the oldest tokens of the queue (internal). */
 export const dropOldest = Symbol('dropOldest')
 
-/** The certificates that the peer showed, leaf first (internal). */
-export const certificateChain = Symbol('certificateChain')
-
 /** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
 const GREETING_TIMEOUT = 10_000
 
@@ -132,7 +126,6 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** Settles when the connection has closed; never rejects. */
   readonly closed: Promise<CloseInfo>
 
-  readonly [certificateChain]: readonly X509Certificate[]
   readonly #limits: ConnectionLimits
   readonly #context: ConnectionContext
   readonly #sender: Sender
@@ -163,7 +156,6 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     super()
     this.socket = socket
     this.peer = peerOf(socket)
-    this[certificateChain] = socket instanceof TLSSocket ? peerChain(socket) : []
     this.closed = new Promise(resolve => {
       this.#resolveClosed = resolve
     })

@@ -163,7 +163,10 @@ export interface ClientPolicies {
 export type TokenClientOptions = ConnectionOptions &
   DialOptions &
   ClientPolicies &
-  Omit<TlsConnectOptions & NetOnlyOptions, 'ALPNProtocols' | 'allowHalfOpen' | 'timeout' | 'onread' | 'key' | 'cert' | 'ca'>
+  Omit<
+    TlsConnectOptions & NetOnlyOptions,
+    'ALPNProtocols' | 'allowHalfOpen' | 'timeout' | 'onread' | 'key' | 'cert' | 'ca'
+  >
 
 /** What `tls.connect` hands on to `net.connect`, and its own type leaves out. */
 type NetOnlyOptions = Omit<Partial<TcpNetConnectOpts>, keyof TlsConnectOptions>

@@ -78,11 +78,6 @@ export class Receiver {
     return this.#discardedBytes + this.#reader.unreadBytes
   }
 
-  /** True while it does not read, so that a silent peer is not to blame. */
-  get isPaused(): boolean {
-    return this.#isPaused
-  }
-
   /** True while an iterator or a stream has the tokens. */
   get isClaimed(): boolean {
     return this.#consumer !== null
@@ -228,7 +223,10 @@ export class Receiver {
       if (!this.hasConsumer) this.#events.onAbandoned()
     } else if (this.#reader.isMidFrame) {
       this.#break(
-        new TokenError('ERR_TRUNCATED', 'Cannot read a token: the peer ended the connection in the middle of it')
+        new TokenError(
+          'ERR_TRUNCATED',
+          'Cannot read a token: the peer ended the connection in the middle of it'
+        )
       )
     } else {
       this.#tellEnd()

@@ -3,9 +3,9 @@ import type { Server, TlsOptions } from 'node:tls'
 import { nextExpiryNotice, WallClockDeadline } from './certificate-clock'
 import { TokenError } from './errors'
 import { type Credentials, type OwnCertificate, ownCertificates, validatePair } from './own-certificate'
-import { TrustAnchors } from './recheck'
 import { sessionIdContext } from './session-id-context'
 import { secureContext, secureDefaults } from './tls-defaults'
+import { TrustAnchors } from './trust-anchors'
 
 /** A certificate of this side that ends soon. */
 export interface ExpiringCertificate {

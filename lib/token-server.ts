@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
@@ -7,7 +8,6 @@ import type { CloseInfo, CloseOptions } from './close-info'
 import {
   breakWith,
   Connection,
-  certificateChain,
   closeWith,
   dropOldest,
   type Forward,
@@ -23,6 +23,7 @@ import type { Credentials } from './own-certificate'
 import { identityOf } from './peer'
 import { QueueBudget } from './queue-budget'
 import { Reception, type Refusal, type Visitor } from './reception'
+import { peerChain } from './recheck'
 import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
 import { codeOf } from './socket-error'
 import { checkTrust, type TrustFailure } from './trust'
@@ -73,6 +74,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #credentials: ServerCredentials
   readonly #others: OtherProtocols
   readonly #connections = new Set<Connection>()
+  /** The certificates that each client showed, its own first: after the handshake nobody can ask for them again. */
+  readonly #chains = new WeakMap<Connection, readonly X509Certificate[]>()
   readonly #countByIdentity = new Map<string, number>()
   readonly #budget: QueueBudget<Connection>
   readonly #forward: Forward & { isWanting: boolean }
@@ -361,7 +364,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): Connection {
     const { authorize, ack } = this.#settings.policies
     const options = { ...this.#settings.connection, protocol, role: 'server' as const }
-    return new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
+    const chain = peerChain(socket)
+    const connection = new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
       forward: this.#forward,
       greetingTimeout: this.#timeLeft(visitor),
       ownFingerprints: this.#credentials.fingerprints,
@@ -370,6 +374,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
           authorize(connection.peer, connection, signal)
       })
     })
+    this.#chains.set(connection, chain)
+    return connection
   }
 
   #open(visitor: Visitor, connection: Connection): void {
@@ -441,7 +447,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     const trust = this.#credentials.anchors
     const now = new Date()
     for (const connection of [...this.#connections]) {
-      const failure = trust.check(connection[certificateChain], now)
+      const failure = trust.check(this.#chains.get(connection) ?? [], now)
       if (failure !== null) connection[breakWith](trustError(failure))
     }
   }

@@ -59,11 +59,6 @@ export class TokenStream extends Duplex implements Consumer {
     return this.#isEnding && this.#isRead
   }
 
-  /** Who has read may still answer what was read last; who only writes has `closeTimeout` from the peer's end. */
-  get isBusy(): boolean {
-    return this.#isEnding && this.#isRead
-  }
-
   get holdsOpen(): boolean {
     return this.#isWrittenTo && !this.writableEnded
   }

@@ -2,22 +2,19 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { type ControlFrame, decodeControl, encodeControl } from '../lib/control-frame'
+import { TokenError } from '../lib/errors'
+import { closeCodeOf as wireCodeOf } from '../lib/goodbye'
 import {
-  CONTROL_BIT,
-  type ControlFrame,
-  decodeControl,
-  encodeControl,
   FEATURE_ACK,
   FEATURE_PART,
   FEATURE_SESSION,
-  MAX_CONTROL_LENGTH,
-  protocolError,
   type Role,
   type SessionLookup,
-  type SessionPart,
-  wireCodeOf
-} from '../lib/control-frame'
-import { TokenError } from '../lib/errors'
+  type SessionPart
+} from '../lib/hello'
+import { protocolError } from '../lib/protocol-error'
+import { CONTROL_BIT, MAX_CONTROL_LENGTH } from '../lib/wire'
 import { bytes } from './helpers/bytes'
 
 type Bytes = string | { repeat: string; times: number } | Bytes[]
