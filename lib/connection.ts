@@ -5,6 +5,7 @@ import { type AuthorizeAnswer, authorization, type Verdict } from './authorizati
 import { closeCodeName, closeCodeNumber, type WireCloseCode } from './close-codes'
 import type { CloseCode, CloseInfo, CloseOptions } from './close-info'
 import type { Claim, Consumer } from './consumer'
+import type { GoawayFrame } from './control-frame'
 import { Deadline } from './deadline'
 import { type Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
@@ -79,6 +80,12 @@ export interface ConnectionContext {
     connection: Connection,
     signal: AbortSignal
   ) => AuthorizeAnswer | Promise<AuthorizeAnswer>
+  /** Told before the listeners of the event, and whoever removes all listeners does not remove it. */
+  readonly onOpen?: (connection: Connection) => void
+  readonly onDrain?: () => void
+  readonly onUndeliverable?: (token: Uint8Array) => void
+  readonly onGoaway?: (goaway: Goaway, connection: Connection) => void
+  readonly onClose?: (info: CloseInfo, connection: Connection) => void
 }
 
 /** Tells a connection that its {@link Forward} wants now (internal). */
@@ -407,7 +414,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       this.socket,
       this.#limits,
       {
-        onDrain: () => void this.emit('drain'),
+        onDrain: () => {
+          this.#context.onDrain?.()
+          this.emit('drain')
+        },
         onActivity: () => this.#idleDeadline.arm(),
         onStall: () => this.#fail(stallError(this.#limits.writeTimeout)),
         onFlushed: () => this.#protocol.flushed()
@@ -445,10 +455,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       armClose: () => this.#armClose(this.#limits.closeTimeout),
       active: () => this.#idleDeadline.arm(),
       fail: error => this.#fail(error),
-      goaway: ({ code, retryAfter, reason }) =>
-        callApplication(() =>
-          this.emit('goaway', Object.freeze({ code: closeCodeName(code, 'goaway'), retryAfter, reason }))
-        )
+      goaway: frame => callApplication(() => this.#goaway(frame))
     }
     if (options.protocol !== 'token/2') return new Token1(host)
     return new Token2(host, {
@@ -501,7 +508,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     if (this.#state === CLOSED) return
     if (this.#state === OPENING) this.#state = OPEN
     this.#withdrawTooLong()
-    callApplication(() => this.emit('open'))
+    callApplication(() => {
+      this.#context.onOpen?.(this)
+      this.emit('open')
+    })
     this.#receiver.open()
   }
 
@@ -512,7 +522,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#sender.withdrawLonger(length, (number, token) => {
       const delivery = deliveries.find(number)
       if (delivery === null) {
-        process.nextTick(() => this.emit('undeliverable', token))
+        process.nextTick(() => {
+          this.#context.onUndeliverable?.(token)
+          this.emit('undeliverable', token)
+        })
       } else {
         deliveries.remove(delivery)
         delivery.reject(tooLargeError(token.byteLength, length))
@@ -528,6 +541,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     // It may have been armed because nobody was there to take what came before the peer's end.
     if (this.#state === OPEN) this.#closeDeadline?.clear()
     return claim
+  }
+
+  #goaway({ code, retryAfter, reason }: GoawayFrame): void {
+    const goaway = Object.freeze({ code: closeCodeName(code, 'goaway'), retryAfter, reason })
+    this.#context.onGoaway?.(goaway, this)
+    this.emit('goaway', goaway)
   }
 
   #emitToken(token: Buffer): void {
@@ -610,6 +629,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     try {
       if (error !== null && this.listenerCount('error') > 0) this.emit('error', error)
     } finally {
+      callApplication(() => this.#context.onClose?.(info, this))
+      this.#sender.release()
       this.emit('close', info.hadError, info)
     }
   }

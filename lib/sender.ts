@@ -148,7 +148,7 @@ export class Sender {
   /** The tokens of which the last byte never reached the socket, in order; for use when the socket is gone. */
   takeUnsent(): Uint8Array[] {
     this.abandon()
-    return this.#abandoned
+    return [...this.#abandoned]
   }
 
   /**
@@ -172,6 +172,12 @@ export class Sender {
   end(): void {
     this.#isEnding = true
     if (this.#inFlight === 0 && !this.#isCorked) this.#flush()
+  }
+
+  /** Lets go of the tokens that were never sent. */
+  release(): void {
+    this.#writer.clear()
+    this.#abandoned.length = 0
   }
 
   /** The socket is gone: lets go of the timer. */

@@ -241,25 +241,14 @@ export class Token2 implements Protocol {
   }
 
   #frameRead(frame: ControlFrame): void {
-    switch (frame.type) {
-      case 'window':
-        return this.#windowRead(frame.granted)
-      case 'ping':
-        return this.#pingRead(frame.opaque)
-      case 'pong':
-        return this.#pongRead(frame.opaque)
-      case 'ack':
-        return this.#ackRead(frame.handed)
-      case 'goaway':
-        if (this.#options.role === 'server') throw unexpected('GOAWAY', 'no GOAWAY from a client')
-        return this.#host.goaway(frame)
-      case 'close':
-        return this.#closeRead(frame)
-      case 'end':
-        return this.#endRead()
-      default:
-        throw unexpected(frame.type.toUpperCase(), 'another frame')
-    }
+    if (frame.type === 'window') this.#windowRead(frame.granted)
+    else if (frame.type === 'ack') this.#ackRead(frame.handed)
+    else if (frame.type === 'ping') this.#pingRead(frame.opaque)
+    else if (frame.type === 'pong') this.#pongRead(frame.opaque)
+    else if (frame.type === 'close') this.#closeRead(frame)
+    else if (frame.type === 'end') this.#endRead()
+    else if (frame.type === 'goaway' && this.#options.role === 'client') this.#host.goaway(frame)
+    else throw unexpected(frame.type.toUpperCase(), 'another frame')
   }
 
   #windowRead(granted: number): void {

@@ -178,12 +178,12 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
    * @throws (rejects) as `Connection.deliver`
    */
   async deliver(token: Uint8Array, options: DeliverOptions = {}): Promise<void> {
-    if (this.connection !== null) return this.connection.deliver(token, options)
+    if (this.connection !== null) return await this.connection.deliver(token, options)
     checkToken(token, this.#settings.connection.maxTokenLength)
     const { signal } = options
     if (signal?.aborted) throw notSent(signal.reason)
     if (!this.#takesTokens) throw notSent()
-    return this.#outbox.deliver(token, options)
+    await this.#outbox.deliver(token, options)
   }
 
   /**
@@ -257,7 +257,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #readCredentials(): void {
     const { key, cert, ca } = this.#settings.policies
     const { tls } = this.#settings
-    const credentials = { ...tls, key: valueOf(key), cert: valueOf(cert), ca: valueOf(ca) } as Credentials
+    const credentials = { ...tls, key: current(key), cert: current(cert), ca: current(ca) } as Credentials
     const old = this.#credentials
     if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], credentials[name])))
       return
@@ -285,15 +285,15 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       {
         forward: this.#forward,
         ownFingerprints: this.#ownFingerprints,
-        greetingTimeout: this.#dial?.timeLeft ?? this.#settings.connectTimeout
+        greetingTimeout: this.#dial?.timeLeft ?? this.#settings.connectTimeout,
+        onOpen: opened => this.#opened(opened),
+        onDrain: () => this.emit('drain'),
+        onUndeliverable: token => this.emit('undeliverable', token),
+        onGoaway: (goaway, from) => this.#goaway(from, goaway),
+        onClose: (info, closed) => this.#connectionClosed(closed, info)
       }
     )
     this.#connection = connection
-    connection.once('open', () => this.#opened(connection))
-    connection.on('drain', () => this.emit('drain'))
-    connection.on('undeliverable', token => this.emit('undeliverable', token))
-    connection.on('goaway', goaway => this.#goaway(connection, goaway))
-    connection.on('close', (_hadError, info) => this.#connectionClosed(connection, info))
   }
 
   #opened(connection: Connection): void {
@@ -398,7 +398,7 @@ function lostInfo(error: TokenError | null): CloseInfo {
   }
 }
 
-function valueOf<T>(value: T | (() => T)): T {
+function current<T>(value: T | (() => T)): T {
   return typeof value === 'function' ? (value as () => T)() : value
 }
 

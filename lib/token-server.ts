@@ -353,7 +353,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       socket.destroy()
       return
     }
-    this.#open(visitor, this.#createConnection(visitor, socket, protocol))
+    this.#createConnection(visitor, socket, protocol)
   }
 
   get #demandsTrust(): boolean {
@@ -361,12 +361,14 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     return requestCert !== false && rejectUnauthorized !== false
   }
 
-  #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): Connection {
+  #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
     const { authorize, ack } = this.#settings.policies
     const options = { ...this.#settings.connection, protocol, role: 'server' as const }
     const chain = peerChain(socket)
     const connection = new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
       forward: this.#forward,
+      onOpen: opened => this.#accepted(visitor, opened),
+      onClose: (info, closed) => this.#ended(visitor, closed, info),
       greetingTimeout: this.#timeLeft(visitor),
       ownFingerprints: this.#credentials.fingerprints,
       ...(authorize && {
@@ -375,19 +377,15 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       })
     })
     this.#chains.set(connection, chain)
-    return connection
   }
 
-  #open(visitor: Visitor, connection: Connection): void {
-    connection.once('open', () => this.#accepted(visitor, connection))
-    connection.on('close', (_hadError, info) => {
-      if (this.#connections.has(connection)) this.#connectionClosed(connection, info)
-      else
-        this.#refuse(
-          visitor,
-          info.error ?? new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
-        )
-    })
+  #ended(visitor: Visitor, connection: Connection, info: CloseInfo): void {
+    if (this.#connections.has(connection)) this.#connectionClosed(connection, info)
+    else
+      this.#refuse(
+        visitor,
+        info.error ?? new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
+      )
   }
 
   #accepted(visitor: Visitor, connection: Connection): void {
