@@ -1,5 +1,5 @@
 /** A value in quotes, as JSON has it, or one without: Node leaves no comma and no quote in that. */
-const ENTRY = /([A-Za-z][A-Za-z ]*):((?:"(?:[^"\\]|\\.)*")|[^",]*)(?:, (?=[^])|$)/y
+const ENTRY = /([A-Za-z][A-Za-z ]*):((?:"(?:[^"\\]|\\.)*")|[^",]*)(?:, (?=.)|$)/sy
 
 /**
  * The names in Node's `subjectAltName`, each `TYPE:value` with the value as it stands in the certificate.
