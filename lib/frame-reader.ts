@@ -1,3 +1,4 @@
+import { DIAGNOSIS_LENGTH, diagnose } from './diagnose'
 import { TokenError } from './errors'
 import { HEADER_LENGTH, readHeader, WIRE_MAX_TOKEN_LENGTH } from './wire'
 
@@ -33,6 +34,8 @@ export class FrameReader {
   readonly #maxTokenLength: number
   #chunk = NO_CHUNK
   #position = 0
+  /** True from the first header that was no error. */
+  #hasRead = false
   /** Chunks behind the current one, only while nobody takes tokens. */
   readonly #queue: Buffer[] = []
   #queuedBytes = 0
@@ -84,6 +87,7 @@ export class FrameReader {
       const end = start + length
       if (end <= chunk.length && length <= this.#maxTokenLength) {
         this.#position = end
+        this.#hasRead = true
         return chunk.subarray(start, end)
       }
     }
@@ -133,20 +137,30 @@ export class FrameReader {
     const length = readHeader(this.#header, 0)
     if (length > this.#maxTokenLength) throw this.#refuse(length)
     this.#length = length
+    this.#hasRead = true
     return true
   }
 
   #refuse(length: number): TokenError {
+    const looks = this.#looksLike()
     if (length > WIRE_MAX_TOKEN_LENGTH) {
       return new TokenError(
         'ERR_CONTROL_FRAME',
-        `Cannot read a frame: its length 0x${length.toString(16)} has the top bit set, a control frame of token/2 or another protocol; this connection speaks token/1`
+        `Cannot read a frame: its length 0x${length.toString(16)} has the top bit set, this connection speaks token/1${looks}`
       )
     }
     return new TokenError(
       'ERR_TOKEN_TOO_LARGE',
-      `Cannot receive a token: its length is ${length} bytes, maxTokenLength is ${this.#maxTokenLength}`
+      `Cannot receive a token: its length is ${length} bytes, maxTokenLength is ${this.#maxTokenLength}${looks}`
     )
+  }
+
+  /** The first bytes of another protocol, read as a length, are refused: the message says whose they are. */
+  #looksLike(): string {
+    if (this.#hasRead) return ''
+    const rest = this.#chunk.subarray(this.#position, this.#position + DIAGNOSIS_LENGTH)
+    const name = diagnose(Buffer.concat([this.#header, rest]))
+    return name === null ? '' : `; the bytes look like ${name}`
   }
 
   /** Moves bytes of the chunk into the partial token; true when it is complete. */

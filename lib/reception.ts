@@ -182,11 +182,21 @@ function limitError(code: TokenErrorCode, name: string, value: number): TokenErr
   return new TokenError(code, `Cannot accept a connection: ${name} is ${value}`)
 }
 
+/** What OpenSSL itself recognizes in the place of a TLS record. */
+const NO_TLS: Readonly<Record<string, string>> = {
+  ERR_SSL_HTTP_REQUEST: 'an HTTP request without TLS',
+  ERR_SSL_HTTPS_PROXY_REQUEST: 'an HTTP CONNECT without TLS',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'no TLS'
+}
+
 function handshakeError(cause: Error, timeout: number): TokenError {
   const code = codeOf(cause)
   if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') {
     const message = `Cannot complete a TLS handshake: it took longer than handshakeTimeout, ${timeout} ms`
     return new TokenError('ERR_HANDSHAKE_TIMEOUT', message, { cause })
   }
-  return new TokenError('ERR_HANDSHAKE', `Cannot complete a TLS handshake: it failed with ${code}`, { cause })
+  const looks = NO_TLS[code] === undefined ? '' : `; the bytes look like ${NO_TLS[code]}`
+  return new TokenError('ERR_HANDSHAKE', `Cannot complete a TLS handshake: it failed with ${code}${looks}`, {
+    cause
+  })
 }
