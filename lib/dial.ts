@@ -1,4 +1,5 @@
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { type ClockTimer, clock } from './clock'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
 import { codeOf, dialError } from './socket-error'
@@ -30,9 +31,9 @@ export class Dial {
   readonly #times: DialTimes
   readonly #events: DialEvents
   readonly #deadline: Deadline
-  readonly #begun = performance.now()
+  readonly #begun = clock.now()
   #socket: TLSSocket | null = null
-  #retry: NodeJS.Timeout | undefined
+  #retry: ClockTimer | null = null
   #isOver = false
 
   /** Begins at once; the events come in a later tick. */
@@ -47,7 +48,7 @@ export class Dial {
 
   /** Milliseconds of `connectTimeout` that are left. */
   get timeLeft(): number {
-    return Math.max(1, this.#times.connectTimeout - (performance.now() - this.#begun))
+    return Math.max(1, this.#times.connectTimeout - (clock.now() - this.#begun))
   }
 
   /** Where to, for messages. */
@@ -60,7 +61,7 @@ export class Dial {
   cancel(): void {
     this.#isOver = true
     this.#deadline.clear()
-    clearTimeout(this.#retry)
+    if (this.#retry !== null) clock.clearTimeout(this.#retry)
     this.#socket?.on('error', () => {})
     this.#socket?.destroy()
   }
@@ -103,9 +104,9 @@ export class Dial {
 
   #failed(cause: Error, isTcpOpen: boolean): void {
     if (this.#isOver) return
-    const isInTime = performance.now() - this.#begun < this.#times.refusedRetryTimeout
+    const isInTime = clock.now() - this.#begun < this.#times.refusedRetryTimeout
     if (!isTcpOpen && isInTime && isRefused(cause)) {
-      this.#retry = setTimeout(() => this.#try(), REFUSED_RETRY_INTERVAL)
+      this.#retry = clock.setTimeout(() => this.#try(), REFUSED_RETRY_INTERVAL)
     } else {
       this.#giveUp(dialError(cause, this.target, isTcpOpen, Boolean(this.#socket?.authorizationError)))
     }

@@ -1,3 +1,4 @@
+import { clock } from './clock'
 import type { Connection, DeliverOptions } from './connection'
 import { notSent } from './deliveries'
 import { costOf } from './wire'
@@ -42,7 +43,7 @@ export class Outbox {
   deliver(token: Uint8Array, options: DeliverOptions): Promise<void> {
     const { signal, timeout } = options
     return new Promise<void>((resolve, reject) => {
-      const waiting: Waiting = { token, promise: { options, since: performance.now(), resolve, reject } }
+      const waiting: Waiting = { token, promise: { options, since: clock.now(), resolve, reject } }
       if (!this.add(waiting)) {
         reject(notSent())
         return
@@ -96,5 +97,5 @@ export class Outbox {
 /** The options of a delivery that has waited already. */
 function timeLeft({ options, since }: { options: DeliverOptions; since: number }): DeliverOptions {
   if (options.timeout === undefined) return options
-  return { ...options, timeout: Math.max(1, options.timeout - Math.round(performance.now() - since)) }
+  return { ...options, timeout: Math.max(1, options.timeout - Math.round(clock.now() - since)) }
 }

@@ -1,3 +1,4 @@
+import { clock } from './clock'
 import type { Connection } from './connection'
 import { Deadline } from './deadline'
 
@@ -64,7 +65,7 @@ export class QueueBudget<C extends Queues> {
 
   #look(): void {
     this.#timer.arm()
-    const now = performance.now()
+    const now = clock.now()
     let used = 0
     let fullest: C | null = null
     for (const connection of [...this.#connections]) {

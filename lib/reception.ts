@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
+import { clock } from './clock'
 import { TokenError, type TokenErrorCode } from './errors'
 import type { ServerSettings } from './options'
 import { type Peer, peerOf } from './peer'
@@ -67,7 +68,7 @@ export class Reception {
 
   /** Milliseconds that are left of `handshakeTimeout`, which covers everything until acceptance. */
   timeLeft(visitor: Visitor): number {
-    return Math.max(1, this.#settings.handshakeTimeout - (performance.now() - visitor.since))
+    return Math.max(1, this.#settings.handshakeTimeout - (clock.now() - visitor.since))
   }
 
   /** The visitor is accepted. @returns false when it was refused meanwhile */
@@ -105,7 +106,7 @@ export class Reception {
       raw,
       address: raw.remoteAddress ?? 'unknown',
       port: raw.remotePort ?? 0,
-      since: performance.now(),
+      since: clock.now(),
       socket: null
     }
     this.#visitors.set(raw, visitor)

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { SecureContext, TLSSocket } from 'node:tls'
+import { type ClockTimer, clock } from './clock'
 import type { CloseInfo, CloseOptions } from './close-info'
 import {
   Connection,
@@ -91,7 +92,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #ownFingerprints: readonly Uint8Array[] = []
   #dial: Dial | null = null
   #connection: Connection | null = null
-  #delay: NodeJS.Timeout | undefined
+  #delay: ClockTimer | null = null
   /** Which of the servers is dialled next. */
   #turn = 0
   /** Dials since the last stable connection. */
@@ -199,7 +200,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#isClosing = true
     if (this.connection !== null) return this.connection.close(options)
     this.#state = 'cancelled'
-    clearTimeout(this.#delay)
+    if (this.#delay !== null) clock.clearTimeout(this.#delay)
     this.#dial?.cancel()
     this.#connection?.destroy()
     process.nextTick(() => this.#finish(null))
@@ -221,7 +222,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #wait(delay: number): void {
     this.#state = 'waiting'
     if (delay === 0) this.#startDial()
-    else this.#delay = setTimeout(() => this.#startDial(), delay)
+    else this.#delay = clock.setTimeout(() => this.#startDial(), delay)
   }
 
   #startDial(): void {
