@@ -3,7 +3,7 @@ import type { ConnectionOptions as TlsConnectOptions, TlsOptions } from 'node:tl
 import { TokenError } from './errors'
 import { HEADER_LENGTH, WIRE_MAX_TOKEN_LENGTH } from './wire'
 
-/** Limits of one connection. A time of 0 or Infinity turns that timeout off. */
+/** Limits of one connection. A time of 0 or Infinity turns that timeout off; for `closeTimeout` only Infinity does. */
 export interface ConnectionOptions {
   /** Bytes of the longest token, sent or received. At most 2³¹−1. Default 8 MiB. */
   maxTokenLength?: number | undefined
@@ -24,7 +24,7 @@ export interface ConnectionOptions {
   writeTimeout?: number | undefined
   /** Milliseconds without a byte in either direction. Default 0: a quiet connection stays. */
   idleTimeout?: number | undefined
-  /** Milliseconds that `close()` waits for the peer before it destroys. Default 10,000. */
+  /** Milliseconds that `close()` waits for the peer before it destroys, 0: at once. Default 10,000. */
   closeTimeout?: number | undefined
 }
 
