@@ -5,14 +5,13 @@ const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
 
 /**
  * What is wrong with the extensions of a path, in OpenSSL's words and order (check_extensions in x509_vfy.c): each
- * issuer must be a CA, and may be one over that many; each certificate must be good for a TLS client.
+ * certificate must be good for a TLS client, or for a CA of one; an issuer may stand over that many others.
  */
 export function* extensionErrors({ certificates }: Path): Generator<string> {
   let depth = 0
   for (const [index, certificate] of certificates.entries()) {
     const { facts } = certificate
     if (facts.hasUnknownCritical) yield 'UNHANDLED_CRITICAL_EXTENSION'
-    if (index > 0 && !isCa(certificate)) yield 'INVALID_CA'
     if (!isForClients(certificate, index === 0)) yield 'INVALID_PURPOSE'
     if (index === 0) continue
     if (depth > (facts.basicConstraints?.pathLength ?? Infinity)) yield 'PATH_LENGTH_EXCEEDED'
@@ -54,5 +53,5 @@ function isCa(certificate: PathCertificate): boolean {
 function isForClients(certificate: PathCertificate, isLeaf: boolean): boolean {
   const { extendedKeyUsage } = certificate.facts
   if (extendedKeyUsage !== null && !extendedKeyUsage.includes(CLIENT_AUTH)) return false
-  return !isLeaf || may(certificate, KEY_USAGE.digitalSignature | KEY_USAGE.keyAgreement)
+  return isLeaf ? may(certificate, KEY_USAGE.digitalSignature | KEY_USAGE.keyAgreement) : isCa(certificate)
 }

@@ -8,7 +8,7 @@ import type { Peer } from './peer'
 import type { ReconnectPolicy } from './reconnect'
 import { HEADER_LENGTH, type ProtocolName, WIRE_MAX_TOKEN_LENGTH } from './wire'
 
-/** Limits of one connection. A time of 0 or Infinity turns that timeout off. */
+/** Limits of one connection. A time of 0 or Infinity turns that timeout off; for `closeTimeout` only Infinity does. */
 export interface ConnectionOptions {
   /** Bytes of the longest token, sent or received. At most 2³¹−1. Default 8 MiB. */
   maxTokenLength?: number | undefined
@@ -36,7 +36,7 @@ export interface ConnectionOptions {
   heartbeat?: number | undefined
   /** Bytes of tokens that the peer may send before this side has taken some; token/2 only. Default 1 MiB. */
   receiveWindow?: number | undefined
-  /** Milliseconds that `close()` waits for the peer before it destroys. Default 10,000. */
+  /** Milliseconds that `close()` waits for the peer before it destroys, 0: at once. Default 10,000. */
   closeTimeout?: number | undefined
 }
 

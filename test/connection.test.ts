@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import type { CloseInfo } from '../lib/close-info'
-import { Connection } from '../lib/connection'
+import { Connection, forwardChanged } from '../lib/connection'
 import type { TokenError } from '../lib/errors'
 import { frame, frames, pattern } from './helpers/bytes'
 import { awake, bytesOf, settled, tokensOf, uncaughtDuring } from './helpers/moments'
@@ -340,6 +340,53 @@ describe('Connection', () => {
     })
   })
 
+  describe('a forward, as a server or a client is for its connections', () => {
+    function forwarded(isWanting: boolean) {
+      const [socket, peer] = memoryPair()
+      const log: string[] = []
+      const forward = {
+        isWanting,
+        take: (token: Buffer, from: Connection) => void log.push(`${token} ${from.protocol}`)
+      }
+      return { connection: new Connection(socket, {}, forward), peer, log, forward }
+    }
+
+    it('takes what comes, with its connection', async () => {
+      const { peer, log } = forwarded(true)
+      peer.write(frames('a', 'b'))
+      await settled()
+      expect(log).to.deep.equal(['a token/1', 'b token/1'])
+    })
+
+    it('that does not want leaves tokens waiting until it says that it does', async () => {
+      const { connection, peer, log, forward } = forwarded(false)
+      peer.write(frames('a'))
+      await settled()
+      expect(log).to.deep.equal([])
+      forward.isWanting = true
+      connection[forwardChanged]()
+      expect(log).to.deep.equal(['a token/1'])
+    })
+
+    it('gets tokens beside the listeners of the connection', async () => {
+      const { connection, peer, log } = forwarded(true)
+      const tokens = listen(connection)
+      peer.write(frames('a'))
+      await settled()
+      expect([log, tokens]).to.deep.equal([['a token/1'], ['a']])
+    })
+
+    it('gives way to an iterator, and gets tokens again when it is left', async () => {
+      const { connection, peer, log } = forwarded(true)
+      const iterator = connection[Symbol.asyncIterator]()
+      peer.write(frames('a', 'b'))
+      expect(String((await iterator.next()).value)).to.equal('a')
+      expect(log).to.deep.equal([])
+      await iterator.return?.()
+      expect(log).to.deep.equal(['b token/1'])
+    })
+  })
+
   describe('close()', () => {
     it('is true once, and false ever after', async () => {
       const { connection, peer } = connectionAndPeer()
@@ -576,13 +623,13 @@ describe('Connection', () => {
     })
 
     it('that ends while nobody listens: who comes in time gets all and may take any time', async () => {
-      const { connection, peer } = connectionAndPeer({ closeTimeout: 20 })
+      const { connection, peer } = connectionAndPeer({ closeTimeout: 150 })
       peer.resume().end(frames('a', 'b'))
       await settled()
       const tokens: string[] = []
       for await (const token of connection) {
-        tokens.push(String(token))
-        const other = connectionAndPeer({ closeTimeout: 40 }).connection
+        if (tokens.push(String(token)) === 2) break
+        const other = connectionAndPeer({ closeTimeout: 200 }).connection
         other.close()
         await awake(other.closed)
       }

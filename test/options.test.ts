@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { TokenError } from '../lib/errors'
 import {
   type ConnectionOptions,
+  checkDelay,
   clientSettings,
   connectionLimits,
   duration,
@@ -178,6 +179,15 @@ describe('duration', () => {
     for (const value of [0, 1, 0x7fff_ffff, Infinity]) duration('delay', value)
     for (const value of [-1, 0.5, NaN, -Infinity, 0x8000_0000, '1' as never, null as never]) {
       expect(refusal(() => duration('delay', value)).message).to.contain('option delay: it ')
+    }
+  })
+})
+
+describe('checkDelay', () => {
+  it('is milliseconds that a timer of Node can wait: Infinity fires at once, so it is refused', () => {
+    for (const value of [0, 1, 0x7fff_ffff]) checkDelay(value)
+    for (const value of [-1, 0.5, NaN, Infinity, 0x8000_0000]) {
+      expect(refusal(() => checkDelay(value)).message).to.contain('option delay: it ')
     }
   })
 })

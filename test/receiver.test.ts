@@ -4,7 +4,7 @@ import type { TokenError } from '../lib/errors'
 import { type ConnectionOptions, connectionLimits } from '../lib/options'
 import { Receiver } from '../lib/receiver'
 import { bytes, frame, frames, pattern } from './helpers/bytes'
-import { settled, uncaughtDuring } from './helpers/moments'
+import { awake, settled, uncaughtDuring } from './helpers/moments'
 import { destroyPairs, memoryPair } from './helpers/pairs'
 
 const KIB = 1024
@@ -59,16 +59,6 @@ class Taker implements Consumer {
   ask(claim: Claim, count: number): void {
     this.wants += count
     claim.pull()
-  }
-}
-
-async function waitFor<T>(promise: Promise<T>): Promise<T> {
-  // A Deadline does not keep the process alive.
-  const alive = setInterval(() => {}, 1000)
-  try {
-    return await promise
-  } finally {
-    clearInterval(alive)
   }
 }
 
@@ -324,7 +314,7 @@ describe('Receiver', () => {
       for (const begun of ['00', '00 00 00 05', '00 00 00 05 61']) {
         const { peer, broken } = open({ frameTimeout: 5 })
         peer.write(bytes(begun))
-        expect((await waitFor(broken)).code).to.equal('ERR_FRAME_TIMEOUT')
+        expect((await awake(broken)).code).to.equal('ERR_FRAME_TIMEOUT')
       }
     })
 
@@ -332,7 +322,7 @@ describe('Receiver', () => {
       const { peer, broken, log } = open({ frameTimeout: 20 })
       const dribble = setInterval(() => peer.write(bytes('00 00 00 00')), 2)
       peer.write(bytes('00 00 01 00'))
-      expect((await waitFor(broken)).code).to.equal('ERR_FRAME_TIMEOUT')
+      expect((await awake(broken)).code).to.equal('ERR_FRAME_TIMEOUT')
       clearInterval(dribble)
       expect(log).to.deep.equal(['ERR_FRAME_TIMEOUT'])
     })
@@ -344,7 +334,7 @@ describe('Receiver', () => {
       events.onToken = token => void log.push(`token of ${token.length}`)
       peer.write(frame(body).subarray(0, 4))
       let at = 0
-      await waitFor(
+      await awake(
         new Promise<void>(resolve => {
           const feeding = setInterval(() => {
             peer.write(body.subarray(at, at + 4 * KIB))
@@ -365,7 +355,7 @@ describe('Receiver', () => {
       // Always in the middle of a frame, for several timeouts.
       peer.write(chunk.subarray(0, 3))
       let count = 0
-      await waitFor(
+      await awake(
         new Promise<void>(resolve => {
           const feeding = setInterval(() => {
             peer.write(Buffer.concat([chunk.subarray(3), chunk.subarray(0, 3)]))
@@ -387,7 +377,7 @@ describe('Receiver', () => {
       await settled()
       const other = open({ frameTimeout: 20 })
       other.peer.write(bytes('00'))
-      await waitFor(other.broken)
+      await awake(other.broken)
       expect([log, taker.log]).to.deep.equal([[], []])
     })
 
@@ -398,7 +388,7 @@ describe('Receiver', () => {
       receiver.stop(null)
       const other = open({ frameTimeout: 20 })
       other.peer.write(bytes('00'))
-      await waitFor(other.broken)
+      await awake(other.broken)
       expect(log).to.deep.equal([])
     })
   })
@@ -467,7 +457,7 @@ describe('Receiver', () => {
       receiver.discardUnclaimed()
       const other = open({ frameTimeout: 20 })
       other.peer.write(bytes('00'))
-      await waitFor(other.broken)
+      await awake(other.broken)
       expect(log).to.deep.equal([])
     })
   })

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { type ConnectionOptions, connectionLimits } from '../lib/options'
 import { Sender } from '../lib/sender'
 import { frame, frames, pattern } from './helpers/bytes'
-import { settled } from './helpers/moments'
+import { awake, settled } from './helpers/moments'
 import { destroyPairs, HeldDuplex } from './helpers/pairs'
 
 const KIB = 1024
@@ -261,9 +261,7 @@ describe('Sender', () => {
     it('is told after writeTimeout', async () => {
       const { sender, log, stalled } = open({ writeTimeout: 5 })
       sender.send(pattern(5))
-      const alive = setInterval(() => {}, 1000)
-      await stalled
-      clearInterval(alive)
+      await awake(stalled)
       expect(log).to.deep.equal(['stall'])
     })
 
@@ -273,9 +271,7 @@ describe('Sender', () => {
       await releaseAll(socket)
       const other = open({ writeTimeout: 20 })
       other.sender.send(pattern(5))
-      const alive = setInterval(() => {}, 1000)
-      await other.stalled
-      clearInterval(alive)
+      await awake(other.stalled)
       expect(log).to.deep.equal(['activity'])
       expect(socket.destroyed).to.equal(false)
     })
@@ -286,9 +282,7 @@ describe('Sender', () => {
       sender.stop()
       const other = open({ writeTimeout: 20 })
       other.sender.send(pattern(5))
-      const alive = setInterval(() => {}, 1000)
-      await other.stalled
-      clearInterval(alive)
+      await awake(other.stalled)
       expect(log).to.deep.equal([])
     })
   })

@@ -1,0 +1,73 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
+import { TokenServer, type TokenServerOptions } from '../../../lib'
+import { answerParent, memory } from '../../helpers/fault-program'
+
+/** A server that echoes, and reports on itself. */
+
+export type ServerQuestion =
+  | { ask: 'listen'; options: TokenServerOptions }
+  | { ask: 'report' }
+  /** Sends tokens of `length` bytes to each connection from `skip` on, until it takes no more. */
+  | { ask: 'flood'; length: number; skip: number }
+  | { ask: 'close'; timeout?: number }
+
+export interface ServerReport {
+  port: number
+  connections: number
+  pendingHandshakes: number
+  /** Resident memory after a collection, bytes. */
+  rss: number
+  /** Bytes of the heap and outside of it that are in use after a collection: what a leak would show in. */
+  used: number
+  /** How often each code was told by `refused` or `connectionError`. */
+  codes: Record<string, number>
+  uncaught: string[]
+  descriptors: number
+}
+
+let server: TokenServer | null = null
+const codes: Record<string, number> = {}
+const uncaught: string[] = []
+process.on('uncaughtException', error => uncaught.push(String(error)))
+process.on('unhandledRejection', error => uncaught.push(String(error)))
+
+answerParent(async (question: ServerQuestion, credentials) => {
+  if (question.ask === 'listen') {
+    const { ca, server: pair } = credentials
+    server = new TokenServer({ host: '127.0.0.1', port: 0, ca, ...pair, ...question.options })
+    const count = (code: string) => {
+      codes[code] = (codes[code] ?? 0) + 1
+    }
+    server.on('refused', refusal => count(refusal.code))
+    server.on('connectionError', error => count(error.code))
+    server.on('token', (token, connection) => connection.send(token))
+    await once(server, 'connect')
+  } else if (question.ask === 'flood') {
+    // The kernel takes some MiB for each reader before anything waits here: in small steps, which leave no garbage.
+    for (let before = -1, taken = 0; taken !== before; await wait(20)) {
+      before = taken
+      for (const connection of [...(server?.connections ?? [])].slice(question.skip)) {
+        for (let i = 0; i < 2 && connection.send(Buffer.alloc(question.length, 1)); i++) taken++
+      }
+      memory()
+    }
+  } else if (question.ask === 'close') {
+    server?.close({ timeout: question.timeout })
+    await server?.closed
+  }
+  return report()
+})
+
+function report(): ServerReport {
+  return {
+    port: (server?.address() as AddressInfo | null)?.port ?? 0,
+    connections: server?.connections.size ?? 0,
+    pendingHandshakes: server?.pendingHandshakes ?? 0,
+    ...memory(),
+    codes,
+    uncaught,
+    descriptors: process.getActiveResourcesInfo().filter(name => name.startsWith('TCP')).length
+  }
+}
