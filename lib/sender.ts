@@ -16,6 +16,12 @@ export interface SenderEvents {
 }
 
 /**
+ * Bytes after which the event loop gets a turn: completed TLS writes are handed over in one native loop, and a
+ * sender that goes on from each would never let a timer or another socket have its turn.
+ */
+const YIELD_AFTER_BYTES = 512 * 1024
+
+/**
  * Writes queued tokens to a Duplex, one write at a time: what is queued meanwhile leaves together on its
  * completion, in as few writes as possible, and no timer delays it.
  *
@@ -33,6 +39,9 @@ export class Sender {
   #tokensTaken = 0
   /** Bytes of the write under way; 0 when there is none. */
   #inFlight = 0
+  /** Bytes written since the event loop had its turn. */
+  #sinceYield = 0
+  #isYielding = false
   #isCorked = false
   #isFlushScheduled = false
   #lastFlushTokens = 1
@@ -98,7 +107,7 @@ export class Sender {
 
   /** There is something to write: a token, a control frame, credit. */
   wake(): void {
-    if (this.#inFlight > 0 || this.#isFlushScheduled || this.#isCorked) return
+    if (this.#inFlight > 0 || this.#isYielding || this.#isFlushScheduled || this.#isCorked) return
     if (this.#lastFlushTokens <= 1) {
       this.#flush()
     } else {
@@ -117,7 +126,7 @@ export class Sender {
 
   uncork(): void {
     this.#isCorked = false
-    if (this.#inFlight === 0) this.#flush()
+    if (this.#inFlight === 0 && !this.#isYielding) this.#flush()
   }
 
   /**
@@ -171,7 +180,7 @@ export class Sender {
   /** Calls `onFlushed` as soon as all tokens are out. */
   end(): void {
     this.#isEnding = true
-    if (this.#inFlight === 0 && !this.#isCorked) this.#flush()
+    if (this.#inFlight === 0 && !this.#isYielding && !this.#isCorked) this.#flush()
   }
 
   /** Lets go of the tokens that were never sent. */
@@ -187,7 +196,7 @@ export class Sender {
 
   #flushScheduled(): void {
     this.#isFlushScheduled = false
-    if (this.#inFlight === 0 && !this.#isCorked) this.#flush()
+    if (this.#inFlight === 0 && !this.#isYielding && !this.#isCorked) this.#flush()
   }
 
   #flush(): void {
@@ -209,11 +218,22 @@ export class Sender {
 
   /** A failed write is told by the socket's own `error` and `close`. */
   #written(error: Error | null | undefined): void {
+    this.#sinceYield += this.#inFlight
     this.#inFlight = 0
     this.#stallDeadline.disarm()
     if (error != null) return
-    if (!this.#isCorked) this.#flush()
+    if (this.#sinceYield >= YIELD_AFTER_BYTES) this.#yield()
+    else if (!this.#isCorked) this.#flush()
     this.#checkDrain()
+  }
+
+  #yield(): void {
+    this.#sinceYield = 0
+    this.#isYielding = true
+    setImmediate(() => {
+      this.#isYielding = false
+      if (this.#inFlight === 0 && !this.#isCorked) this.#flush()
+    })
   }
 
   #checkDrain(): void {
