@@ -103,13 +103,18 @@ export class Sender {
     if (!this.#socket.writable) return
     const tokensBefore = this.#writer.queuedTokens
     const chunk = this.#writer.next()
-    if (chunk !== null) {
-      this.#lastFlushTokens = tokensBefore - this.#writer.queuedTokens
-      this.#inFlight = chunk.byteLength
-      this.#stallDeadline.arm()
-      this.#socket.write(chunk, error => this.#written(error))
+    try {
+      if (chunk !== null) {
+        this.#lastFlushTokens = tokensBefore - this.#writer.queuedTokens
+        this.#inFlight = chunk.byteLength
+        this.#stallDeadline.arm()
+        this.#socket.write(chunk, error => this.#written(error))
+      }
+      if (this.#isEnding && this.#writer.queuedBytes === 0) this.#socket.end()
+    } catch (error) {
+      // A Duplex that throws is as broken as one that fails, and whoever sends has no part in it.
+      this.#socket.destroy(error as Error)
     }
-    if (this.#isEnding && this.#writer.queuedBytes === 0) this.#socket.end()
   }
 
   /** A failed write is told by the socket's own `error` and `close`. */
