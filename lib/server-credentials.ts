@@ -5,7 +5,7 @@ import { TokenError } from './errors'
 import { type Credentials, type OwnCertificate, ownCertificates, validatePair } from './own-certificate'
 import { sessionIdContext } from './session-id-context'
 import { secureContext, secureDefaults } from './tls-defaults'
-import { TrustAnchors } from './trust-anchors'
+import { TrustAnchors, type TrustOptions } from './trust-anchors'
 
 /** A certificate of this side that ends soon. */
 export interface ExpiringCertificate {
@@ -21,6 +21,8 @@ export class ServerCredentials {
   readonly #onExpiring: (certificate: ExpiringCertificate) => void
   #options: TlsOptions
   #own: readonly OwnCertificate[]
+  /** Made when it is first needed. */
+  #anchors: TrustAnchors | null = null
   #notices: WallClockDeadline[] = []
 
   /** @throws TokenError `ERR_OPTION` when Node refuses them */
@@ -42,7 +44,8 @@ export class ServerCredentials {
 
   /** Whom the server trusts now. */
   get anchors(): TrustAnchors {
-    return new TrustAnchors({ ca: this.#options.ca, crl: this.#options.crl })
+    this.#anchors ??= anchorsOf(this.#options)
+    return this.#anchors
   }
 
   /** SHA-256 of each certificate that may be presented. */
@@ -56,14 +59,11 @@ export class ServerCredentials {
     try {
       validatePair(options)
       secureContext(options)
-      new TrustAnchors({ ca: options.ca, crl: options.crl })
+      this.#anchors = anchorsOf(options)
       this.#own = ownCertificates(options)
     } catch (cause) {
-      throw new TokenError(
-        'ERR_RELOAD',
-        'Cannot reload the certificates: the new ones are refused, the old ones stay',
-        { cause }
-      )
+      const why = cause instanceof TokenError ? cause.message : 'Node refuses them'
+      throw new TokenError('ERR_RELOAD', `Cannot reload, the old certificates stay: ${why}`, { cause })
     }
     this.#options = options
     server?.setSecureContext(this.tlsOptions)
@@ -90,4 +90,8 @@ export class ServerCredentials {
       })
     )
   }
+}
+
+function anchorsOf({ ca, crl }: TlsOptions): TrustAnchors {
+  return new TrustAnchors({ ca, crl } as TrustOptions)
 }

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { callApplication } from './application-call'
 import { WallClockDeadline } from './certificate-clock'
@@ -57,6 +58,9 @@ type State = 'closed' | 'waiting' | 'starting' | 'listening' | 'closing'
 /** Seconds that a TLS ticket is good for: a CA that has ended since is noticed after that. */
 const SESSION_TIMEOUT = 300
 
+/** Connections whose certificates are checked again in one turn of the event loop. */
+const RECHECKS_A_TURN = 100
+
 /**
  * Accepts clients over mutual TLS and listens from its construction on.
  *
@@ -75,7 +79,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #others: OtherProtocols
   readonly #connections = new Set<Connection>()
   /** The certificates that each client showed, its own first: after the handshake nobody can ask for them again. */
-  readonly #chains = new WeakMap<Connection, readonly X509Certificate[]>()
+  readonly #chains = new WeakMap<Duplex, readonly X509Certificate[]>()
   readonly #countByIdentity = new Map<string, number>()
   readonly #budget: QueueBudget<Connection>
   readonly #forward: Forward & { isWanting: boolean }
@@ -212,7 +216,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
    */
   reload(credentials: Credentials): void {
     this.#credentials.reload(credentials, this.#server)
-    this.#recheck()
+    if (this.#demandsTrust) this.#recheck()
   }
 
   /** Closes in order and waits until that is done. */
@@ -294,6 +298,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   // --- acceptance
 
   #secured(visitor: Visitor, socket: TLSSocket): void {
+    // Before anything else asks for a certificate: Node may forget the chain as it tells it.
+    this.#chains.set(socket, peerChain(socket))
     const alpn = socket.alpnProtocol
     const other = alpn ? this.#others.get(alpn) : null
     if (other !== null) {
@@ -364,8 +370,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
     const { authorize, ack } = this.#settings.policies
     const options = { ...this.#settings.connection, protocol, role: 'server' as const }
-    const chain = peerChain(socket)
-    const connection = new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
+    new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
       forward: this.#forward,
       onOpen: opened => this.#accepted(visitor, opened),
       onClose: (info, closed) => this.#ended(visitor, closed, info),
@@ -376,7 +381,6 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
           authorize(connection.peer, connection, signal)
       })
     })
-    this.#chains.set(connection, chain)
   }
 
   #ended(visitor: Visitor, connection: Connection, info: CloseInfo): void {
@@ -440,14 +444,16 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   // --- the rest of life
 
-  #recheck(): void {
-    if (!this.#demandsTrust) return
-    const trust = this.#credentials.anchors
+  /** In slices: ten thousand signatures are a second of work. */
+  #recheck(left: Iterator<Connection> = [...this.#connections].values()): void {
     const now = new Date()
-    for (const connection of [...this.#connections]) {
-      const failure = trust.check(this.#chains.get(connection) ?? [], now)
+    for (let checked = 0; checked < RECHECKS_A_TURN; checked++) {
+      const { done, value: connection } = left.next()
+      if (done) return
+      const failure = this.#credentials.anchors.check(this.#chains.get(connection.socket) ?? [], now)
       if (failure !== null) connection[breakWith](trustError(failure))
     }
+    setImmediate(() => this.#recheck(left))
   }
 
   #createBudget(): QueueBudget<Connection> {
