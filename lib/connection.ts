@@ -72,6 +72,8 @@ export interface Forward {
 /** What a server or a client knows of a connection that it makes (internal). */
 export interface ConnectionContext {
   readonly forward?: Forward
+  /** When the maker knows better than the socket. */
+  readonly peer?: Peer | null
   /** SHA-256 of the certificates that this side may have presented. */
   readonly ownFingerprints?: readonly Uint8Array[]
   /** Milliseconds left for HELLO and `authorize`. */
@@ -162,7 +164,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   ) {
     super()
     this.socket = socket
-    this.peer = peerOf(socket)
+    this.peer = context.peer === undefined ? peerOf(socket) : context.peer
     this.closed = new Promise(resolve => {
       this.#resolveClosed = resolve
     })

@@ -1,17 +1,26 @@
+import type { X509Certificate } from 'node:crypto'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { type ClockTimer, clock } from './clock'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
+import { certificateOf } from './peer'
 import { codeOf, dialError } from './socket-error'
 import { checkTrust } from './trust'
 
-/** What a dial tells its client: one of the two, once. */
+/** What a later dial needs to resume a TLS session. */
+export interface Ticket {
+  readonly session: Buffer
+  /** The server's, of the full handshake: Node does not know it of a resumed session. */
+  readonly certificate: X509Certificate | undefined
+}
+
+/** What a dial tells its client: one of the first two, once. */
 export interface DialEvents {
   /** TLS is up and the server is trusted. */
-  onSocket(socket: TLSSocket, alpn: string | false | null): void
+  onSocket(socket: TLSSocket, certificate: X509Certificate | undefined): void
   onFailed(error: TokenError): void
   /** A ticket with which the next dial to this server can resume. */
-  onTicket(ticket: Buffer): void
+  onTicket(ticket: Ticket): void
 }
 
 /** How long a dial may take. */
@@ -28,6 +37,7 @@ const REFUSED_RETRY_INTERVAL = 25
 /** One attempt to reach a server, from the name to the end of the TLS handshake. */
 export class Dial {
   readonly #options: ConnectionOptions
+  readonly #ticket: Ticket | undefined
   readonly #times: DialTimes
   readonly #events: DialEvents
   readonly #deadline: Deadline
@@ -37,8 +47,14 @@ export class Dial {
   #isOver = false
 
   /** Begins at once; the events come in a later tick. */
-  constructor(options: ConnectionOptions, times: DialTimes, events: DialEvents) {
-    this.#options = options
+  constructor(
+    options: ConnectionOptions,
+    ticket: Ticket | undefined,
+    times: DialTimes,
+    events: DialEvents
+  ) {
+    this.#options = ticket === undefined ? options : { ...options, session: ticket.session }
+    this.#ticket = ticket
     this.#times = times
     this.#events = events
     this.#deadline = new Deadline(times.connectTimeout, () => this.#expired())
@@ -76,7 +92,6 @@ export class Dial {
         isTcpOpen = true
       })
       socket.on('error', failed)
-      socket.on('session', ticket => this.#events.onTicket(ticket))
       socket.once('secureConnect', () => {
         socket.removeListener('error', failed)
         this.#secured(socket)
@@ -88,9 +103,10 @@ export class Dial {
 
   #secured(socket: TLSSocket): void {
     if (this.#isOver) return
+    const certificate = socket.isSessionReused() ? this.#ticket?.certificate : certificateOf(socket)
     if (this.#options.rejectUnauthorized !== false) {
       // A resumed session skips Node's own look at the dates.
-      const failure = checkTrust(socket, new Date())
+      const failure = checkTrust(socket, new Date(), certificate)
       if (failure !== null) {
         const message = `Cannot trust the server at ${this.target}: its certificate was refused with ${failure.reason}`
         this.#giveUp(new TokenError('ERR_CERTIFICATE', message))
@@ -99,7 +115,9 @@ export class Dial {
     }
     this.#isOver = true
     this.#deadline.clear()
-    this.#events.onSocket(socket, socket.alpnProtocol)
+    // It comes after `secureConnect`.
+    socket.on('session', session => this.#events.onTicket({ session, certificate }))
+    this.#events.onSocket(socket, certificate)
   }
 
   #failed(cause: Error, isTcpOpen: boolean): void {

@@ -30,6 +30,12 @@ export function certificateOf(socket: TLSSocket): X509Certificate | undefined {
   return raw === undefined ? undefined : new X509Certificate(raw)
 }
 
+/** SHA-256 of the certificate that this side presented on this connection; none when it has none. */
+export function presentedFingerprints(socket: TLSSocket): readonly Uint8Array[] {
+  const certificate = socket.getX509Certificate()
+  return certificate === undefined ? [] : [fingerprintBytes({ fingerprint: certificate.fingerprint256 })]
+}
+
 /** The peer of a TLS socket; null for any other Duplex and for a peer that showed no certificate. */
 export function peerOf(socket: Duplex): Peer | null {
   if (!(socket instanceof TLSSocket)) return null

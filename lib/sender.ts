@@ -205,14 +205,23 @@ export class Sender {
     const chunk = this.#writer.next()
     if (chunk !== null) {
       this.#lastFlushTokens = tokensBefore - this.#writer.queuedTokens
-      this.#inFlight = chunk.byteLength
-      this.#stallDeadline.arm()
-      this.#events.onActivity()
-      this.#socket.write(chunk, error => this.#written(error))
+      this.#write(chunk)
     }
     if (this.#isEnding && this.#writer.queuedBytes === 0) {
       this.#isEnding = false
       this.#events.onFlushed()
+    }
+  }
+
+  #write(chunk: Uint8Array): void {
+    this.#inFlight = chunk.byteLength
+    this.#stallDeadline.arm()
+    this.#events.onActivity()
+    try {
+      this.#socket.write(chunk, error => this.#written(error))
+    } catch (error) {
+      // A Duplex that throws is as broken as one that fails, and whoever sends has no part in it.
+      this.#socket.destroy(error as Error)
     }
   }
 

@@ -22,10 +22,15 @@ const OUTSIDE_ITS_DATES: readonly string[] = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_
  * the verdict of the first handshake, not the chain. A CA that was removed or a revocation since then shows only
  * because the ticket dies; a CA or a CRL that ended in the meantime, within the server's `sessionTimeout`. And on
  * Node 20 a ticket of one SNI context resumes in all others: a server can't have contexts of different CAs.
+ *
+ * @param certificate the peer's, when the caller knows it: on a client Node has forgotten it of a resumed session
  */
-export function checkTrust(socket: TLSSocket, now: Date): TrustFailure | null {
+export function checkTrust(
+  socket: TLSSocket,
+  now: Date,
+  certificate = certificateOf(socket)
+): TrustFailure | null {
   // First, for Node <= 22 says `authorized` of a resumed TLS 1.3 session that never had a certificate.
-  const certificate = certificateOf(socket)
   if (certificate === undefined) return { code: 'certificate-required', reason: 'no certificate' }
   if (socket.authorized !== true) return chainFailure(String(socket.authorizationError ?? 'not authorized'))
   // A date that can't be read compares false with everything: hence the conditions that must be true.
