@@ -47,12 +47,7 @@ export class Dial {
   #isOver = false
 
   /** Begins at once; the events come in a later tick. */
-  constructor(
-    options: ConnectionOptions,
-    ticket: Ticket | undefined,
-    times: DialTimes,
-    events: DialEvents
-  ) {
+  constructor(options: ConnectionOptions, ticket: Ticket | undefined, times: DialTimes, events: DialEvents) {
     this.#options = ticket === undefined ? options : { ...options, session: ticket.session }
     this.#ticket = ticket
     this.#times = times

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { SecureContext, TLSSocket } from 'node:tls'
 import { type ClockTimer, clock } from './clock'
@@ -12,7 +13,7 @@ import {
 } from './connection'
 import { Deadline } from './deadline'
 import { notSent } from './deliveries'
-import { Dial } from './dial'
+import { Dial, type Ticket } from './dial'
 import { TokenError } from './errors'
 import {
   type ClientSettings,
@@ -24,6 +25,7 @@ import {
 } from './options'
 import { Outbox } from './outbox'
 import { type Credentials, ownCertificates, validatePair } from './own-certificate'
+import { peerFrom, presentedFingerprints } from './peer'
 import { fullJitter, isHopeless, type ReconnectPolicy } from './reconnect'
 import { secureContext } from './tls-defaults'
 import { checkToken } from './token'
@@ -84,7 +86,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   readonly #forward: Forward & { isWanting: boolean }
   readonly #outbox: Outbox
   readonly #stable: Deadline
-  readonly #tickets = new Map<number, Buffer>()
+  readonly #tickets = new Map<number, Ticket>()
   #state: State = 'closed'
   #isClosing = false
   #context: SecureContext | null = null
@@ -235,22 +237,20 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     }
     const { tls, policies } = this.#settings
     const turn = this.#turn
-    const ticket = this.#tickets.get(turn)
     const options = {
       ...tls,
       ...this.#servers[turn],
       secureContext: tls.secureContext ?? (this.#context as SecureContext),
       rejectUnauthorized: tls.rejectUnauthorized ?? true,
-      ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol],
-      ...(ticket && { session: ticket })
+      ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
     }
-    this.#dial = new Dial(options, this.#settings, {
-      onSocket: (socket, alpn) => this.#greet(socket, alpn),
-      onFailed: error => this.#lost(lostInfo(error)),
-      onTicket: session => {
-        // A resumed connection gives out no new one: the first is kept.
-        if (!this.#tickets.has(turn)) this.#tickets.set(turn, session)
-      }
+    this.#dial = new Dial(options, this.#tickets.get(turn), this.#settings, {
+      onSocket: (socket, certificate) => this.#greet(socket, certificate),
+      onFailed: error => {
+        if (error.code === 'ERR_CERTIFICATE') this.#tickets.delete(turn)
+        this.#lost(lostInfo(error))
+      },
+      onTicket: ticket => this.#tickets.set(turn, ticket)
     })
   }
 
@@ -269,9 +269,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#tickets.clear()
   }
 
-  #greet(socket: TLSSocket, alpn: string | false | null): void {
+  #greet(socket: TLSSocket, certificate: X509Certificate | undefined): void {
     const { connection: limits, policies } = this.#settings
-    const protocol = alpn === 'token/2' ? 'token/2' : 'token/1'
+    const protocol = socket.alpnProtocol === 'token/2' ? 'token/2' : 'token/1'
     if (policies.protocol === 'token/2' && protocol !== 'token/2') {
       socket.on('error', () => {})
       socket.destroy()
@@ -285,7 +285,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       { ...limits, protocol, role: 'client', ...(protocol === 'token/2' && { ack: policies.ack }) },
       {
         forward: this.#forward,
-        ownFingerprints: this.#ownFingerprints,
+        peer: certificate === undefined ? null : peerFrom(certificate, socket.authorized),
+        ownFingerprints: [...this.#ownFingerprints, ...presentedFingerprints(socket)],
         greetingTimeout: this.#dial?.timeLeft ?? this.#settings.connectTimeout,
         onOpen: opened => this.#opened(opened),
         onDrain: () => this.emit('drain'),

@@ -21,7 +21,7 @@ import { sayLastWord } from './last-word'
 import { checkDelay, duration, type ServerSettings, serverSettings, type TokenServerOptions } from './options'
 import { OtherProtocols } from './other-protocols'
 import type { Credentials } from './own-certificate'
-import { identityOf } from './peer'
+import { identityOf, presentedFingerprints } from './peer'
 import { QueueBudget } from './queue-budget'
 import { Reception, type Refusal, type Visitor } from './reception'
 import { peerChain } from './recheck'
@@ -375,7 +375,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       onOpen: opened => this.#accepted(visitor, opened),
       onClose: (info, closed) => this.#ended(visitor, closed, info),
       greetingTimeout: this.#timeLeft(visitor),
-      ownFingerprints: this.#credentials.fingerprints,
+      // Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO.
+      ownFingerprints: [...this.#credentials.fingerprints, ...presentedFingerprints(socket)],
       ...(authorize && {
         authorize: (connection: Connection, signal: AbortSignal) =>
           authorize(connection.peer, connection, signal)
@@ -522,7 +523,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 }
 
 function trustError({ code, reason }: TrustFailure): TokenError {
-  const message = `Cannot trust a client: its certificate was refused, ${reason}`
+  const message =
+    code === 'certificate-required'
+      ? 'Cannot trust a client: a certificate is demanded, and it showed none'
+      : `Cannot trust a client: its certificate was refused, ${reason}`
   return new TokenError('ERR_CERTIFICATE', message, { closeCode: code })
 }
 

@@ -113,6 +113,7 @@ describe('Reception', () => {
     })
     expect(refusal.code).to.equal('ERR_CERTIFICATE')
     expect(refusal.error.message).to.contain('it showed none')
+    expect(refusal.peer).to.equal(null)
   })
 
   it('cuts a silent handshake after handshakeTimeout', async () => {

@@ -40,12 +40,12 @@ describe('TLS defaults', () => {
     }
   })
 
-  it('hold on the wire: TLS 1.3, and ALPN token/1', async () => {
+  it('hold on the wire: TLS 1.3, and ALPN token/2', async () => {
     const { server } = await startServer()
     const { client, connection } = await connectPair(server)
     for (const socket of [client.connection?.socket, connection.socket] as TLSSocket[]) {
       expect(socket.getProtocol()).to.equal('TLSv1.3')
-      expect(socket.alpnProtocol).to.equal('token/1')
+      expect(socket.alpnProtocol).to.equal('token/2')
     }
   })
 

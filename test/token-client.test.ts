@@ -239,8 +239,21 @@ describe('TokenClient', () => {
       expect((await client.closed).hadError).to.equal(false)
     })
 
-    it('without a certificate learns from the alert of the server that one is demanded', async () => {
+    it('without a certificate learns from the server that one is demanded', async () => {
       const { port } = await startServer()
+      const client = await makeClient(port, { key: undefined, cert: undefined })
+      const { error } = await client.closed
+      expect(error?.code).to.equal('ERR_REFUSED')
+      expect(error?.closeCode).to.equal('certificate-required')
+    })
+
+    it('without a certificate learns from the alert of a bare server that one is demanded', async () => {
+      const { ca, server: pair } = await certificates()
+      const bare = createTlsServer({ ca, ...pair, requestCert: true, minVersion: 'TLSv1.3' })
+      bare.on('tlsClientError', () => {}).listen(0, '127.0.0.1')
+      await once(bare, 'listening')
+      onCleanUp(() => bare.close())
+      const { port } = bare.address() as { port: number }
       const client = await makeClient(port, { key: undefined, cert: undefined })
       const { error } = await client.closed
       expect(error?.code).to.equal('ERR_HANDSHAKE')
@@ -344,14 +357,17 @@ describe('TokenClient', () => {
     })
 
     it('flushes what was sent', async () => {
-      const { server } = await startServer()
-      const token = Buffer.alloc(4 * 1024 * 1024, 7)
-      const arrived = once(server, 'token')
-      const { client } = await connectPair(server)
-      client.send(token)
-      client.close()
-      expect(((await arrived) as [Buffer])[0].equals(token)).to.equal(true)
-      expect(await client.closed).to.include({ hadError: false, unsent: 0, unconfirmed: 1 })
+      for (const protocol of ['token/1', 'token/2'] as const) {
+        const { server } = await startServer()
+        const token = Buffer.alloc(4 * 1024 * 1024, 7)
+        const arrived = once(server, 'token')
+        const { client } = await connectPair(server, { protocol })
+        client.send(token)
+        client.close()
+        expect(((await arrived) as [Buffer])[0].equals(token)).to.equal(true)
+        const unconfirmed = protocol === 'token/1' ? 1 : 0
+        expect(await client.closed, protocol).to.include({ hadError: false, unsent: 0, unconfirmed })
+      }
     })
 
     it('cancels a dial: no connect, close(false) in a later tick, and the outbox is counted', async () => {

@@ -142,18 +142,22 @@ describe('TokenServer', () => {
     })
 
     it('closes each connection in order: what was sent arrives, and both ends close without an error', async () => {
-      const { server } = await startServer()
-      const { client, connection } = await connectPair(server)
-      const tokens: string[] = []
-      client.on('token', token => tokens.push(token.toString()))
-      const clientClosed = once(client, 'close')
-      connection.send(Buffer.from('last'))
-      server.close()
-      expect((await connection.closed).code).to.equal('shutdown')
-      expect((await clientClosed)[0]).to.equal(false)
-      expect(tokens).to.deep.equal(['last'])
-      expect(await server.closed).to.include({ code: 'normal', unconfirmed: 1 })
-      expect(server.connections.size).to.equal(0)
+      for (const protocol of ['token/1', 'token/2'] as const) {
+        const { server } = await startServer({ protocol })
+        const { client, connection } = await connectPair(server)
+        const tokens: string[] = []
+        client.on('token', token => tokens.push(token.toString()))
+        const clientClosed = once(client, 'close')
+        connection.send(Buffer.from('last'))
+        server.close()
+        expect((await connection.closed).code).to.equal('shutdown')
+        expect((await clientClosed)[0]).to.equal(false)
+        expect(tokens).to.deep.equal(['last'])
+        // On token/1 nothing ever confirms a token.
+        const unconfirmed = protocol === 'token/1' ? 1 : 0
+        expect(await server.closed, protocol).to.include({ code: 'normal', unconfirmed })
+        expect(server.connections.size).to.equal(0)
+      }
     })
 
     it('refuses who comes while it closes', async () => {
@@ -411,11 +415,11 @@ describe('TokenServer', () => {
       const peer = client.connection?.peer
       expect(peer).to.include({ subject: 'CN=server', isAuthorized: true })
       expect(peer?.sans).to.include.members(['DNS:localhost', 'IP Address:127.0.0.1'])
-      expect(connection.protocol).to.equal('token/1')
+      expect(connection.protocol).to.equal('token/2')
     })
 
     it('that break are told by connectionError, never by error, and the server goes on', async () => {
-      const { server } = await startServer({ maxTokenLength: 1024 })
+      const { server } = await startServer({ maxTokenLength: 1024, protocol: 'token/1' })
       server.on('token', () => {})
       const events = eventsOf(server)
       const { client, connection } = await connectPair(server)
@@ -505,7 +509,7 @@ describe('TokenServer', () => {
       const { bad } = await certificates()
       const wrong = { ...(await serverOptions()), key: bad.stranger.key }
       expect(() => new TokenServer(wrong))
-        .to.throw(/Node refuses them/)
+        .to.throw(/no key in option key fits it/)
         .with.property('code', 'ERR_OPTION')
       expect(() => new TokenServer({ ...wrong, key: 'no key' }))
         .to.throw(/^(?!.*no key)/)
