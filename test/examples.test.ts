@@ -56,4 +56,36 @@ describe('examples, against the built package', () => {
       expect(code).to.equal(0)
     })
   }
+
+  const OUTPUT = {
+    'deliver.cjs': [
+      'The server has first',
+      "first: the server's application has had it",
+      'The server has second',
+      'second: nobody knows: ask before you repeat it',
+      'third: it has not had it and never will: send it again'
+    ],
+    'authorize.cjs': [
+      'The server lets in CN=client',
+      'Cannot connect: the server refused this client with refused, "closed on Sundays"',
+      'The server refused someone: ERR_REFUSED'
+    ],
+    'reconnect.cjs': [
+      'connected',
+      'lost: shutdown',
+      'dial 1 follows',
+      'connected',
+      'The server has what was sent meanwhile',
+      'closed for good'
+    ]
+  }
+
+  for (const [example, lines] of Object.entries(OUTPUT)) {
+    it(`${example} prints what became of everything, and exits`, async () => {
+      const { code, stdout, stderr } = await runNode([await copyOf(example)], folder)
+      // Two programs in one: which of them tells an end first is not settled.
+      expect([stdout.trimEnd().split('\n').sort(), stderr]).to.deep.equal([[...lines].sort(), ''])
+      expect(code).to.equal(0)
+    })
+  }
 })

@@ -6,9 +6,10 @@ import { type Ended, Program, ROOT, remove, temporaryFolder } from './helpers/pr
 /** Uses the package as a user who has it from the tarball. */
 const CONSUMER = `
 import { createServer } from 'node:tls'
-import { Connection, TokenClient, TokenError, type TokenErrorCode, TokenServer } from 'token-server'
+import { bySubject, Connection, TokenClient, TokenError, type TokenErrorCode, TokenServer } from 'token-server'
+import { FakeClock, type MemoryPair, memoryPair } from 'token-server/testing'
 
-const server = new TokenServer({ port: 0 })
+const server = new TokenServer({ port: 0, authorize: bySubject('ann') })
 server.on('token', (token: Buffer, connection: Connection) => connection.send(token))
 server.on('close', (hadError: boolean, info) => console.log(hadError, info.unsent.toFixed()))
 const client = new TokenClient({ host: 'localhost', port: 1 })
@@ -22,6 +23,12 @@ client.send('text')
 // @ts-expect-error ALPN is set by the library itself
 new TokenServer({ ALPNProtocols: ['token/1'] })
 export const closed: Promise<unknown> = client.closed
+const { a, link }: MemoryPair = memoryPair({ clock: new FakeClock() })
+link.chop(3)
+const memory = new Connection(a, { protocol: 'token/2', role: 'client' })
+export const delivered: Promise<void> = memory.deliver(Buffer.from('one'), { timeout: 1000 })
+// @ts-expect-error a name of the list
+memory.goaway({ code: 'unheard-of', retryAfter: 0, reason: '' })
 void createServer
 `
 
@@ -84,17 +91,42 @@ describe('the packed package', function () {
       await succeed('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], user)
     })
 
-    it('gives the same classes to require and to import', async () => {
+    const DOORS = {
+      'token-server': [
+        ...['Connection', 'TokenClient', 'TokenError', 'TokenServer', 'TokenStream'],
+        ...['byFingerprint', 'bySan', 'bySubject', 'fullJitter']
+      ],
+      'token-server/testing': ['FakeClock', 'memoryPair', 'seededRandom']
+    }
+
+    for (const [door, names] of Object.entries(DOORS)) {
+      it(`gives the same ${door} to require and to import`, async () => {
+        writeFileSync(
+          join(user, 'both.mjs'),
+          `import { createRequire } from 'node:module'
+          import * as imported from '${door}'
+          const required = createRequire(import.meta.url)('${door}')
+          const names = Object.keys(required).sort()
+          console.log(names.join(), names.every(name => required[name] === imported[name]))`
+        )
+        const { stdout } = await succeed(process.execPath, ['both.mjs'], user)
+        expect(stdout).to.equal(`${names.join()} true\n`)
+      })
+    }
+
+    it('has a test kit whose clock is that of the library', async () => {
       writeFileSync(
-        join(user, 'both.mjs'),
-        `import { createRequire } from 'node:module'
-        import * as imported from 'token-server'
-        const required = createRequire(import.meta.url)('token-server')
-        const names = Object.keys(required).sort()
-        console.log(names.join(), names.every(name => required[name] === imported[name]))`
+        join(user, 'clock.cjs'),
+        `const { Connection } = require('token-server')
+        const { FakeClock, memoryPair } = require('token-server/testing')
+        const clock = new FakeClock()
+        clock.install()
+        const connection = new Connection(memoryPair().a, { idleTimeout: 86_400_000 })
+        connection.on('close', (_hadError, info) => console.log(info.code))
+        clock.elapse(86_400_000)`
       )
-      const { stdout } = await succeed(process.execPath, ['both.mjs'], user)
-      expect(stdout).to.equal('Connection,TokenClient,TokenError,TokenServer,TokenStream true\n')
+      const { stdout } = await succeed(process.execPath, ['clock.cjs'], user)
+      expect(stdout).to.equal('ERR_IDLE_TIMEOUT\n')
     })
 
     it('compiles in a strict TypeScript project, as CommonJS and as ES module', async () => {

@@ -1,0 +1,55 @@
+const fs = require('node:fs')
+const { TokenClient, TokenServer } = require('token-server')
+
+const ca = fs.readFileSync('certs/ca/ca.crt')
+
+/* ### Server ### */
+
+const server = new TokenServer({
+  host: 'localhost',
+  port: 8090,
+
+  key: fs.readFileSync('certs/server/server.key'),
+  cert: fs.readFileSync('certs/server/server.crt'),
+  ca
+})
+
+server.on('token', (token, connection) => {
+  console.log('The server has', token.toString())
+  // As if it crashed: the token is here, and its answer never leaves.
+  if (token.toString() === 'second') connection.destroy()
+})
+
+/* ### Client ### */
+
+const client = new TokenClient({
+  host: 'localhost',
+  port: 8090,
+
+  key: fs.readFileSync('certs/client/client.key'),
+  cert: fs.readFileSync('certs/client/client.crt'),
+  ca
+})
+
+client.on('error', () => {}) // deliver() tells what became of each token
+
+async function fateOf(token) {
+  try {
+    await client.deliver(token, { timeout: 5000 })
+    return "the server's application has had it"
+  } catch (error) {
+    if (error.code === 'ERR_NOT_SENT') return 'it has not had it and never will: send it again'
+    if (error.code === 'ERR_FATE_UNKNOWN') return 'nobody knows: ask before you repeat it'
+    throw error
+  }
+}
+
+async function main() {
+  console.log('first:', await fateOf(Buffer.from('first')))
+  console.log('second:', await fateOf(Buffer.from('second')))
+  await client.closed
+  console.log('third:', await fateOf(Buffer.from('third')))
+  server.close()
+}
+
+void main()
