@@ -610,6 +610,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       return
     }
     this.#error = error
+    this.#gone.abort()
     if (this.#protocol.sayGoodbye(error)) this.#state = CLOSING
     else this.socket.destroy()
   }

@@ -67,7 +67,8 @@ export class Token1 implements Protocol {
   }
 
   allHanded(holdsOpen: boolean): void {
-    if (!holdsOpen) this.#host.beginClose('normal')
+    if (holdsOpen) this.#host.armClose()
+    else this.#host.beginClose('normal')
   }
 
   close(_code: CloseCode): void {
@@ -97,7 +98,7 @@ export class Token1 implements Protocol {
 
   #decided(verdict: Verdict): void {
     if (verdict.isAccepted) this.#host.opened()
-    else this.#host.fail(refusalError(verdict.reason))
+    else this.#host.fail(verdict.error)
   }
 
   #setPaused(isPaused: boolean): void {
@@ -115,9 +116,4 @@ export function frameTimeoutError(bytes: number): TokenError {
     'ERR_FRAME_TIMEOUT',
     `Cannot read a token: the peer began it and sent ${bytes} bytes in one frameTimeout, at least ${FRAME_PROGRESS_BYTES} are demanded`
   )
-}
-
-/** The error for a peer that `authorize` did not accept. */
-export function refusalError(reason: string): TokenError {
-  return new TokenError('ERR_REFUSED', `Cannot accept the peer: ${reason}`, { closeCode: 'refused' })
 }

@@ -1,3 +1,4 @@
+import type { Verdict } from './authorization'
 import { clock } from './clock'
 import { closeCodeName, closeCodeNumber, isOrderly, type WireCloseCode } from './close-codes'
 import type { CloseCode } from './close-info'
@@ -21,7 +22,7 @@ import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from './hello'
 import { LINGER_TIMEOUT } from './last-word'
 import type { Protocol, ProtocolHost } from './protocol'
 import { protocolError } from './protocol-error'
-import { frameTimeoutError, refusalError } from './token-1'
+import { frameTimeoutError } from './token-1'
 import { costOf } from './wire'
 
 /** What the honest protocol has to know beside the limits. */
@@ -323,13 +324,13 @@ export class Token2 implements Protocol {
     void verdict.then(answer => {
       if (this.#state !== 'authorizing') return
       if (answer.isAccepted) this.#accept()
-      else this.#refuse(answer.reason)
+      else this.#refuse(answer)
     })
   }
 
-  #refuse(reason: string): void {
-    this.#saying = { code: 'refused', reason }
-    this.#host.fail(refusalError(reason))
+  #refuse({ reason, error }: Verdict & { isAccepted: false }): void {
+    this.#saying = { code: error.closeCode ?? 'refused', reason }
+    this.#host.fail(error)
   }
 
   #accept(): void {
