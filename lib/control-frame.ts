@@ -92,7 +92,7 @@ export function encodeControl(frame: ControlFrame): Buffer {
  *
  * @param body the n bytes after the head; nothing of it is kept
  * @returns null for an unknown type that a receiver ignores
- * @throws TokenError `ERR_PROTOCOL`; `wireCodeOf` says with which code to close
+ * @throws TokenError `ERR_PROTOCOL`; `closeCodeOf` says with which code to close
  */
 export function decodeControl(body: Buffer): ControlFrame | null {
   const n = body.length

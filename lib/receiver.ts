@@ -148,16 +148,19 @@ export class Receiver {
   /** The peer has ended in order: what is here is handed out, then `onEnd` is told. */
   end(): void {
     this.#hasEnded = true
-    if (this.#isDiscarding || !this.#isOpen) this.#tellEnd()
+    if (this.#isDiscarding) this.#tellEnd()
     else this.deliver()
   }
 
-  /** The socket is gone. An iterator still gets what had arrived whole, and then the error. */
+  /**
+   * The socket is gone. An iterator still gets what had arrived whole, and then the error; nobody gets anything of
+   * a connection that was never open.
+   */
   stop(error: TokenError | null): void {
     this.#isStopped = true
     this.#hasEnded = true
-    this.#isOpen = true
     this.#error = error
+    if (!this.#isOpen) this.#isDiscarding = true
     if (this.#isDiscarding) this.#finishConsumer()
     this.deliver()
   }

@@ -7,7 +7,7 @@ import { costOf } from './wire'
 /** What a sender tells its connection. */
 export interface SenderEvents {
   onDrain(): void
-  /** Bytes go out: the connection is not idle. */
+  /** Bytes went out: the connection is not idle. */
   onActivity(): void
   /** The peer took nothing of a write for `writeTimeout`. */
   onStall(): void
@@ -216,7 +216,6 @@ export class Sender {
   #write(chunk: Uint8Array): void {
     this.#inFlight = chunk.byteLength
     this.#stallDeadline.arm()
-    this.#events.onActivity()
     try {
       this.#socket.write(chunk, error => this.#written(error))
     } catch (error) {
@@ -231,6 +230,7 @@ export class Sender {
     this.#inFlight = 0
     this.#stallDeadline.disarm()
     if (error != null) return
+    this.#events.onActivity()
     if (this.#sinceYield >= YIELD_AFTER_BYTES) this.#yield()
     else if (!this.#isCorked) this.#flush()
     this.#checkDrain()

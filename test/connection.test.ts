@@ -348,7 +348,7 @@ describe('Connection', () => {
         isWanting,
         take: (token: Buffer, from: Connection) => void log.push(`${token} ${from.protocol}`)
       }
-      return { connection: new Connection(socket, {}, forward), peer, log, forward }
+      return { connection: new Connection(socket, {}, { forward }), peer, log, forward }
     }
 
     it('takes what comes, with its connection', async () => {

@@ -4,9 +4,10 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { type ControlFrame, decodeControl, encodeControl } from '../lib/control-frame'
 import { TokenError } from '../lib/errors'
-import { closeCodeOf as wireCodeOf } from '../lib/goodbye'
+import { closeCodeOf } from '../lib/goodbye'
 import {
   FEATURE_ACK,
+  FEATURE_END,
   FEATURE_PART,
   FEATURE_SESSION,
   type Role,
@@ -126,8 +127,8 @@ describe('the vectors of token-2-frames.json', () => {
         if (body === null) continue
         const frame = decodeControl(body)
         if (frame === null) continue
-        if (frame.type === 'hello' && frame.features > 7) {
-          expect(wireCodeOf(refusal(() => encodeControl(frame)))).to.equal('internal-error')
+        if (frame.type === 'hello' && frame.features > 15) {
+          expect(closeCodeOf(refusal(() => encodeControl(frame)))).to.equal('internal-error')
           expect(vector.encodes).to.equal(false)
         } else {
           const same = encodeControl(frame).subarray(4).equals(body)
@@ -173,7 +174,13 @@ const helloFrom = (role: Role): fc.Arbitrary<ControlFrame> =>
       heartbeat: fc.oneof(zero, fc.integer({ min: 100, max: 86_400_000 })),
       receiveWindow: u32,
       fingerprint: buffer(32),
-      features: fc.constantFrom(0, FEATURE_ACK, FEATURE_PART, FEATURE_ACK | FEATURE_PART),
+      features: fc.constantFrom(
+        0,
+        FEATURE_ACK,
+        FEATURE_PART,
+        FEATURE_END,
+        FEATURE_ACK | FEATURE_PART | FEATURE_END
+      ),
       session: fc.option(role === 'client' ? request : answer)
     })
     .map(({ features, ...rest }) => ({
@@ -189,7 +196,7 @@ const anyFrame: fc.Arbitrary<ControlFrame> = fc.oneof(
     type: fc.constantFrom('ping', 'pong'),
     opaque: fc.uint8Array({ minLength: 8, maxLength: 8 })
   }),
-  fc.record({ type: fc.constantFrom('part', 'abort') }),
+  fc.record({ type: fc.constantFrom('part', 'abort', 'end') }),
   fc.record({ type: fc.constant('goaway' as const), code, retryAfter: u32, reason }),
   fc.record({ type: fc.constant('close' as const), code, handed: count, reason }),
   helloFrom('client'),
@@ -262,14 +269,14 @@ function judge(body: Buffer): 'frame' | 'ignored' | 'refused' {
       throw new Error(`another error for ${shown}`, { cause: error })
     }
     const isOtherVersion = body[0] === 0x81 && body.length > 1 && body.length <= 1024 && body[1] !== 2
-    if (wireCodeOf(error) !== (isOtherVersion ? 'unsupported' : 'protocol-error')) {
+    if (closeCodeOf(error) !== (isOtherVersion ? 'unsupported' : 'protocol-error')) {
       throw new Error(`the wrong close code for ${shown}`)
     }
     return 'refused'
   }
   if (frame === null) return 'ignored'
   const isChanged =
-    frame.type === 'hello' ? frame.features > 7 : 'reason' in frame && frame.reason.includes('\ufffd')
+    frame.type === 'hello' ? frame.features > 15 : 'reason' in frame && frame.reason.includes('\ufffd')
   if (!isChanged) {
     const again = encodeControl(frame).subarray(4)
     if (!again.equals(body.subarray(0, frame.type === 'hello' ? again.length : body.length))) {
@@ -332,10 +339,10 @@ describe('decodeControl', () => {
 
   it('closes a HELLO of another version with unsupported, without a look at the rest', () => {
     for (const hex of ['81 03', '81 01 ff', `81 03 ${'ff'.repeat(1022)}`]) {
-      expect(wireCodeOf(refusal(() => read(hex)))).to.equal('unsupported')
+      expect(closeCodeOf(refusal(() => read(hex)))).to.equal('unsupported')
     }
-    expect(wireCodeOf(refusal(() => read('81')))).to.equal('protocol-error')
-    expect(wireCodeOf(refusal(() => read('81 02')))).to.equal('protocol-error')
+    expect(closeCodeOf(refusal(() => read('81')))).to.equal('protocol-error')
+    expect(closeCodeOf(refusal(() => read('81 02')))).to.equal('protocol-error')
   })
 
   it('keeps nothing of the bytes it read', () => {
@@ -369,7 +376,7 @@ describe('encodeControl', () => {
     ['the code of lost in GOAWAY', { type: 'goaway', code: 0x0100, retryAfter: 0, reason: '' }],
     ['a code above 16 bits', { type: 'close', code: 0x1_0000, handed: 0, reason: '' }],
     ['a retryAfter of Infinity', { type: 'goaway', code: 1, retryAfter: Infinity, reason: '' }],
-    ['an unknown feature', { ...hello, features: 15 }],
+    ['an unknown feature', { ...hello, features: 31 }],
     ['a session without its bit', { ...hello, features: FEATURE_ACK }],
     ['the bit without a session', { ...hello, session: null }],
     ['a session without ACK', { ...hello, features: FEATURE_SESSION }],
@@ -389,7 +396,7 @@ describe('encodeControl', () => {
   for (const [title, frame] of wrong) {
     it(`refuses ${title}: the peer would have to close`, () => {
       const error = refusal(() => encodeControl(frame))
-      expect(wireCodeOf(error)).to.equal('internal-error')
+      expect(closeCodeOf(error)).to.equal('internal-error')
       expect(error.message).to.match(/^Cannot write (?:[A-Z]|\w+ of [A-Z])/)
     })
   }
@@ -406,14 +413,14 @@ describe('encodeControl', () => {
   })
 })
 
-describe('wireCodeOf', () => {
+describe('closeCodeOf', () => {
   it('is the code that the rule names, too-large for a token, and nothing for what the peer is not told', () => {
-    expect(wireCodeOf(protocolError('flow-control', 'x'))).to.equal('flow-control')
+    expect(closeCodeOf(protocolError('flow-control', 'x'))).to.equal('flow-control')
     expect(protocolError('flow-control', 'x'))
       .to.be.instanceOf(TokenError)
       .with.property('code', 'ERR_PROTOCOL')
-    expect(wireCodeOf(new TokenError('ERR_PROTOCOL', 'x'))).to.equal('protocol-error')
-    expect(wireCodeOf(new TokenError('ERR_TOKEN_TOO_LARGE', 'x'))).to.equal('too-large')
-    expect(wireCodeOf(new TokenError('ERR_TRUNCATED', 'x'))).to.equal(null)
+    expect(closeCodeOf(new TokenError('ERR_PROTOCOL', 'x'))).to.equal('protocol-error')
+    expect(closeCodeOf(new TokenError('ERR_TOKEN_TOO_LARGE', 'x'))).to.equal('too-large')
+    expect(closeCodeOf(new TokenError('ERR_TRUNCATED', 'x'))).to.equal(null)
   })
 })

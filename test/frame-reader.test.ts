@@ -50,7 +50,6 @@ describe('FrameReader', () => {
     expect(reader.next()).to.equal(null)
     expect(reader.isMidFrame).to.equal(false)
     expect(reader.unreadBytes).to.equal(0)
-    expect(reader.unreadChunks).to.equal(0)
   })
 
   it('finds all tokens of one chunk', () => {
@@ -86,7 +85,6 @@ describe('FrameReader', () => {
       for (let at = 0; at < stream.length; at += size) reader.push(stream.subarray(at, at + size))
       expect(read(reader, Buffer.alloc(0)), `chunks of ${size}`).to.deep.equal(expected)
       expect(reader.unreadBytes).to.equal(0)
-      expect(reader.unreadChunks).to.equal(0)
     }
   })
 
@@ -129,16 +127,16 @@ describe('FrameReader', () => {
   })
 
   describe('counts what it holds', () => {
-    it('bytes and chunks not yet looked at', () => {
+    it('bytes not yet looked at', () => {
       const reader = new FrameReader(MAX)
       for (const chunk of [frame('ab'), frame('c'), frame('')]) reader.push(chunk)
-      expect([reader.unreadBytes, reader.unreadChunks]).to.deep.equal([15, 2])
+      expect(reader.unreadBytes).to.equal(15)
       expect(String(reader.next())).to.equal('ab')
-      expect([reader.unreadBytes, reader.unreadChunks]).to.deep.equal([9, 2])
+      expect(reader.unreadBytes).to.equal(9)
       reader.next()
-      expect([reader.unreadBytes, reader.unreadChunks]).to.deep.equal([4, 1])
+      expect(reader.unreadBytes).to.equal(4)
       reader.next()
-      expect([reader.unreadBytes, reader.unreadChunks]).to.deep.equal([0, 0])
+      expect(reader.unreadBytes).to.equal(0)
       expect(reader.next()).to.equal(null)
     })
 
@@ -272,5 +270,64 @@ describe('FrameReader', () => {
         }
       })
     }
+  })
+
+  describe('chunks that wait', () => {
+    it('are joined while they are small, so that many cost little', () => {
+      const reader = new FrameReader(MAX)
+      const allocated = allocationsDuring(() => {
+        for (let i = 0; i < 40_000; i++) reader.push(bytes('00'))
+      })
+      expect(allocated).to.deep.equal([16_384, 16_384, 16_384])
+      expect(reader.unreadBytes).to.equal(40_000)
+      expect(read(reader, Buffer.alloc(0))).to.deep.equal(Array(10_000).fill(Buffer.alloc(0)))
+      expect(reader.unreadBytes).to.equal(0)
+    })
+
+    it('are kept as they are from 4 KiB on', () => {
+      const reader = new FrameReader(MAX)
+      const large = frame(pattern(4092))
+      const allocated = allocationsDuring(() => {
+        reader.push(frame('first'))
+        reader.push(large)
+      })
+      expect(allocated).to.deep.equal([])
+      reader.next()
+      expect(reader.next()?.buffer).to.equal(large.buffer)
+    })
+
+    it('keep their order, however small and large ones follow one another', () => {
+      const tokens = [1, 5000, 3, 4092, 0, 4091, 20_000, 7, 7, 16_380, 2].map((length, i) =>
+        pattern(length, i)
+      )
+      const stream = frames(...tokens)
+      for (const size of [1000, 4095, 4096, 4097, 5000]) {
+        const reader = new FrameReader(MAX)
+        const result: Buffer[] = []
+        for (let at = 0, i = 0; at < stream.length; i++) {
+          const length = i % 3 === 0 ? size : 1 + (i % 50)
+          reader.push(stream.subarray(at, at + length))
+          at += length
+          // Now and then one is taken, so that chunks are joined before and behind what was read.
+          const token = i % 7 === 0 ? reader.next() : null
+          if (token !== null) result.push(token)
+        }
+        result.push(...read(reader, Buffer.alloc(0)))
+        expect(result.length, `${size}`).to.equal(tokens.length)
+        for (const [i, token] of tokens.entries())
+          expect(result[i]?.equals(token), `${size}, ${i}`).to.equal(true)
+      }
+    })
+
+    it('may be changed by nobody: a token handed out before more was joined stays as it was', () => {
+      const reader = new FrameReader(MAX)
+      for (const text of ['a', 'b', 'c']) reader.push(frame(text))
+      const tokens = [reader.next(), reader.next()]
+      reader.push(frame('d'))
+      tokens.push(reader.next(), reader.next())
+      reader.push(frame('e'))
+      tokens.push(reader.next())
+      expect(tokens.map(String)).to.deep.equal(['a', 'b', 'c', 'd', 'e'])
+    })
   })
 })

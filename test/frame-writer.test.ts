@@ -173,4 +173,135 @@ describe('FrameWriter', () => {
       })
     }
   })
+
+  describe('control frames', () => {
+    /** A writer, and what may be said between its tokens. */
+    function withControl() {
+      const said: Buffer[] = []
+      return { said, writer: new FrameWriter(() => said.shift() ?? null) }
+    }
+
+    it('go out alone, and before small tokens in the same chunk', () => {
+      const { said, writer } = withControl()
+      said.push(Buffer.from('one'))
+      expect(writer.next()?.toString()).to.equal('one')
+      expect(writer.next()).to.equal(null)
+      said.push(Buffer.from('two'))
+      writer.push(Buffer.from('a'))
+      writer.push(Buffer.from('b'))
+      expect(writer.next()).to.deep.equal(Buffer.concat([Buffer.from('two'), frames('a', 'b')]))
+    })
+
+    it('never stand inside a token, whatever its length', () => {
+      for (const length of [0, 1, SLAB - 4, SLAB, 3 * SLAB, PIECE, 3 * PIECE + 1]) {
+        const { said, writer } = withControl()
+        const token = pattern(length)
+        said.push(Buffer.from('before'))
+        writer.push(token)
+        writer.push(token)
+        const chunks: Uint8Array[] = []
+        for (let chunk = writer.next(); chunk !== null; chunk = writer.next()) {
+          chunks.push(chunk)
+          if (chunks.length < 20) said.push(Buffer.from('!'))
+          expect(chunks.length).to.be.below(200)
+        }
+        const all = Buffer.concat(chunks)
+        const body = frame(token)
+        const first = all.subarray(6, 6 + body.length)
+        expect(all.subarray(0, 6).toString()).to.equal('before')
+        expect(first.equals(body), `${length}`).to.equal(true)
+        let at = 6 + body.length
+        while (all[at] === 0x21) at++
+        expect(all.subarray(at, at + body.length).equals(body), `${length}`).to.equal(true)
+      }
+    })
+
+    it('are asked for once a chunk, and not at all in the middle of a token', () => {
+      let asked = 0
+      const writer = new FrameWriter(() => {
+        asked++
+        return null
+      })
+      writer.push(pattern(3 * PIECE))
+      const states: [boolean, number][] = []
+      for (let chunk = writer.next(); chunk !== null; chunk = writer.next())
+        states.push([writer.isMidToken, asked])
+      expect(states.at(-1)).to.deep.equal([false, 1])
+      expect(states.slice(0, -1).every(([isMidToken]) => isMidToken)).to.equal(true)
+      expect(asked).to.equal(2)
+    })
+  })
+
+  describe('credit', () => {
+    it('lets a token start while it is above zero, and go to its end', () => {
+      const writer = new FrameWriter()
+      writer.credit = 1
+      writer.push(pattern(1000))
+      writer.push(pattern(0))
+      expectBytes(drain(writer), pattern(1000))
+      expect([writer.credit, writer.queuedTokens]).to.deep.equal([1 - 1004, 1])
+    })
+
+    it('is used up by 4 bytes and the length of each token', () => {
+      const writer = new FrameWriter()
+      writer.credit = 8
+      for (const length of [3, 4, 0]) writer.push(pattern(length))
+      expectBytes(drain(writer), pattern(3), pattern(4))
+      expect(writer.credit).to.equal(-7)
+      writer.credit += 7
+      expect(writer.next()).to.equal(null)
+      writer.credit += 8
+      expectBytes(drain(writer), pattern(0))
+      expect(writer.credit).to.equal(4)
+    })
+
+    it('is no matter of control frames', () => {
+      const said = [Buffer.from('control')]
+      const writer = new FrameWriter(() => said.shift() ?? null)
+      writer.credit = 0
+      writer.push(pattern(5))
+      expect(writer.next()?.toString()).to.equal('control')
+      expect([writer.credit, writer.next()]).to.deep.equal([0, null])
+    })
+  })
+
+  describe('what waits', () => {
+    it('can be taken back from the end on, and the bytes are those of the rest', () => {
+      const writer = new FrameWriter()
+      for (const text of ['a', 'bb', 'ccc']) writer.push(Buffer.from(text))
+      expect(writer.withdraw(3)).to.equal(false)
+      expect(writer.withdraw(1)).to.equal(true)
+      expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([12, 2])
+      expectBytes(drain(writer), Buffer.from('a'), Buffer.from('ccc'))
+    })
+
+    it('can not be taken back once a byte of it is out', () => {
+      const writer = new FrameWriter()
+      writer.push(pattern(2 * PIECE))
+      writer.push(pattern(1))
+      writer.next()
+      expect(writer.isMidToken).to.equal(true)
+      expect([writer.withdraw(1), writer.withdraw(0)]).to.deep.equal([false, true])
+      const rest = drain(writer)
+      expect(Buffer.concat(rest).length).to.be.below(2 * PIECE + 4)
+      expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([0, 0])
+    })
+
+    it('can be dropped from the oldest on, but for the one begun', () => {
+      const writer = new FrameWriter()
+      writer.push(pattern(2 * PIECE))
+      for (const text of ['a', 'b', 'c']) writer.push(Buffer.from(text))
+      const chunks = [writer.next() as Uint8Array]
+      expect(writer.dropOldest(2)).to.equal(2)
+      expectBytes([...chunks, ...drain(writer)], pattern(2 * PIECE), Buffer.from('c'))
+      expect(writer.dropOldest(1)).to.equal(0)
+    })
+
+    it('is handed back whole when the queue is emptied', () => {
+      const writer = new FrameWriter()
+      for (const text of ['a', 'b']) writer.push(Buffer.from(text))
+      expect(writer.clear().map(String)).to.deep.equal(['a', 'b'])
+      expect([writer.queuedBytes, writer.queuedTokens, writer.next()]).to.deep.equal([0, 0, null])
+    })
+  })
 })

@@ -30,6 +30,8 @@ const DEFAULTS = {
   frameTimeout: 30_000,
   writeTimeout: 60_000,
   idleTimeout: 0,
+  heartbeat: 15_000,
+  receiveWindow: MIB,
   closeTimeout: 10_000
 }
 
@@ -64,6 +66,11 @@ describe('connectionLimits', () => {
     { frameTimeout: 0 },
     { writeTimeout: Infinity },
     { idleTimeout: 0x7fff_ffff },
+    { heartbeat: 0 },
+    { heartbeat: 100 },
+    { heartbeat: 86_400_000 },
+    { receiveWindow: 1 },
+    { receiveWindow: 0xffff_ffff },
     { closeTimeout: 0 }
   ]
   for (const options of allowed) {
@@ -86,6 +93,15 @@ describe('connectionLimits', () => {
     [{ writeTimeout: NaN }, 'writeTimeout'],
     [{ idleTimeout: 0x8000_0000 }, 'idleTimeout'],
     [{ closeTimeout: '10s' }, 'closeTimeout'],
+    [{ heartbeat: 99 }, 'heartbeat'],
+    [{ heartbeat: 86_400_001 }, 'heartbeat'],
+    [{ heartbeat: Infinity }, 'heartbeat'],
+    [{ receiveWindow: 0 }, 'receiveWindow'],
+    [{ receiveWindow: 2 ** 32 }, 'receiveWindow'],
+    [{ protocol: 'token/3' }, 'protocol'],
+    [{ protocol: 'token/2' }, 'role'],
+    [{ protocol: 'token/2', role: 'peer' }, 'role'],
+    [{ protocol: 'token/2', role: 'client', ack: 'never' }, 'ack'],
     [{ maxTokenLenght: 5 }, 'maxTokenLenght'],
     [{ maxConnections: 5 }, 'maxConnections'],
     [{ constructor: 5 }, 'constructor']
@@ -97,6 +113,15 @@ describe('connectionLimits', () => {
       expect(error.message).to.match(new RegExp(`^Cannot use option ${name}: it `))
     })
   }
+
+  it('refuses `ack: manual` where nothing is acknowledged', () => {
+    const error = refusal(() => connectionLimits({ ack: 'manual' }))
+    expect([error.code, error.message]).to.deep.equal([
+      'ERR_PROTOCOL_REQUIRED',
+      "Cannot use option ack: 'manual' needs protocol 'token/2'"
+    ])
+    expect(() => connectionLimits({ ack: 'manual', protocol: 'token/2', role: 'server' })).not.to.throw()
+  })
 
   it('says the range and the value', () => {
     const error = refusal(() => connectionLimits({ highWaterMark: -5 }))
@@ -137,6 +162,11 @@ describe('serverSettings', () => {
     [{ maxPendingHandshakes: -1 }, 'maxPendingHandshakes'],
     [{ handshakeTimeout: 0 }, 'handshakeTimeout'],
     [{ handshakeTimeout: Infinity }, 'handshakeTimeout'],
+    [{ maxConnectionsPerIdentity: 0 }, 'maxConnectionsPerIdentity'],
+    [{ memoryBudgetBytes: 0 }, 'memoryBudgetBytes'],
+    [{ maxQueueAge: -1 }, 'maxQueueAge'],
+    [{ slowConsumer: 'wait' }, 'slowConsumer'],
+    [{ protocol: 'token/3' }, 'protocol'],
     [{ maxTokenLength: -1 }, 'maxTokenLength']
   ]
   for (const [options, name] of refused) {
@@ -163,6 +193,9 @@ describe('clientSettings', () => {
     [{ onread: {} }, 'onread'],
     [{ connectTimeout: -1 }, 'connectTimeout'],
     [{ refusedRetryTimeout: 1.5 }, 'refusedRetryTimeout'],
+    [{ stablePeriod: -1 }, 'stablePeriod'],
+    [{ servers: [] }, 'servers'],
+    [{ protocol: 'token/3' }, 'protocol'],
     [{ outboxBytes: 1 }, 'outboxBytes']
   ]
   for (const [options, name] of refused) {

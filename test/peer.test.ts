@@ -1,15 +1,16 @@
-import type { X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { TLSSocket } from 'node:tls'
 import { expect } from 'chai'
-import { fingerprintBytes, peerOf } from '../lib/peer'
+import { fingerprintBytes, identityOf, peerFrom, peerOf } from '../lib/peer'
+import { certificates } from './helpers/certificates'
 import { destroyPairs, memoryPair } from './helpers/pairs'
 
 const FINGERPRINT = Array(32).fill('AB').join(':')
 
 /** A TLS socket that never shook hands and says it saw `certificate`. */
-function socketWith(certificate: Partial<X509Certificate> | undefined, authorized = true): TLSSocket {
+function socketWith(certificate: X509Certificate | undefined, authorized = true): TLSSocket {
   const socket = new TLSSocket(memoryPair()[0] as never)
-  Object.assign(socket, { getPeerX509Certificate: () => certificate, authorized })
+  Object.assign(socket, { getPeerCertificate: () => ({ raw: certificate?.raw }), authorized })
   socket.on('error', () => {})
   return socket
 }
@@ -22,7 +23,12 @@ const certificate = {
   fingerprint256: FINGERPRINT,
   validFrom: 'Jan  1 00:00:00 2026 GMT',
   validTo: 'Jan  1 00:00:00 2027 GMT'
-} as Partial<X509Certificate>
+}
+
+/** The certificate above, changed. */
+function certificateWith(changes: Record<string, unknown>): X509Certificate {
+  return { ...certificate, ...changes } as never
+}
 
 describe('peerOf', () => {
   afterEach(destroyPairs)
@@ -35,8 +41,33 @@ describe('peerOf', () => {
     expect(peerOf(socketWith(undefined))).to.equal(null)
   })
 
+  it('says what the certificate of a TLS peer states', async () => {
+    const real = new X509Certificate((await certificates()).client.cert)
+    const peer = peerOf(socketWith(real))
+    expect(peer).to.deep.equal(peerFrom(real, true))
+    expect([peer?.subject, peer?.fingerprint]).to.deep.equal([real.subject, real.fingerprint256])
+  })
+
+  it('leaves the chain of a client as it is, however often it is asked', async () => {
+    const { client } = await certificates()
+    const socket = socketWith(new X509Certificate(client.cert))
+    Object.assign(socket, {
+      getPeerX509Certificate: () => {
+        throw new Error('takes one out of the chain')
+      }
+    })
+    expect(peerOf(socket)).to.deep.equal(peerOf(socket))
+  })
+
+  it('says that the chain leads to no CA of ours', async () => {
+    const real = new X509Certificate((await certificates()).client.cert)
+    expect(peerOf(socketWith(real, false))?.isAuthorized).to.equal(false)
+  })
+})
+
+describe('peerFrom', () => {
   it('says what the certificate states, frozen', () => {
-    const peer = peerOf(socketWith(certificate))
+    const peer = peerFrom(certificateWith({}), true)
     expect(peer).to.deep.equal({
       subject: 'CN=client',
       issuer: 'CN=authority',
@@ -50,18 +81,14 @@ describe('peerOf', () => {
     expect([Object.isFrozen(peer), Object.isFrozen(peer?.sans)]).to.deep.equal([true, true])
   })
 
-  it('says that the chain leads to no CA of ours', () => {
-    expect(peerOf(socketWith(certificate, false))?.isAuthorized).to.equal(false)
-  })
-
   it('takes no name out of the middle of another one', () => {
-    const peer = peerOf(socketWith({ ...certificate, subjectAltName: 'DNS:"a, DNS:admin, b"' } as never))
-    expect(peer?.sans).to.deep.equal(['DNS:a, DNS:admin, b'])
+    const peer = peerFrom(certificateWith({ subjectAltName: 'DNS:"a, DNS:admin, b"' }), true)
+    expect(peer.sans).to.deep.equal(['DNS:a, DNS:admin, b'])
   })
 
   it('has empty names for a certificate without any', () => {
-    const bare = { ...certificate, subject: undefined, issuer: undefined, subjectAltName: undefined }
-    expect(peerOf(socketWith(bare as never))).to.deep.include({ subject: '', issuer: '', sans: [] })
+    const bare = certificateWith({ subject: undefined, issuer: undefined, subjectAltName: undefined })
+    expect(peerFrom(bare, true)).to.deep.include({ subject: '', issuer: '', sans: [] })
   })
 })
 
@@ -69,5 +96,25 @@ describe('fingerprintBytes', () => {
   it('is 32 bytes, all zero without a certificate', () => {
     expect(fingerprintBytes({ fingerprint: FINGERPRINT })).to.deep.equal(Buffer.alloc(32, 0xab))
     expect(fingerprintBytes(null)).to.deep.equal(Buffer.alloc(32))
+  })
+})
+
+describe('identityOf', () => {
+  it('is null for a peer without certificate', () => {
+    expect(identityOf(null)).to.equal(null)
+  })
+
+  it('stays when the certificate is renewed, in whatever order its names stand', () => {
+    const renewed = certificateWith({
+      serialNumber: '09',
+      subjectAltName: 'IP Address:127.0.0.1, DNS:localhost'
+    })
+    expect(identityOf(peerFrom(renewed, true))).to.equal(identityOf(peerFrom(certificateWith({}), true)))
+  })
+
+  it('is another one for another issuer, subject or name', () => {
+    const others = [{ issuer: 'CN=other' }, { subject: 'CN=other' }, { subjectAltName: 'DNS:localhost' }]
+    const identities = [{}, ...others].map(other => identityOf(peerFrom(certificateWith(other), true)))
+    expect(new Set(identities).size).to.equal(4)
   })
 })

@@ -1,34 +1,44 @@
 import { expect } from 'chai'
 import type { Claim, Consumer } from '../lib/consumer'
 import type { TokenError } from '../lib/errors'
-import { type ConnectionOptions, connectionLimits } from '../lib/options'
 import { Receiver } from '../lib/receiver'
 import { bytes, frame, frames, pattern } from './helpers/bytes'
-import { awake, settled, uncaughtDuring } from './helpers/moments'
-import { destroyPairs, memoryPair } from './helpers/pairs'
+import { settled, uncaughtDuring } from './helpers/moments'
 
 const KIB = 1024
 
-function open(options?: ConnectionOptions, hasListeners = true) {
-  const [socket, peer] = memoryPair()
+function make(hasListeners = true, maxTokenLength = 8 * KIB * KIB) {
   const log: string[] = []
-  let told: (error: TokenError) => void = () => {}
-  const broken = new Promise<TokenError>(resolve => {
-    told = resolve
-  })
+  const handed: number[] = []
   const events = {
     hasListeners,
+    isDrained: true,
     onToken: (token: Buffer): void => void log.push(String(token)),
-    onActivity: () => {},
-    onBroken: (error: TokenError) => {
-      log.push(error.code)
-      told(error)
+    onHanded: (length: number): void => void handed.push(length),
+    onDelivered: (isDrained: boolean): void => {
+      events.isDrained = isDrained
     },
-    onEnd: (holdsOpen: boolean) => void log.push(holdsOpen ? 'end, held open' : 'end'),
-    onAbandoned: () => void log.push('abandoned')
+    onDiscard: (): void => void log.push('discard'),
+    onBroken: (error: TokenError): void => void log.push(error.code),
+    onEnd: (holdsOpen: boolean): void => void log.push(holdsOpen ? 'end, held open' : 'end'),
+    onAbandoned: (): void => void log.push('abandoned')
   }
-  const receiver = new Receiver(socket, connectionLimits(options), events)
-  return { receiver, socket, peer, log, events, broken }
+  const receiver = new Receiver(maxTokenLength, events)
+  /** As a protocol does with each chunk that it reads. */
+  const feed = (...chunks: Buffer[]) => {
+    for (const chunk of chunks) {
+      receiver.push(chunk)
+      receiver.deliver()
+    }
+  }
+  return { receiver, feed, log, handed, events }
+}
+
+/** A receiver of an open connection. */
+function open(hasListeners = true, maxTokenLength?: number) {
+  const made = make(hasListeners, maxTokenLength)
+  made.receiver.open()
+  return made
 }
 
 /** A consumer that takes `wants` tokens and then holds back. */
@@ -63,26 +73,23 @@ class Taker implements Consumer {
 }
 
 describe('Receiver', () => {
-  afterEach(destroyPairs)
-
   describe('with listeners', () => {
-    it('hands over every token, then the end', async () => {
-      const { receiver, peer, log } = open()
-      peer.end(frames('a', '', 'b'))
-      await settled()
+    it('hands over every token, then the end', () => {
+      const { receiver, feed, log } = open()
+      feed(frames('a', '', 'b'))
+      receiver.end()
       expect(log).to.deep.equal(['a', '', 'b', 'end'])
       expect(receiver.tokens).to.equal(3)
       expect(receiver.undeliveredBytes).to.equal(0)
     })
 
-    it('stops inside the chunk when they cease to listen, and goes on from there', async () => {
-      const { receiver, peer, log, events } = open()
+    it('stops inside the chunk when they cease to listen, and goes on from there', () => {
+      const { receiver, feed, log, events } = open()
       events.onToken = token => {
         log.push(String(token))
         if (String(token) === 'b') events.hasListeners = false
       }
-      peer.write(frames('a', 'b', 'c', 'd'))
-      await settled()
+      feed(frames('a', 'b', 'c', 'd'))
       expect(log).to.deep.equal(['a', 'b'])
       expect(receiver.undeliveredBytes).to.equal(10)
       events.hasListeners = true
@@ -90,26 +97,26 @@ describe('Receiver', () => {
       expect(log).to.deep.equal(['a', 'b', 'c', 'd'])
     })
 
-    it('does not enter itself when a listener asks for delivery', async () => {
-      const { receiver, peer, log, events } = open()
+    it('does not enter itself when a listener asks for delivery', () => {
+      const { receiver, feed, log, events } = open()
       events.onToken = token => {
         log.push(`begin ${token}`)
         receiver.deliver()
         log.push(`end ${token}`)
       }
-      peer.write(frames('a', 'b'))
-      await settled()
+      feed(frames('a', 'b'))
       expect(log).to.deep.equal(['begin a', 'end a', 'begin b', 'end b'])
     })
 
     it('reports what a listener throws as uncaught, and hands over the next token whole', async () => {
-      const { receiver, peer, log, events } = open()
+      const { receiver, feed, log, events } = open()
       events.onToken = token => {
         log.push(String(token))
         throw new Error(`about ${token}`)
       }
       const caught = await uncaughtDuring(async () => {
-        peer.end(frames('a', 'b'))
+        feed(frames('a', 'b'))
+        receiver.end()
         await settled()
       })
       expect(caught.map(String)).to.deep.equal(['Error: about a', 'Error: about b'])
@@ -119,10 +126,9 @@ describe('Receiver', () => {
   })
 
   describe('with nobody', () => {
-    it('keeps tokens for who comes', async () => {
-      const { receiver, peer, log, events } = open({}, false)
-      peer.write(frames('a', 'b'))
-      await settled()
+    it('keeps tokens for who comes', () => {
+      const { receiver, feed, log, events } = open(false)
+      feed(frames('a', 'b'))
       expect(log).to.deep.equal([])
       expect(receiver.undeliveredBytes).to.equal(10)
       events.hasListeners = true
@@ -131,63 +137,36 @@ describe('Receiver', () => {
       expect(receiver.undeliveredBytes).to.equal(0)
     })
 
-    it('reads 64 KiB ahead and no more', async () => {
-      const { receiver, socket, peer } = open({}, false)
-      const chunk = frame(pattern(16 * KIB - 4))
-      for (let i = 0; i < 8; i++) peer.write(chunk)
-      await settled()
-      expect(receiver.undeliveredBytes).to.equal(64 * KIB)
-      expect(socket.isPaused()).to.equal(true)
-      expect(receiver.isPaused).to.equal(true)
-    })
-
-    it('reads 64 chunks ahead, however small they are', async () => {
-      const { receiver, socket, peer, events, log } = open({}, false)
-      for (let i = 0; i < 100; i++) {
-        peer.write(frame('x'))
-        await settled()
-      }
-      expect(socket.isPaused()).to.equal(true)
-      expect(receiver.undeliveredBytes).to.equal(65 * 5)
-      events.hasListeners = true
-      receiver.deliver()
-      await settled()
-      expect(log).to.have.length(100)
-      expect(receiver.isPaused).to.equal(false)
-    })
-
-    it('tells that the end came over tokens that nobody took, and the end when someone took them', async () => {
-      const { receiver, peer, log, events } = open({}, false)
-      peer.end(frames('a'))
-      await settled()
+    it('tells that the end came over tokens that nobody took, and the end when someone took them', () => {
+      const { receiver, feed, log, events } = open(false)
+      feed(frames('a'))
+      receiver.end()
       expect(log).to.deep.equal(['abandoned'])
       events.hasListeners = true
       receiver.deliver()
       expect(log).to.deep.equal(['abandoned', 'a', 'end'])
     })
 
-    it('tells an end with nothing before it', async () => {
-      const { peer, log } = open({}, false)
-      peer.end()
-      await settled()
+    it('tells an end with nothing before it', () => {
+      const { receiver, log } = open(false)
+      receiver.end()
       expect(log).to.deep.equal(['end'])
     })
   })
 
   describe('with a consumer', () => {
-    it('hands over only what it wants', async () => {
-      const { receiver, peer } = open({}, false)
+    it('hands over only what it wants', () => {
+      const { receiver, feed } = open(false)
       const taker = new Taker(2)
       const claim = receiver.claim(taker)
-      peer.write(frames('a', 'b', 'c'))
-      await settled()
+      feed(frames('a', 'b', 'c'))
       expect(taker.log).to.deep.equal(['a', 'b'])
       taker.ask(claim, 1)
       expect(taker.log).to.deep.equal(['a', 'b', 'c'])
     })
 
     it('refuses a second one, until the first has released', () => {
-      const { receiver } = open({}, false)
+      const { receiver } = open(false)
       const claim = receiver.claim(new Taker(0))
       expect(receiver.isClaimed).to.equal(true)
       expect(() => receiver.claim(new Taker(0)))
@@ -198,12 +177,11 @@ describe('Receiver', () => {
       receiver.claim(new Taker(0))
     })
 
-    it('leaves what was not wanted to the next one', async () => {
-      const { receiver, peer } = open({}, false)
+    it('leaves what was not wanted to the next one', () => {
+      const { receiver, feed } = open(false)
       const first = new Taker(1)
       const claim = receiver.claim(first)
-      peer.write(frames('a', 'b'))
-      await settled()
+      feed(frames('a', 'b'))
       claim.release()
       const second = new Taker(5)
       receiver.claim(second).pull()
@@ -211,7 +189,7 @@ describe('Receiver', () => {
     })
 
     it('ignores a release that comes again after another has claimed', () => {
-      const { receiver } = open({}, false)
+      const { receiver } = open(false)
       const claim = receiver.claim(new Taker(0))
       claim.release()
       receiver.claim(new Taker(0))
@@ -219,59 +197,59 @@ describe('Receiver', () => {
       expect(receiver.isClaimed).to.equal(true)
     })
 
-    it('tells it the end after its tokens', async () => {
-      const { receiver, peer, log } = open({}, false)
+    it('tells it the end after its tokens', () => {
+      const { receiver, feed, log } = open(false)
       const taker = new Taker(1)
       const claim = receiver.claim(taker)
-      peer.end(frames('a', 'b'))
-      await settled()
+      feed(frames('a', 'b'))
+      receiver.end()
       expect([taker.log, log]).to.deep.equal([['a'], []])
       taker.ask(claim, 2)
       expect([taker.log, log]).to.deep.equal([['a', 'b', 'finish'], ['end']])
     })
 
-    it('tells the end only when it is no longer busy with its last token', async () => {
-      const { receiver, peer, log } = open({}, false)
+    it('tells the end only when it is no longer busy with its last token', () => {
+      const { receiver, feed, log } = open(false)
       const taker = new Taker(1)
       taker.isBusy = true
       const claim = receiver.claim(taker)
-      peer.end(frames('a'))
-      await settled()
+      feed(frames('a'))
+      receiver.end()
       expect([taker.log, log]).to.deep.equal([['a'], []])
       taker.isBusy = false
       taker.ask(claim, 1)
       expect([taker.log, log]).to.deep.equal([['a', 'finish'], ['end']])
     })
 
-    it('says whether it may still answer', async () => {
-      const { receiver, peer, log } = open({}, false)
+    it('says whether it may still answer', () => {
+      const { receiver, log } = open(false)
       const taker = new Taker(1)
       taker.holdsOpen = true
       receiver.claim(taker)
-      peer.end()
-      await settled()
+      receiver.end()
       expect(log).to.deep.equal(['end, held open'])
     })
 
     for (const rest of ['', '00', '00 00 00 00 61']) {
-      it(`gives it the tokens before a broken frame and then the error, with ${rest || 'nothing'} behind it`, async () => {
-        const { receiver, peer, log, broken } = open({}, false)
+      it(`gives it the tokens before a broken frame and then the error, with ${rest || 'nothing'} behind it`, () => {
+        const { receiver, feed, log, events } = open(false)
+        events.onBroken = error => {
+          log.push(error.code)
+          receiver.stop(error)
+        }
         const taker = new Taker(5)
         receiver.claim(taker)
-        peer.write(Buffer.concat([frames('a', 'b'), bytes(`ff ff ff ff ${rest}`)]))
-        const error = await broken
-        receiver.stop(error)
+        feed(Buffer.concat([frames('a', 'b'), bytes(`ff ff ff ff ${rest}`)]))
         expect(log[0]).to.equal('ERR_CONTROL_FRAME')
         expect(taker.log).to.deep.equal(['a', 'b', 'ERR_CONTROL_FRAME'])
       })
     }
 
-    it('gives what had arrived whole also after the socket is gone, and then the error', async () => {
-      const { receiver, peer } = open({}, false)
+    it('gives what had arrived whole also after the socket is gone, and then the error', () => {
+      const { receiver, feed } = open(false)
       const taker = new Taker(0)
       const claim = receiver.claim(taker)
-      peer.write(Buffer.concat([frames('a', 'b'), bytes('00 00 00 05 61')]))
-      await settled()
+      feed(Buffer.concat([frames('a', 'b'), bytes('00 00 00 05 61')]))
       receiver.stop({ code: 'ERR_SOCKET' } as TokenError)
       expect(taker.log).to.deep.equal([])
       taker.ask(claim, 1)
@@ -282,202 +260,193 @@ describe('Receiver', () => {
   })
 
   describe('broken bytes', () => {
-    it('a frame over the limit is told once, whatever follows', async () => {
-      const { peer, log } = open({ maxTokenLength: 1 })
-      peer.write(frames('a', 'bc'))
-      peer.write(frames('d'))
-      peer.end()
-      await settled()
+    it('a frame over the limit is told once, whatever follows', () => {
+      const { receiver, feed, log } = open(true, 1)
+      feed(frames('a', 'bc'))
+      feed(frames('d'))
+      receiver.end()
       expect(log).to.deep.equal(['a', 'ERR_TOKEN_TOO_LARGE'])
     })
 
     for (const cut of [1, 3, 4, 6]) {
-      it(`an end after ${cut} bytes of a frame is a truncated token, and no end`, async () => {
-        const { peer, log } = open()
-        peer.end(Buffer.concat([frame('a'), frame('xyz').subarray(0, cut)]))
-        await settled()
+      it(`an end after ${cut} bytes of a frame is a truncated token, and no end`, () => {
+        const { receiver, feed, log } = open()
+        feed(Buffer.concat([frame('a'), frame('xyz').subarray(0, cut)]))
+        receiver.end()
         expect(log).to.deep.equal(['a', 'ERR_TRUNCATED'])
       })
     }
-
-    it('strings instead of bytes (a socket with setEncoding) are an error and no tokens', async () => {
-      const { socket, peer, log } = open()
-      socket.setEncoding('utf8')
-      peer.write(frames('a'))
-      await settled()
-      expect(log).to.deep.equal(['ERR_SOCKET'])
-    })
-  })
-
-  describe('frameTimeout', () => {
-    it('is told when a peer begins a frame and does not go on', async () => {
-      for (const begun of ['00', '00 00 00 05', '00 00 00 05 61']) {
-        const { peer, broken } = open({ frameTimeout: 5 })
-        peer.write(bytes(begun))
-        expect((await awake(broken)).code).to.equal('ERR_FRAME_TIMEOUT')
-      }
-    })
-
-    it('is not put off by a byte now and then', async () => {
-      const { peer, broken, log } = open({ frameTimeout: 20 })
-      const dribble = setInterval(() => peer.write(bytes('00 00 00 00')), 2)
-      peer.write(bytes('00 00 01 00'))
-      expect((await awake(broken)).code).to.equal('ERR_FRAME_TIMEOUT')
-      clearInterval(dribble)
-      expect(log).to.deep.equal(['ERR_FRAME_TIMEOUT'])
-    })
-
-    it('is put off by 4 KiB in each of them', async () => {
-      const { peer, log, events } = open({ frameTimeout: 15 })
-      const total = 64 * KIB
-      const body = pattern(total)
-      events.onToken = token => void log.push(`token of ${token.length}`)
-      peer.write(frame(body).subarray(0, 4))
-      let at = 0
-      await awake(
-        new Promise<void>(resolve => {
-          const feeding = setInterval(() => {
-            peer.write(body.subarray(at, at + 4 * KIB))
-            at += 4 * KIB
-            if (at < total) return
-            clearInterval(feeding)
-            resolve()
-          }, 4)
-        })
-      )
-      await settled()
-      expect(log).to.deep.equal([`token of ${total}`])
-    })
-
-    it('counts anew with each completed token', async () => {
-      const { peer, log } = open({ frameTimeout: 40 })
-      const chunk = frame('xy')
-      // Always in the middle of a frame, for several timeouts.
-      peer.write(chunk.subarray(0, 3))
-      let count = 0
-      await awake(
-        new Promise<void>(resolve => {
-          const feeding = setInterval(() => {
-            peer.write(Buffer.concat([chunk.subarray(3), chunk.subarray(0, 3)]))
-            if (++count < 20) return
-            clearInterval(feeding)
-            resolve()
-          }, 5)
-        })
-      )
-      await settled()
-      expect(log).to.deep.equal(Array(20).fill('xy'))
-    })
-
-    it('does not count while this side does not read', async () => {
-      const { receiver, peer, log } = open({ frameTimeout: 5 }, false)
-      const taker = new Taker(0)
-      receiver.claim(taker)
-      peer.write(Buffer.concat([frame('a'), bytes('00 00 00 05 61')]))
-      await settled()
-      const other = open({ frameTimeout: 20 })
-      other.peer.write(bytes('00'))
-      await awake(other.broken)
-      expect([log, taker.log]).to.deep.equal([[], []])
-    })
-
-    it('is not told any more once the socket is gone', async () => {
-      const { receiver, peer, log } = open({ frameTimeout: 5 })
-      peer.write(bytes('00'))
-      await settled()
-      receiver.stop(null)
-      const other = open({ frameTimeout: 20 })
-      other.peer.write(bytes('00'))
-      await awake(other.broken)
-      expect(log).to.deep.equal([])
-    })
   })
 
   describe('discarding', () => {
-    it('throws away and counts what comes, and sees the end', async () => {
-      const { receiver, peer, log } = open({}, false)
-      peer.write(frame(pattern(100 * KIB)))
-      peer.write(frame('abc'))
-      peer.end()
-      await settled()
+    it('throws away and counts what is here and what comes, and sees the end', () => {
+      const { receiver, feed, log } = open(false)
+      feed(frame(pattern(100 * KIB)))
       receiver.discardUnclaimed()
-      await settled()
-      expect(log).to.deep.equal(['end'])
+      feed(frame('abc'))
+      receiver.end()
+      expect(log).to.deep.equal(['discard', 'end'])
       expect(receiver.undeliveredBytes).to.equal(100 * KIB + 4 + 7)
     })
 
-    it('leaves a consumer its tokens', async () => {
-      const { receiver, peer, log } = open()
+    it('tells the end at once when it came before', () => {
+      const { receiver, feed, log } = open(false)
+      feed(frame('abc'))
+      receiver.end()
       receiver.discardUnclaimed()
-      peer.end(frames('a'))
-      await settled()
+      expect(log).to.deep.equal(['abandoned', 'discard', 'end'])
+      expect(receiver.undeliveredBytes).to.equal(7)
+    })
+
+    it('leaves a consumer its tokens', () => {
+      const { receiver, feed, log } = open()
+      receiver.discardUnclaimed()
+      feed(frames('a'))
+      receiver.end()
       expect(log).to.deep.equal(['a', 'end'])
     })
 
-    it('begins when the consumer goes', async () => {
-      const { receiver, peer, log } = open({}, false)
+    it('begins when the consumer goes', () => {
+      const { receiver, feed, log } = open(false)
       const claim = receiver.claim(new Taker(0))
       const body = pattern(30 * KIB)
-      for (let i = 0; i < 5; i++) peer.write(frame(body))
-      peer.end()
-      await settled()
+      for (let i = 0; i < 3; i++) feed(frame(body))
       receiver.discardUnclaimed()
+      expect(log).to.deep.equal([])
       claim.release()
-      await settled()
-      expect(log).to.deep.equal(['end'])
+      for (let i = 0; i < 2; i++) feed(frame(body))
+      receiver.end()
+      expect(log).to.deep.equal(['discard', 'end'])
       expect(receiver.undeliveredBytes).to.equal(5 * (30 * KIB + 4))
     })
 
-    it('begins when the last listener goes', async () => {
-      const { receiver, peer, log, events } = open()
+    it('begins when the last listener goes', () => {
+      const { receiver, feed, log, events } = open()
       receiver.discardUnclaimed()
       events.onToken = token => {
         log.push(`token of ${token.length}`)
         events.hasListeners = false
       }
       const body = pattern(30 * KIB)
-      for (let i = 0; i < 5; i++) peer.write(frame(body))
-      peer.end()
-      await settled()
-      expect(log).to.deep.equal([`token of ${30 * KIB}`, 'end'])
+      for (let i = 0; i < 5; i++) feed(frame(body))
+      receiver.end()
+      expect(log).to.deep.equal([`token of ${30 * KIB}`, 'discard', 'end'])
+    })
+
+    it('inside a listener hands out nothing more of the chunk', () => {
+      const { receiver, feed, log, events } = open()
+      events.onToken = token => {
+        log.push(String(token))
+        receiver.discard()
+      }
+      feed(frames('a', 'b', 'c'))
+      expect([log, receiver.tokens, receiver.undeliveredBytes]).to.deep.equal([['a', 'discard'], 1, 10])
+    })
+
+    it('reads no frames any more: broken bytes are no error', () => {
+      const { receiver, feed, log } = open()
+      receiver.discard()
+      feed(bytes('ff ff ff ff'))
+      expect([log, receiver.undeliveredBytes]).to.deep.equal([['discard'], 4])
     })
 
     it('ends a consumer that comes too late at once', () => {
-      const { receiver } = open({}, false)
+      const { receiver } = open(false)
       receiver.discardUnclaimed()
       const taker = new Taker(1)
       receiver.claim(taker)
       expect(taker.log).to.deep.equal(['finish'])
     })
+  })
 
-    it('has no frameTimeout', async () => {
-      const { receiver, peer, log } = open({ frameTimeout: 5 }, false)
-      peer.write(bytes('00'))
-      await settled()
-      receiver.discardUnclaimed()
-      const other = open({ frameTimeout: 20 })
-      other.peer.write(bytes('00'))
-      await awake(other.broken)
-      expect(log).to.deep.equal([])
+  describe('before it is open', () => {
+    it('hands out nothing, and then everything', () => {
+      const { receiver, feed, log } = make()
+      feed(frames('a', 'b'))
+      expect([log, receiver.unreadBytes]).to.deep.equal([[], 10])
+      receiver.open()
+      expect([log, receiver.unreadBytes]).to.deep.equal([['a', 'b'], 0])
+    })
+
+    it('keeps an end that came for after the tokens', () => {
+      const { receiver, feed, log } = make()
+      feed(frames('a'))
+      receiver.end()
+      receiver.open()
+      expect(log).to.deep.equal(['a', 'end'])
+    })
+
+    it('gives nobody what had arrived when the socket goes, but the error', () => {
+      const { receiver, feed, log } = make()
+      feed(frames('a'))
+      const taker = new Taker(2)
+      const claim = receiver.claim(taker)
+      receiver.stop({ code: 'ERR_SOCKET' } as TokenError)
+      expect([taker.log, log, receiver.undeliveredBytes]).to.deep.equal([['ERR_SOCKET'], [], 5])
+      claim.pull()
+      const later = new Taker(2)
+      receiver.claim(later)
+      expect(later.log).to.deep.equal(['ERR_SOCKET'])
     })
   })
 
-  it('sees an end that came before it', async () => {
-    const [socket, peer] = memoryPair()
-    peer.end()
-    socket.resume()
-    await settled()
-    expect(socket.readableEnded).to.equal(true)
-    const log: string[] = []
-    new Receiver(socket, connectionLimits(), {
-      hasListeners: true,
-      onToken: () => {},
-      onActivity: () => {},
-      onBroken: () => {},
-      onEnd: () => void log.push('end'),
-      onAbandoned: () => {}
+  describe('a token is handed', () => {
+    it('when its listeners have returned, also when one has thrown', async () => {
+      const { feed, handed, events } = open()
+      const seen: number[][] = []
+      events.onToken = () => {
+        seen.push([...handed])
+        throw new Error('in the listener')
+      }
+      await uncaughtDuring(async () => {
+        feed(frames('a', 'bcd'))
+        await settled()
+      })
+      expect([seen, handed]).to.deep.equal([
+        [[], [1]],
+        [1, 3]
+      ])
     })
-    await settled()
-    expect(log).to.deep.equal(['end'])
+
+    it('when the consumer asks for the next one', () => {
+      const { receiver, feed, handed } = open(false)
+      const taker = new Taker(1)
+      const claim = receiver.claim(taker)
+      feed(frames('a', 'bcd'))
+      expect([taker.log, handed]).to.deep.equal([['a'], []])
+      taker.ask(claim, 1)
+      expect([taker.log, handed]).to.deep.equal([['a', 'bcd'], [1]])
+      claim.pull()
+      claim.pull()
+      expect(handed).to.deep.equal([1, 3])
+    })
+
+    it('when the consumer leaves', () => {
+      const { receiver, feed, handed } = open(false)
+      const claim = receiver.claim(new Taker(1))
+      feed(frames('a', 'b'))
+      claim.release()
+      expect(handed).to.deep.equal([1])
+    })
+
+    it('one by one when a consumer wants several', () => {
+      const { receiver, feed, handed } = open(false)
+      receiver.claim(new Taker(3))
+      feed(frames('a', 'bc', 'def'))
+      expect(handed).to.deep.equal([1, 2])
+    })
+  })
+
+  describe('after each delivery', () => {
+    it('says whether a whole token may be left', () => {
+      const { receiver, feed, events } = open(false)
+      feed(frames('a'))
+      expect(events.isDrained).to.equal(false)
+      events.hasListeners = true
+      receiver.deliver()
+      expect(events.isDrained).to.equal(true)
+      feed(bytes('00 00 00 05'))
+      expect([events.isDrained, receiver.isMidFrame]).to.deep.equal([true, true])
+    })
   })
 })

@@ -8,7 +8,8 @@ import { destroyPairs, HeldDuplex } from './helpers/pairs'
 
 const KIB = 1024
 
-function open(options?: ConnectionOptions) {
+/** As token/1 does, it ends the socket when all is flushed. `control` is what may be said between two tokens. */
+function open(options?: ConnectionOptions, control: Buffer[] = []) {
   const socket = new HeldDuplex()
   socket.on('error', () => {})
   const log: string[] = []
@@ -22,10 +23,11 @@ function open(options?: ConnectionOptions) {
     onStall: () => {
       log.push('stall')
       told()
-    }
+    },
+    onFlushed: (): void => void socket.end()
   }
-  const sender = new Sender(socket, connectionLimits(options), events)
-  return { sender, socket, log, stalled, events }
+  const sender = new Sender(socket, connectionLimits(options), events, () => control.shift() ?? null)
+  return { sender, socket, log, stalled, events, control }
 }
 
 /** Lets the socket take writes until there are none. */
@@ -293,5 +295,191 @@ describe('Sender', () => {
     sender.end()
     sender.end()
     await finished
+  })
+
+  describe('credit', () => {
+    it('of nothing holds every token back, and more of it lets them go', async () => {
+      const { sender, socket } = open()
+      sender.credit = 0
+      for (const text of ['a', 'b']) sender.send(Buffer.from(text))
+      await settled()
+      expect([socket.written, sender.bufferedAmount, sender.tokensUnsent]).to.deep.equal([[], 10, 2])
+      sender.addCredit(1)
+      await releaseAll(socket)
+      expect(socket.written).to.deep.equal([frame('a')])
+      sender.addCredit(5)
+      await releaseAll(socket)
+      expect(socket.written).to.deep.equal([frame('a'), frame('b')])
+    })
+
+    it('holds the end back until every token has left', async () => {
+      const { sender, socket } = open()
+      sender.credit = 0
+      sender.send(Buffer.from('a'))
+      sender.end()
+      await settled()
+      expect([socket.written, socket.writableEnded]).to.deep.equal([[], false])
+      sender.addCredit(5)
+      await releaseAll(socket)
+      expect([socket.written, socket.writableFinished]).to.deep.equal([[frame('a')], true])
+    })
+  })
+
+  describe('control frames', () => {
+    it('leave when it is woken, also without credit, and before the tokens that wait', async () => {
+      const { sender, socket, control } = open()
+      sender.credit = 0
+      sender.send(Buffer.from('a'))
+      control.push(Buffer.from('control'))
+      sender.wake()
+      await releaseAll(socket)
+      expect(socket.written.map(String)).to.deep.equal(['control'])
+      control.push(Buffer.from('more'))
+      sender.addCredit(1)
+      await releaseAll(socket)
+      expect(socket.written[1]).to.deep.equal(Buffer.concat([Buffer.from('more'), frame('a')]))
+    })
+
+    it('do not count as bytes that wait, but as ones under way', () => {
+      const { sender, control } = open()
+      control.push(Buffer.alloc(13))
+      expect(sender.bufferedAmount).to.equal(0)
+      sender.wake()
+      expect(sender.bufferedAmount).to.equal(13)
+    })
+
+    it('wait for the end of a token that has begun', async () => {
+      const { sender, socket, control } = open()
+      const token = pattern(600 * KIB)
+      sender.send(token)
+      expect(sender.isMidToken).to.equal(true)
+      control.push(Buffer.from('control'))
+      sender.wake()
+      await releaseAll(socket)
+      const expected = Buffer.concat([frame(token), Buffer.from('control')])
+      expect(Buffer.concat(socket.written).equals(expected)).to.equal(true)
+    })
+  })
+
+  describe('corked', () => {
+    it('writes nothing, and all together when uncorked', async () => {
+      const { sender, socket } = open()
+      sender.cork()
+      for (const text of ['a', 'b']) sender.send(Buffer.from(text))
+      await settled()
+      expect(socket.written).to.deep.equal([])
+      sender.uncork()
+      expect(socket.written).to.deep.equal([frames('a', 'b')])
+    })
+
+    it('keeps an end for later', async () => {
+      const { sender, socket } = open()
+      sender.cork()
+      sender.send(Buffer.from('a'))
+      sender.end()
+      await settled()
+      expect([socket.written, socket.writableEnded]).to.deep.equal([[], false])
+      sender.uncork()
+      await releaseAll(socket)
+      expect([socket.written, socket.writableFinished]).to.deep.equal([[frame('a')], true])
+    })
+
+    it('does not go on when a write completes', async () => {
+      const { sender, socket } = open()
+      for (const text of ['a', 'b']) sender.send(Buffer.from(text))
+      sender.cork()
+      await releaseAll(socket)
+      expect(socket.written).to.deep.equal([frame('a')])
+      sender.uncork()
+      expect(socket.written).to.deep.equal([frame('a'), frame('b')])
+    })
+  })
+
+  describe('tokens that wait', () => {
+    /** Three tokens, of which the first is under way. */
+    async function waiting() {
+      const opened = open()
+      opened.sender.send(Buffer.from('first'))
+      opened.sender.send(Buffer.from('second'))
+      opened.sender.send(Buffer.from('third'))
+      await settled()
+      return opened
+    }
+
+    it('can be taken back by their number, and those behind move up', async () => {
+      const { sender, socket } = await waiting()
+      expect(sender.withdraw(1)).to.equal(false)
+      expect(sender.withdraw(2)).to.equal(true)
+      expect([sender.tokensTaken, sender.tokensUnsent, sender.bufferedAmount]).to.deep.equal([2, 1, 18])
+      expect(sender.withdraw(2)).to.equal(true)
+      await releaseAll(socket)
+      expect(Buffer.concat(socket.written)).to.deep.equal(frame('first'))
+    })
+
+    it('can be dropped from the oldest on, but not one that has begun', async () => {
+      const { sender, socket } = open()
+      const large = pattern(600 * KIB)
+      sender.send(large)
+      for (const text of ['a', 'b', 'c']) sender.send(Buffer.from(text))
+      expect(sender.dropOldest(2)).to.equal(2)
+      expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([2, 2])
+      expect(sender.dropOldest(5)).to.equal(1)
+      await releaseAll(socket)
+      expect(Buffer.concat(socket.written).equals(frame(large))).to.equal(true)
+    })
+
+    it('that are dropped make room, and `drain` says so', async () => {
+      const { sender, log } = open({ highWaterMark: 20 })
+      for (let i = 0; i < 3; i++) sender.send(pattern(6))
+      await settled()
+      expect(sender.needsDrain).to.equal(true)
+      sender.dropOldest(2)
+      expect([sender.bufferedAmount, sender.needsDrain]).to.deep.equal([10, false])
+      expect(log.filter(entry => entry === 'drain')).to.have.length(1)
+    })
+
+    it('that are given up count as unsent and are handed back in order', async () => {
+      const { sender, socket } = await waiting()
+      sender.abandon()
+      sender.end()
+      await releaseAll(socket)
+      expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([3, 2])
+      expect(Buffer.concat(socket.written)).to.deep.equal(frame('first'))
+      expect(sender.takeUnsent().map(String)).to.deep.equal(['second', 'third'])
+    })
+
+    it('and are too long for the peer are taken out before the first is sent', async () => {
+      const { sender, socket } = open()
+      sender.credit = 0
+      for (const length of [3, 9, 2, 10, 4]) sender.send(pattern(length))
+      const longer: [number, number][] = []
+      sender.withdrawLonger(4, (number, token) => longer.push([number, token.length]))
+      expect(longer).to.deep.equal([
+        [2, 9],
+        [3, 10]
+      ])
+      expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([3, 3])
+      sender.addCredit(1000)
+      await releaseAll(socket)
+      expect(Buffer.concat(socket.written)).to.deep.equal(frames(pattern(3), pattern(2), pattern(4)))
+    })
+
+    it('leave the event loop a turn every 512 KiB', async () => {
+      const { sender, socket } = open()
+      for (let i = 0; i < 3; i++) sender.send(pattern(300 * KIB))
+      let writes = 0
+      let isTurnOver = false
+      setImmediate(() => {
+        isTurnOver = true
+      })
+      while (socket.held.length > 0 && !isTurnOver) {
+        writes++
+        socket.release()
+        await Promise.resolve()
+      }
+      expect([writes > 0, isTurnOver, sender.tokensUnsent > 0]).to.deep.equal([true, false, true])
+      await releaseAll(socket)
+      expect(sender.tokensUnsent).to.equal(0)
+    })
   })
 })

@@ -1,12 +1,22 @@
 import { expect } from 'chai'
-import { ALPN_TOKEN_1, HEADER_LENGTH, readHeader, WIRE_MAX_TOKEN_LENGTH, writeHeader } from '../lib/wire'
+import {
+  CONTROL_BIT,
+  costOf,
+  HEADER_LENGTH,
+  MAX_CONTROL_LENGTH,
+  readHeader,
+  WIRE_MAX_TOKEN_LENGTH,
+  writeHeader
+} from '../lib/wire'
 import { bytes } from './helpers/bytes'
 
 describe('wire', () => {
   it('has the numbers of docs/wire-format.md', () => {
     expect(HEADER_LENGTH).to.equal(4)
     expect(WIRE_MAX_TOKEN_LENGTH).to.equal(2 ** 31 - 1)
-    expect(ALPN_TOKEN_1).to.equal('token/1')
+    expect(CONTROL_BIT).to.equal(2 ** 31)
+    expect(MAX_CONTROL_LENGTH).to.equal(1024)
+    expect([costOf(0), costOf(3)]).to.deep.equal([4, 7])
   })
 
   const headers: [string, number][] = [
