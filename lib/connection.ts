@@ -420,7 +420,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
           this.#context.onDrain?.()
           this.emit('drain')
         },
-        onActivity: () => this.#idleDeadline.arm(),
+        onActivity: () => {
+          this.#idleDeadline.arm()
+          this.#protocol.wrote()
+        },
         onStall: () => this.#fail(stallError(this.#limits.writeTimeout)),
         onFlushed: () => this.#protocol.flushed()
       },

@@ -42,6 +42,8 @@ export interface Protocol {
   /** The socket is there. */
   start(): void
   read(chunk: Buffer): void
+  /** Bytes were given to the socket. */
+  wrote(): void
   /** The receiver has handed out what someone wanted; `isDrained` when no whole token is left. */
   delivered(isDrained: boolean): void
   /** What comes is thrown away from now on. */

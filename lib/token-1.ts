@@ -59,6 +59,8 @@ export class Token1 implements Protocol {
     }
   }
 
+  wrote(): void {}
+
   handed(): void {}
 
   transportEnded(): void {

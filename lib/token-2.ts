@@ -147,6 +147,10 @@ export class Token2 implements Protocol {
     sender.uncork()
   }
 
+  wrote(): void {
+    this.#heartbeat?.sawWrite()
+  }
+
   delivered(): void {}
 
   discarding(): void {}
@@ -190,7 +194,6 @@ export class Token2 implements Protocol {
     }
     if (this.#state === 'open' || this.#state === 'saying-close') this.#pushCounts(frames)
     if (frames.length === 0) return null
-    this.#heartbeat?.sawWrite()
     return frames.length === 1 ? (frames[0] as Uint8Array) : Buffer.concat(frames)
   }
 
