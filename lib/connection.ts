@@ -82,6 +82,8 @@ export interface ConnectionContext {
     connection: Connection,
     signal: AbortSignal
   ) => AuthorizeAnswer | Promise<AuthorizeAnswer>
+  /** Asked before the peer learns that it was accepted. @returns why it is not, or null */
+  readonly admit?: (connection: Connection) => TokenError | null
   /** Told before the listeners of the event, and whoever removes all listeners does not remove it. */
   readonly onOpen?: (connection: Connection) => void
   readonly onDrain?: () => void
@@ -288,15 +290,22 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /**
    * Says that the application has had `count` more tokens, with the option `ack: 'manual'`.
    *
+   * @returns false when this side has said its last word before: then the peer takes them for not handed
    * @throws TokenError `ERR_OPTION` when it was not given so many, `ERR_PROTOCOL_REQUIRED`
    */
-  acknowledge(count = 1): void {
-    if (!this.#honest('acknowledge()').acknowledge(count)) {
+  acknowledge(count = 1): boolean {
+    const protocol = this.#honest('acknowledge()')
+    const { unacknowledged } = protocol
+    if (unacknowledged === null) {
+      throw new TokenError('ERR_OPTION', "Cannot acknowledge tokens: it needs the option ack: 'manual'")
+    }
+    if (!Number.isSafeInteger(count) || count < 0 || count > unacknowledged) {
       throw new TokenError(
         'ERR_OPTION',
-        `Cannot acknowledge ${count} tokens: ${this.#receiver.tokens} were given to the application so far`
+        `Cannot acknowledge ${count} tokens: ${unacknowledged} were given to the application and wait for it`
       )
     }
+    return protocol.acknowledge(count)
   }
 
   /**
@@ -455,6 +464,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       sender: this.#sender,
       receiver: this.#receiver,
       authorize: () => this.#authorize(),
+      admit: () => (this.#state === OPENING ? (this.#context.admit?.(this) ?? null) : null),
       opened: () => this.#opened(),
       beginClose: code => this.#beginClose(code),
       armClose: () => this.#armClose(this.#limits.closeTimeout),

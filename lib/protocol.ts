@@ -16,6 +16,8 @@ export interface ProtocolHost {
   readonly receiver: Receiver
   /** Asks the application whether it accepts the peer; null when there is nobody to ask. */
   authorize(): Promise<Verdict> | null
+  /** Asked last, before the peer learns that it was accepted. @returns why it is not, or null */
+  admit(): TokenError | null
   /** Tokens may be sent and handed out. */
   opened(): void
   /** The peer ends in order, or everything it sent was handed out: nothing more is to be sent. */

@@ -27,6 +27,8 @@ export interface Visitor {
   readonly since: number
   /** Null until the TLS handshake is done. */
   socket: TLSSocket | null
+  /** What its certificate says, once that was looked at: a closed socket does not tell it any more. */
+  peer: Peer | null
 }
 
 /** What a reception tells its server. */
@@ -83,7 +85,7 @@ export class Reception {
   refuse(visitor: Visitor, error: TokenError): void {
     if (!this.#pending.delete(visitor)) return
     const { address, port, socket } = visitor
-    const peer = socket === null ? null : peerOf(socket)
+    const peer = visitor.peer ?? (socket === null ? null : peerOf(socket))
     this.#events.onRefused(Object.freeze({ address, port, code: error.code, error, peer }))
   }
 
@@ -107,7 +109,8 @@ export class Reception {
       address: raw.remoteAddress ?? 'unknown',
       port: raw.remotePort ?? 0,
       since: clock.now(),
-      socket: null
+      socket: null,
+      peer: null
     }
     this.#visitors.set(raw, visitor)
     this.#pending.add(visitor)

@@ -57,10 +57,11 @@ export class ServerCredentials {
   reload(changes: Credentials, server: Server | null): void {
     const options = { ...this.#options, ...changes }
     try {
-      validatePair(options)
+      if (options.privateKeyIdentifier === undefined) validatePair(options)
       secureContext(options)
+      const own = ownCertificates(options)
       this.#anchors = anchorsOf(options)
-      this.#own = ownCertificates(options)
+      this.#own = own
     } catch (cause) {
       const why = cause instanceof TokenError ? cause.message : 'Node refuses them'
       throw new TokenError('ERR_RELOAD', `Cannot reload, the old certificates stay: ${why}`, { cause })

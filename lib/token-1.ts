@@ -34,7 +34,7 @@ export class Token1 implements Protocol {
 
   start(): void {
     const verdict = this.#host.authorize()
-    if (verdict === null) process.nextTick(() => this.#host.opened())
+    if (verdict === null) process.nextTick(() => this.#admit())
     else void verdict.then(answer => this.#decided(answer))
   }
 
@@ -99,8 +99,14 @@ export class Token1 implements Protocol {
   }
 
   #decided(verdict: Verdict): void {
-    if (verdict.isAccepted) this.#host.opened()
+    if (verdict.isAccepted) this.#admit()
     else this.#host.fail(verdict.error)
+  }
+
+  #admit(): void {
+    const refusal = this.#host.admit()
+    if (refusal === null) this.#host.opened()
+    else this.#host.fail(refusal)
   }
 
   #setPaused(isPaused: boolean): void {

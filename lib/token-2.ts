@@ -83,6 +83,10 @@ export class Token2 implements Protocol {
   #hasPeerEnded = false
   /** The peer has ended and the application has had everything: the last end closes. */
   #isAllHanded = false
+  /** The peer waits for CLOSE, and the application has not acknowledged everything. */
+  #isAnswerOwed = false
+  /** The count in the peer's CLOSE. */
+  #final: number | null = null
   #isEndWanted = false
   #isEndSaid = false
   #saying: { code: WireCloseCode; reason: string } | null = null
@@ -141,7 +145,8 @@ export class Token2 implements Protocol {
       receiver.deliver()
       this.#host.fail(error as TokenError)
     }
-    if (this.#splitter.heldBytes > MAX_HELD_BYTES) this.#host.fail(tooMuchBeforeAcceptance())
+    if (this.#splitter.heldBytes > MAX_HELD_BYTES && !this.#isBreaking)
+      this.#host.fail(tooMuchBeforeAcceptance())
     this.#frameWatch.update(this.#splitter.isMidFrame, this.#framesBegun, chunk.length)
     receiver.deliver()
     sender.uncork()
@@ -161,11 +166,17 @@ export class Token2 implements Protocol {
     this.#scheduleControl()
   }
 
-  /** The application has had `count` more tokens. @returns false when it was not given so many */
+  /** Tokens that the application was given and that it has not acknowledged; null when it need not. */
+  get unacknowledged(): number | null {
+    return this.#options.isManualAck ? this.#host.receiver.tokens - this.#handed : null
+  }
+
+  /** The application has had `count` more tokens. @returns false when the final count was said before */
   acknowledge(count: number): boolean {
-    if (this.#handed + count > this.#host.receiver.tokens) return false
+    if (this.#state === 'awaiting-close' || this.#state === 'over') return false
     this.#handed += count
     this.#scheduleControl()
+    if (this.#isAnswerOwed && this.unacknowledged === 0) this.#answer()
     return true
   }
 
@@ -188,7 +199,8 @@ export class Token2 implements Protocol {
   takeControl(): Uint8Array | null {
     const frames = this.#urgent
     this.#urgent = []
-    if (this.#pongOwed !== null) {
+    const hasSaidClose = this.#state === 'awaiting-close' || this.#state === 'over'
+    if (this.#pongOwed !== null && !hasSaidClose) {
       frames.push(encodeControl({ type: 'pong', opaque: this.#pongOwed }))
       this.#pongOwed = null
     }
@@ -337,6 +349,11 @@ export class Token2 implements Protocol {
   }
 
   #accept(): void {
+    const refusal = this.#host.admit()
+    if (refusal !== null) {
+      this.#host.fail(refusal)
+      return
+    }
     this.#mustBeClose = this.#splitter.heldBytes > 0
     this.#sayHello()
     this.#open()
@@ -388,6 +405,7 @@ export class Token2 implements Protocol {
     this.#peerHasClosed = true
     this.#splitter.stop()
     this.#heartbeat?.stop()
+    this.#final = frame.handed
     this.deliveries.end(this.#tokensSent, frame.handed, null)
     if (!isOrderly(code)) throw peerClosed(frame)
     if (this.#state === 'awaiting-close') {
@@ -396,7 +414,8 @@ export class Token2 implements Protocol {
     } else if (this.#state === 'open') {
       this.#saying = { code, reason: '' }
       this.#host.armClose()
-      this.#host.receiver.end()
+      if (this.#isAllHanded) this.allHanded(false)
+      else this.#host.receiver.end()
     } else {
       this.#host.sender.abandon()
       this.#host.sender.end()
@@ -414,14 +433,21 @@ export class Token2 implements Protocol {
   /** The tokens before the peer's CLOSE are handed out: now it is answered. After END this side may still send. */
   allHanded(holdsOpen: boolean): void {
     this.#isAllHanded = true
-    if (this.#peerHasClosed) this.#host.beginClose(this.#saying?.code === 'shutdown' ? 'shutdown' : 'normal')
-    else if (!holdsOpen) this.#host.beginClose('normal')
+    if (holdsOpen && !this.#peerHasClosed) return
+    // The final count must cover what the application still works on.
+    if (this.unacknowledged) this.#isAnswerOwed = true
+    else this.#answer()
+  }
+
+  #answer(): void {
+    this.#isAnswerOwed = false
+    this.#host.beginClose(this.#saying?.code === 'shutdown' ? 'shutdown' : 'normal')
   }
 
   close(code: CloseCode): void {
     this.#saying ??= { code: code === 'shutdown' ? 'shutdown' : 'normal', reason: '' }
     if (this.#state === 'authorizing' || (this.#state === 'greeting' && this.#options.role === 'server')) {
-      this.#breakOff('normal')
+      this.#breakOff(this.#saying.code)
     } else if (this.#state === 'open') {
       this.#state = 'saying-close'
       // The peer hands out nothing any more: what waits is not sent.
@@ -457,6 +483,8 @@ export class Token2 implements Protocol {
     this.#state = 'awaiting-close'
     this.#heartbeat?.stop()
     this.#host.receiver.discard()
+    // What the application was given before the last word it has had: the peer must not send it again.
+    if (!this.#options.isManualAck) this.#handed = this.#host.receiver.tokens
     this.#urgent.push(
       encodeControl({ type: 'close', code: closeCodeNumber(code), handed: this.#handed, reason })
     )
@@ -476,7 +504,7 @@ export class Token2 implements Protocol {
   /** A reset would overtake CLOSE: the transport is ended, what comes is ignored, and only then it is destroyed. */
   #breakOff(code: WireCloseCode): void {
     this.#isBreaking = true
-    this.#saying ??= { code, reason: '' }
+    if (this.#saying?.code !== code) this.#saying = { code, reason: '' }
     this.#splitter.stop()
     this.#pongOwed = null
     this.#host.sender.abandon()
@@ -490,7 +518,7 @@ export class Token2 implements Protocol {
     this.#greetingDeadline.clear()
     this.#lingerDeadline.clear()
     this.#heartbeat?.stop()
-    this.deliveries.end(this.#tokensSent, null, error)
+    this.deliveries.end(this.#tokensSent, this.#final, error)
   }
 }
 

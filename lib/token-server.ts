@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { callApplication } from './application-call'
 import { WallClockDeadline } from './certificate-clock'
+import { clock } from './clock'
 import type { CloseInfo, CloseOptions } from './close-info'
 import {
   breakWith,
@@ -80,6 +81,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #connections = new Set<Connection>()
   /** The certificates that each client showed, its own first: after the handshake nobody can ask for them again. */
   readonly #chains = new WeakMap<Duplex, readonly X509Certificate[]>()
+  readonly #ends = new WeakMap<Connection, WallClockDeadline>()
   readonly #countByIdentity = new Map<string, number>()
   readonly #budget: QueueBudget<Connection>
   readonly #forward: Forward & { isWanting: boolean }
@@ -87,6 +89,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #state: State = 'closed'
   #server: Server | null = null
   #reception: Reception | null = null
+  /** The moment of the last `reload()`, by the monotonic clock. */
+  #reloadedAt = Number.NEGATIVE_INFINITY
   #delay: NodeJS.Timeout | null = null
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
@@ -216,6 +220,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
    */
   reload(credentials: Credentials): void {
     this.#credentials.reload(credentials, this.#server)
+    this.#reloadedAt = clock.now()
     if (this.#demandsTrust) this.#recheck()
   }
 
@@ -370,9 +375,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
     const { authorize, ack } = this.#settings.policies
     const options = { ...this.#settings.connection, protocol, role: 'server' as const }
-    new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
+    const connection = new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
       forward: this.#forward,
-      onOpen: opened => this.#accepted(visitor, opened),
+      admit: candidate => this.#admit(visitor, candidate),
+      onOpen: opened => void this.emit('connection', opened),
       onClose: (info, closed) => this.#ended(visitor, closed, info),
       greetingTimeout: this.#timeLeft(visitor),
       // Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO.
@@ -382,6 +388,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
           authorize(connection.peer, connection, signal)
       })
     })
+    visitor.peer = connection.peer
   }
 
   #ended(visitor: Visitor, connection: Connection, info: CloseInfo): void {
@@ -393,21 +400,31 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       )
   }
 
-  #accepted(visitor: Visitor, connection: Connection): void {
+  /** @returns why it may not come in, or null */
+  #admit(visitor: Visitor, connection: Connection): TokenError | null {
+    // Its handshake asked the old trust.
+    const isStale = visitor.since <= this.#reloadedAt && this.#demandsTrust
+    const failure = isStale ? this.#check(connection) : null
+    if (failure !== null) return trustError(failure)
     const identity = identityOf(connection.peer)
     const { maxConnectionsPerIdentity } = this.#settings
     const count = identity === null ? 0 : (this.#countByIdentity.get(identity) ?? 0)
     if (count >= maxConnectionsPerIdentity) {
       const code = 'ERR_TOO_MANY_CONNECTIONS_PER_IDENTITY'
       const message = `Cannot accept a connection: maxConnectionsPerIdentity is ${maxConnectionsPerIdentity}`
-      connection[breakWith](new TokenError(code, message, { closeCode: 'overloaded' }))
-      return
+      return new TokenError(code, message, { closeCode: 'overloaded' })
     }
-    if (!this.#reception?.admit(visitor)) return
+    if (!this.#reception?.admit(visitor)) {
+      return new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
+    }
     if (identity !== null) this.#countByIdentity.set(identity, count + 1)
     this.#connections.add(connection)
     this.#endWithCertificate(connection)
-    this.emit('connection', connection)
+    return null
+  }
+
+  #check(connection: Connection): TrustFailure | null {
+    return this.#credentials.anchors.check(this.#chains.get(connection.socket) ?? [], new Date())
   }
 
   /** A connection lives no longer than the certificate that opened it. */
@@ -420,7 +437,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
         })
       )
     )
-    connection.on('close', () => end.clear())
+    this.#ends.set(connection, end)
   }
 
   #timeLeft(visitor: Visitor): number {
@@ -433,6 +450,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   #connectionClosed(connection: Connection, info: CloseInfo): void {
     this.#connections.delete(connection)
+    this.#ends.get(connection)?.clear()
     const identity = identityOf(connection.peer)
     const count = identity === null ? 0 : (this.#countByIdentity.get(identity) ?? 0)
     if (identity !== null && count > 1) this.#countByIdentity.set(identity, count - 1)
@@ -447,11 +465,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   /** In slices: ten thousand signatures are a second of work. */
   #recheck(left: Iterator<Connection> = [...this.#connections].values()): void {
-    const now = new Date()
     for (let checked = 0; checked < RECHECKS_A_TURN; checked++) {
       const { done, value: connection } = left.next()
       if (done) return
-      const failure = this.#credentials.anchors.check(this.#chains.get(connection.socket) ?? [], now)
+      const failure = this.#check(connection)
       if (failure !== null) connection[breakWith](trustError(failure))
     }
     setImmediate(() => this.#recheck(left))
