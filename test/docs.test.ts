@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { expect } from 'chai'
+import { Connection, TokenClient, TokenServer } from '../lib'
 import { clientSettings, connectionLimits, serverSettings } from '../lib/options'
 import { ROOT } from './helpers/program'
 
@@ -42,8 +43,8 @@ describe('documentation', () => {
   })
 
   describe('options', () => {
-    const { connection, tls, ...server } = serverSettings({})
-    const { connection: _same, tls: _other, ...dial } = clientSettings({})
+    const { connection, tls, policies: _rules, ...server } = serverSettings({})
+    const { connection: _same, tls: _other, policies: _more, ...dial } = clientSettings({})
     const defaults = Object.entries({ ...connectionLimits(), ...server, ...dial })
 
     it('are found in lib/options.ts', () => {
@@ -64,15 +65,75 @@ describe('documentation', () => {
     expect(readme).to.include(`\`\`\`js\n${textOf('examples/seed.cjs')}\`\`\`\n`)
   })
 
+  for (const [heading, example] of [
+    ['Delivery you can believe', 'deliver'],
+    ['Who may connect', 'authorize'],
+    ['Reconnect', 'reconnect']
+  ]) {
+    it(`each line of code under "${heading}" in the README is one of examples/${example}.cjs`, () => {
+      const blocks = matches(sectionOf(readme, heading as string), /^```js\n([\s\S]*?)^```$/gm)
+      expect(blocks).not.to.have.length(0)
+      for (const block of blocks) expect(textOf(`examples/${example}.cjs`)).to.include(block)
+    })
+  }
+
   it('the README has the two commands that do everything', () => {
     for (const command of ['npm ci && npm start', 'npm ci && npm test']) {
       expect(readme).to.include(`\`\`\`sh\n${command}\n\`\`\`\n`)
     }
   })
 
-  it('docs/api.md names everything that the package exports', () => {
-    for (const name of matches(textOf('lib/index.ts'), /\b(?!type\b)([A-Z]\w+)\b/g)) {
-      expect(api).to.include(`\`${name}\``)
+  for (const door of ['lib/index.ts', 'lib/testing/index.ts']) {
+    it(`docs/api.md names everything that ${door} exports`, () => {
+      const names = matches(textOf(door), /\{([^}]*)\}/g)
+        .flatMap(list => list.split(','))
+        .map(name => name.replace(/\btype\b/, '').trim())
+        .filter(name => name !== '')
+      expect(names).to.have.length.above(4)
+      for (const name of names) expect(api).to.match(new RegExp(`\`(?:new )?${name}\\b`))
+    })
+  }
+
+  describe('docs/api.md has a heading in the section of its class for', () => {
+    for (const [file, type] of [
+      ['connection', Connection],
+      ['token-client', TokenClient],
+      ['token-server', TokenServer]
+    ] as const) {
+      const section = sectionOf(api, `Class: \`${type.name}\``)
+      const source = textOf(`lib/${file}.ts`)
+
+      it(`each event of ${type.name}`, () => {
+        const body =
+          source.match(new RegExp(`interface ${type.name}Events \\{([\\s\\S]*?)^\\}`, 'm'))?.[1] ?? ''
+        const events = matches(body, /^ {2}'?([\w-]+)'?: \[/gm)
+        expect(events).to.include.members(['token', 'error', 'close'])
+        expect(matches(section, /^### Event: `'([\w-]+)'`$/gm).sort()).to.deep.equal(events.sort())
+      })
+
+      it(`each property and method of ${type.name}`, () => {
+        const called = Object.getOwnPropertyNames(type.prototype).filter(name => name !== 'constructor')
+        const fields = matches(source, /^ {2}readonly (\w+): .*$/gm).filter(name =>
+          new RegExp(`^ {4}this\\.${name} = `, 'm').test(source)
+        )
+        const variable = { Connection: 'connection', TokenClient: 'client', TokenServer: 'server' }[type.name]
+        const headings = matches(section, new RegExp(`^### \`${variable}\\.(\\w+)`, 'gm'))
+        expect(headings.sort()).to.deep.equal([...called, ...fields].sort())
+      })
+    }
+  })
+
+  it('docs/api.md has an entry for each policy of a server and of a client, and for what ends must agree on', () => {
+    const source = textOf('lib/options.ts')
+    for (const [type, heading] of [
+      ['ServerPolicies', 'Class: `TokenServer`'],
+      ['ClientPolicies', 'Class: `TokenClient`'],
+      ['ProtocolOptions', 'Class: `Connection`']
+    ] as const) {
+      const body = source.match(new RegExp(`interface ${type} \\{([\\s\\S]*?)^\\}`, 'm'))?.[1] ?? ''
+      const options = matches(body, /^ {2}(\w+)\?: /gm)
+      expect(options).to.include('protocol')
+      for (const option of options) expect(sectionOf(api, heading)).to.include(`  - \`${option}\` {`)
     }
   })
 
@@ -89,6 +150,12 @@ function textOf(path: string): string {
 
 function matches(text: string, pattern: RegExp): string[] {
   return [...text.matchAll(pattern)].map(match => match[1] as string)
+}
+
+/** From a heading of level 2 to the next. */
+function sectionOf(text: string, heading: string): string {
+  const [, section] = text.split(`\n## ${heading}\n`) as [string, string?]
+  return section?.split('\n## ')[0] ?? ''
 }
 
 /** Markdown without its blocks of code. */
