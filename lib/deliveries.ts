@@ -17,7 +17,11 @@ export interface Delivery {
 export class Deliveries {
   /** In the order of their numbers. */
   #pending: Delivery[] = []
+  /** Numbers of tokens that were told not to arrive, or not to be known of. */
+  readonly #givenUp = new Set<number>()
   #settled = 0
+  /** The peer has given its final count: what it does not cover was never handed. */
+  #isFinal = false
 
   get size(): number {
     return this.#pending.length
@@ -28,9 +32,9 @@ export class Deliveries {
     return this.#settled
   }
 
-  /** The numbers of the tokens whose fate is not known. */
+  /** The numbers of the tokens that no count has covered: whatever was told of them, nobody else may send them. */
   numbers(): Set<number> {
-    return new Set(this.#pending.map(delivery => delivery.number))
+    return new Set([...this.#givenUp, ...this.#pending.map(delivery => delivery.number)])
   }
 
   add(delivery: Delivery): void {
@@ -84,9 +88,13 @@ export class Deliveries {
    * @param final the final count of the peer, null when it gave none
    */
   end(sent: number, final: number | null, cause: TokenError | null): void {
-    if (final !== null) this.acknowledge(final)
+    if (final !== null) {
+      this.acknowledge(final)
+      this.#isFinal = true
+    }
     for (const delivery of this.#pending.splice(0)) {
-      delivery.reject(delivery.number > sent || final !== null ? notSent(cause) : fateUnknown(cause))
+      this.#givenUp.add(delivery.number)
+      delivery.reject(delivery.number > sent || this.#isFinal ? notSent(cause) : fateUnknown(cause))
     }
   }
 }
