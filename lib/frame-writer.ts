@@ -92,6 +92,13 @@ export class FrameWriter {
     return dropped.length
   }
 
+  /** Takes out the tokens of which no byte is out. @returns them, in order */
+  clearWaiting(): Uint8Array[] {
+    const waiting = this.#queue.splice(this.#head + (this.isMidToken ? 1 : 0))
+    for (const token of waiting) this.#queuedBytes -= costOf(token.byteLength)
+    return waiting
+  }
+
   /** Empties the queue. @returns the tokens of which the last byte is not out, in order */
   clear(): Uint8Array[] {
     const tokens = this.#queue.slice(this.#head)

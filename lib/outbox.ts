@@ -58,7 +58,7 @@ export class Outbox {
 
   /** What a lost connection had not sent goes before the rest. It was within the limit there. */
   putBack(tokens: readonly Uint8Array[]): void {
-    this.#waiting.unshift(...tokens.map(token => ({ token })))
+    this.#waiting = [...tokens.map(token => ({ token })), ...this.#waiting]
     for (const token of tokens) this.#bytes += costOf(token.byteLength)
   }
 
@@ -96,6 +96,7 @@ export class Outbox {
 
 /** The options of a delivery that has waited already. */
 function timeLeft({ options, since }: { options: DeliverOptions; since: number }): DeliverOptions {
-  if (options.timeout === undefined) return options
+  // 0 is never, here as there.
+  if (!options.timeout) return options
   return { ...options, timeout: Math.max(1, options.timeout - Math.round(clock.now() - since)) }
 }

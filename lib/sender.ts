@@ -35,7 +35,7 @@ export class Sender {
   readonly #events: SenderEvents
   readonly #writer: FrameWriter
   readonly #stallDeadline: Deadline
-  readonly #abandoned: Uint8Array[] = []
+  #abandoned: Uint8Array[] = []
   #tokensTaken = 0
   /** Bytes of the write under way; 0 when there is none. */
   #inFlight = 0
@@ -137,7 +137,7 @@ export class Sender {
   withdraw(number: number): boolean {
     if (!this.#writer.withdraw(this.#tokensTaken - number)) return false
     this.#tokensTaken--
-    this.#checkDrain()
+    this.#someLeft()
     return true
   }
 
@@ -145,18 +145,19 @@ export class Sender {
   dropOldest(count: number): number {
     const dropped = this.#writer.dropOldest(count)
     this.#tokensTaken -= dropped
-    this.#checkDrain()
+    this.#someLeft()
     return dropped
   }
 
-  /** Gives up the tokens that wait: they count as unsent. */
+  /** Gives up the tokens of which no byte is out: they count as unsent. */
   abandon(): void {
-    this.#abandoned.push(...this.#writer.clear())
+    this.#abandoned = [...this.#abandoned, ...this.#writer.clearWaiting()]
   }
 
   /** The tokens of which the last byte never reached the socket, in order; for use when the socket is gone. */
   takeUnsent(): Uint8Array[] {
-    this.abandon()
+    // What was not given up by now was before the rest: a token that had begun.
+    this.#abandoned = [...this.#writer.clear(), ...this.#abandoned]
     return [...this.#abandoned]
   }
 
@@ -186,12 +187,18 @@ export class Sender {
   /** Lets go of the tokens that were never sent. */
   release(): void {
     this.#writer.clear()
-    this.#abandoned.length = 0
+    this.#abandoned = []
   }
 
   /** The socket is gone: lets go of the timer. */
   stop(): void {
     this.#stallDeadline.clear()
+  }
+
+  /** Tokens left the queue by another way than the socket: the end may be due, and there may be room. */
+  #someLeft(): void {
+    if (this.#isEnding) this.wake()
+    this.#checkDrain()
   }
 
   #flushScheduled(): void {
