@@ -1,9 +1,11 @@
 import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { SecureContext, TLSSocket } from 'node:tls'
+import { WallClockDeadline } from './certificate-clock'
 import { type ClockTimer, clock } from './clock'
 import type { CloseInfo, CloseOptions } from './close-info'
 import {
+  breakWith,
   Connection,
   type DeliverOptions,
   type Forward,
@@ -43,7 +45,7 @@ export interface TokenClientEvents {
   undeliverable: [token: Uint8Array]
   /** The server wants this client to leave. With `reconnect` it leaves and comes back by itself. */
   goaway: [goaway: Goaway]
-  /** The connection, or a dial, was lost, and `reconnect` goes on. */
+  /** The connection, or a dial, was lost, and the client goes on: with `reconnect`, or to the next of `servers`. */
   disconnect: [info: CloseInfo]
   /** The next dial comes in `delay` milliseconds. */
   reconnecting: [next: Reconnecting]
@@ -94,6 +96,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #ownFingerprints: readonly Uint8Array[] = []
   #dial: Dial | null = null
   #connection: Connection | null = null
+  #end: WallClockDeadline | null = null
   #delay: ClockTimer | null = null
   /** Which of the servers is dialled next. */
   #turn = 0
@@ -258,7 +261,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #readCredentials(): void {
     const { key, cert, ca } = this.#settings.policies
     const { tls } = this.#settings
-    const credentials = { ...tls, key: current(key), cert: current(cert), ca: current(ca) } as Credentials
+    const given = attempt(() => ({ key: current(key), cert: current(cert), ca: current(ca) }))
+    const credentials = { ...tls, ...given } as Credentials
     const old = this.#credentials
     if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], credentials[name])))
       return
@@ -301,8 +305,17 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #opened(connection: Connection): void {
     this.#state = 'open'
     this.#stable.arm()
+    this.#endWithCertificate(connection)
     this.#outbox.flush(connection, token => this.emit('undeliverable', token))
     this.emit('connect')
+  }
+
+  /** A connection lives no longer than the certificate of its server. */
+  #endWithCertificate(connection: Connection): void {
+    if (connection.peer === null || this.#settings.tls.rejectUnauthorized === false) return
+    const message = "Cannot keep the connection: the server's certificate has expired"
+    const error = new TokenError('ERR_CERTIFICATE', message, { closeCode: 'certificate-expired' })
+    this.#end = new WallClockDeadline(connection.peer.validTo, () => connection[breakWith](error))
   }
 
   #goaway(connection: Connection, goaway: Goaway): void {
@@ -316,6 +329,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #connectionClosed(connection: Connection, info: CloseInfo): void {
     this.#connection = null
     this.#stable.disarm()
+    this.#end?.clear()
     if (this.#state === 'cancelled') return
     if (info.error?.closeCode?.startsWith('certificate-')) this.#tickets.clear()
     if (this.#policy !== null && !this.#isClosing) {
@@ -349,7 +363,10 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#retryAfter = undefined
     if (this.#policy === null) return this.#hasUntriedServer(error) ? 0 : false
     this.#attempt++
-    return this.#policy(this.#attempt, { error, isHopeless: error !== null && isHopeless(error), retryAfter })
+    // A certificate that ended under a connection may have been renewed meanwhile: the next dial sees.
+    const hasEnded = this.#state === 'open' && error?.code === 'ERR_CERTIFICATE'
+    const isHopelessNow = error !== null && !hasEnded && isHopeless(error)
+    return this.#policy(this.#attempt, { error, isHopeless: isHopelessNow, retryAfter })
   }
 
   /** Without `reconnect` each of the servers is tried once, as the addresses of one name are. */
@@ -402,6 +419,16 @@ function lostInfo(error: TokenError | null): CloseInfo {
 
 function current<T>(value: T | (() => T)): T {
   return typeof value === 'function' ? (value as () => T)() : value
+}
+
+function attempt<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw new TokenError('ERR_OPTION', 'Cannot dial: the function in option key, cert or ca has thrown', {
+      cause
+    })
+  }
 }
 
 /** Read anew from a file, the same bytes are another Buffer. */
