@@ -1,6 +1,6 @@
 import type { TokenError, TokenErrorCode } from './errors'
 
-/** Why a connection, client or server ended: in order, because this side was shut down, or an error's code. */
+/** Why a connection, client or server ended: in order, because the server was closed, or an error's code. */
 export type CloseCode = 'normal' | 'shutdown' | TokenErrorCode
 
 /** How a connection, client or server ended, and what became of the tokens. */

@@ -8,7 +8,10 @@ import type { Peer } from './peer'
 import type { ReconnectPolicy } from './reconnect'
 import { HEADER_LENGTH, type ProtocolName, WIRE_MAX_TOKEN_LENGTH } from './wire'
 
-/** Limits of one connection. A time of 0 or Infinity turns that timeout off; for `closeTimeout` only Infinity does. */
+/**
+ * Limits of one connection. A time of 0 or Infinity turns that timeout off; for `closeTimeout` only Infinity does, for
+ * `heartbeat` only 0.
+ */
 export interface ConnectionOptions {
   /** Bytes of the longest token, sent or received. At most 2³¹−1. Default 8 MiB. */
   maxTokenLength?: number | undefined
@@ -110,7 +113,7 @@ export interface OtherProtocol {
 
 /** Limits of a client's dial. */
 export interface DialOptions {
-  /** Milliseconds for the name, TCP and TLS together. Default 10,000. */
+  /** Milliseconds for the name, TCP, TLS and, on token/2, the server's acceptance together. Default 10,000. */
   connectTimeout?: number | undefined
   /**
    * Milliseconds in which a refused dial (ECONNREFUSED; ENOENT of a Unix path) is tried again, so that a client

@@ -19,8 +19,8 @@ export interface TokenSink {
  * A connection as a Duplex in object mode, for `pipeline`: each chunk is one token.
  *
  * Its readable side holds one token (`highWaterMark` 1), so that what is not read stays with the peer. `end()`
- * flushes and tells the peer that no more comes; reading goes on until the peer has ended too. `destroy()` destroys
- * the connection, or closes it when all was read.
+ * flushes and tells the peer that no more comes; reading goes on until the peer has ended too, on token/1 for
+ * `closeTimeout` at most. `destroy()` destroys the connection, or closes it when all was read.
  */
 export class TokenStream extends Duplex implements Consumer {
   readonly #sink: TokenSink
