@@ -173,7 +173,7 @@ export class Token2 implements Protocol {
 
   /** The application has had `count` more tokens. @returns false when the final count was said before */
   acknowledge(count: number): boolean {
-    if (this.#state === 'awaiting-close' || this.#state === 'over') return false
+    if (this.#hasSaidClose) return false
     this.#handed += count
     this.#scheduleControl()
     if (this.#isAnswerOwed && this.unacknowledged === 0) this.#answer()
@@ -199,8 +199,7 @@ export class Token2 implements Protocol {
   takeControl(): Uint8Array | null {
     const frames = this.#urgent
     this.#urgent = []
-    const hasSaidClose = this.#state === 'awaiting-close' || this.#state === 'over'
-    if (this.#pongOwed !== null && !hasSaidClose) {
+    if (this.#pongOwed !== null && !this.#hasSaidClose) {
       frames.push(encodeControl({ type: 'pong', opaque: this.#pongOwed }))
       this.#pongOwed = null
     }
@@ -302,6 +301,10 @@ export class Token2 implements Protocol {
         `Cannot read a count of tokens: it is ${handed}, and may be from ${this.deliveries.handed} to ${this.#tokensSent}`
       )
     }
+  }
+
+  get #hasSaidClose(): boolean {
+    return this.#state === 'awaiting-close' || this.#state === 'over'
   }
 
   get #tokensSent(): number {
@@ -433,6 +436,8 @@ export class Token2 implements Protocol {
   /** The tokens before the peer's CLOSE are handed out: now it is answered. After END this side may still send. */
   allHanded(holdsOpen: boolean): void {
     this.#isAllHanded = true
+    // The last word throws away what is left, and that is an end too.
+    if (this.#hasSaidClose) return
     if (holdsOpen && !this.#peerHasClosed) return
     // The final count must cover what the application still works on.
     if (this.unacknowledged) this.#isAnswerOwed = true
@@ -493,9 +498,8 @@ export class Token2 implements Protocol {
 
   sayGoodbye(error: TokenError): boolean {
     const code = closeCodeOf(error)
-    const isSaid = this.#state === 'awaiting-close' || this.#state === 'over'
     const isHeard = !this.#peerHasClosed || error.code === 'ERR_CLOSE_TIMEOUT'
-    if (code === null || isSaid || !isHeard) return false
+    if (code === null || this.#hasSaidClose || !isHeard) return false
     if (this.#host.sender.isMidToken || !this.#host.socket.writable) return false
     this.#breakOff(code)
     return true
