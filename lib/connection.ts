@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { callApplication } from './application-call'
 import { type AuthorizeAnswer, authorization, type Verdict } from './authorization'
-import { closeCodeName, closeCodeNumber, type WireCloseCode } from './close-codes'
+import { CLOSE_CODES, closeCodeName, closeCodeNumber, type WireCloseCode } from './close-codes'
 import type { CloseCode, CloseInfo, CloseOptions } from './close-info'
 import type { Claim, Consumer } from './consumer'
 import type { GoawayFrame } from './control-frame'
@@ -12,6 +12,7 @@ import { TokenError } from './errors'
 import {
   type ConnectionLimits,
   type ConnectionOptions,
+  checkDelay,
   connectionLimits,
   duration,
   type ProtocolOptions
@@ -89,6 +90,8 @@ export interface ConnectionContext {
   readonly onDrain?: () => void
   readonly onUndeliverable?: (token: Uint8Array) => void
   readonly onGoaway?: (goaway: Goaway, connection: Connection) => void
+  /** It will never be open. */
+  readonly onRefused?: (error: TokenError) => void
   readonly onClose?: (info: CloseInfo, connection: Connection) => void
 }
 
@@ -311,11 +314,19 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /**
    * Asks the client of this connection to go; token/2 on a server only. Tokens go on until it has gone.
    *
-   * @throws TokenError `ERR_PROTOCOL_REQUIRED`
+   * @param goaway default: code `drain`, to come back at once, without a reason
+   * @throws TokenError `ERR_PROTOCOL_REQUIRED`, `ERR_OPTION`
    */
-  goaway(goaway: Goaway): void {
-    const { code, retryAfter, reason } = goaway
-    this.#honest('goaway()').goaway({ type: 'goaway', code: closeCodeNumber(code), retryAfter, reason })
+  goaway(goaway: Partial<Goaway> = {}): void {
+    const { code = 'drain', retryAfter = 0, reason = '' } = goaway
+    const protocol = this.#honest('goaway()')
+    if (protocol.role === 'client')
+      throw new TokenError('ERR_OPTION', 'Cannot send GOAWAY: only a server may')
+    if (!(CLOSE_CODES[code]?.in as readonly string[] | undefined)?.includes('goaway')) {
+      throw new TokenError('ERR_OPTION', `Cannot send GOAWAY: ${String(code)} is no code for it`)
+    }
+    checkDelay(retryAfter)
+    protocol.goaway({ type: 'goaway', code: closeCodeNumber(code), retryAfter, reason: String(reason) })
   }
 
   /**
@@ -429,8 +440,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
           this.#context.onDrain?.()
           this.emit('drain')
         },
-        onActivity: () => {
-          this.#idleDeadline.arm()
+        onActivity: hasTokens => {
+          if (hasTokens) this.#idleDeadline.arm()
           this.#protocol.wrote()
         },
         onStall: () => this.#fail(stallError(this.#limits.writeTimeout)),
@@ -499,7 +510,6 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #read(chunk: unknown): void {
     if (Buffer.isBuffer(chunk)) {
-      this.#idleDeadline.arm()
       this.#protocol.read(chunk)
     } else {
       const message = `Cannot read from the socket: it gives a ${typeof chunk} instead of a Buffer (setEncoding, object mode)`
@@ -624,6 +634,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     }
     this.#error = error
     this.#gone.abort()
+    if (this.#state === OPENING) this.#context.onRefused?.(error)
     if (this.#protocol.sayGoodbye(error)) this.#state = CLOSING
     else this.socket.destroy()
   }

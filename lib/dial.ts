@@ -68,9 +68,11 @@ export class Dial {
     this.#try()
   }
 
-  /** Milliseconds of `connectTimeout` that are left. */
+  /** Milliseconds of `connectTimeout` that are left; 0 when it is off. */
   get timeLeft(): number {
-    return Math.max(1, this.#times.connectTimeout - (clock.now() - this.#begun))
+    const { connectTimeout } = this.#times
+    if (connectTimeout === 0 || connectTimeout === Number.POSITIVE_INFINITY) return 0
+    return Math.max(1, connectTimeout - (clock.now() - this.#begun))
   }
 
   /** Where to, for messages. */

@@ -254,6 +254,7 @@ export function serverSettings(options: TokenServerOptions): ServerSettings {
   duration('maxQueueAge', own.maxQueueAge)
   checkProtocol(options)
   oneOf('slowConsumer', options.slowConsumer, ['close', 'drop'])
+  checkProtocols(options.protocols)
   return Object.freeze({
     ...own,
     connection: limitsOf(options),
@@ -319,6 +320,14 @@ function checkProtocol({ protocol, ack }: ProtocolOptions): void {
   oneOf('ack', ack, ['auto', 'manual'])
   if (ack === 'manual' && protocol !== 'token/2') {
     throw new TokenError('ERR_PROTOCOL_REQUIRED', "Cannot use option ack: 'manual' needs protocol 'token/2'")
+  }
+}
+
+function checkProtocols(protocols: ServerPolicies['protocols'] = {}): void {
+  for (const [name, { handler, clientCertificate }] of Object.entries(protocols)) {
+    if (name.startsWith('token/')) throw refuse('protocols', `can't replace ${name}`)
+    if (typeof handler !== 'function') throw refuse('protocols', `must have a handler for ${name}`)
+    oneOf(`clientCertificate of ${name}`, clientCertificate ?? 'none', ['required', 'optional'])
   }
 }
 

@@ -62,12 +62,21 @@ export class Outbox {
     for (const token of tokens) this.#bytes += costOf(token.byteLength)
   }
 
-  /** Sends everything on a connection whose outbox is at least as large; `onTooLong` gets what it can't take. */
+  /**
+   * Sends as much as a connection takes; the rest waits for its `drain`.
+   *
+   * @param onTooLong gets the tokens that are longer than the peer takes
+   */
   flush(connection: Connection, onTooLong: (token: Uint8Array) => void): void {
-    for (const { token, promise } of this.#take()) {
-      if (promise !== undefined) promise.resolve(connection.deliver(token, timeLeft(promise)))
-      else if (token.byteLength > connection.maxTokenLength) onTooLong(token)
-      else connection.send(token)
+    const waiting = this.#take()
+    for (const [index, { token, promise }] of waiting.entries()) {
+      if (connection.isDead || connection.bufferedAmount + costOf(token.byteLength) > this.#limit) {
+        this.#restore(waiting.slice(index))
+        return
+      }
+      if (promise === undefined && token.byteLength > connection.maxTokenLength) onTooLong(token)
+      else if (promise === undefined) connection.send(token)
+      else promise.resolve(connection.deliver(token, timeLeft(promise)))
     }
   }
 
@@ -76,6 +85,11 @@ export class Outbox {
     const waiting = this.#take()
     for (const { promise } of waiting) promise?.reject(notSent())
     return waiting.length
+  }
+
+  #restore(waiting: Waiting[]): void {
+    this.#waiting = waiting
+    for (const { token } of waiting) this.#bytes += costOf(token.byteLength)
   }
 
   #take(): Waiting[] {

@@ -15,7 +15,7 @@ interface Mark {
 export interface BudgetEvents<C> {
   /** A token has waited for longer than `maxQueueAge`. @param tokens how many have */
   onTooOld(connection: C, tokens: number): void
-  /** All queues together are over the budget, and this connection's are the fullest. */
+  /** All queues together are over the budget, and this connection's are the fullest that is left. */
   onOverBudget(connection: C): void
 }
 
@@ -66,16 +66,24 @@ export class QueueBudget<C extends Queues> {
   #look(): void {
     this.#timer.arm()
     const now = clock.now()
-    let used = 0
-    let fullest: C | null = null
     for (const connection of [...this.#connections]) {
-      const bytes = bytesOf(connection)
-      used += bytes
-      if (fullest === null || bytes > bytesOf(fullest)) fullest = connection
       if (connection.tokensUnsent > 0) this.#checkAge(connection, now)
       else this.#marks.delete(connection)
     }
-    if (used > this.#budget && fullest !== null) this.#events.onOverBudget(fullest)
+    this.#checkBudget()
+  }
+
+  /** The fullest first, until the others are within the budget. */
+  #checkBudget(): void {
+    const queues = [...this.#connections].map(connection => ({ connection, bytes: bytesOf(connection) }))
+    let used = queues.reduce((sum, { bytes }) => sum + bytes, 0)
+    if (used <= this.#budget) return
+    queues.sort((one, other) => other.bytes - one.bytes)
+    for (const { connection, bytes } of queues) {
+      if (used <= this.#budget) return
+      used -= bytes
+      this.#events.onOverBudget(connection)
+    }
   }
 
   /** A mark says: so many tokens had been taken then. What was taken before an old mark is as old. */

@@ -122,7 +122,11 @@ export class Receiver {
 
   /** Hands over tokens for as long as someone wants them. */
   deliver(): void {
-    if (this.#isDelivering || this.#isDiscarding || !this.#isOpen) return
+    if (this.#isDelivering || this.#isDiscarding) return
+    if (!this.#isOpen) {
+      this.#events.onDelivered(false)
+      return
+    }
     this.#isDelivering = true
     const isDrained = this.#handOver()
     this.#isDelivering = false

@@ -1,3 +1,4 @@
+import { CLOSE_CODES } from './close-codes'
 import { TokenError } from './errors'
 import { codeOf } from './socket-error'
 
@@ -115,6 +116,7 @@ const HOPELESS_CAUSES: readonly RegExp[] = [
 
 /** Whether dialling again will fail in the same way until somebody changes something. */
 export function isHopeless(error: TokenError): boolean {
+  if (error.closeCode !== undefined) return CLOSE_CODES[error.closeCode].retry === 'seldom'
   if (HOPELESS_CODES.includes(error.code)) return true
   if (error.code !== 'ERR_HANDSHAKE' && error.code !== 'ERR_CONNECT') return false
   const cause = codeOf(error.cause)

@@ -8,7 +8,7 @@ import { costOf } from './wire'
 export interface SenderEvents {
   onDrain(): void
   /** Bytes went out: the connection is not idle. */
-  onActivity(): void
+  onActivity(hasTokens: boolean): void
   /** The peer took nothing of a write for `writeTimeout`. */
   onStall(): void
   /** Everything that may be sent was given to the socket, after `end`. */
@@ -39,6 +39,7 @@ export class Sender {
   #tokensTaken = 0
   /** Bytes of the write under way; 0 when there is none. */
   #inFlight = 0
+  #hasTokensInFlight = false
   /** Bytes written since the event loop had its turn. */
   #sinceYield = 0
   #isYielding = false
@@ -209,8 +210,10 @@ export class Sender {
   #flush(): void {
     if (!this.#socket.writable) return
     const tokensBefore = this.#writer.queuedTokens
+    const bytesBefore = this.#writer.queuedBytes
     const chunk = this.#writer.next()
     if (chunk !== null) {
+      this.#hasTokensInFlight = bytesBefore !== this.#writer.queuedBytes
       this.#lastFlushTokens = tokensBefore - this.#writer.queuedTokens
       this.#write(chunk)
     }
@@ -237,7 +240,7 @@ export class Sender {
     this.#inFlight = 0
     this.#stallDeadline.disarm()
     if (error != null) return
-    this.#events.onActivity()
+    this.#events.onActivity(this.#hasTokensInFlight)
     if (this.#sinceYield >= YIELD_AFTER_BYTES) this.#yield()
     else if (!this.#isCorked) this.#flush()
     this.#checkDrain()

@@ -40,6 +40,7 @@ export class Token1 implements Protocol {
 
   read(chunk: Buffer): void {
     const { receiver, sender } = this.#host
+    this.#host.active()
     this.#bytesRead += chunk.length
     receiver.push(chunk)
     sender.cork()

@@ -104,7 +104,10 @@ export class Token2 implements Protocol {
     this.#lingerDeadline = new Deadline(LINGER_TIMEOUT, () => host.socket.destroy())
     this.#splitter = new FrameSplitter({
       onFrame: length => this.#frameBegins(length),
-      onData: run => host.receiver.push(run),
+      onData: run => {
+        host.active()
+        host.receiver.push(run)
+      },
       onControl: body => this.#controlRead(decodeControl(body)),
       refuseControl: length =>
         protocolError(
@@ -118,6 +121,10 @@ export class Token2 implements Protocol {
 
   get isOver(): boolean {
     return this.#state === 'over' || this.#isBreaking
+  }
+
+  get role(): Role {
+    return this.#options.role
   }
 
   get rtt(): number | null {

@@ -103,6 +103,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   /** Dials since the last stable connection. */
   #attempt = 0
   #retryAfter: number | undefined
+  /** A sender waits for `drain`, and the connection that would have told it is gone or not there yet. */
+  #owesDrain = false
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
 
@@ -143,7 +145,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   /** True from `bufferedAmount` ≥ `highWaterMark` until `drain`: a polite sender waits. */
   get writableNeedDrain(): boolean {
-    return this.connection?.writableNeedDrain ?? this.#outbox.bytes >= this.#settings.connection.highWaterMark
+    if (this.#outbox.bytes >= this.#settings.connection.highWaterMark) return true
+    return this.connection !== null && !this.connection.isDead && this.connection.writableNeedDrain
   }
 
   /**
@@ -173,9 +176,12 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
    * @throws TokenError `ERR_TOKEN_TYPE`, `ERR_TOKEN_TOO_LARGE`
    */
   send(token: Uint8Array): boolean {
-    if (this.connection !== null) return this.connection.send(token)
+    const { connection } = this
+    if (connection !== null && !this.#mustWait(connection)) return connection.send(token)
     checkToken(token, this.#settings.connection.maxTokenLength)
-    return this.#takesTokens && this.#outbox.add({ token })
+    const isTaken = this.#takesTokens && this.#outbox.add({ token })
+    if (!isTaken || this.writableNeedDrain) this.#owesDrain = true
+    return isTaken
   }
 
   /**
@@ -184,7 +190,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
    * @throws (rejects) as `Connection.deliver`
    */
   async deliver(token: Uint8Array, options: DeliverOptions = {}): Promise<void> {
-    if (this.connection !== null) return await this.connection.deliver(token, options)
+    const { connection } = this
+    if (connection !== null && !this.#mustWait(connection)) return await connection.deliver(token, options)
+    if (options.timeout !== undefined) duration('timeout', options.timeout)
     checkToken(token, this.#settings.connection.maxTokenLength)
     const { signal } = options
     if (signal?.aborted) throw notSent(signal.reason)
@@ -218,6 +226,14 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     await this.#closed
   }
 
+  /**
+   * What comes now waits: for the next connection when the server is closing this one, or behind what waits.
+   */
+  #mustWait(connection: Connection): boolean {
+    const isBetween = connection.isDead && this.#policy !== null && !this.#isClosing
+    return isBetween || this.#outbox.bytes > 0
+  }
+
   get #takesTokens(): boolean {
     return this.#state !== 'closed' && this.#state !== 'cancelled'
   }
@@ -247,7 +263,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       rejectUnauthorized: tls.rejectUnauthorized ?? true,
       ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
     }
-    this.#dial = new Dial(options, this.#tickets.get(turn), this.#settings, {
+    // Its tries are 25 ms apart: for a client that starts with its server, not for a herd that lost one.
+    const times = this.#attempt === 0 ? this.#settings : { ...this.#settings, refusedRetryTimeout: 0 }
+    this.#dial = new Dial(options, this.#tickets.get(turn), times, {
       onSocket: (socket, certificate) => this.#greet(socket, certificate),
       onFailed: error => {
         if (error.code === 'ERR_CERTIFICATE') this.#tickets.delete(turn)
@@ -293,7 +311,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
         ownFingerprints: [...this.#ownFingerprints, ...presentedFingerprints(socket)],
         greetingTimeout: this.#dial?.timeLeft ?? this.#settings.connectTimeout,
         onOpen: opened => this.#opened(opened),
-        onDrain: () => this.emit('drain'),
+        onDrain: () => this.#drained(),
         onUndeliverable: token => this.emit('undeliverable', token),
         onGoaway: (goaway, from) => this.#goaway(from, goaway),
         onClose: (info, closed) => this.#connectionClosed(closed, info)
@@ -302,12 +320,25 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#connection = connection
   }
 
+  #flush(): void {
+    if (this.connection !== null)
+      this.#outbox.flush(this.connection, token => this.emit('undeliverable', token))
+  }
+
+  #drained(): void {
+    this.#flush()
+    if (this.writableNeedDrain) return
+    this.#owesDrain = false
+    this.emit('drain')
+  }
+
   #opened(connection: Connection): void {
     this.#state = 'open'
     this.#stable.arm()
     this.#endWithCertificate(connection)
-    this.#outbox.flush(connection, token => this.emit('undeliverable', token))
+    this.#flush()
     this.emit('connect')
+    if (this.#owesDrain) this.#drained()
   }
 
   /** A connection lives no longer than the certificate of its server. */
@@ -327,6 +358,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   // --- the end
 
   #connectionClosed(connection: Connection, info: CloseInfo): void {
+    if (connection.writableNeedDrain) this.#owesDrain = true
     this.#connection = null
     this.#stable.disarm()
     this.#end?.clear()
@@ -347,7 +379,14 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     const { error } = info
     this.#dial = null
     this.#turn = (this.#turn + 1) % this.#servers.length
-    const delay = this.#isClosing ? false : this.#nextDelay(error)
+    let delay: number | false = false
+    try {
+      if (!this.#isClosing) delay = this.#nextDelay(error)
+    } catch (cause) {
+      const message = 'Cannot connect again: the reconnect policy gave no milliseconds that can be waited'
+      this.#finish({ ...info, ...errorOf(new TokenError('ERR_OPTION', message, { cause })) })
+      return
+    }
     if (delay === false) {
       this.#finish(info)
       return
@@ -366,7 +405,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     // A certificate that ended under a connection may have been renewed meanwhile: the next dial sees.
     const hasEnded = this.#state === 'open' && error?.code === 'ERR_CERTIFICATE'
     const isHopelessNow = error !== null && !hasEnded && isHopeless(error)
-    return this.#policy(this.#attempt, { error, isHopeless: isHopelessNow, retryAfter })
+    const delay = this.#policy(this.#attempt, { error, isHopeless: isHopelessNow, retryAfter })
+    if (delay !== false) checkDelay(delay)
+    return delay
   }
 
   /** Without `reconnect` each of the servers is tried once, as the addresses of one name are. */
@@ -406,11 +447,13 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 }
 
+function errorOf(error: TokenError | null): Pick<CloseInfo, 'code' | 'hadError' | 'error'> {
+  return { code: error?.code ?? 'normal', hadError: error !== null, error }
+}
+
 function lostInfo(error: TokenError | null): CloseInfo {
   return {
-    code: error?.code ?? 'normal',
-    hadError: error !== null,
-    error,
+    ...errorOf(error),
     unsent: 0,
     unconfirmed: 0,
     undeliveredBytes: 0

@@ -379,6 +379,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       forward: this.#forward,
       admit: candidate => this.#admit(visitor, candidate),
       onOpen: opened => void this.emit('connection', opened),
+      onRefused: error => this.#refuse(visitor, error),
       onClose: (info, closed) => this.#ended(visitor, closed, info),
       greetingTimeout: this.#timeLeft(visitor),
       // Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO.
