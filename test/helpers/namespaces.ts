@@ -1,7 +1,12 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { type ChildProcessByStdio, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { accessSync, constants } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
 import type { Context } from 'mocha'
 import { onCleanUp } from './loopback'
+import { ROOT } from './program'
 
 /** What a test with namespaces may need beside `ip`. */
 export type Tool = 'iptables' | 'python3' | '/dev/net/tun'
@@ -96,4 +101,60 @@ export class Cable {
 
 function run(command: string, ...args: string[]): void {
   execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+/** What a {@link BadNetwork} does to packets: ratios from 0 to 1, times in milliseconds. */
+export interface Weather {
+  loss?: number
+  delay?: number
+  jitter?: number
+  reorder?: number
+  duplicate?: number
+  corrupt?: number
+  cut?: boolean
+  forge?: number
+}
+
+/** Packets so far. */
+export type PacketCounts = Record<
+  'seen' | 'carried' | 'lost' | 'cut' | 'corrupted' | 'forged' | 'reordered' | 'duplicated',
+  number
+>
+
+/** A cable of the worst kind: `test/faults/programs/bad-network.py`. */
+export class BadNetwork {
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>
+  readonly #answers: AsyncIterator<string>
+
+  private constructor({ left, right }: Namespaces, seed: number) {
+    const program = join(ROOT, 'test/faults/programs/bad-network.py')
+    const args = ['-u', program, left, right, LEFT, RIGHT, String(seed)]
+    this.#child = spawn('python3', args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#child.stdin.on('error', () => {})
+    this.#answers = createInterface(this.#child.stdout)[Symbol.asyncIterator]()
+    const ended = once(this.#child, 'exit')
+    onCleanUp(async () => {
+      this.#child.stdin.end()
+      await ended
+    })
+  }
+
+  /** It carries everything at first. */
+  static async start(namespaces: Namespaces, seed: number): Promise<BadNetwork> {
+    const network = new BadNetwork(namespaces, seed)
+    await network.#answer()
+    return network
+  }
+
+  /** Changes what is named, and tells what happened so far. */
+  async set(weather: Weather): Promise<PacketCounts> {
+    this.#child.stdin.write(`${JSON.stringify(weather)}\n`)
+    return JSON.parse(await this.#answer()) as PacketCounts
+  }
+
+  async #answer(): Promise<string> {
+    const { value, done } = await this.#answers.next()
+    if (done) throw new Error('The bad network has ended')
+    return value as string
+  }
 }

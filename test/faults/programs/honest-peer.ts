@@ -52,6 +52,8 @@ export interface Report extends Note {
   connections: number
   /** The tokens received on each connection, by the client's port. */
   received: Received[]
+  /** The ids that `deliver()` gave to each connection, in order. */
+  sent: { port: number; ids: number[] }[]
   /** What the calendar shows, milliseconds. */
   date: number
   uncaught: string[]
@@ -70,6 +72,9 @@ let journal: number | null = null
 const closes: number[] = []
 const uncaught: string[] = []
 const received = new Map<Connection, { port: number; count: number; hash: Hash }>()
+const sent = new Map<Connection, { port: number; ids: number[] }>()
+/** What the next connection will send first. */
+let waiting: number[] = []
 let stream: { length: number; outstanding: number; pause: number } | null = null
 let delivered = 0
 let pending = 0
@@ -147,6 +152,8 @@ function dial(options: TokenClientOptions): void {
 function opened(connection: Connection, port: number): void {
   const index = closes.push(0) - 1
   received.set(connection, { port, count: 0, hash: createHash('sha256') })
+  sent.set(connection, { port, ids: waiting })
+  waiting = []
   note({ what: 'open', port })
   connection.on('close', (_hadError, { code, error }) => {
     closes[index] = (closes[index] as number) + 1
@@ -175,20 +182,19 @@ function fillConnection(connection: Connection): void {
   fill(connection, () => port)
 }
 
-interface Target {
-  readonly isDead?: boolean
-  deliver(token: Buffer): Promise<void>
-}
-
-function fill(target: Target, port: () => number): void {
+function fill(target: Connection | TokenClient, port: () => number): void {
   for (let i = 0; i < (stream?.outstanding ?? 0); i++) void deliverOn(target, port)
 }
 
-async function deliverOn(target: Target, port: () => number): Promise<void> {
-  while (stream !== null && !target.isDead) {
+async function deliverOn(target: Connection | TokenClient, port: () => number): Promise<void> {
+  const connectionOf = () => (target instanceof TokenClient ? target.connection : target)
+  while (stream !== null && (target instanceof TokenClient || !target.isDead)) {
     const id = nextId++
     const from = port()
     pending++
+    const connection = connectionOf()
+    if (connection === null) waiting.push(id)
+    else if (!connection.isDead) sent.get(connection)?.ids.push(id)
     try {
       await target.deliver(numberedToken(id, stream.length))
       delivered++
@@ -214,6 +220,7 @@ function report(): Report {
     received: [...received.values()].map(({ port, count, hash }) => {
       return { port, count, sha256: hash.copy().digest('hex') }
     }),
+    sent: [...sent.values()],
     date: Date.now(),
     uncaught
   }
