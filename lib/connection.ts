@@ -586,6 +586,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       deliveries.shiftAfter(delivery.number)
       delivery.reject(notSent(cause))
     } else {
+      if (delivery.number > this.tokensSent - this.tokensUnsent) deliveries.forsake(delivery.number)
       delivery.reject(fateUnknown(cause))
     }
   }

@@ -62,6 +62,11 @@ export class Deliveries {
     return true
   }
 
+  /** The promise of the token that is half out is settled: only this connection may send its rest. */
+  forsake(number: number): void {
+    this.#givenUp.add(number)
+  }
+
   /** A token was taken out of the queue: those behind it move up. */
   shiftAfter(number: number): void {
     for (const delivery of this.#pending) if (delivery.number > number) delivery.number--
