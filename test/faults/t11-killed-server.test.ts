@@ -55,7 +55,7 @@ class DeliverStream {
   onHanded: () => void = () => {}
   readonly #client: TokenClient
   readonly #random: () => number
-  #waiting: Sent[] = []
+  readonly #waiting = new Set<Sent>()
   #isOver = false
 
   constructor(client: TokenClient, random: () => number) {
@@ -77,8 +77,11 @@ class DeliverStream {
     while (!this.#isOver) {
       const sent: Sent = { id: this.sent.length + 1, wire: null, number: 0, fate: 'pending' }
       this.sent.push(sent)
+      const { connection } = this.#client
+      const before = connection?.tokensSent
       const fate = this.#client.deliver(numberedToken(sent.id, Math.round(this.#random() ** 4 * 40_000)))
-      this.#place(sent)
+      if (connection === null || connection.tokensSent === before) this.#waiting.add(sent)
+      else this.#place(sent, connection.tokensSent)
       try {
         await fate
         sent.fate = 'handed'
@@ -86,19 +89,15 @@ class DeliverStream {
         this.onHanded()
       } catch (error) {
         sent.fate = (error as TokenError).code
+        this.#waiting.delete(sent)
         await new Promise(resolve => setImmediate(resolve))
       }
     }
   }
 
-  #place(sent: Sent): void {
-    const { connection } = this.#client
-    if (connection === null) {
-      this.#waiting.push(sent)
-    } else if (!connection.isDead) {
-      sent.wire = this.wires.at(-1) as WireCounts
-      sent.number = connection.tokensSent
-    }
+  #place(sent: Sent, number: number): void {
+    sent.wire = this.wires.at(-1) as WireCounts
+    sent.number = number
   }
 
   /** What waited for the connection was sent first, in order. */
@@ -106,12 +105,10 @@ class DeliverStream {
     const wire = new WireCounts()
     this.wires.push(wire)
     connection.socket.on('data', chunk => wire.read(chunk))
-    expect(connection.tokensSent).to.equal(this.#waiting.length)
-    this.#waiting.forEach((sent, index) => {
-      sent.wire = wire
-      sent.number = index + 1
-    })
-    this.#waiting = []
+    expect(connection.tokensSent).to.equal(this.#waiting.size)
+    let number = 0
+    for (const sent of this.#waiting) this.#place(sent, ++number)
+    this.#waiting.clear()
   }
 }
 

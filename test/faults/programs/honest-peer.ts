@@ -74,7 +74,7 @@ const uncaught: string[] = []
 const received = new Map<Connection, { port: number; count: number; hash: Hash }>()
 const sent = new Map<Connection, { port: number; ids: number[] }>()
 /** What the next connection will send first. */
-let waiting: number[] = []
+const waiting = new Set<number>()
 let stream: { length: number; outstanding: number; pause: number } | null = null
 let delivered = 0
 let pending = 0
@@ -152,8 +152,8 @@ function dial(options: TokenClientOptions): void {
 function opened(connection: Connection, port: number): void {
   const index = closes.push(0) - 1
   received.set(connection, { port, count: 0, hash: createHash('sha256') })
-  sent.set(connection, { port, ids: waiting })
-  waiting = []
+  sent.set(connection, { port, ids: [...waiting] })
+  waiting.clear()
   note({ what: 'open', port })
   connection.on('close', (_hadError, { code, error }) => {
     closes[index] = (closes[index] as number) + 1
@@ -193,12 +193,15 @@ async function deliverOn(target: Connection | TokenClient, port: () => number): 
     const from = port()
     pending++
     const connection = connectionOf()
-    if (connection === null) waiting.push(id)
-    else if (!connection.isDead) sent.get(connection)?.ids.push(id)
+    const before = connection?.tokensSent
+    const fate = target.deliver(numberedToken(id, stream.length))
+    if (connection === null || connection.tokensSent === before) waiting.add(id)
+    else sent.get(connection)?.ids.push(id)
     try {
-      await target.deliver(numberedToken(id, stream.length))
+      await fate
       delivered++
     } catch (error) {
+      waiting.delete(id)
       note({ what: 'rejected', id, code: (error as TokenError).code, port: from })
       // A dead client must not keep this loop from everything else.
       await new Promise(resolve => setTimeout(resolve, 5))
