@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { clock } from './clock'
 import { closeCodeNumber, type WireCloseCode } from './close-codes'
 import { encodeControl } from './control-frame'
 
@@ -13,5 +14,7 @@ export function sayLastWord(socket: Duplex, code: WireCloseCode): void {
   socket.on('error', () => {})
   socket.resume()
   socket.end(encodeControl({ type: 'close', code: closeCodeNumber(code), handed: 0, reason: '' }))
-  setTimeout(() => socket.destroy(), LINGER_TIMEOUT).unref()
+  const linger = clock.setTimeout(() => socket.destroy(), LINGER_TIMEOUT)
+  linger.unref()
+  socket.once('close', () => clock.clearTimeout(linger))
 }

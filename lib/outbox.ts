@@ -1,5 +1,6 @@
 import { clock } from './clock'
 import type { Connection, DeliverOptions } from './connection'
+import { Deadline } from './deadline'
 import { notSent } from './deliveries'
 import { costOf } from './wire'
 
@@ -43,16 +44,35 @@ export class Outbox {
   deliver(token: Uint8Array, options: DeliverOptions): Promise<void> {
     const { signal, timeout } = options
     return new Promise<void>((resolve, reject) => {
-      const waiting: Waiting = { token, promise: { options, since: clock.now(), resolve, reject } }
-      if (!this.add(waiting)) {
-        reject(notSent())
-        return
+      const settled = () => {
+        limit.clear()
+        signal?.removeEventListener('abort', giveUp)
+      }
+      const waiting: Waiting = {
+        token,
+        promise: {
+          options,
+          since: clock.now(),
+          resolve: fate => {
+            settled()
+            resolve(fate)
+          },
+          reject: error => {
+            settled()
+            reject(error)
+          }
+        }
       }
       const giveUp = () => {
-        if (this.#remove(waiting)) reject(notSent(signal?.reason))
+        if (this.#remove(waiting)) waiting.promise?.reject(notSent(signal?.reason))
+      }
+      const limit = new Deadline(timeout ?? 0, giveUp)
+      if (signal?.aborted || !this.add(waiting)) {
+        reject(notSent(signal?.reason))
+        return
       }
       signal?.addEventListener('abort', giveUp, { once: true })
-      if (timeout !== undefined && timeout > 0 && timeout !== Infinity) setTimeout(giveUp, timeout).unref()
+      limit.arm()
     })
   }
 

@@ -7,7 +7,7 @@ export type Queues = Pick<Connection, 'bufferedAmount' | 'unreadBytes' | 'tokens
 
 /** Where the outbox of a connection stood at a moment. */
 interface Mark {
-  readonly tokens: number
+  tokens: number
   readonly at: number
 }
 
@@ -82,7 +82,7 @@ export class QueueBudget<C extends Queues> {
     for (const { connection, bytes } of queues) {
       if (used <= this.#budget) return
       used -= bytes
-      this.#events.onOverBudget(connection)
+      this.#act(connection, () => this.#events.onOverBudget(connection))
     }
   }
 
@@ -99,7 +99,15 @@ export class QueueBudget<C extends Queues> {
     if (connection.tokensSent > (marks.at(-1)?.tokens ?? sent + tooOld)) {
       marks.push({ tokens: connection.tokensSent, at: now })
     }
-    if (tooOld > 0) this.#events.onTooOld(connection, tooOld)
+    if (tooOld > 0) this.#act(connection, () => this.#events.onTooOld(connection, tooOld))
+  }
+
+  /** Tokens that are dropped don't count as taken any more: those behind them move up. */
+  #act(connection: C, act: () => void): void {
+    const before = connection.tokensSent
+    act()
+    const dropped = before - connection.tokensSent
+    for (const mark of this.#marks.get(connection) ?? []) mark.tokens -= dropped
   }
 }
 

@@ -1,0 +1,192 @@
+import { expect } from 'chai'
+import type { Connection } from '../lib/connection'
+import type { TokenError } from '../lib/errors'
+import { Outbox } from '../lib/outbox'
+import { FakeClock } from '../lib/testing'
+import { pattern } from './helpers/bytes'
+import { settled } from './helpers/moments'
+import { destroyTransports, openPair } from './helpers/token-2'
+
+describe('Outbox', () => {
+  let clock: FakeClock
+  let restore: () => void
+
+  beforeEach(() => {
+    clock = new FakeClock()
+    restore = clock.install()
+  })
+
+  afterEach(async () => {
+    await destroyTransports()
+    restore()
+  })
+
+  function add(outbox: Outbox, ...texts: string[]): boolean[] {
+    return texts.map(text => outbox.add({ token: Buffer.from(text) }))
+  }
+
+  /** The fates of tokens, into an array that fills. */
+  function fates(outbox: Outbox) {
+    const told: string[] = []
+    const deliver = (text: string, options = {}) =>
+      outbox.deliver(Buffer.from(text), options).then(
+        () => void told.push(`${text} handed`),
+        (error: TokenError) => void told.push(`${text} ${error.code}`)
+      )
+    return { told, deliver }
+  }
+
+  const none = (token: Uint8Array) => {
+    throw new Error(`${token.byteLength} bytes are too long`)
+  }
+
+  function tokensAt(connection: Connection): string[] {
+    const tokens: string[] = []
+    connection.on('token', token => tokens.push(String(token)))
+    return tokens
+  }
+
+  it('takes up to its last byte, 4 for each token included, then nothing', () => {
+    const outbox = new Outbox(14)
+    expect(add(outbox, 'abcde', '', 'a', '')).to.deep.equal([true, true, false, false])
+    expect(outbox.bytes).to.equal(13)
+  })
+
+  it('sends what waits on a connection, in order, and is empty then', async () => {
+    const { client, server } = await openPair()
+    const tokens = tokensAt(server)
+    const outbox = new Outbox(1000)
+    const { told, deliver } = fates(outbox)
+    add(outbox, 'a')
+    void deliver('b')
+    add(outbox, 'c')
+    outbox.flush(client, none)
+    await settled()
+    expect([tokens, told, outbox.bytes]).to.deep.equal([['a', 'b', 'c'], ['b handed'], 0])
+  })
+
+  it('puts what a lost connection had not sent before the rest', async () => {
+    const { client, server } = await openPair()
+    const tokens = tokensAt(server)
+    const outbox = new Outbox(1000)
+    add(outbox, 'c')
+    outbox.putBack([Buffer.from('a'), Buffer.from('b')])
+    expect(outbox.bytes).to.equal(15)
+    outbox.flush(client, none)
+    await settled()
+    expect(tokens).to.deep.equal(['a', 'b', 'c'])
+  })
+
+  it('takes back as many tokens as there may be', () => {
+    const outbox = new Outbox(10_000_000)
+    outbox.putBack(Array(300_000).fill(Buffer.alloc(0)))
+    expect([outbox.bytes, outbox.clear()]).to.deep.equal([1_200_000, 300_000])
+  })
+
+  it('tells of tokens that are longer than the peer takes, and rejects those that were delivered', async () => {
+    const { client, server } = await openPair({ server: { maxTokenLength: 3 } })
+    const tokens = tokensAt(server)
+    const outbox = new Outbox(1000)
+    const { told, deliver } = fates(outbox)
+    const tooLong: string[] = []
+    add(outbox, 'a', 'long')
+    void deliver('longer')
+    add(outbox, 'b')
+    outbox.flush(client, token => tooLong.push(String(token)))
+    await settled()
+    expect([tokens, tooLong, told]).to.deep.equal([['a', 'b'], ['long'], ['longer ERR_TOKEN_TOO_LARGE']])
+  })
+
+  it('keeps for later what does not fit in the queue of the connection, in order', async () => {
+    const { client, server } = await openPair({ server: { receiveWindow: 1 } })
+    const outbox = new Outbox(60)
+    for (let i = 0; i < 5; i++) client.send(pattern(6))
+    await settled()
+    expect(client.bufferedAmount).to.equal(40)
+    add(outbox, '111111', '222222', '333333')
+    outbox.flush(client, none)
+    expect([client.bufferedAmount, outbox.bytes]).to.deep.equal([60, 10])
+    const tokens = tokensAt(server)
+    await clock.settle()
+    await settled()
+    outbox.flush(client, none)
+    while (tokens.length < 8) await settled()
+    expect([tokens.slice(5), outbox.bytes]).to.deep.equal([['111111', '222222', '333333'], 0])
+  })
+
+  it('keeps everything when the connection is dead', async () => {
+    const { client } = await openPair()
+    client.destroy()
+    const outbox = new Outbox(100)
+    add(outbox, 'a', 'b')
+    outbox.flush(client, none)
+    expect(outbox.bytes).to.equal(10)
+  })
+
+  describe('a delivery that waits', () => {
+    it('is not sent when the outbox is full', async () => {
+      const outbox = new Outbox(4)
+      const { told, deliver } = fates(outbox)
+      await deliver('a')
+      expect([told, outbox.bytes]).to.deep.equal([['a ERR_NOT_SENT'], 0])
+    })
+
+    it('is taken back when its signal aborts', async () => {
+      const outbox = new Outbox(100)
+      const { told, deliver } = fates(outbox)
+      const controller = new AbortController()
+      void deliver('a', { signal: controller.signal })
+      add(outbox, 'b')
+      controller.abort()
+      await settled()
+      expect([told, outbox.bytes]).to.deep.equal([['a ERR_NOT_SENT'], 5])
+    })
+
+    it('is not taken when its signal has aborted before', async () => {
+      const outbox = new Outbox(100)
+      const { told, deliver } = fates(outbox)
+      void deliver('a', { signal: AbortSignal.abort() })
+      await settled()
+      expect([told, outbox.bytes]).to.deep.equal([['a ERR_NOT_SENT'], 0])
+    })
+
+    it('is taken back when its time has passed', async () => {
+      const outbox = new Outbox(100)
+      const { told, deliver } = fates(outbox)
+      void deliver('a', { timeout: 100 })
+      await clock.elapse(99)
+      expect(told).to.deep.equal([])
+      await clock.elapse(1)
+      await settled()
+      expect([told, outbox.bytes]).to.deep.equal([['a ERR_NOT_SENT'], 0])
+    })
+
+    it('has what is left of its time on the connection', async () => {
+      const { client } = await openPair({ both: { heartbeat: 0 } })
+      const outbox = new Outbox(100)
+      const { told, deliver } = fates(outbox)
+      void deliver('a', { timeout: 100 })
+      void deliver('b', { timeout: 0 })
+      void deliver('c', { timeout: Infinity })
+      await clock.elapse(60)
+      outbox.flush(client, none)
+      await clock.elapse(39)
+      expect(told).to.deep.equal([])
+      await clock.elapse(1)
+      await settled()
+      expect(told).to.deep.equal(['a ERR_FATE_UNKNOWN'])
+      await clock.elapse(1_000_000)
+      expect(told).to.have.length(1)
+    })
+
+    it('is not sent when all is given up', async () => {
+      const outbox = new Outbox(100)
+      const { told, deliver } = fates(outbox)
+      void deliver('a')
+      add(outbox, 'b')
+      expect([outbox.clear(), outbox.bytes]).to.deep.equal([2, 0])
+      await settled()
+      expect(told).to.deep.equal(['a ERR_NOT_SENT'])
+    })
+  })
+})

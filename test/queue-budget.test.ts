@@ -1,0 +1,170 @@
+import { expect } from 'chai'
+import { QueueBudget, type Queues } from '../lib/queue-budget'
+import { FakeClock } from '../lib/testing'
+
+/** The queues of a connection whose tokens have 10 bytes each. */
+class Fake {
+  tokensSent = 0
+  tokensUnsent = 0
+  unreadBytes = 0
+
+  constructor(readonly name: string) {}
+
+  get bufferedAmount(): number {
+    return this.tokensUnsent * 10
+  }
+
+  take(tokens: number): void {
+    this.tokensSent += tokens
+    this.tokensUnsent += tokens
+  }
+
+  send(tokens: number): void {
+    this.tokensUnsent -= tokens
+  }
+
+  drop(tokens: number): number {
+    const dropped = Math.min(tokens, this.tokensUnsent)
+    this.tokensSent -= dropped
+    this.tokensUnsent -= dropped
+    return dropped
+  }
+}
+
+describe('QueueBudget', () => {
+  let clock: FakeClock
+  let restore: () => void
+
+  beforeEach(() => {
+    clock = new FakeClock()
+    restore = clock.install()
+  })
+
+  afterEach(() => restore())
+
+  function make({ budget = 1e9, maxAge = 0, drops = false } = {}) {
+    const connections = [new Fake('a'), new Fake('b')] as const
+    const log: string[] = []
+    const queues = new QueueBudget<Fake & Queues>(new Set(connections), budget, maxAge, {
+      onTooOld: (connection, tokens) => {
+        log.push(`${connection.name}: ${tokens} too old at ${clock.now()}`)
+        if (drops) connection.drop(tokens)
+      },
+      onOverBudget: connection => {
+        log.push(`${connection.name}: over budget`)
+        if (drops) connection.drop(1000)
+      }
+    })
+    queues.start()
+    return { queues, log, a: connections[0], b: connections[1] }
+  }
+
+  it('counts the bytes of all queues, in and out', () => {
+    const { queues, a, b } = make()
+    a.take(3)
+    b.unreadBytes = 7
+    expect(queues.usedBytes).to.equal(37)
+    queues.stop()
+  })
+
+  it('tells of the fullest connection while all together are over the budget, once a second', async () => {
+    const { queues, log, a, b } = make({ budget: 50 })
+    a.take(2)
+    b.unreadBytes = 30
+    await clock.elapse(3000)
+    expect(log).to.deep.equal([])
+    a.take(2)
+    await clock.elapse(1000)
+    expect(log).to.deep.equal(['a: over budget'])
+    b.unreadBytes = 41
+    await clock.elapse(2000)
+    expect(log.slice(1)).to.deep.equal(['b: over budget', 'b: over budget'])
+    queues.stop()
+  })
+
+  it('tells of tokens that have waited too long, up to a second late, and how many', async () => {
+    const { queues, log, a } = make({ maxAge: 2500 })
+    await clock.elapse(500)
+    a.take(3)
+    await clock.elapse(1000)
+    a.take(2)
+    await clock.elapse(2000)
+    expect(log).to.deep.equal([])
+    await clock.elapse(500)
+    expect(log).to.deep.equal(['a: 3 too old at 4000'])
+    queues.stop()
+  })
+
+  it('does not tell of tokens that have left meanwhile', async () => {
+    const { queues, log, a } = make({ maxAge: 2500 })
+    for (let i = 0; i < 20; i++) {
+      a.take(3)
+      await clock.elapse(1000)
+      a.send(3)
+    }
+    expect(log).to.deep.equal([])
+    queues.stop()
+  })
+
+  it('counts only what is left of the old ones', async () => {
+    const { queues, log, a } = make({ maxAge: 2500 })
+    a.take(5)
+    await clock.elapse(1500)
+    a.send(3)
+    a.take(4)
+    await clock.elapse(2500)
+    expect(log).to.deep.equal(['a: 2 too old at 4000'])
+    queues.stop()
+  })
+
+  it('knows the age of those that stay when the oldest are dropped', async () => {
+    const { queues, log, a } = make({ maxAge: 2500, drops: true })
+    a.take(10)
+    await clock.elapse(1000)
+    a.take(10)
+    await clock.elapse(1000)
+    await clock.elapse(2000)
+    expect(log).to.deep.equal(['a: 10 too old at 4000'])
+    // Ten of the second look are left; these are new, and must not be taken for as old.
+    a.take(5)
+    await clock.elapse(1000)
+    expect(log.slice(1)).to.deep.equal(['a: 10 too old at 5000'])
+    expect(a.tokensUnsent).to.equal(5)
+    await clock.elapse(2000)
+    expect(log.slice(2)).to.deep.equal([])
+    await clock.elapse(1000)
+    expect(log.slice(2)).to.deep.equal(['a: 5 too old at 8000'])
+    queues.stop()
+  })
+
+  it('knows the age also when a full budget has dropped some', async () => {
+    const { queues, log, a } = make({ maxAge: 2500, budget: 99, drops: true })
+    a.take(10)
+    await clock.elapse(1000)
+    expect(log).to.deep.equal(['a: over budget'])
+    a.take(5)
+    await clock.elapse(3000)
+    expect(log.slice(1)).to.deep.equal([])
+    await clock.elapse(1000)
+    expect(log.slice(1)).to.deep.equal(['a: 5 too old at 5000'])
+    queues.stop()
+  })
+
+  it('of no age tells of none', async () => {
+    for (const maxAge of [0, Infinity]) {
+      const { queues, log, a } = make({ maxAge })
+      a.take(1)
+      await clock.elapse(1_000_000)
+      expect(log).to.deep.equal([])
+      queues.stop()
+    }
+  })
+
+  it('stopped looks no more', async () => {
+    const { queues, log, a } = make({ budget: 5 })
+    a.take(1)
+    queues.stop()
+    await clock.elapse(10_000)
+    expect([log, clock.pending]).to.deep.equal([[], 0])
+  })
+})
