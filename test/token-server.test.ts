@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect as netConnect } from 'node:net'
 import { duplexPair } from 'node:stream'
-import { createSecureContext } from 'node:tls'
+import tls, { createSecureContext } from 'node:tls'
 import { expect } from 'chai'
 import { type CloseInfo, Connection, TokenClient, type TokenError, TokenServer } from '../lib'
 import { certificates } from './helpers/certificates'
@@ -92,6 +92,30 @@ describe('TokenServer', () => {
       controller.abort()
       expect((await closed)[0]).to.equal(false)
     })
+  })
+
+  it('tells a failed accept by refused with ERR_TOO_MANY_FILES, and goes on', async () => {
+    // libuv hides EMFILE where it can (T20), so Node's report of it is made here.
+    const real = tls.createServer
+    let inner: tls.Server | undefined
+    tls.createServer = ((...args: Parameters<typeof real>) => {
+      inner = real(...args)
+      return inner
+    }) as typeof real
+    try {
+      const { server } = await startServer()
+      const events = eventsOf(server)
+      const refused = once(server, 'refused')
+      const cause = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE', syscall: 'accept' })
+      inner?.emit('error', cause)
+      const [refusal] = await refused
+      expect(refusal).to.include({ address: 'unknown', port: 0, code: 'ERR_TOO_MANY_FILES' })
+      expect(refusal.error.cause).to.equal(cause)
+      await connectPair(server)
+      expect(events).to.deep.equal([])
+    } finally {
+      tls.createServer = real
+    }
   })
 
   describe('close()', () => {

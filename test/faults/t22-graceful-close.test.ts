@@ -10,7 +10,8 @@ describe('T22 close() with tokens queued', () => {
   const clients = isLong ? 50 : 10
   const tokens = isLong ? 200 : 50
 
-  it(`T22 delivers 100 % of ${clients * tokens} queued tokens to peers that read`, async () => {
+  it(`T22 delivers 100 % of ${clients * tokens} queued tokens to peers that read`, async function () {
+    this.timeout(isLong ? 120_000 : 20_000)
     const { server } = await startServer()
     const pairs: { client: TokenClient; connection: Connection; seen: number }[] = []
     for (let i = 0; i < clients; i++) pairs.push({ ...(await connectPair(server)), seen: 0 })

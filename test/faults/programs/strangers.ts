@@ -19,7 +19,7 @@ export type StrangersQuestion =
 export interface StrangersReport {
   open: number
   closed: number
-  /** Milliseconds from a stranger's beginning to its close by the server, the longest. */
+  /** Milliseconds from a stranger's connect to its close by the server, the longest. */
   slowest: number
   failed: number
 }
@@ -88,7 +88,10 @@ async function ready(socket: Socket, event: string): Promise<void> {
 }
 
 function watch(socket: Socket): void {
-  const begin = performance.now()
+  let begin = performance.now()
+  socket.once('connect', () => {
+    begin = performance.now()
+  })
   open.add(socket)
   socket.on('close', () => {
     open.delete(socket)
