@@ -20,14 +20,22 @@ describe('index', () => {
     const lists = [...source.matchAll(/\{([^}]*)\}/g)].map(match => match[1] as string)
     const names = lists.flatMap(list => list.split(',').map(name => name.replace(/\btype\b/, '').trim()))
     expect(names.filter(Boolean).sort()).to.include.members([
+      'Authorize',
+      'AuthorizeAnswer',
       'CloseCode',
       'CloseInfo',
       'CloseOptions',
       'Connection',
       'ConnectionEvents',
       'ConnectionOptions',
+      'DeliverOptions',
       'DialOptions',
+      'Goaway',
+      'OtherProtocol',
       'Peer',
+      'ProtocolName',
+      'ProtocolOptions',
+      'ReconnectPolicy',
       'Refusal',
       'ServerLimits',
       'TokenClient',
@@ -38,7 +46,8 @@ describe('index', () => {
       'TokenServer',
       'TokenServerEvents',
       'TokenServerOptions',
-      'TokenStream'
+      'TokenStream',
+      'WireCloseCode'
     ])
   })
 

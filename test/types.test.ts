@@ -38,11 +38,19 @@ function mustNotCompile(connection: Connection, server: TokenServer, client: Tok
   const misspelt: ConnectionOptions = { maxTokenLenght: 5 }
   // @ts-expect-error ALPN is token-server's own: another list would speak another protocol
   const alpn: TokenServerOptions = { port: 0, ALPNProtocols: ['h2'] }
+  // @ts-expect-error there are two protocols
+  const protocol: TokenServerOptions = { port: 0, protocol: 'token/3' }
+  // @ts-expect-error a fate is told by a promise: it is no boolean
+  const isDelivered: boolean = connection.deliver(Buffer.from('a'))
+  // @ts-expect-error a client is asked to go for a reason of the wire
+  connection.goaway({ code: 'ERR_SOCKET', retryAfter: 0, reason: '' })
+  // @ts-expect-error `authorize` says yes, no, or no with a reason
+  const authorize: TokenServerOptions = { port: 0, authorize: () => 'yes' }
   // @ts-expect-error the list of codes is closed
   const error = new TokenError('ERR_UNKNOWN', 'x')
   // @ts-expect-error the connections of a server are a view: taking one out would not close it
   server.connections.clear()
-  return [misspelt, alpn, error]
+  return [misspelt, alpn, error, protocol, isDelivered, authorize]
 }
 
 function mustCompile(connection: Connection, server: TokenServer, client: TokenClient) {
@@ -51,6 +59,9 @@ function mustCompile(connection: Connection, server: TokenServer, client: TokenC
   connection.on('token', token => token.readUInt8())
   connection.on('close', (hadError, info) => [hadError === true, info.code.length, info.error?.code])
   connection.close({ timeout: undefined })
+  void connection.deliver(Buffer.from('a'), { timeout: 5, signal: AbortSignal.timeout(5) })
+  connection.on('goaway', ({ code, retryAfter, reason }) => [code === 'drain', retryAfter + 1, reason.length])
+  connection.on('undeliverable', token => token.byteLength)
   server.on('token', (token, from) => from.send(token))
   server.on('connection', one => one.on('error', error => error.code))
   client.on('token', (token, from) => from.send(token))
