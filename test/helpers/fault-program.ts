@@ -39,6 +39,13 @@ export class FaultProgram {
     })
   }
 
+  /** kill -9. */
+  async kill(): Promise<void> {
+    if (!this.isRunning) return
+    this.#child.kill('SIGKILL')
+    await once(this.#child, 'exit')
+  }
+
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
