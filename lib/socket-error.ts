@@ -3,12 +3,13 @@ import { TokenError } from './errors'
 /**
  * The TokenError for an error that a socket emitted on an open connection.
  *
- * A peer that refuses our certificate says so by a TLS alert, which in TLS 1.3 comes only after the handshake.
+ * A peer that refuses our certificate says so by a TLS alert, which in TLS 1.3 comes only after the handshake; an
+ * alert about a bad record says that the network changed a byte.
  */
 export function socketError(cause: unknown): TokenError {
   if (cause instanceof TokenError) return cause
   const code = codeOf(cause)
-  if (/^ERR_SSL_.*ALERT/.test(code)) {
+  if (/^ERR_SSL_.*ALERT/.test(code) && !code.endsWith('BAD_RECORD_MAC')) {
     return new TokenError(
       'ERR_HANDSHAKE',
       `Cannot use the connection: the peer refused it with the TLS alert ${code}`,

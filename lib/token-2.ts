@@ -38,6 +38,9 @@ export interface Token2Options {
 /** Bytes that a server holds of a client that it has not accepted yet. */
 const MAX_HELD_BYTES = 64 * 1024
 
+/** Milliseconds for the same when `closeTimeout` is over already: whoever waits for the end has waited enough. */
+const AFTER_CLOSE_TIMEOUT = 50
+
 type State = 'greeting' | 'authorizing' | 'open' | 'saying-close' | 'awaiting-close' | 'over'
 
 /**
@@ -63,7 +66,7 @@ export class Token2 implements Protocol {
   readonly #credit: ReceiveCredit
   readonly #frameWatch: FrameWatch
   readonly #greetingDeadline: Deadline
-  readonly #lingerDeadline: Deadline
+  #lingerDeadline: Deadline | null = null
   #heartbeat: Heartbeat | null = null
   #state: State = 'greeting'
   #peer: Hello | null = null
@@ -101,7 +104,6 @@ export class Token2 implements Protocol {
     this.#credit = new ReceiveCredit(host.limits.receiveWindow)
     this.#frameWatch = new FrameWatch(host.limits.frameTimeout, bytes => host.fail(frameTimeoutError(bytes)))
     this.#greetingDeadline = new Deadline(options.greetingTimeout, () => this.#greetingExpired())
-    this.#lingerDeadline = new Deadline(LINGER_TIMEOUT, () => host.socket.destroy())
     this.#splitter = new FrameSplitter({
       onFrame: length => this.#frameBegins(length),
       onData: run => {
@@ -508,17 +510,18 @@ export class Token2 implements Protocol {
     const isHeard = !this.#peerHasClosed || error.code === 'ERR_CLOSE_TIMEOUT'
     if (code === null || this.#hasSaidClose || !isHeard) return false
     if (this.#host.sender.isMidToken || !this.#host.socket.writable) return false
-    this.#breakOff(code)
+    this.#breakOff(code, error.code === 'ERR_CLOSE_TIMEOUT' ? AFTER_CLOSE_TIMEOUT : LINGER_TIMEOUT)
     return true
   }
 
   /** A reset would overtake CLOSE: the transport is ended, what comes is ignored, and only then it is destroyed. */
-  #breakOff(code: WireCloseCode): void {
+  #breakOff(code: WireCloseCode, linger = LINGER_TIMEOUT): void {
     this.#isBreaking = true
     if (this.#saying?.code !== code) this.#saying = { code, reason: '' }
     this.#splitter.stop()
     this.#pongOwed = null
     this.#host.sender.abandon()
+    this.#lingerDeadline = new Deadline(linger, () => this.#host.socket.destroy())
     this.#lingerDeadline.arm()
     this.#sayClose()
   }
@@ -527,7 +530,7 @@ export class Token2 implements Protocol {
     this.#state = 'over'
     this.#frameWatch.clear()
     this.#greetingDeadline.clear()
-    this.#lingerDeadline.clear()
+    this.#lingerDeadline?.clear()
     this.#heartbeat?.stop()
     this.deliveries.end(this.#tokensSent, this.#final, error)
   }

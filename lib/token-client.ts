@@ -360,7 +360,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #connectionClosed(connection: Connection, info: CloseInfo): void {
     if (connection.writableNeedDrain) this.#owesDrain = true
     this.#connection = null
-    this.#stable.disarm()
+    this.#stable.clear()
     this.#end?.clear()
     if (this.#state === 'cancelled') return
     if (info.error?.closeCode?.startsWith('certificate-')) this.#tickets.clear()

@@ -23,7 +23,7 @@ describe('demo (npm start)', () => {
     expect(stdout).to.include('Certificates made: certs/ca/ca.crt')
     expect(stdout).to.match(/client verified the server:\n {2}subject +CN=server\n {2}names +DNS:localhost/)
     expect(stdout).to.match(/server verified the client:\n {2}subject +CN=client\n/)
-    expect(stdout).to.include('token/1 over TLSv1.3')
+    expect(stdout).to.include('token/2 over TLSv1.3')
     expect(stdout).to.include(`${sha256} sent`)
     expect(stdout).to.include(`${sha256} returned: equal`)
     expect(stdout).to.match(/peak memory +server [\d.]+ MB, client [\d.]+ MB/)

@@ -3,7 +3,7 @@ import { connect, type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import { startProgram } from '../helpers/fault-program'
 import { figures, MIB } from '../helpers/figures'
-import { clientOptions, closesWhatItOpened, onCleanUp, startServer } from '../helpers/loopback'
+import { closesWhatItOpened, onCleanUp, startServer, tlsOptions } from '../helpers/loopback'
 import type { ServerReport } from './programs/server'
 
 const MAX_TOKEN_LENGTH = 8 * MIB
@@ -12,7 +12,7 @@ describe('T2 announced lengths', () => {
   closesWhatItOpened()
 
   async function peer(port: number): Promise<TLSSocket> {
-    const socket = connect(await clientOptions(port))
+    const socket = connect(await tlsOptions(port))
     socket.on('error', () => {})
     socket.resume()
     onCleanUp(() => socket.destroy())

@@ -3,7 +3,7 @@ import { connect } from 'node:tls'
 import { expect } from 'chai'
 import { startProgram } from '../helpers/fault-program'
 import { figures, isLong, MIB } from '../helpers/figures'
-import { clientOptions, closesWhatItOpened, onCleanUp, startServer } from '../helpers/loopback'
+import { closesWhatItOpened, onCleanUp, startServer, tlsOptions } from '../helpers/loopback'
 import type { DribbledReport } from './programs/dribbled-token'
 
 describe('T3 a token that comes one byte at a time', () => {
@@ -26,7 +26,7 @@ describe('T3 a token that comes one byte at a time', () => {
     const length = isLong ? 8 * MIB : 32 * 1024
     const { server, port } = await startServer({ maxTokenLength: length })
     const arrived = once(server, 'token')
-    const socket = connect(await clientOptions(port))
+    const socket = connect(await tlsOptions(port))
     onCleanUp(() => socket.destroy())
     await once(socket, 'secureConnect')
     const bytes = Buffer.alloc(length + 4, 7)

@@ -7,7 +7,7 @@ import { connect, type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import type { Connection } from '../../lib'
 import { certificates } from '../helpers/certificates'
-import { clientOptions, closesWhatItOpened, connectPair, onCleanUp, startServer } from '../helpers/loopback'
+import { closesWhatItOpened, connectPair, onCleanUp, startServer, tlsOptions } from '../helpers/loopback'
 import { needProgram } from '../helpers/need'
 
 describe('T9 renegotiation and early data', () => {
@@ -18,7 +18,7 @@ describe('T9 renegotiation and early data', () => {
     let succeeded = 0
     for (let attempt = 0; attempt < 6; attempt++) {
       const accepted = once(server, 'connection') as Promise<[Connection]>
-      const options = await clientOptions(port)
+      const options = await tlsOptions(port)
       const socket = connect({ ...options, maxVersion: 'TLSv1.2', minVersion: 'TLSv1.2' })
       onCleanUp(() => socket.destroy())
       socket.on('error', () => {})
@@ -41,7 +41,7 @@ describe('T9 renegotiation and early data', () => {
   it('T9 destroys the connection of a client that insists', async () => {
     const { server, port } = await startServer({ minVersion: 'TLSv1.2' })
     const accepted = once(server, 'connection') as Promise<[Connection]>
-    const socket = connect({ ...(await clientOptions(port)), maxVersion: 'TLSv1.2', minVersion: 'TLSv1.2' })
+    const socket = connect({ ...(await tlsOptions(port)), maxVersion: 'TLSv1.2', minVersion: 'TLSv1.2' })
     onCleanUp(() => socket.destroy())
     socket.on('error', () => {})
     await once(socket, 'secureConnect')

@@ -30,7 +30,7 @@ describe('T22 close() with tokens queued', () => {
     expect(server.close({ timeout: 20_000 })).to.equal(true)
     const info = await server.closed
     figures(`${(clients * tokens * 32) / 1024} MiB flushed in ${(performance.now() - begin).toFixed(0)} ms`)
-    expect(info).to.include({ code: 'normal', hadError: false, unsent: 0, unconfirmed: clients * tokens })
+    expect(info).to.include({ code: 'normal', hadError: false, unsent: 0, unconfirmed: 0 })
     for (const { hadError } of await ended) expect(hadError).to.equal(false)
     expect(pairs.map(({ seen }) => seen)).to.deep.equal(Array(clients).fill(tokens))
   })

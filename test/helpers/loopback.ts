@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
+import type { ConnectionOptions } from 'node:tls'
 import {
   type Connection,
   TokenClient,
@@ -35,6 +36,11 @@ export async function clientOptions(
 ): Promise<TokenClientOptions> {
   const { ca, client } = await certificates()
   return { host: '127.0.0.1', port, ca, ...client, ...over }
+}
+
+/** The same, for `tls.connect` itself. */
+export async function tlsOptions(port: number): Promise<ConnectionOptions> {
+  return (await clientOptions(port)) as ConnectionOptions
 }
 
 /** A server that was closed again after the test; it need not listen yet. */
