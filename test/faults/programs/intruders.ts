@@ -64,7 +64,13 @@ answerParent(async (question: IntrudersQuestion, { ca, client }): Promise<Intrud
     dials++
     await new Promise(resolve => socket.once('secureConnect', resolve).once('close', resolve))
     const fingerprint = Buffer.from(socket.getPeerCertificate().fingerprint256.replaceAll(':', ''), 'hex')
-    const hello = { role: 'client', features: 2, maxTokenLength: 8 << 20, heartbeat: 0, session: null } as const
+    const hello = {
+      role: 'client',
+      features: 2,
+      maxTokenLength: 8 << 20,
+      heartbeat: 0,
+      session: null
+    } as const
     socket.write(encodeControl({ type: 'hello', ...hello, receiveWindow, fingerprint }))
     // The HELLO of the server is the last that it reads.
     await new Promise(resolve => socket.once('readable', resolve))

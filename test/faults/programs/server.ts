@@ -17,11 +17,13 @@ export interface ServerReport {
   port: number
   connections: number
   pendingHandshakes: number
+  /** Bytes in the queues of all connections. */
+  queuedBytes: number
   /** Resident memory after a collection, bytes. */
   rss: number
   /** Bytes of the heap and outside of it that are in use after a collection: what a leak would show in. */
   used: number
-  /** How often each code was told by `refused` or `connectionError`. */
+  /** How often each code was told by `refused` or `connectionError`; `dropped`: tokens. */
   codes: Record<string, number>
   uncaught: string[]
   descriptors: number
@@ -37,11 +39,12 @@ answerParent(async (question: ServerQuestion, credentials) => {
   if (question.ask === 'listen') {
     const { ca, server: pair } = credentials
     server = new TokenServer({ host: '127.0.0.1', port: 0, ca, ...pair, ...question.options })
-    const count = (code: string) => {
-      codes[code] = (codes[code] ?? 0) + 1
+    const count = (code: string, times = 1) => {
+      codes[code] = (codes[code] ?? 0) + times
     }
     server.on('refused', refusal => count(refusal.code))
     server.on('connectionError', error => count(error.code))
+    server.on('dropped', times => count('dropped', times))
     server.on('token', (token, connection) => connection.send(token))
     await once(server, 'connect')
   } else if (question.ask === 'flood') {
@@ -65,6 +68,7 @@ function report(): ServerReport {
     port: (server?.address() as AddressInfo | null)?.port ?? 0,
     connections: server?.connections.size ?? 0,
     pendingHandshakes: server?.pendingHandshakes ?? 0,
+    queuedBytes: server?.queuedBytes ?? 0,
     ...memory(),
     codes,
     uncaught,
