@@ -1,7 +1,8 @@
 export type { AuthorizeAnswer } from './authorization'
 export type { WireCloseCode } from './close-codes'
 export type { CloseCode, CloseInfo, CloseOptions } from './close-info'
-export { Connection, type ConnectionEvents, type DeliverOptions, type Goaway } from './connection'
+export { Connection } from './connection'
+export type { ConnectionEvents, DeliverOptions, Goaway } from './connection-context'
 export { TokenError, type TokenErrorCode } from './errors'
 export { byFingerprint, bySan, bySubject, type PeerMatcher, type SubjectAttributes } from './matchers'
 export type {

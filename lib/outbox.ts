@@ -1,5 +1,6 @@
 import { clock } from './clock'
-import type { Connection, DeliverOptions } from './connection'
+import type { Connection } from './connection'
+import type { DeliverOptions } from './connection-context'
 import { Deadline } from './deadline'
 import { notSent } from './deliveries'
 import { costOf } from './wire'

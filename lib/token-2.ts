@@ -1,5 +1,4 @@
 import type { Verdict } from './authorization'
-import { clock } from './clock'
 import { closeCodeName, closeCodeNumber, isOrderly, type WireCloseCode } from './close-codes'
 import type { CloseCode } from './close-info'
 import {
@@ -22,7 +21,16 @@ import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from './hello'
 import { LINGER_TIMEOUT } from './last-word'
 import type { Protocol, ProtocolHost } from './protocol'
 import { protocolError } from './protocol-error'
+import { RoundTrip } from './round-trip'
 import { frameTimeoutError } from './token-1'
+import {
+  heartbeatError,
+  MAX_HELD_BYTES,
+  peerClosed,
+  refused,
+  tooMuchBeforeAcceptance,
+  unexpected
+} from './token-2-errors'
 import { costOf } from './wire'
 
 /** What the honest protocol has to know beside the limits. */
@@ -34,9 +42,6 @@ export interface Token2Options {
   /** True when the application says itself which tokens it has had. */
   readonly isManualAck: boolean
 }
-
-/** Bytes that a server holds of a client that it has not accepted yet. */
-const MAX_HELD_BYTES = 64 * 1024
 
 /** Milliseconds for the same when `closeTimeout` is over already: whoever waits for the end has waited enough. */
 const AFTER_CLOSE_TIMEOUT = 50
@@ -94,9 +99,7 @@ export class Token2 implements Protocol {
   #isEndSaid = false
   #saying: { code: WireCloseCode; reason: string } | null = null
   #isBreaking = false
-  #pingSentAt = 0
-  #pingNumber = 0
-  #rtt: number | null = null
+  readonly #roundTrip = new RoundTrip()
 
   constructor(host: ProtocolHost, options: Token2Options) {
     this.#host = host
@@ -130,7 +133,7 @@ export class Token2 implements Protocol {
   }
 
   get rtt(): number | null {
-    return this.#rtt
+    return this.#roundTrip.milliseconds
   }
 
   /** The longest token that the peer takes, bytes; null before its HELLO. */
@@ -191,11 +194,7 @@ export class Token2 implements Protocol {
 
   /** Asks for a PONG. */
   ping(): void {
-    this.#pingSentAt = clock.now()
-    this.#pingNumber++
-    const opaque = Buffer.alloc(8)
-    opaque.writeUInt32BE(this.#pingNumber >>> 0, 4)
-    this.#say({ type: 'ping', opaque })
+    this.#say({ type: 'ping', opaque: this.#roundTrip.begin() })
   }
 
   /** Asks the client to go. */
@@ -268,7 +267,7 @@ export class Token2 implements Protocol {
     if (frame.type === 'window') this.#windowRead(frame.granted)
     else if (frame.type === 'ack') this.#ackRead(frame.handed)
     else if (frame.type === 'ping') this.#pingRead(frame.opaque)
-    else if (frame.type === 'pong') this.#pongRead(frame.opaque)
+    else if (frame.type === 'pong') this.#roundTrip.end(frame.opaque)
     else if (frame.type === 'close') this.#closeRead(frame)
     else if (frame.type === 'end') this.#endRead()
     else if (frame.type === 'goaway' && this.#options.role === 'client') this.#host.goaway(frame)
@@ -286,11 +285,6 @@ export class Token2 implements Protocol {
   #pingRead(opaque: Uint8Array): void {
     this.#pongOwed = opaque
     this.#host.sender.wake()
-  }
-
-  #pongRead(opaque: Uint8Array): void {
-    const number = Buffer.from(opaque).readUInt32BE(4)
-    if (number === this.#pingNumber >>> 0) this.#rtt = clock.now() - this.#pingSentAt
   }
 
   #ackRead(handed: number): void {
@@ -534,51 +528,4 @@ export class Token2 implements Protocol {
     this.#heartbeat?.stop()
     this.deliveries.end(this.#tokensSent, this.#final, error)
   }
-}
-
-function unexpected(what: string, wanted: string): TokenError {
-  return protocolError('protocol-error', `Cannot accept ${what} here: ${wanted} must come`)
-}
-
-function tooMuchBeforeAcceptance(): TokenError {
-  return protocolError(
-    'protocol-error',
-    `Cannot hold more of the peer: it sent over ${MAX_HELD_BYTES} bytes before it was accepted`
-  )
-}
-
-function refused(frame: CloseFrame): TokenError {
-  const closeCode = closeCodeName(frame.code)
-  return new TokenError('ERR_REFUSED', `Cannot connect: the server refused this client with ${said(frame)}`, {
-    closeCode
-  })
-}
-
-function peerClosed(frame: CloseFrame): TokenError {
-  const closeCode = closeCodeName(frame.code)
-  return new TokenError(
-    'ERR_PEER_CLOSED',
-    `Cannot go on: the peer closed the connection with ${said(frame)}`,
-    { closeCode }
-  )
-}
-
-function said(frame: CloseFrame): string {
-  const code = closeCodeName(frame.code)
-  return frame.reason === '' ? code : `${code}, ${printable(frame.reason)}`
-}
-
-/** A reason comes from a stranger: control characters never reach a log or a terminal. */
-function printable(reason: string): string {
-  return JSON.stringify(reason).replace(
-    /[\u007f-\u009f\u2028\u2029]/g,
-    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  )
-}
-
-function heartbeatError(heartbeat: number): TokenError {
-  return new TokenError(
-    'ERR_HEARTBEAT_TIMEOUT',
-    `Cannot reach the peer: not a byte came for two heartbeats of ${heartbeat} ms`
-  )
 }

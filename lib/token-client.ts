@@ -4,15 +4,15 @@ import type { SecureContext, TLSSocket } from 'node:tls'
 import { WallClockDeadline } from './certificate-clock'
 import { type ClockTimer, clock } from './clock'
 import type { CloseInfo, CloseOptions } from './close-info'
+import { Connection } from './connection'
 import {
   breakWith,
-  Connection,
   type DeliverOptions,
   type Forward,
   forwardChanged,
   type Goaway,
   takeUnsent
-} from './connection'
+} from './connection-context'
 import { Deadline } from './deadline'
 import { notSent } from './deliveries'
 import { Dial, type Ticket } from './dial'

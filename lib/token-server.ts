@@ -7,15 +7,15 @@ import { callApplication } from './application-call'
 import { WallClockDeadline } from './certificate-clock'
 import { clock } from './clock'
 import type { CloseInfo, CloseOptions } from './close-info'
+import { Connection } from './connection'
 import {
   breakWith,
-  Connection,
   closeWith,
   dropOldest,
   type Forward,
   forwardChanged,
   type Goaway
-} from './connection'
+} from './connection-context'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
 import { sayLastWord } from './last-word'

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import type { Connection, DeliverOptions } from '../lib/connection'
+import type { Connection } from '../lib/connection'
+import type { DeliverOptions } from '../lib/connection-context'
 import type { TokenError } from '../lib/errors'
 import { FakeClock } from '../lib/testing'
 import { pattern } from './helpers/bytes'

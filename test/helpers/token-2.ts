@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { Connection, type ConnectionContext } from '../../lib/connection'
+import { Connection } from '../../lib/connection'
+import type { ConnectionContext } from '../../lib/connection-context'
 import { type ControlFrame, decodeControl, encodeControl } from '../../lib/control-frame'
 import { FrameSplitter } from '../../lib/frame-splitter'
 import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from '../../lib/hello'

@@ -1,0 +1,86 @@
+import type { AuthorizeAnswer } from './authorization'
+import type { WireCloseCode } from './close-codes'
+import type { CloseInfo } from './close-info'
+import type { Connection } from './connection'
+import type { TokenError } from './errors'
+import type { Peer } from './peer'
+
+/** Events of a {@link Connection}. */
+export interface ConnectionEvents {
+  /** Tokens may flow: with token/2 both sides have said HELLO, and a server has accepted its client. */
+  open: []
+  /** A token arrived. */
+  token: [token: Buffer]
+  /** `bufferedAmount` fell to half of `highWaterMark` after it had reached it, or after the outbox was full. */
+  drain: []
+  /** A token that was sent before `open` is longer than the peer takes. It was taken out of the queue. */
+  undeliverable: [token: Uint8Array]
+  /** The server wants this client to leave. */
+  goaway: [goaway: Goaway]
+  /** What broke the connection; emitted only while someone listens, and always followed by `close`. */
+  error: [error: TokenError]
+  /** The last event, exactly once. */
+  close: [hadError: boolean, info: CloseInfo]
+}
+
+/** What a server says when it wants a client to leave. */
+export interface Goaway {
+  readonly code: WireCloseCode
+  /** Milliseconds before which the client shall not come back. */
+  readonly retryAfter: number
+  readonly reason: string
+}
+
+/** What `deliver()` accepts. */
+export interface DeliverOptions {
+  /** Gives up: takes the token back if nothing of it is out yet. */
+  signal?: AbortSignal | undefined
+  /** Milliseconds after which to give up. Default: none, the connection's own timeouts decide. */
+  timeout?: number | undefined
+}
+
+/** Takes the tokens of the connections of a server or a client that have no consumer of their own. */
+export interface Forward {
+  readonly isWanting: boolean
+  take(token: Buffer, connection: Connection): void
+}
+
+/** What a server or a client knows of a connection that it makes (internal). */
+export interface ConnectionContext {
+  readonly forward?: Forward
+  /** When the maker knows better than the socket. */
+  readonly peer?: Peer | null
+  /** SHA-256 of the certificates that this side may have presented. */
+  readonly ownFingerprints?: readonly Uint8Array[]
+  /** Milliseconds left for HELLO and `authorize`. */
+  readonly greetingTimeout?: number
+  readonly authorize?: (
+    connection: Connection,
+    signal: AbortSignal
+  ) => AuthorizeAnswer | Promise<AuthorizeAnswer>
+  /** Asked before the peer learns that it was accepted. @returns why it is not, or null */
+  readonly admit?: (connection: Connection) => TokenError | null
+  /** Told before the listeners of the event, and whoever removes all listeners does not remove it. */
+  readonly onOpen?: (connection: Connection) => void
+  readonly onDrain?: () => void
+  readonly onUndeliverable?: (token: Uint8Array) => void
+  readonly onGoaway?: (goaway: Goaway, connection: Connection) => void
+  /** It will never be open. */
+  readonly onRefused?: (error: TokenError) => void
+  readonly onClose?: (info: CloseInfo, connection: Connection) => void
+}
+
+/** Tells a connection that its {@link Forward} wants now (internal). */
+export const forwardChanged = Symbol('forwardChanged')
+
+/** Closes a connection with a code of its own (internal). */
+export const closeWith = Symbol('closeWith')
+
+/** Breaks a connection with an error, which the peer is told where it can be (internal). */
+export const breakWith = Symbol('breakWith')
+
+/** The tokens of a closed connection that never left (internal). */
+export const takeUnsent = Symbol('takeUnsent')
+
+/** Drops the oldest tokens of the queue (internal). */
+export const dropOldest = Symbol('dropOldest')

@@ -1,0 +1,54 @@
+import { closeCodeName } from './close-codes'
+import type { CloseFrame } from './control-frame'
+import { TokenError } from './errors'
+import { protocolError } from './protocol-error'
+
+/** Bytes that a server holds of a client that it has not accepted yet. */
+export const MAX_HELD_BYTES = 64 * 1024
+
+export function unexpected(what: string, wanted: string): TokenError {
+  return protocolError('protocol-error', `Cannot accept ${what} here: ${wanted} must come`)
+}
+
+export function tooMuchBeforeAcceptance(): TokenError {
+  return protocolError(
+    'protocol-error',
+    `Cannot hold more of the peer: it sent over ${MAX_HELD_BYTES} bytes before it was accepted`
+  )
+}
+
+export function refused(frame: CloseFrame): TokenError {
+  const closeCode = closeCodeName(frame.code)
+  return new TokenError('ERR_REFUSED', `Cannot connect: the server refused this client with ${said(frame)}`, {
+    closeCode
+  })
+}
+
+export function peerClosed(frame: CloseFrame): TokenError {
+  const closeCode = closeCodeName(frame.code)
+  return new TokenError(
+    'ERR_PEER_CLOSED',
+    `Cannot go on: the peer closed the connection with ${said(frame)}`,
+    { closeCode }
+  )
+}
+
+function said(frame: CloseFrame): string {
+  const code = closeCodeName(frame.code)
+  return frame.reason === '' ? code : `${code}, ${printable(frame.reason)}`
+}
+
+/** A reason comes from a stranger: control characters never reach a log or a terminal. */
+function printable(reason: string): string {
+  return JSON.stringify(reason).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  )
+}
+
+export function heartbeatError(heartbeat: number): TokenError {
+  return new TokenError(
+    'ERR_HEARTBEAT_TIMEOUT',
+    `Cannot reach the peer: not a byte came for two heartbeats of ${heartbeat} ms`
+  )
+}
