@@ -135,6 +135,8 @@ describe('servers: [...]', () => {
       port: undefined,
       host: undefined,
       servers: [{ path: '/nowhere/token-server.sock' }, { host: '::1', port }],
+      // Node 22.23 takes ::1 for another address than the 0:0:0:0:0:0:0:1 of a certificate.
+      servername: 'localhost',
       refusedRetryTimeout: 0
     })
     await once(client, 'connect')
