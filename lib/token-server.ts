@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
-import { callApplication } from './application-call'
+import { Acceptance, demandsTrust, trustError } from './acceptance'
 import { WallClockDeadline } from './certificate-clock'
 import { clock } from './clock'
 import type { CloseInfo, CloseOptions } from './close-info'
@@ -18,7 +18,6 @@ import {
 } from './connection-context'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
-import { sayLastWord } from './last-word'
 import { checkDelay, duration, type ServerSettings, serverSettings, type TokenServerOptions } from './options'
 import { OtherProtocols } from './other-protocols'
 import type { Credentials } from './own-certificate'
@@ -28,7 +27,7 @@ import { Reception, type Refusal, type Visitor } from './reception'
 import { peerChain } from './recheck'
 import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
 import { codeOf } from './socket-error'
-import { checkTrust, type TrustFailure } from './trust'
+import type { TrustFailure } from './trust'
 import { watchListeners } from './watch-listeners'
 import type { ProtocolName } from './wire'
 
@@ -89,6 +88,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #state: State = 'closed'
   #server: Server | null = null
   #reception: Reception | null = null
+  #acceptance: Acceptance | null = null
   /** The moment of the last `reload()`, by the monotonic clock. */
   #reloadedAt = Number.NEGATIVE_INFINITY
   #delay: NodeJS.Timeout | null = null
@@ -221,7 +221,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   reload(credentials: Credentials): void {
     this.#credentials.reload(credentials, this.#server)
     this.#reloadedAt = clock.now()
-    if (this.#demandsTrust) this.#recheck()
+    if (demandsTrust(this.#settings.tls)) this.#recheck()
   }
 
   /** Closes in order and waits until that is done. */
@@ -244,10 +244,14 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       ALPNProtocols: [...tokens, ...this.#others.names],
       handshakeTimeout
     })
-    this.#reception = new Reception(server, this.#settings, {
+    const reception = new Reception(server, this.#settings, {
       onSecured: (visitor, socket) => this.#secured(visitor, socket),
       onRefused: refusal => void this.emit('refused', refusal)
     })
+    this.#reception = reception
+    this.#acceptance = new Acceptance(this.#settings, this.#others, reception, (visitor, socket, protocol) =>
+      this.#createConnection(visitor, socket, protocol)
+    )
     server.on('listening', () => this.#listening(server))
     server.on('error', error => this.#serverFailed(server, error))
     server.on('close', () => void this.#stopped(server))
@@ -305,71 +309,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #secured(visitor: Visitor, socket: TLSSocket): void {
     // Before anything else asks for a certificate: Node may forget the chain as it tells it.
     this.#chains.set(socket, peerChain(socket))
-    const alpn = socket.alpnProtocol
-    const other = alpn ? this.#others.get(alpn) : null
-    if (other !== null) {
-      this.#giveAway(visitor, socket, other)
-    } else if (alpn) {
-      this.#greet(visitor, socket, alpn as ProtocolName)
-    } else if (!this.#others.needsFirstBytes) {
-      this.#greet(visitor, socket, 'token/1')
-    } else {
-      this.#judgeByFirstBytes(visitor, socket)
-    }
-  }
-
-  #judgeByFirstBytes(visitor: Visitor, socket: TLSSocket): void {
-    const limit = new Deadline(this.#timeLeft(visitor), () => {
-      this.#refuse(
-        visitor,
-        new TokenError('ERR_HANDSHAKE_TIMEOUT', 'Cannot tell the protocol of a client: it sent nothing')
-      )
-      socket.destroy()
-    })
-    limit.arm()
-    socket.once('close', () => limit.clear())
-    this.#others.sniff(socket, name => {
-      limit.clear()
-      const other = name === null ? null : this.#others.get(name)
-      if (other !== null) this.#giveAway(visitor, socket, other)
-      else this.#greet(visitor, socket, 'token/1')
-    })
-  }
-
-  #giveAway(
-    visitor: Visitor,
-    socket: TLSSocket,
-    other: NonNullable<ReturnType<OtherProtocols['get']>>
-  ): void {
-    const failure = other.clientCertificate === 'required' ? checkTrust(socket, new Date()) : null
-    if (failure !== null) {
-      this.#refuse(visitor, trustError(failure))
-      socket.destroy()
-    } else if (this.#reception?.admit(visitor)) {
-      callApplication(() => this.#others.handOver(socket, other))
-    }
-  }
-
-  #greet(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
-    const failure = this.#demandsTrust ? checkTrust(socket, new Date()) : null
-    if (failure !== null) {
-      this.#refuse(visitor, trustError(failure))
-      if (protocol === 'token/2') sayLastWord(socket, failure.code)
-      else socket.destroy()
-      return
-    }
-    if (this.#settings.policies.protocol === 'token/2' && protocol !== 'token/2') {
-      const message = 'Cannot accept a connection: it did not agree on token/2 by ALPN'
-      this.#refuse(visitor, new TokenError('ERR_PROTOCOL_REQUIRED', message))
-      socket.destroy()
-      return
-    }
-    this.#createConnection(visitor, socket, protocol)
-  }
-
-  get #demandsTrust(): boolean {
-    const { requestCert, rejectUnauthorized } = this.#settings.tls
-    return requestCert !== false && rejectUnauthorized !== false
+    this.#acceptance?.secured(visitor, socket)
   }
 
   #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
@@ -404,7 +344,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   /** @returns why it may not come in, or null */
   #admit(visitor: Visitor, connection: Connection): TokenError | null {
     // Its handshake asked the old trust.
-    const isStale = visitor.since <= this.#reloadedAt && this.#demandsTrust
+    const isStale = visitor.since <= this.#reloadedAt && demandsTrust(this.#settings.tls)
     const failure = isStale ? this.#check(connection) : null
     if (failure !== null) return trustError(failure)
     const identity = identityOf(connection.peer)
@@ -430,7 +370,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   /** A connection lives no longer than the certificate that opened it. */
   #endWithCertificate(connection: Connection): void {
-    if (connection.peer === null || !this.#demandsTrust) return
+    if (connection.peer === null || !demandsTrust(this.#settings.tls)) return
     const end = new WallClockDeadline(connection.peer.validTo, () =>
       connection[breakWith](
         new TokenError('ERR_CERTIFICATE', "Cannot keep the connection: the peer's certificate has expired", {
@@ -538,14 +478,6 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       this.emit('close', info.hadError, info)
     }
   }
-}
-
-function trustError({ code, reason }: TrustFailure): TokenError {
-  const message =
-    code === 'certificate-required'
-      ? 'Cannot trust a client: a certificate is demanded, and it showed none'
-      : `Cannot trust a client: its certificate was refused, ${reason}`
-  return new TokenError('ERR_CERTIFICATE', message, { closeCode: code })
 }
 
 function slowError(why: string): TokenError {

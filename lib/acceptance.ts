@@ -1,0 +1,116 @@
+import type { TLSSocket, TlsOptions } from 'node:tls'
+import { callApplication } from './application-call'
+import { Deadline } from './deadline'
+import { TokenError } from './errors'
+import { sayLastWord } from './last-word'
+import type { OtherProtocol, ServerSettings } from './options'
+import type { OtherProtocols } from './other-protocols'
+import type { Reception, Visitor } from './reception'
+import { checkTrust, type TrustFailure } from './trust'
+import type { ProtocolName } from './wire'
+
+/**
+ * What comes between TLS and a connection: which protocol a visitor speaks, and whether its certificate is good
+ * enough for that.
+ *
+ * ```
+ *  secured ──▶ ALPN says another protocol ─────────────────────────────▶ its certificate demand ──▶ handed over
+ *     │                                                                        ▲
+ *     ├──────▶ no ALPN ──▶ first bytes, when another protocol is known by them ┘
+ *     │                        │ none of them
+ *     └──────▶ token/* ◀───────┘ ──▶ trusted now? ──▶ the protocol demanded? ──▶ onTrusted
+ * ```
+ */
+export class Acceptance {
+  readonly #settings: ServerSettings
+  readonly #others: OtherProtocols
+  readonly #reception: Reception
+  readonly #onTrusted: (visitor: Visitor, socket: TLSSocket, protocol: ProtocolName) => void
+
+  /** @param onTrusted a visitor that may greet */
+  constructor(
+    settings: ServerSettings,
+    others: OtherProtocols,
+    reception: Reception,
+    onTrusted: (visitor: Visitor, socket: TLSSocket, protocol: ProtocolName) => void
+  ) {
+    this.#settings = settings
+    this.#others = others
+    this.#reception = reception
+    this.#onTrusted = onTrusted
+  }
+
+  /** The TLS handshake of a visitor is done. */
+  secured(visitor: Visitor, socket: TLSSocket): void {
+    const alpn = socket.alpnProtocol
+    const other = alpn ? this.#others.get(alpn) : null
+    if (other !== null) {
+      this.#giveAway(visitor, socket, other)
+    } else if (alpn) {
+      this.#greet(visitor, socket, alpn as ProtocolName)
+    } else if (!this.#others.needsFirstBytes) {
+      this.#greet(visitor, socket, 'token/1')
+    } else {
+      this.#judgeByFirstBytes(visitor, socket)
+    }
+  }
+
+  #judgeByFirstBytes(visitor: Visitor, socket: TLSSocket): void {
+    const limit = new Deadline(this.#reception.timeLeft(visitor), () => {
+      this.#reception.refuse(
+        visitor,
+        new TokenError('ERR_HANDSHAKE_TIMEOUT', 'Cannot tell the protocol of a client: it sent nothing')
+      )
+      socket.destroy()
+    })
+    limit.arm()
+    socket.once('close', () => limit.clear())
+    this.#others.sniff(socket, name => {
+      limit.clear()
+      const other = name === null ? null : this.#others.get(name)
+      if (other !== null) this.#giveAway(visitor, socket, other)
+      else this.#greet(visitor, socket, 'token/1')
+    })
+  }
+
+  #giveAway(visitor: Visitor, socket: TLSSocket, other: OtherProtocol): void {
+    const failure = other.clientCertificate === 'required' ? checkTrust(socket, new Date()) : null
+    if (failure !== null) {
+      this.#reception.refuse(visitor, trustError(failure))
+      socket.destroy()
+    } else if (this.#reception.admit(visitor)) {
+      callApplication(() => this.#others.handOver(socket, other))
+    }
+  }
+
+  #greet(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
+    const failure = demandsTrust(this.#settings.tls) ? checkTrust(socket, new Date()) : null
+    if (failure !== null) {
+      this.#reception.refuse(visitor, trustError(failure))
+      if (protocol === 'token/2') sayLastWord(socket, failure.code)
+      else socket.destroy()
+      return
+    }
+    if (this.#settings.policies.protocol === 'token/2' && protocol !== 'token/2') {
+      const message = 'Cannot accept a connection: it did not agree on token/2 by ALPN'
+      this.#reception.refuse(visitor, new TokenError('ERR_PROTOCOL_REQUIRED', message))
+      socket.destroy()
+      return
+    }
+    this.#onTrusted(visitor, socket, protocol)
+  }
+}
+
+/** True unless the options say that a client needs no certificate, or none that is trusted. */
+export function demandsTrust({ requestCert, rejectUnauthorized }: TlsOptions): boolean {
+  return requestCert !== false && rejectUnauthorized !== false
+}
+
+/** The error for a client that is not trusted; its message is for this side, the close code for the client. */
+export function trustError({ code, reason }: TrustFailure): TokenError {
+  const message =
+    code === 'certificate-required'
+      ? 'Cannot trust a client: a certificate is demanded, and it showed none'
+      : `Cannot trust a client: its certificate was refused, ${reason}`
+  return new TokenError('ERR_CERTIFICATE', message, { closeCode: code })
+}
