@@ -13,18 +13,16 @@ const SECONDS = isLong ? 30 : 3
 describe('T6 a flood of handshakes from one address', () => {
   closesWhatItOpened()
 
-  for (const [title, options, code, mostSockets] of [
+  for (const [title, options, code] of [
     [
       'maxConnectionsPerAddress',
       { maxConnectionsPerAddress: 64, handshakeTimeout: 2_000 },
-      'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS',
-      200
+      'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS'
     ],
     [
       'maxPendingHandshakes',
       { maxPendingHandshakes: 128, handshakeTimeout: 2_000 },
-      'ERR_TOO_MANY_HANDSHAKES',
-      2_500
+      'ERR_TOO_MANY_HANDSHAKES'
     ]
   ] as const) {
     it(`T6 ${RATE} a second for ${SECONDS} s: ${title} drops early, and another address is served`, async function () {
@@ -68,7 +66,7 @@ describe('T6 a flood of handshakes from one address', () => {
       expect(flood.dials).to.be.at.least(RATE * SECONDS * 0.5)
       expect(after.codes[code], code).to.be.greaterThan(10)
       expect(mostPending).to.be.at.most(129)
-      expect(mostOpen).to.be.below(mostSockets)
+      expect(mostOpen).to.be.below(300)
       expect(dials.length).to.be.greaterThan(5)
       expect(p99(dials)).to.be.below(5_000)
       expect(after.uncaught).to.deep.equal([])

@@ -21,6 +21,8 @@ export interface HerdReport {
   connected: number
   /** `connect` events, milliseconds since 1970. */
   connects: number[]
+  /** When the dials that led to them were due: a machine that is busy with all of them connects them in batches. */
+  dials: number[]
   echoes: number
   /** How often each code was told by `disconnect` or `close`. */
   codes: Record<string, number>
@@ -34,6 +36,7 @@ const clients: TokenClient[] = []
 const codes: Record<string, number> = {}
 const subjects: Record<string, number> = {}
 let connects: number[] = []
+let dials: number[] = []
 let echoes = 0
 let isLoaded = false
 
@@ -72,6 +75,7 @@ answerParent(async (question: HerdQuestion, credentials): Promise<HerdReport> =>
   const report = {
     connected: clients.filter(client => client.connection !== null).length,
     connects,
+    dials,
     echoes,
     codes,
     subjects,
@@ -79,11 +83,19 @@ answerParent(async (question: HerdQuestion, credentials): Promise<HerdReport> =>
     descriptors: process.getActiveResourcesInfo().filter(name => name.startsWith('TCP')).length
   }
   connects = []
+  dials = []
   return report
 })
 
 function watched(client: TokenClient): TokenClient {
-  client.on('connect', () => connects.push(performance.timeOrigin + performance.now()))
+  let due = now()
+  client.on('reconnecting', ({ delay }) => {
+    due = now() + delay
+  })
+  client.on('connect', () => {
+    connects.push(now())
+    dials.push(due)
+  })
   client.on('disconnect', info => count(info.code))
   client.on('close', (_hadError, info) => count(info.error?.closeCode ?? info.code))
   client.on('error', () => {})
@@ -109,6 +121,11 @@ async function visit(client: TokenClient): Promise<void> {
     client.close({ timeout: 0 })
     await client.closed
   }
+}
+
+/** Milliseconds since 1970. */
+function now(): number {
+  return performance.timeOrigin + performance.now()
 }
 
 function count(code: string): void {

@@ -7,7 +7,7 @@ import { answerParent } from '../../helpers/fault-program'
 /** Peers that flood a server with handshakes, or that are accepted and then read nothing. */
 
 export type IntrudersQuestion =
-  /** Dials `rate` times a second from 127.0.0.1, in turn: a whole handshake, the beginning of one, none. */
+  /** Dials `rate` times a second from 127.0.0.1, in turn: a handshake without certificate, the beginning of one, none. */
   | { ask: 'flood'; port: number; rate: number; seconds: number }
   /** `count` clients of token/2 that are accepted with this window and never read again. */
   | { ask: 'ignore'; port: number; count: number; window: number }
@@ -28,6 +28,7 @@ let closed = 0
 
 answerParent(async (question: IntrudersQuestion, { ca, client }): Promise<IntrudersReport> => {
   const secureContext = createSecureContext({ ca, ...client })
+  const nobody = createSecureContext({ ca })
   if (question.ask === 'flood') {
     const { port, rate, seconds } = question
     const begin = performance.now()
@@ -45,8 +46,8 @@ answerParent(async (question: IntrudersQuestion, { ca, client }): Promise<Intrud
 
   function flood(turn: number, port: number): void {
     const where = { host: '127.0.0.1', port }
-    const socket =
-      turn % 3 === 0 ? connect({ ...where, secureContext, servername: 'localhost' }) : connectTcp(where)
+    const isWhole = turn % 3 === 0
+    const socket = isWhole ? connect({ ...where, secureContext: nobody }) : connectTcp(where)
     watch(socket)
     socket.resume()
     if (turn % 3 === 1) socket.write(HELLO_BEGINS)
