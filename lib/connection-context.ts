@@ -54,6 +54,8 @@ export interface ConnectionContext {
   readonly ownFingerprints?: readonly Uint8Array[]
   /** Milliseconds left for HELLO and `authorize`. */
   readonly greetingTimeout?: number
+  /** Milliseconds of them that `authorize` is given at most. */
+  readonly authorizeTimeout?: number
   readonly authorize?: (
     connection: Connection,
     signal: AbortSignal

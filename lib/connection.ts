@@ -451,13 +451,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   // --- life
 
   #authorize(): Promise<Verdict> | null {
-    const { authorize, greetingTimeout } = this.#context
+    const {
+      authorize,
+      greetingTimeout = GREETING_TIMEOUT,
+      authorizeTimeout = greetingTimeout
+    } = this.#context
     if (authorize === undefined) return null
-    return authorization(
-      signal => authorize(this, signal),
-      greetingTimeout ?? GREETING_TIMEOUT,
-      this.#gone.signal
-    )
+    const timeout = Math.min(greetingTimeout, authorizeTimeout)
+    return authorization(signal => authorize(this, signal), timeout, this.#gone.signal)
   }
 
   #opened(): void {

@@ -68,6 +68,8 @@ export interface ServerLimits {
   maxConnectionsPerIdentity?: number | undefined
   /** Milliseconds from accept to acceptance: TLS, HELLO and `authorize`. Default 10,000. Must be finite. */
   handshakeTimeout?: number | undefined
+  /** Milliseconds that `authorize` is given, of those that are left of `handshakeTimeout`. Default 10,000. */
+  authorizeTimeout?: number | undefined
   /** Bytes of all queues of the server together, in and out. Default 1 GiB. */
   memoryBudgetBytes?: number | undefined
   /** Milliseconds that a token may wait in an outbox before `slowConsumer` acts. Default 60,000. */
@@ -195,6 +197,7 @@ const SERVER_DEFAULTS = {
   maxPendingHandshakes: 16_384,
   maxConnectionsPerIdentity: 1_024,
   handshakeTimeout: 10_000,
+  authorizeTimeout: 10_000,
   memoryBudgetBytes: 1024 * MIB,
   maxQueueAge: 60_000
 }
@@ -250,6 +253,7 @@ export function serverSettings(options: TokenServerOptions): ServerSettings {
   count('maxConnectionsPerIdentity', own.maxConnectionsPerIdentity, 1)
   count('maxPendingHandshakes', own.maxPendingHandshakes, 1)
   count('handshakeTimeout', own.handshakeTimeout, 1, MAX_DELAY)
+  count('authorizeTimeout', own.authorizeTimeout, 1, MAX_DELAY)
   count('memoryBudgetBytes', own.memoryBudgetBytes, 1)
   duration('maxQueueAge', own.maxQueueAge)
   checkProtocol(options)

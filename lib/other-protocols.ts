@@ -8,7 +8,7 @@ const ALPN_OF: Partial<Record<FirstBytes, string>> = { http: 'http/1.1', mqtt: '
 /** The protocols beside token/* on the port of a server, and the sockets that were given to them. */
 export class OtherProtocols {
   readonly #protocols: Readonly<Record<string, OtherProtocol>>
-  readonly #sockets = new Set<TLSSocket>()
+  readonly #sockets = new Map<TLSSocket, OtherProtocol>()
 
   constructor(protocols: Readonly<Record<string, OtherProtocol>> = {}) {
     this.#protocols = protocols
@@ -30,15 +30,22 @@ export class OtherProtocols {
 
   /** Gives a socket away. */
   handOver(socket: TLSSocket, protocol: OtherProtocol): void {
-    this.#sockets.add(socket)
+    this.#sockets.set(socket, protocol)
     socket.once('close', () => this.#sockets.delete(socket))
     socket.on('error', () => {})
     protocol.handler(socket)
   }
 
+  /** The sockets that were given away to a protocol which demands a certificate. */
+  withCertificate(): TLSSocket[] {
+    return [...this.#sockets]
+      .filter(([, { clientCertificate }]) => clientCertificate === 'required')
+      .map(([socket]) => socket)
+  }
+
   /** Destroys the sockets that were given away. */
   destroyAll(): void {
-    for (const socket of [...this.#sockets]) socket.destroy()
+    for (const socket of [...this.#sockets.keys()]) socket.destroy()
   }
 
   get openSockets(): number {

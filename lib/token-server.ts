@@ -222,6 +222,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#credentials.reload(credentials, this.#server)
     this.#reloadedAt = clock.now()
     if (demandsTrust(this.#settings.tls)) this.#recheck()
+    for (const socket of this.#others.withCertificate()) if (this.#check(socket) !== null) socket.destroy()
   }
 
   /** Closes in order and waits until that is done. */
@@ -322,6 +323,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       onRefused: error => this.#refuse(visitor, error),
       onClose: (info, closed) => this.#ended(visitor, closed, info),
       greetingTimeout: this.#timeLeft(visitor),
+      authorizeTimeout: this.#settings.authorizeTimeout,
       // Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO.
       ownFingerprints: [...this.#credentials.fingerprints, ...presentedFingerprints(socket)],
       ...(authorize && {
@@ -345,7 +347,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #admit(visitor: Visitor, connection: Connection): TokenError | null {
     // Its handshake asked the old trust.
     const isStale = visitor.since <= this.#reloadedAt && demandsTrust(this.#settings.tls)
-    const failure = isStale ? this.#check(connection) : null
+    const failure = isStale ? this.#check(connection.socket) : null
     if (failure !== null) return trustError(failure)
     const identity = identityOf(connection.peer)
     const { maxConnectionsPerIdentity } = this.#settings
@@ -364,8 +366,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     return null
   }
 
-  #check(connection: Connection): TrustFailure | null {
-    return this.#credentials.anchors.check(this.#chains.get(connection.socket) ?? [], new Date())
+  #check(socket: Duplex): TrustFailure | null {
+    return this.#credentials.anchors.check(this.#chains.get(socket) ?? [], new Date())
   }
 
   /** A connection lives no longer than the certificate that opened it. */
@@ -409,7 +411,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     for (let checked = 0; checked < RECHECKS_A_TURN; checked++) {
       const { done, value: connection } = left.next()
       if (done) return
-      const failure = this.#check(connection)
+      const failure = this.#check(connection.socket)
       if (failure !== null) connection[breakWith](trustError(failure))
     }
     setImmediate(() => this.#recheck(left))

@@ -245,31 +245,32 @@ describe('connected means accepted', () => {
         expect(server.pendingHandshakes).to.equal(0)
       })
 
-      it(`that answers too late refuses at handshakeTimeout, on ${protocol}, and its signal aborts`, async () => {
-        let signal: AbortSignal | undefined
-        let answer!: (yes: boolean) => void
-        const { server, port } = await startServer({
-          handshakeTimeout: 300,
-          authorize: (_peer, _connection, given) => {
-            signal = given
-            return new Promise(resolve => {
-              answer = resolve
-            })
-          }
+      for (const limit of ['handshakeTimeout', 'authorizeTimeout'])
+        it(`that answers too late refuses at ${limit}, on ${protocol}, and its signal aborts`, async () => {
+          let signal: AbortSignal | undefined
+          let answer!: (yes: boolean) => void
+          const { server, port } = await startServer({
+            [limit]: 300,
+            authorize: (_peer, _connection, given) => {
+              signal = given
+              return new Promise(resolve => {
+                answer = resolve
+              })
+            }
+          })
+          const seen = record(server)
+          const client = await makeClient(port, { protocol })
+          const { error } = await fateOf(client)
+          if (protocol === 'token/2')
+            expect(error).to.include({ code: 'ERR_REFUSED', closeCode: 'handshake-timeout' })
+          await until(() => seen.refusals.length === 1)
+          expect(signal?.aborted).to.equal(true)
+          expect(seen.refusals[0]?.code).to.equal('ERR_HANDSHAKE_TIMEOUT')
+          answer(true)
+          const { server: other } = await startServer()
+          await connectPair(other)
+          expect(seen.connections).to.deep.equal([])
         })
-        const seen = record(server)
-        const client = await makeClient(port, { protocol })
-        const { error } = await fateOf(client)
-        if (protocol === 'token/2')
-          expect(error).to.include({ code: 'ERR_REFUSED', closeCode: 'handshake-timeout' })
-        await until(() => seen.refusals.length === 1)
-        expect(signal?.aborted).to.equal(true)
-        expect(seen.refusals[0]?.code).to.equal('ERR_HANDSHAKE_TIMEOUT')
-        answer(true)
-        const { server: other } = await startServer()
-        await connectPair(other)
-        expect(seen.connections).to.deep.equal([])
-      })
     }
 
     it('is told by its signal that the client has gone', async () => {

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { connect } from 'node:tls'
+import { connect, type TLSSocket } from 'node:tls'
 import { type Authority, createAuthority, type KeyAndCert } from '@token-server/certs'
 import { expect } from 'chai'
 import {
@@ -160,6 +160,26 @@ describe('certificates that change', () => {
         })
       })
     }
+
+    it('closes the socket of another protocol that demands a certificate, and leaves the others', async () => {
+      const names = ['required', 'optional'] as const
+      const handler = (socket: TLSSocket) => void socket.resume()
+      const protocols = Object.fromEntries(names.map(name => [name, { clientCertificate: name, handler }]))
+      const { server, port } = await startServer({ ca: [all.ca, old.cert], protocols })
+      const victim = await old.issueClient({ name: 'victim' })
+      const [required, optional] = names.map(name => {
+        const socket = connect({ host: '127.0.0.1', port, ca: all.ca, ...victim, ALPNProtocols: [name] })
+        socket.on('error', () => {})
+        onCleanUp(() => socket.destroy())
+        return socket.resume()
+      }) as [TLSSocket, TLSSocket]
+      await Promise.all([once(required, 'session'), once(optional, 'session')])
+      const ended = once(required, 'close')
+      server.reload({ ca: all.ca })
+      await ended
+      expect(optional.destroyed).to.equal(false)
+      expect(optional.readableEnded).to.equal(false)
+    })
 
     it('closes a resumed connection that is not trusted any more, too', async () => {
       const { server } = await startServer({ ca: [all.ca, old.cert] })
