@@ -86,6 +86,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #forward: Forward & { isWanting: boolean }
   #othersDeadline: Deadline | null = null
   #state: State = 'closed'
+  #isOutOfFiles = false
   #server: Server | null = null
   #reception: Reception | null = null
   #acceptance: Acceptance | null = null
@@ -121,6 +122,14 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   /** Clients between accept and acceptance: TLS, HELLO, `authorize`. */
   get pendingHandshakes(): number {
     return this.#reception?.pending ?? 0
+  }
+
+  /**
+   * True from an accept that failed (too many open files and the like) until the next client comes in. On Linux
+   * libuv often hides such a failure, and drops the client without a word.
+   */
+  get isOutOfFiles(): boolean {
+    return this.#isOutOfFiles
   }
 
   /** Bytes in all queues of all connections. */
@@ -300,6 +309,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   }
 
   #acceptFailed(cause: NodeJS.ErrnoException): void {
+    this.#isOutOfFiles = true
     const message = `Cannot accept a connection: accept failed with ${codeOf(cause)}`
     const error = new TokenError('ERR_TOO_MANY_FILES', message, { cause })
     this.emit('refused', Object.freeze({ address: 'unknown', port: 0, code: error.code, error, peer: null }))
@@ -310,6 +320,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #secured(visitor: Visitor, socket: TLSSocket): void {
     // Before anything else asks for a certificate: Node may forget the chain as it tells it.
     this.#chains.set(socket, peerChain(socket))
+    this.#isOutOfFiles = false
     this.#acceptance?.secured(visitor, socket)
   }
 

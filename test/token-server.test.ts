@@ -94,7 +94,7 @@ describe('TokenServer', () => {
     })
   })
 
-  it('tells a failed accept by refused with ERR_TOO_MANY_FILES, and goes on', async () => {
+  it('tells a failed accept by refused with ERR_TOO_MANY_FILES and by its state, and goes on', async () => {
     // libuv hides EMFILE where it can (T20), so Node's report of it is made here.
     const real = tls.createServer
     let inner: tls.Server | undefined
@@ -111,7 +111,9 @@ describe('TokenServer', () => {
       const [refusal] = await refused
       expect(refusal).to.include({ address: 'unknown', port: 0, code: 'ERR_TOO_MANY_FILES' })
       expect(refusal.error.cause).to.equal(cause)
+      expect(server.isOutOfFiles).to.equal(true)
       await connectPair(server)
+      expect(server.isOutOfFiles).to.equal(false)
       expect(events).to.deep.equal([])
     } finally {
       tls.createServer = real
