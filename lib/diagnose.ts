@@ -1,11 +1,8 @@
 import { classify } from './first-bytes'
-import { HEADER_LENGTH, readHeader, WIRE_MAX_TOKEN_LENGTH } from './wire'
+import { HEADER_LENGTH, MAX_CONTROL_LENGTH, readHeader, WIRE_MAX_TOKEN_LENGTH } from './wire'
 
 /** Bytes from the first on that are enough for every answer of {@link diagnose}. */
 export const DIAGNOSIS_LENGTH = 24
-
-/** The longest control frame of token/2, bytes after its head. */
-const MAX_CONTROL_LENGTH = 1024
 
 /** A little-endian length is believed up to the default `maxTokenLength`. */
 const MAX_LITTLE_ENDIAN = 8 * 1024 * 1024

@@ -6,7 +6,7 @@ import { type Crl, readCrls } from './crl'
 import { certificatesIn } from './pem'
 import { cannotUse, pemTexts } from './pem-option'
 import { Revocation } from './revocation'
-import type { TrustFailure } from './trust'
+import { chainFailure, type TrustFailure } from './trust'
 
 type Pem = string | NodeJS.ArrayBufferView
 
@@ -57,7 +57,7 @@ export class TrustAnchors {
     } catch {
       last = 'a certificate that can not be read'
     }
-    return last === null ? null : failure(last)
+    return last === null ? null : chainFailure(last)
   }
 
   *#errors(leaf: X509Certificate, sent: readonly X509Certificate[], now: number): Generator<string> {
@@ -130,10 +130,4 @@ function bySubject(all: readonly PathCertificate[]): ReadonlyMap<string, readonl
     else if (same.every(({ fingerprint }) => fingerprint !== certificate.fingerprint)) same.push(certificate)
   }
   return map
-}
-
-/** As checkTrust says it. */
-function failure(reason: string): TrustFailure {
-  const isDate = reason === 'CERT_HAS_EXPIRED' || reason === 'CERT_NOT_YET_VALID'
-  return { code: isDate ? 'certificate-expired' : 'certificate-unknown', reason }
 }

@@ -43,6 +43,6 @@ export function checkTrust(
  * OpenSSL keeps the last of several errors, and looks at the dates last: the expired certificate of a stranger is
  * refused as expired too.
  */
-function chainFailure(reason: string): TrustFailure {
+export function chainFailure(reason: string): TrustFailure {
   return { code: OUTSIDE_ITS_DATES.includes(reason) ? 'certificate-expired' : 'certificate-unknown', reason }
 }
