@@ -198,20 +198,21 @@ export class Receiver {
 
   /** An exception of the application is reported as uncaught, but never leaves through the parser. */
   #hand(token: Buffer): void {
+    const consumer = this.#consumer
     try {
-      if (this.#consumer !== null) {
+      if (consumer !== null) {
         this.#settleLent()
         this.#lent = token.length
-        this.#consumer.accept(token)
-        return
+        consumer.accept(token)
+      } else {
+        this.#events.onToken(token)
       }
-      this.#events.onToken(token)
     } catch (error) {
       process.nextTick(() => {
         throw error
       })
     }
-    this.#events.onHanded(token.length)
+    if (consumer === null) this.#events.onHanded(token.length)
   }
 
   #settleLent(): void {
