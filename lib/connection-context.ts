@@ -1,9 +1,13 @@
+import type { Duplex } from 'node:stream'
 import type { AuthorizeAnswer } from './authorization'
 import type { WireCloseCode } from './close-codes'
 import type { CloseInfo } from './close-info'
 import type { Connection } from './connection'
 import type { TokenError } from './errors'
+import type { SessionLookup, SessionPart } from './hello'
 import type { Peer } from './peer'
+import type { SessionLoss } from './session'
+import type { Token2 } from './token-2'
 
 /** Events of a {@link Connection}. */
 export interface ConnectionEvents {
@@ -17,6 +21,15 @@ export interface ConnectionEvents {
   undeliverable: [token: Uint8Array]
   /** The server wants this client to leave. */
   goaway: [goaway: Goaway]
+  /**
+   * The transport is gone and the session goes on: what is sent now waits for `resumed`, or for `session-lost`. Null
+   * when the client moves to another transport by itself.
+   */
+  detached: [error: TokenError | null]
+  /** The session goes on with another transport: nothing was lost, nothing comes twice. */
+  resumed: []
+  /** The session can't go on; `close` follows. */
+  'session-lost': [loss: SessionLoss]
   /** What broke the connection; emitted only while someone listens, and always followed by `close`. */
   error: [error: TokenError]
   /** The last event, exactly once. */
@@ -45,23 +58,45 @@ export interface Forward {
   take(token: Buffer, connection: Connection): void
 }
 
-/** What a server or a client knows of a connection that it makes (internal). */
-export interface ConnectionContext {
-  readonly forward?: Forward
+/** How long a session may outlive its transport, and what it may hold. */
+export interface SessionLimits {
+  /** Bytes of tokens kept until they are acknowledged. */
+  readonly windowBytes: number
+  /** Milliseconds without a transport after which it is lost. */
+  readonly resumeTimeout: number
+}
+
+/** A transport that goes from one connection to another, with the protocol that has greeted the peer. */
+export interface Handover {
+  readonly socket: Duplex
+  readonly protocol: Token2
+}
+
+/** What a server or a client knows of one transport (internal). */
+export interface TransportFacts {
   /** When the maker knows better than the socket. */
   readonly peer?: Peer | null
   /** SHA-256 of the certificates that this side may have presented. */
   readonly ownFingerprints?: readonly Uint8Array[]
   /** Milliseconds left for HELLO and `authorize`. */
   readonly greetingTimeout?: number
-  /** Milliseconds of them that `authorize` is given at most. */
+  /** The socket was another connection's, and the peer was greeted on it. */
+  readonly greeted?: Token2
+}
+
+/** What a server or a client knows of a connection that it makes, and of its first transport (internal). */
+export interface ConnectionContext extends TransportFacts {
+  /** A client asks for a session, a server may grant one. */
+  readonly session?: SessionLimits | undefined
+  readonly forward?: Forward
+  /** Milliseconds of `greetingTimeout` that `authorize` is given at most. */
   readonly authorizeTimeout?: number
   readonly authorize?: (
     connection: Connection,
     signal: AbortSignal
   ) => AuthorizeAnswer | Promise<AuthorizeAnswer>
-  /** Asked before the peer learns that it was accepted. @returns why it is not, or null */
-  readonly admit?: (connection: Connection) => TokenError | null
+  /** Asked before the peer learns that it was accepted; as `ProtocolHost.admit`. */
+  readonly admit?: (connection: Connection, request: SessionPart | null) => TokenError | SessionLookup | null
   /** Told before the listeners of the event, and whoever removes all listeners does not remove it. */
   readonly onOpen?: (connection: Connection) => void
   readonly onDrain?: () => void
@@ -69,7 +104,11 @@ export interface ConnectionContext {
   readonly onGoaway?: (goaway: Goaway, connection: Connection) => void
   /** It will never be open. */
   readonly onRefused?: (error: TokenError) => void
-  readonly onClose?: (info: CloseInfo, connection: Connection) => void
+  /** `successor`: the transport of a client's connection that lost its session, for the next connection. */
+  readonly onClose?: (info: CloseInfo, connection: Connection, successor: Handover | null) => void
+  readonly onDetached?: (error: TokenError | null, connection: Connection) => void
+  readonly onResumed?: (connection: Connection) => void
+  readonly onSessionLost?: (loss: SessionLoss, connection: Connection) => void
 }
 
 /** Tells a connection that its {@link Forward} wants now (internal). */
@@ -86,3 +125,15 @@ export const takeUnsent = Symbol('takeUnsent')
 
 /** Drops the oldest tokens of the queue (internal). */
 export const dropOldest = Symbol('dropOldest')
+
+/** Gives a connection with a session another transport (internal). */
+export const attach = Symbol('attach')
+
+/** Takes the transport from a connection that never opened (internal). */
+export const handOver = Symbol('handOver')
+
+/** Ends a connection because its session can't go on (internal). */
+export const loseSession = Symbol('loseSession')
+
+/** What a server needs to know of the session of a connection (internal). */
+export const sessionOf = Symbol('sessionOf')

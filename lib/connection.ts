@@ -5,6 +5,7 @@ import { authorization, type Verdict } from './authorization'
 import { CLOSE_CODES, closeCodeName, closeCodeNumber } from './close-codes'
 import type { CloseCode, CloseInfo, CloseOptions } from './close-info'
 import {
+  attach,
   breakWith,
   type ConnectionContext,
   type ConnectionEvents,
@@ -13,6 +14,11 @@ import {
   dropOldest,
   forwardChanged,
   type Goaway,
+  type Handover,
+  handOver,
+  loseSession,
+  sessionOf,
+  type TransportFacts,
   takeUnsent
 } from './connection-context'
 import type { Claim, Consumer } from './consumer'
@@ -20,6 +26,8 @@ import type { GoawayFrame } from './control-frame'
 import { Deadline } from './deadline'
 import { type Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
+import { closeCodeOf, keepsSession } from './goodbye'
+import { sayLastWord } from './last-word'
 import {
   type ConnectionLimits,
   type ConnectionOptions,
@@ -32,12 +40,15 @@ import { fingerprintBytes, type Peer, peerOf } from './peer'
 import type { ProtocolHost } from './protocol'
 import { mixedConsumers, Receiver } from './receiver'
 import { Sender } from './sender'
+import { Session, type SessionLossReason } from './session'
 import { socketError } from './socket-error'
-import { checkToken, tooLargeError } from './token'
+import { checkLength, checkToken, tooLargeError } from './token'
 import { Token1 } from './token-1'
 import { Token2 } from './token-2'
 import { TokenIterator } from './token-iterator'
+import { TokenSource } from './token-source'
 import { TokenStream } from './token-stream'
+import { Transport } from './transport'
 import { watchListeners } from './watch-listeners'
 import type { ProtocolName } from './wire'
 
@@ -46,8 +57,11 @@ const GREETING_TIMEOUT = 10_000
 
 const OPENING = 0
 const OPEN = 1
-const CLOSING = 2
-const CLOSED = 3
+const DETACHED = 2
+const CLOSING = 3
+const CLOSED = 4
+
+type State = typeof OPENING | typeof OPEN | typeof DETACHED | typeof CLOSING | typeof CLOSED
 
 /**
  * Tokens, which are Buffers, over any Duplex: tls, net, a Unix socket, `stream.duplexPair()`.
@@ -59,15 +73,20 @@ const CLOSED = 3
  *      └─────────────────┴─────── destroy(), a broken frame, a timeout, a socket's error ───────┘
  * ```
  *
+ * With a session:
+ *
+ * ```
+ *          the transport is gone              resumeTimeout, evicted, unknown to the server: `session-lost`
+ *   OPEN ─────────────────────────▶ DETACHED ─────────────────────────────────────────────────────────────▶ CLOSED
+ *     ▲                              │   ▲ │ the dial fails
+ *     └──────── accepted ────────────┘   └─┘
+ * ```
+ *
  * What the bytes mean is the protocol's matter: {@link Token1} or {@link Token2}. Tokens go to one kind of
  * consumer at a time: `token` listeners, `for await`, or `stream()`. While there is none they wait, so that the
  * first token is never lost.
  */
 export class Connection extends EventEmitter<ConnectionEvents> {
-  /** The Duplex underneath. Reading from it or writing to it breaks the framing. */
-  readonly socket: Duplex
-  /** The verified identity of the other side; null over anything but TLS, and for a peer without certificate. */
-  readonly peer: Peer | null
   /** Settles when the connection has closed; never rejects. */
   readonly closed: Promise<CloseInfo>
 
@@ -75,15 +94,24 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   readonly #context: ConnectionContext
   readonly #sender: Sender
   readonly #receiver: Receiver
-  readonly #protocol: Token1 | Token2
+  readonly #session = new Session()
+  readonly #protocolOptions: ProtocolOptions
+  readonly #resumeDeadline: Deadline
+  #facts: TransportFacts
+  #peer: Peer | null
+  #socket: Duplex
+  /** Null when the last one is gone. */
+  #transport: Transport | null = null
+  #protocol: Token1 | Token2
   readonly #idleDeadline: Deadline
   readonly #gone = new AbortController()
   #closeDeadline: Deadline | null = null
-  #state: typeof OPENING | typeof OPEN | typeof CLOSING | typeof CLOSED = OPENING
+  #state: State = OPENING
   #isSendingEnded = false
   #hasListener = false
   #closeCode: CloseCode = 'normal'
   #error: TokenError | null = null
+  #lossReason: SessionLossReason | null = null
   /** Numbers of the tokens that never left and of which a promise said so. */
   #unsentDeliveries: ReadonlySet<number> = new Set()
   #resolveClosed!: (info: CloseInfo) => void
@@ -99,20 +127,37 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     context: ConnectionContext = {}
   ) {
     super()
-    this.socket = socket
-    this.peer = context.peer === undefined ? peerOf(socket) : context.peer
+    this.#socket = socket
+    this.#facts = context
+    this.#peer = context.peer === undefined ? peerOf(socket) : context.peer
     this.closed = new Promise(resolve => {
       this.#resolveClosed = resolve
     })
     this.#limits = connectionLimits(options)
     this.#context = context
     this.#idleDeadline = new Deadline(this.#limits.idleTimeout, () => this.#idleExpired())
+    this.#resumeDeadline = new Deadline(context.session?.resumeTimeout ?? 0, () =>
+      this[loseSession]('expired')
+    )
+    this.#protocolOptions = options
     this.#sender = this.#createSender()
     this.#receiver = this.#createReceiver()
-    this.#protocol = this.#createProtocol(options)
     this.#watchListeners()
-    this.#protocol.start()
-    this.#attachSocket()
+    this.#protocol = this.#attach(socket)
+    this.#idleDeadline.arm()
+  }
+
+  /** The Duplex underneath, or the last one. Reading from it or writing to it breaks the framing. */
+  get socket(): Duplex {
+    return this.#socket
+  }
+
+  /**
+   * The verified identity of the other side; null over anything but TLS, and for a peer without certificate. A session
+   * that goes on after the certificate was renewed has the new one.
+   */
+  get peer(): Peer | null {
+    return this.#peer
   }
 
   /** The protocol spoken. */
@@ -122,7 +167,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** True when the connection can no longer be written. */
   get isDead(): boolean {
-    return this.#state >= CLOSING || this.#isSendingEnded || !this.socket.writable
+    if (this.#state >= CLOSING || this.#isSendingEnded) return true
+    return !this.#socket.writable && !this.#session.isAgreed
   }
 
   /** Bytes of the longest token that can be sent: this side's limit and, once it is known, the peer's. */
@@ -134,6 +180,21 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** True from `open` until the connection begins to close. */
   get isOpen(): boolean {
     return this.#state === OPEN
+  }
+
+  /** True while a session waits for its next transport. */
+  get isDetached(): boolean {
+    return this.#state === DETACHED
+  }
+
+  /** True when the connection outlives its transport. */
+  get hasSession(): boolean {
+    return this.#session.isAgreed
+  }
+
+  /** Bytes of tokens that were sent and that a session keeps until the peer's application has had them. */
+  get retainedBytes(): number {
+    return this.#sender.retainedBytes
   }
 
   /** Bytes that `send()` took and the operating system has not, 4 for each token's header included. */
@@ -193,24 +254,66 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * `ERR_PROTOCOL_REQUIRED`, `ERR_OPTION`
    */
   async deliver(token: Uint8Array, options: DeliverOptions = {}): Promise<void> {
-    const { signal, timeout } = options
-    const { deliveries } = this.#honest('deliver()')
-    if (timeout !== undefined) duration('timeout', timeout)
-    if (signal?.aborted) throw notSent(signal.reason)
+    this.#honest('deliver()')
+    if (options.timeout !== undefined) duration('timeout', options.timeout)
+    if (options.signal?.aborted) throw notSent(options.signal.reason)
     checkToken(token, this.maxTokenLength)
+    const giveUp = (delivery: Delivery, cause: unknown) => this.#giveUp(delivery, cause)
+    await this.#deliver(() => this.send(token), giveUp, options)
+  }
+
+  /**
+   * As `deliver()`, for a token whose bytes come from a stream, which is read as fast as the peer takes them. The
+   * chunks must not be changed until they have left.
+   *
+   * It needs a peer that takes tokens in parts. It rejects with `ERR_NOT_SENT` when the stream fails or does not give
+   * exactly `length` bytes, or when the connection is cut before the end: the stream is then destroyed. A session goes
+   * on without the token, because its bytes can't be sent again.
+   *
+   * @param length bytes that the stream will give, when that is known
+   * @throws (rejects) TokenError as `deliver()`
+   */
+  async sendFrom(
+    stream: AsyncIterable<Uint8Array>,
+    length?: number,
+    options: DeliverOptions = {}
+  ): Promise<void> {
+    const source = new TokenSource(stream, { length, maxLength: () => this.maxTokenLength })
+    try {
+      if (!this.#honest('sendFrom()').hasParts) throw partsRequired()
+      if (length !== undefined) checkLength(length, this.maxTokenLength)
+      if (options.timeout !== undefined) duration('timeout', options.timeout)
+      if (options.signal?.aborted) throw notSent(options.signal.reason)
+      const send = () => !this.isDead && this.#sender.sendFrom(source)
+      const giveUp = (delivery: Delivery, cause: unknown) => {
+        if (!source.fail(cause)) this.#giveUp(delivery, cause)
+      }
+      await this.#deliver(send, giveUp, options)
+    } catch (error) {
+      source.release(error)
+      throw error
+    }
+  }
+
+  async #deliver(
+    send: () => boolean,
+    giveUp: (delivery: Delivery, cause: unknown) => void,
+    { signal, timeout }: DeliverOptions
+  ): Promise<void> {
+    const { deliveries } = this.#session
     let delivery!: Delivery
     const fate = new Promise<void>((resolve, reject) => {
       delivery = { number: this.#sender.tokensTaken + 1, resolve, reject }
     })
     // Before it is sent: over a Duplex in memory the answer can come while send() runs.
     deliveries.add(delivery)
-    if (!this.send(token)) {
+    if (!send()) {
       deliveries.remove(delivery)
       throw notSent()
     }
     if (signal === undefined && timeout === undefined) return fate
-    const limit = new Deadline(timeout ?? 0, () => this.#giveUp(delivery, null))
-    const abort = () => this.#giveUp(delivery, signal?.reason)
+    const limit = new Deadline(timeout ?? 0, () => giveUp(delivery, null))
+    const abort = () => giveUp(delivery, signal?.reason)
     limit.arm()
     signal?.addEventListener('abort', abort, { once: true })
     try {
@@ -291,16 +394,18 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** @returns how many were dropped; a token of which bytes are out stays */
   [dropOldest](count: number): number {
-    const first = this.tokensSent - this.tokensUnsent + (this.#sender.isMidToken ? 2 : 1)
+    const first = this.#sender.firstWaiting
     const dropped = this.#sender.dropOldest(count)
-    if (this.#protocol instanceof Token2) this.#protocol.deliveries.drop(first, dropped)
+    this.#session.deliveries.drop(first, dropped)
     return dropped
   }
 
   /** Those that `deliver()` sent are left out: their promises were settled. */
   [takeUnsent](): Uint8Array[] {
-    const first = this.#sender.tokensTaken - this.#sender.tokensUnsent + 1
-    return this.#sender.takeUnsent().filter((_token, index) => !this.#unsentDeliveries.has(first + index))
+    const first = this.#sender.tokensSent + 1
+    const isFree = (token: Uint8Array | null, index: number): token is Uint8Array =>
+      token !== null && !this.#unsentDeliveries.has(first + index)
+    return this.#sender.takeUnsent().filter(isFree)
   }
 
   /**
@@ -343,43 +448,42 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   // --- set-up
 
-  #attachSocket(): void {
-    const socket: Duplex & {
-      setNoDelay?(on: boolean): void
-      setKeepAlive?(on: boolean, delay: number): void
-    } = this.socket
-    // The sides end one by one: what is queued when the peer ends is still flushed.
-    socket.allowHalfOpen = true
-    socket.setNoDelay?.(true)
-    socket.setKeepAlive?.(true, 60_000)
-    socket.on('error', error => this.#fail(socketError(error)))
-    socket.on('close', () => this.#finish())
-    socket.on('end', () => this.#protocol.transportEnded())
-    socket.on('data', (chunk: unknown) => this.#read(chunk))
-    socket.resume()
-    if (socket.destroyed) process.nextTick(() => this.#finish())
-    else if (socket.readableEnded) process.nextTick(() => this.#protocol.transportEnded())
-    this.#idleDeadline.arm()
+  #attach(socket: Duplex): Token1 | Token2 {
+    const { greeted } = this.#facts
+    this.#socket = socket
+    const host = this.#createHost(socket)
+    const protocol = greeted ?? this.#createProtocol(host)
+    this.#protocol = protocol
+    this.#sender.attach(socket, () => (protocol instanceof Token2 ? protocol.takeControl() : null))
+    if (greeted === undefined) protocol.start()
+    else greeted.rebind(host)
+    this.#transport = new Transport(socket, {
+      onData: chunk => this.#read(chunk),
+      onEnd: () => protocol.transportEnded(),
+      onError: error => this.#fail(socketError(error)),
+      onClose: () => this.#transportClosed()
+    })
+    return protocol
   }
 
   #createSender(): Sender {
-    return new Sender(
-      this.socket,
-      this.#limits,
-      {
-        onDrain: () => {
-          this.#context.onDrain?.()
-          this.emit('drain')
-        },
-        onActivity: hasTokens => {
-          if (hasTokens) this.#idleDeadline.arm()
-          this.#protocol.wrote()
-        },
-        onStall: () => this.#fail(stallError(this.#limits.writeTimeout)),
-        onFlushed: () => this.#protocol.flushed()
+    return new Sender(this.#limits, {
+      onDrain: () => {
+        this.#context.onDrain?.()
+        this.emit('drain')
       },
-      () => (this.#protocol instanceof Token2 ? this.#protocol.takeControl() : null)
-    )
+      onActivity: hasTokens => {
+        if (hasTokens) this.#idleDeadline.arm()
+        this.#protocol.wrote()
+      },
+      onStall: () => this.#fail(stallError(this.#limits.writeTimeout)),
+      onFlushed: () => this.#protocol.flushed(),
+      onAborted: (number, cause) => this.#rejectStreamed(number, cause),
+      onWithdrawn: (number, cause) => {
+        this.#rejectStreamed(number, cause)
+        this.#session.deliveries.shiftAfter(number)
+      }
+    })
   }
 
   #createReceiver(): Receiver {
@@ -399,14 +503,17 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     })
   }
 
-  #createProtocol(options: ProtocolOptions): Token1 | Token2 {
-    const host: ProtocolHost = {
-      socket: this.socket,
+  #createHost(socket: Duplex): ProtocolHost {
+    return {
+      socket,
       limits: this.#limits,
       sender: this.#sender,
       receiver: this.#receiver,
+      session: this.#session,
+      wantsSession: this.#context.session !== undefined && this.#protocolOptions.role === 'client',
       authorize: () => this.#authorize(),
-      admit: () => (this.#state === OPENING ? (this.#context.admit?.(this) ?? null) : null),
+      admit: request => (this.#state === OPENING ? (this.#context.admit?.(this, request) ?? null) : null),
+      sessionLost: reason => this.#succeed(reason),
       opened: () => this.#opened(),
       beginClose: code => this.#beginClose(code),
       armClose: () => this.#armClose(this.#limits.closeTimeout),
@@ -414,15 +521,19 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       fail: error => this.#fail(error),
       goaway: frame => callApplication(() => this.#goaway(frame))
     }
-    if (options.protocol !== 'token/2') return new Token1(host)
+  }
+
+  #createProtocol(host: ProtocolHost): Token1 | Token2 {
+    const { protocol, role = 'client', ack } = this.#protocolOptions
+    if (protocol !== 'token/2') return new Token1(host)
     return new Token2(host, {
-      role: options.role ?? 'client',
+      role,
       fingerprints: {
-        own: this.#context.ownFingerprints ?? [],
+        own: this.#facts.ownFingerprints ?? [],
         peer: this.peer && fingerprintBytes(this.peer)
       },
-      greetingTimeout: this.#context.greetingTimeout ?? GREETING_TIMEOUT,
-      isManualAck: options.ack === 'manual'
+      greetingTimeout: this.#facts.greetingTimeout ?? GREETING_TIMEOUT,
+      isManualAck: ack === 'manual'
     })
   }
 
@@ -451,11 +562,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   // --- life
 
   #authorize(): Promise<Verdict> | null {
-    const {
-      authorize,
-      greetingTimeout = GREETING_TIMEOUT,
-      authorizeTimeout = greetingTimeout
-    } = this.#context
+    const { authorize, greetingTimeout = GREETING_TIMEOUT } = this.#context
+    const { authorizeTimeout = greetingTimeout } = this.#context
     if (authorize === undefined) return null
     const timeout = Math.min(greetingTimeout, authorizeTimeout)
     return authorization(signal => authorize(this, signal), timeout, this.#gone.signal)
@@ -463,7 +571,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #opened(): void {
     if (this.#state === CLOSED) return
+    if (this.#state === DETACHED) {
+      this.#resumed()
+      return
+    }
     if (this.#state === OPENING) this.#state = OPEN
+    if (this.#session.isAgreed) this.#sender.retain(this.#context.session?.windowBytes ?? 0)
     this.#withdrawTooLong()
     callApplication(() => {
       this.#context.onOpen?.(this)
@@ -472,20 +585,32 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#receiver.open()
   }
 
+  #resumed(): void {
+    this.#state = OPEN
+    this.#resumeDeadline.clear()
+    this.#idleDeadline.arm()
+    if (this.#isSendingEnded) this.#protocol.endSending()
+    callApplication(() => {
+      this.#context.onResumed?.(this)
+      this.emit('resumed')
+    })
+    this.#receiver.deliver()
+  }
+
   #withdrawTooLong(): void {
     if (!(this.#protocol instanceof Token2)) return
-    const { deliveries } = this.#protocol
+    const { deliveries } = this.#session
     const length = this.maxTokenLength
     this.#sender.withdrawLonger(length, (number, token) => {
       const delivery = deliveries.find(number)
-      if (delivery === null) {
+      if (delivery !== null) {
+        deliveries.remove(delivery)
+        delivery.reject(tooLargeError(token.length as number, length))
+      } else if (!(token instanceof TokenSource)) {
         process.nextTick(() => {
           this.#context.onUndeliverable?.(token)
           this.emit('undeliverable', token)
         })
-      } else {
-        deliveries.remove(delivery)
-        delivery.reject(tooLargeError(token.byteLength, length))
       }
       deliveries.shiftAfter(number)
     })
@@ -512,15 +637,22 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #giveUp(delivery: Delivery, cause: unknown): void {
-    const { deliveries } = this.#honest('deliver()')
+    const { deliveries } = this.#session
     if (!deliveries.remove(delivery)) return
     if (this.#sender.withdraw(delivery.number)) {
       deliveries.shiftAfter(delivery.number)
       delivery.reject(notSent(cause))
     } else {
-      if (delivery.number > this.tokensSent - this.tokensUnsent) deliveries.forsake(delivery.number)
+      if (delivery.number > this.#sender.tokensSent) deliveries.forsake(delivery.number)
       delivery.reject(fateUnknown(cause))
     }
+  }
+
+  /** A token from a stream will never be whole: the peer's application will not have it. */
+  #rejectStreamed(number: number, cause: unknown): void {
+    const { deliveries } = this.#session
+    const delivery = deliveries.find(number)
+    if (delivery !== null && deliveries.remove(delivery)) delivery.reject(notSent(cause))
   }
 
   #endSending(): void {
@@ -531,8 +663,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #beginClose(code: CloseCode): void {
     if (this.#state >= CLOSING) return
+    const wasDetached = this.#state === DETACHED
     this.#state = CLOSING
     this.#closeCode = code
+    if (wasDetached) {
+      this.#dropTransport()
+      process.nextTick(() => this.#finish())
+      return
+    }
     if (this.#closeDeadline === null) this.#armClose(this.#limits.closeTimeout)
     this.#protocol.close(code)
     this.#sender.end()
@@ -562,42 +700,161 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #fail(error: TokenError): void {
     if (this.#state === CLOSED) return
     if (this.#error !== null) {
-      this.socket.destroy()
+      this.#socket.destroy()
+      return
+    }
+    if (this.#outlives(error)) {
+      this.#detach(error)
       return
     }
     this.#error = error
     this.#gone.abort()
     if (this.#state === OPENING) this.#context.onRefused?.(error)
-    if (this.#protocol.sayGoodbye(error)) this.#state = CLOSING
-    else this.socket.destroy()
+    if (this.#transport === null) process.nextTick(() => this.#finish())
+    else if (this.#protocol.sayGoodbye(error)) this.#state = CLOSING
+    else this.#socket.destroy()
   }
 
-  #finish(): void {
-    if (this.#state === CLOSED) return
+  #transportClosed(): void {
+    const error = this.#prematureClose()
+    if (error !== null && this.#error === null && this.#outlives(error)) this.#detach(error)
+    else this.#finish()
+  }
+
+  // --- sessions
+
+  /** While it is greeted anew, a refused dial ends the dial and not the session. */
+  #outlives(error: TokenError): boolean {
+    if (!this.#session.isAgreed || error.code === 'ERR_ABORTED') return false
+    if (this.#state === DETACHED) return this.#transport !== null
+    return this.#state === OPEN && keepsSession(error)
+  }
+
+  #detach(error: TokenError | null): void {
+    this.#dropTransport(error)
+    this.#state = DETACHED
+    if (!this.#resumeDeadline.isArmed) this.#resumeDeadline.arm()
+    callApplication(() => {
+      this.#context.onDetached?.(error, this)
+      this.emit('detached', error)
+    })
+  }
+
+  /** Lets go of the transport; what is on it and not whole is thrown away. @param error what the peer is told */
+  #dropTransport(error: TokenError | null = null): void {
+    const transport = this.#transport
+    if (transport === null) return
+    const code = error === null || this.#state !== OPEN ? null : closeCodeOf(error)
+    const canSpeak = code !== null && !this.#sender.isMidToken && transport.socket.writable
+    this.#release()
+    if (canSpeak) sayLastWord(transport.socket, code, this.#session.handed)
+    else transport.socket.destroy()
+  }
+
+  #release(): void {
+    this.#transport?.release()
+    this.#transport = null
+    this.#idleDeadline.clear()
+    this.#protocol.stop()
+    this.#sender.detach()
+    this.#session.received = this.#receiver.restart()
+  }
+
+  /**
+   * Goes on with another transport, on which a client greets anew and a server has been greeted. The old one, if it is
+   * still there, is let go of first.
+   */
+  [attach](socket: Duplex, facts: TransportFacts): void {
+    if (this.#transport !== null) {
+      const { code, message } = REPLACED
+      this.#dropTransport(new TokenError(code, message, REPLACED))
+    }
+    this.#facts = facts
+    this.#peer = facts.peer ?? null
+    if (this.#state === OPEN) this.#state = DETACHED
+    if (!this.#resumeDeadline.isArmed) this.#resumeDeadline.arm()
+    this.#attach(socket)
+  }
+
+  [handOver](): Handover {
+    const handover = { socket: this.#socket, protocol: this.#protocol as Token2 }
+    this.#transport?.release()
+    this.#transport = null
+    this.#sender.detach()
     this.#state = CLOSED
+    this.#idleDeadline.clear()
+    this.#closeDeadline?.clear()
+    this.#gone.abort()
+    this.#resolveClosed(this.#closeInfo())
+    return handover
+  }
+
+  [loseSession](reason: SessionLossReason): void {
+    if (this.#state >= CLOSING) return
+    this.#dropTransport()
+    this.#lossReason = reason
+    this.#error = sessionLostError(reason)
+    this.#finish()
+  }
+
+  get [sessionOf](): Session {
+    return this.#session
+  }
+
+  /** The server no longer has the session: it has begun another one on this transport, for the next connection. */
+  #succeed(reason: SessionLossReason): void {
+    const handover = { socket: this.#socket, protocol: this.#protocol as Token2 }
+    this.#transport?.release()
+    this.#transport = null
+    this.#sender.detach()
+    this.#lossReason = reason
+    this.#error = sessionLostError(reason)
+    this.#finish(handover)
+  }
+
+  /** @param successor the transport, when it goes on without this connection */
+  #finish(successor: Handover | null = null): void {
+    if (this.#state === CLOSED) return
+    const wasAttached = this.#transport !== null
+    this.#state = CLOSED
+    this.#transport = null
     this.#gone.abort()
     this.#idleDeadline.clear()
     this.#closeDeadline?.clear()
+    this.#resumeDeadline.clear()
     this.#sender.stop()
-    this.#error ??= this.#prematureClose()
+    if (wasAttached) this.#error ??= this.#prematureClose()
     const error = this.#error
     const info = this.#closeInfo()
-    if (this.#protocol instanceof Token2) this.#unsentDeliveries = this.#protocol.deliveries.numbers()
-    this.#protocol.stop(error)
+    const { deliveries } = this.#session
+    this.#unsentDeliveries = deliveries.numbers()
+    if (successor === null) this.#protocol.stop()
+    deliveries.end(this.#sender.tokensSent, null, error)
     this.#receiver.stop(error)
     this.#resolveClosed(info)
+    this.#tellLoss(info)
     try {
       if (error !== null && this.listenerCount('error') > 0) this.emit('error', error)
     } finally {
-      callApplication(() => this.#context.onClose?.(info, this))
+      callApplication(() => this.#context.onClose?.(info, this, successor))
       this.#sender.release()
       this.emit('close', info.hadError, info)
     }
   }
 
+  #tellLoss({ unconfirmed, unsent }: CloseInfo): void {
+    const reason = this.#lossReason
+    if (reason === null) return
+    const loss = Object.freeze({ reason, unknown: unconfirmed, unsent })
+    callApplication(() => {
+      this.#context.onSessionLost?.(loss, this)
+      this.emit('session-lost', loss)
+    })
+  }
+
   /** The error of a socket that someone else destroyed, or null when both sides had ended. */
   #prematureClose(): TokenError | null {
-    const { errored, readableEnded, writableFinished } = this.socket
+    const { errored, readableEnded, writableFinished } = this.#socket
     if (this.#protocol.isOver) return null
     if (errored !== null) return socketError(errored)
     if (readableEnded && writableFinished) return null
@@ -607,13 +864,13 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #closeInfo(): CloseInfo {
     const error = this.#error
-    const handed = this.#protocol instanceof Token2 ? this.#protocol.deliveries.handed : 0
+    const { handed } = this.#session.deliveries
     return Object.freeze({
       code: error?.code ?? this.#closeCode,
       hadError: error !== null,
       error,
       unsent: this.#sender.tokensUnsent,
-      unconfirmed: this.#sender.tokensTaken - this.#sender.tokensUnsent - handed,
+      unconfirmed: this.#sender.tokensSent - handed,
       undeliveredBytes: this.#receiver.undeliveredBytes
     })
   }
@@ -625,6 +882,13 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       `Cannot use ${what}: it needs token/2, this connection speaks token/1`
     )
   }
+}
+
+function partsRequired(): TokenError {
+  return new TokenError(
+    'ERR_PROTOCOL_REQUIRED',
+    'Cannot use sendFrom(): it needs a peer that takes tokens in parts, this one does not'
+  )
 }
 
 function stallError(timeout: number): TokenError {
@@ -639,4 +903,16 @@ function closeTimeoutError(timeout: number): TokenError {
     'ERR_CLOSE_TIMEOUT',
     `Cannot close the connection in order: it was not done in ${timeout} ms`
   )
+}
+
+const REPLACED = {
+  code: 'ERR_LOST',
+  closeCode: 'session-replaced',
+  message: 'Cannot use the transport: a newer dial has the session'
+} as const
+
+function sessionLostError(reason: SessionLossReason): TokenError {
+  return new TokenError('ERR_SESSION_LOST', `Cannot go on with the session: ${reason}`, {
+    closeCode: 'session-lost'
+  })
 }

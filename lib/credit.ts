@@ -14,9 +14,20 @@ export class ReceiveCredit {
   #freed = 0
   #granted = 0
 
-  /** @param window the `receiveWindow` of this side's HELLO, bytes */
-  constructor(window: number) {
+  /**
+   * @param window bytes that the peer may send before some are freed
+   * @param held bytes of an earlier transport that are not freed yet: they take room, and give credit as they go
+   */
+  constructor(window: number, held = 0) {
     this.#window = window
+    this.#received = Math.min(held, window)
+    // What is held above the window gives none.
+    this.#freed = this.#received - held
+  }
+
+  /** The `receiveWindow` of this side's HELLO, bytes; 0 when WINDOW has to give the first. */
+  get initial(): number {
+    return this.#window - this.#received
   }
 
   /** Bytes that arrived and that the application has not taken. */
@@ -34,6 +45,11 @@ export class ReceiveCredit {
   /** Counts a token that the application has taken. */
   free(cost: number): void {
     this.#freed += cost
+  }
+
+  /** What is held will never be taken: it is gone, and gives credit. */
+  freeAll(): void {
+    this.#freed = this.#received
   }
 
   /** True when half of the window could be given back: the peer must not run dry. */

@@ -25,6 +25,7 @@ export type TokenErrorCode =
   | 'ERR_REFUSED'
   | 'ERR_RELOAD'
   | 'ERR_SERVER_CLOSED'
+  | 'ERR_SESSION_LOST'
   | 'ERR_SLOW_CONSUMER'
   | 'ERR_SOCKET'
   | 'ERR_TOKEN_TOO_LARGE'

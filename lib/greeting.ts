@@ -1,7 +1,13 @@
 import type { TokenError } from './errors'
-import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from './hello'
+import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_SESSION, type Hello, type Role, type SessionPart } from './hello'
 import type { ConnectionLimits } from './options'
 import { protocolError } from './protocol-error'
+
+/** Whether this side understands PART and ABORT. */
+const RECEIVES_PARTS: boolean = false
+
+/** What this side can do without being asked, bits of HELLO. */
+export const FEATURES = FEATURE_ACK | FEATURE_END | (RECEIVES_PARTS ? FEATURE_PART : 0)
 
 const NO_FINGERPRINT = Buffer.alloc(32)
 
@@ -14,24 +20,38 @@ export interface Fingerprints {
 }
 
 /** The HELLO of this side. */
-export function helloOf(role: Role, limits: ConnectionLimits, fingerprints: Fingerprints): Hello {
+export function helloOf(
+  role: Role,
+  limits: ConnectionLimits,
+  fingerprints: Fingerprints,
+  session: SessionPart | null = null
+): Hello {
   return {
     role,
-    features: FEATURE_ACK | FEATURE_END,
+    features: FEATURES | (session === null ? 0 : FEATURE_SESSION),
     maxTokenLength: limits.maxTokenLength,
     heartbeat: limits.heartbeat,
     receiveWindow: limits.receiveWindow,
     fingerprint: fingerprints.peer ?? NO_FINGERPRINT,
-    session: null
+    session
   }
 }
 
-/** What is wrong with the peer's HELLO beyond its layout, in the order of the page; null when nothing is. */
-export function helloFault(hello: Hello, role: Role, fingerprints: Fingerprints): TokenError | null {
+/**
+ * What is wrong with the peer's HELLO beyond its layout, in the order of the page; null when nothing is.
+ *
+ * @param wantsSession this side is a client and asks for a session
+ */
+export function helloFault(
+  hello: Hello,
+  role: Role,
+  fingerprints: Fingerprints,
+  wantsSession = false
+): TokenError | null {
   if (hello.role === role) {
     return protocolError('protocol-error', `Cannot greet the peer: both sides say that they are the ${role}`)
   }
-  if (hello.session !== null && role === 'client') {
+  if (hello.session !== null && role === 'client' && !wantsSession) {
     return protocolError(
       'protocol-error',
       'Cannot greet the peer: it offers a session that was not asked for'
@@ -43,6 +63,9 @@ export function helloFault(hello: Hello, role: Role, fingerprints: Fingerprints)
       'certificate-mismatch',
       'Cannot greet the peer: it saw another certificate than the one presented, someone stands between'
     )
+  }
+  if (wantsSession && hello.session === null) {
+    return protocolError('unsupported', 'Cannot begin a session: the server keeps none')
   }
   return null
 }

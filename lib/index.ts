@@ -15,6 +15,7 @@ export type {
   ServerAddress,
   ServerLimits,
   ServerPolicies,
+  SessionOptions,
   TokenClientOptions,
   TokenServerOptions
 } from './options'
@@ -23,6 +24,7 @@ export type { Peer } from './peer'
 export type { Refusal } from './reception'
 export { type FullJitterOptions, fullJitter, type ReconnectCause, type ReconnectPolicy } from './reconnect'
 export type { ExpiringCertificate } from './server-credentials'
+export type { SessionLoss, SessionLossReason } from './session'
 export { type Reconnecting, TokenClient, type TokenClientEvents } from './token-client'
 export { TokenServer, type TokenServerEvents } from './token-server'
 export { TokenStream } from './token-stream'

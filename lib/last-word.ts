@@ -7,13 +7,15 @@ import { encodeControl } from './control-frame'
 export const LINGER_TIMEOUT = 1000
 
 /**
- * Refuses a peer of token/2 that got no connection: CLOSE, the end of the socket, and only later its destruction,
+ * Ends a transport of token/2 that no connection has: CLOSE, the end of the socket, and only later its destruction,
  * because a reset would overtake the CLOSE. What the peer sends is thrown away.
+ *
+ * @param handed tokens of the peer that the application has had
  */
-export function sayLastWord(socket: Duplex, code: WireCloseCode): void {
+export function sayLastWord(socket: Duplex, code: WireCloseCode, handed = 0): void {
   socket.on('error', () => {})
   socket.resume()
-  socket.end(encodeControl({ type: 'close', code: closeCodeNumber(code), handed: 0, reason: '' }))
+  socket.end(encodeControl({ type: 'close', code: closeCodeNumber(code), handed, reason: '' }))
   const linger = clock.setTimeout(() => socket.destroy(), LINGER_TIMEOUT)
   linger.unref()
   socket.once('close', () => clock.clearTimeout(linger))

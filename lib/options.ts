@@ -2,6 +2,7 @@ import type { ListenOptions, TcpNetConnectOpts } from 'node:net'
 import type { TLSSocket, ConnectionOptions as TlsConnectOptions, TlsOptions } from 'node:tls'
 import type { AuthorizeAnswer } from './authorization'
 import type { Connection } from './connection'
+import type { SessionLimits } from './connection-context'
 import { TokenError } from './errors'
 import type { Role } from './hello'
 import type { Peer } from './peer'
@@ -56,6 +57,18 @@ export interface ProtocolOptions {
   ack?: 'auto' | 'manual' | undefined
 }
 
+/** How a session outlives its transports. */
+export interface SessionOptions {
+  /**
+   * Bytes of tokens that this side keeps until the peer's application has had them, 4 for each token's header
+   * included; above it tokens wait. At least one token of `maxTokenLength` must fit. Default 16 MiB, or twice
+   * `maxTokenLength` when that is more.
+   */
+  windowBytes?: number | undefined
+  /** Milliseconds without a transport after which the session is lost. Default 60,000. */
+  resumeTimeout?: number | undefined
+}
+
 /** Limits of a server, beside those of each of its connections. */
 export interface ServerLimits {
   /** Connections open at once. Default 10,000. */
@@ -66,6 +79,10 @@ export interface ServerLimits {
   maxPendingHandshakes?: number | undefined
   /** Connections of one identity (issuer, subject and SANs) at once. Default 1,024. */
   maxConnectionsPerIdentity?: number | undefined
+  /** Sessions at once, those that wait for their client included; the oldest of these is evicted. Default 16,384. */
+  maxSessions?: number | undefined
+  /** Sessions of one identity at once. Default 1,024. */
+  maxSessionsPerIdentity?: number | undefined
   /** Milliseconds from accept to acceptance: TLS, HELLO and `authorize`. Default 10,000. Must be finite. */
   handshakeTimeout?: number | undefined
   /** Milliseconds that `authorize` is given, of those that are left of `handshakeTimeout`. Default 10,000. */
@@ -94,6 +111,13 @@ export interface ServerPolicies {
    * and tells so by `dropped`. Default `close`.
    */
   slowConsumer?: 'close' | 'drop' | undefined
+  /** Grants sessions to clients that ask for one. Default false. */
+  session?: boolean | SessionOptions | undefined
+  /**
+   * To whom a session belongs: only a peer of the same identity may go on with it. Null: it gets none. Default: issuer,
+   * subject and sorted SANs, so that a renewed certificate resumes; peers without a certificate are all the same.
+   */
+  sessionIdentity?: ((peer: Peer | null) => string | null) | undefined
   /** Other protocols on the same port, by their ALPN names. */
   protocols?: Record<string, OtherProtocol> | undefined
 }
@@ -150,6 +174,11 @@ export interface ClientPolicies {
   protocol?: ProtocolName | undefined
   /** As for a connection. Default `auto`. */
   ack?: 'auto' | 'manual' | undefined
+  /**
+   * Asks for a session, which a server must grant: the connection outlives its sockets. Speaks only token/2, and
+   * `reconnect` is true by default then. Default false.
+   */
+  session?: boolean | SessionOptions | undefined
   /** Dials again when the connection is lost: by the default policy, or by one's own. Default false. */
   reconnect?: boolean | ReconnectPolicy | undefined
   /** Milliseconds after which a connection counts as stable: the next loss is a first one. Default 30,000. */
@@ -170,7 +199,7 @@ export type TokenClientOptions = ConnectionOptions &
   ClientPolicies &
   Omit<
     TlsConnectOptions & NetOnlyOptions,
-    'ALPNProtocols' | 'allowHalfOpen' | 'timeout' | 'onread' | 'key' | 'cert' | 'ca'
+    'ALPNProtocols' | 'allowHalfOpen' | 'timeout' | 'onread' | 'session' | 'key' | 'cert' | 'ca'
   >
 
 /** What `tls.connect` hands on to `net.connect`, and its own type leaves out. */
@@ -196,6 +225,8 @@ const SERVER_DEFAULTS = {
   maxConnectionsPerAddress: 4_096,
   maxPendingHandshakes: 16_384,
   maxConnectionsPerIdentity: 1_024,
+  maxSessions: 16_384,
+  maxSessionsPerIdentity: 1_024,
   handshakeTimeout: 10_000,
   authorizeTimeout: 10_000,
   memoryBudgetBytes: 1024 * MIB,
@@ -208,9 +239,22 @@ const DIAL_DEFAULTS = {
   stablePeriod: 30_000
 }
 
-const SERVER_POLICIES = ['protocol', 'ack', 'authorize', 'slowConsumer', 'protocols'] as const
+const SESSION_DEFAULTS = {
+  windowBytes: 16 * MIB,
+  resumeTimeout: 60_000
+}
 
-const CLIENT_POLICIES = ['protocol', 'ack', 'reconnect', 'servers', 'key', 'cert', 'ca'] as const
+const SERVER_POLICIES = [
+  'protocol',
+  'ack',
+  'authorize',
+  'slowConsumer',
+  'session',
+  'sessionIdentity',
+  'protocols'
+] as const
+
+const CLIENT_POLICIES = ['protocol', 'ack', 'session', 'reconnect', 'servers', 'key', 'cert', 'ca'] as const
 
 /** {@link ConnectionOptions}, checked and complete. */
 export type ConnectionLimits = Readonly<typeof CONNECTION_DEFAULTS>
@@ -218,6 +262,8 @@ export type ConnectionLimits = Readonly<typeof CONNECTION_DEFAULTS>
 /** The options of a server, checked and complete; `tls` is what goes to Node. */
 export type ServerSettings = Readonly<typeof SERVER_DEFAULTS> & {
   readonly connection: ConnectionLimits
+  /** Undefined: no sessions. */
+  readonly session: SessionLimits | undefined
   readonly policies: Readonly<ServerPolicies>
   readonly tls: TlsOptions & ListenOptions
 }
@@ -225,6 +271,8 @@ export type ServerSettings = Readonly<typeof SERVER_DEFAULTS> & {
 /** The options of a client, checked and complete; `tls` is what goes to Node. */
 export type ClientSettings = Readonly<typeof DIAL_DEFAULTS> & {
   readonly connection: ConnectionLimits
+  /** Undefined: no sessions. */
+  readonly session: SessionLimits | undefined
   readonly policies: Readonly<ClientPolicies>
   readonly tls: TlsConnectOptions
 }
@@ -252,6 +300,8 @@ export function serverSettings(options: TokenServerOptions): ServerSettings {
   count('maxConnectionsPerAddress', own.maxConnectionsPerAddress, 1)
   count('maxConnectionsPerIdentity', own.maxConnectionsPerIdentity, 1)
   count('maxPendingHandshakes', own.maxPendingHandshakes, 1)
+  count('maxSessions', own.maxSessions, 1)
+  count('maxSessionsPerIdentity', own.maxSessionsPerIdentity, 1)
   count('handshakeTimeout', own.handshakeTimeout, 1, MAX_DELAY)
   count('authorizeTimeout', own.authorizeTimeout, 1, MAX_DELAY)
   count('memoryBudgetBytes', own.memoryBudgetBytes, 1)
@@ -259,9 +309,11 @@ export function serverSettings(options: TokenServerOptions): ServerSettings {
   checkProtocol(options)
   oneOf('slowConsumer', options.slowConsumer, ['close', 'drop'])
   checkProtocols(options.protocols)
+  const connection = limitsOf(options)
   return Object.freeze({
     ...own,
-    connection: limitsOf(options),
+    connection,
+    session: sessionLimits(options, connection),
     policies: pick(options, SERVER_POLICIES),
     tls: without(options, [...Object.keys(own), ...SERVER_POLICIES])
   })
@@ -276,10 +328,18 @@ export function clientSettings(options: TokenClientOptions): ClientSettings {
   duration('stablePeriod', own.stablePeriod)
   checkProtocol(options)
   if (options.servers?.length === 0) throw refuse('servers', 'must name at least one server')
+  const connection = limitsOf(options)
+  const session = sessionLimits(options, connection)
+  if (session !== undefined && options.reconnect === false) {
+    throw refuse('reconnect', 'must not be false with a session, which resumes by dialling again')
+  }
+  const policies = pick(options, CLIENT_POLICIES)
   return Object.freeze({
     ...own,
-    connection: limitsOf(options),
-    policies: pick(options, CLIENT_POLICIES),
+    connection,
+    session,
+    // A session in silence on token/1 would be a weaker promise.
+    policies: session === undefined ? policies : Object.freeze({ ...policies, protocol: 'token/2' as const }),
     tls: without(options, [...Object.keys(own), ...CLIENT_POLICIES])
   })
 }
@@ -307,6 +367,30 @@ function limitsOf(options: ConnectionOptions): ConnectionLimits {
   if (limits.heartbeat !== 0) count('heartbeat', limits.heartbeat, 100, 86_400_000)
   count('receiveWindow', limits.receiveWindow, 1, 0xffff_ffff)
   duration('closeTimeout', limits.closeTimeout)
+  return Object.freeze(limits)
+}
+
+function sessionLimits(
+  { protocol, session }: Pick<ClientPolicies, 'protocol' | 'session'>,
+  { maxTokenLength }: ConnectionLimits
+): SessionLimits | undefined {
+  if (session === undefined || session === false) return undefined
+  if (protocol === 'token/1') {
+    throw new TokenError('ERR_PROTOCOL_REQUIRED', 'Cannot use option session: it needs token/2, not token/1')
+  }
+  const given = session === true ? {} : session
+  if (typeof given !== 'object' || given === null || given instanceof Uint8Array) {
+    throw refuse('session', 'must be true, false or an object; TLS sessions are resumed without being asked')
+  }
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(SESSION_DEFAULTS, name))
+      throw refuse(`session.${name}`, 'is not an option of a session')
+  }
+  const limits = complete(SESSION_DEFAULTS, given)
+  const largestFrame = maxTokenLength + HEADER_LENGTH
+  if (given.windowBytes === undefined) limits.windowBytes = Math.max(limits.windowBytes, 2 * largestFrame)
+  count('session.windowBytes', limits.windowBytes, largestFrame)
+  count('session.resumeTimeout', limits.resumeTimeout, 1, MAX_DELAY)
   return Object.freeze(limits)
 }
 

@@ -3,9 +3,11 @@ import type { Verdict } from './authorization'
 import type { CloseCode } from './close-info'
 import type { GoawayFrame } from './control-frame'
 import type { TokenError } from './errors'
+import type { SessionLookup, SessionPart } from './hello'
 import type { ConnectionLimits } from './options'
 import type { Receiver } from './receiver'
 import type { Sender } from './sender'
+import type { Session, SessionLossReason } from './session'
 import type { ProtocolName } from './wire'
 
 /** What a protocol may do with its connection. */
@@ -14,10 +16,22 @@ export interface ProtocolHost {
   readonly limits: ConnectionLimits
   readonly sender: Sender
   readonly receiver: Receiver
+  /** Where both directions stand. */
+  readonly session: Session
+  /** A client asks for a session, and does not go on without one. */
+  readonly wantsSession: boolean
   /** Asks the application whether it accepts the peer; null when there is nobody to ask. */
   authorize(): Promise<Verdict> | null
-  /** Asked last, before the peer learns that it was accepted. @returns why it is not, or null */
-  admit(): TokenError | null
+  /**
+   * Asked last, before the peer learns that it was accepted. When it goes on with a session of another connection,
+   * this protocol belongs to that one on return.
+   *
+   * @param request the session that a client of token/2 asks for
+   * @returns why it is not accepted; or what became of the request, null when there is no session
+   */
+  admit(request: SessionPart | null): TokenError | SessionLookup | null
+  /** The server no longer has the session. On return this protocol belongs to a connection that begins anew. */
+  sessionLost(reason: SessionLossReason): void
   /** Tokens may be sent and handed out. */
   opened(): void
   /** The peer ends in order, or everything it sent was handed out: nothing more is to be sent. */
@@ -64,6 +78,6 @@ export interface Protocol {
   endSending(): void
   /** Tells the peer why, where that can be told. @returns true when the socket was ended, false to destroy it */
   sayGoodbye(error: TokenError): boolean
-  /** The socket is gone. */
-  stop(error: TokenError | null): void
+  /** The transport is gone, or someone else's. */
+  stop(): void
 }

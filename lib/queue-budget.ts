@@ -3,7 +3,10 @@ import type { Connection } from './connection'
 import { Deadline } from './deadline'
 
 /** What the budget watches of a connection. */
-export type Queues = Pick<Connection, 'bufferedAmount' | 'unreadBytes' | 'tokensSent' | 'tokensUnsent'>
+export type Queues = Pick<
+  Connection,
+  'bufferedAmount' | 'unreadBytes' | 'retainedBytes' | 'isDetached' | 'tokensSent' | 'tokensUnsent'
+>
 
 /** Where the outbox of a connection stood at a moment. */
 interface Mark {
@@ -15,7 +18,9 @@ interface Mark {
 export interface BudgetEvents<C> {
   /** A token has waited for longer than `maxQueueAge`. @param tokens how many have */
   onTooOld(connection: C, tokens: number): void
-  /** All queues together are over the budget, and this connection's are the fullest that is left. */
+  /** All queues together are over the budget: ends the session that has waited longest. @returns false: none waits */
+  onEvict(): boolean
+  /** They still are, and this connection's are the fullest that is left. */
   onOverBudget(connection: C): void
 }
 
@@ -23,7 +28,8 @@ export interface BudgetEvents<C> {
 const INTERVAL = 1000
 
 /**
- * Watches the queues of all connections of a server together: their bytes, and the age of what waits.
+ * Watches the queues of all connections of a server together: their bytes, what sessions keep included, and the age
+ * of what waits.
  *
  * It looks once a second, so a token is found too old up to a second late, and what comes in within a second is
  * bounded by the limits of each connection alone.
@@ -67,14 +73,16 @@ export class QueueBudget<C extends Queues> {
     this.#timer.arm()
     const now = clock.now()
     for (const connection of [...this.#connections]) {
-      if (connection.tokensUnsent > 0) this.#checkAge(connection, now)
+      // While its session waits for its client, the client is not slow.
+      if (connection.tokensUnsent > 0 && !connection.isDetached) this.#checkAge(connection, now)
       else this.#marks.delete(connection)
     }
     this.#checkBudget()
   }
 
-  /** The fullest first, until the others are within the budget. */
+  /** Sessions without a client first; then the fullest, until the others are within the budget. */
   #checkBudget(): void {
+    while (this.usedBytes > this.#budget && this.#events.onEvict());
     const queues = [...this.#connections].map(connection => ({ connection, bytes: bytesOf(connection) }))
     let used = queues.reduce((sum, { bytes }) => sum + bytes, 0)
     if (used <= this.#budget) return
@@ -112,5 +120,5 @@ export class QueueBudget<C extends Queues> {
 }
 
 function bytesOf(connection: Queues): number {
-  return connection.bufferedAmount + connection.unreadBytes
+  return connection.bufferedAmount + connection.retainedBytes + connection.unreadBytes
 }

@@ -105,9 +105,9 @@ export class Token1 implements Protocol {
   }
 
   #admit(): void {
-    const refusal = this.#host.admit()
-    if (refusal === null) this.#host.opened()
-    else this.#host.fail(refusal)
+    const refusal = this.#host.admit(null)
+    if (refusal instanceof TokenError) this.#host.fail(refusal)
+    else this.#host.opened()
   }
 
   #setPaused(isPaused: boolean): void {

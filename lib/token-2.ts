@@ -1,5 +1,5 @@
 import type { Verdict } from './authorization'
-import { closeCodeName, closeCodeNumber, isOrderly, type WireCloseCode } from './close-codes'
+import { CLOSE_CODES, closeCodeName, closeCodeNumber, isOrderly, type WireCloseCode } from './close-codes'
 import type { CloseCode } from './close-info'
 import {
   type CloseFrame,
@@ -10,18 +10,18 @@ import {
 } from './control-frame'
 import { ReceiveCredit } from './credit'
 import { Deadline } from './deadline'
-import { Deliveries } from './deliveries'
 import { TokenError } from './errors'
 import { FrameSplitter } from './frame-splitter'
 import { FrameWatch } from './frame-watch'
 import { closeCodeOf } from './goodbye'
-import { type Fingerprints, helloFault, helloOf } from './greeting'
+import { FEATURES, type Fingerprints, helloFault, helloOf } from './greeting'
 import { Heartbeat } from './heartbeat'
-import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from './hello'
+import { FEATURE_ACK, FEATURE_END, FEATURE_PART, type Hello, type Role, type SessionPart } from './hello'
 import { LINGER_TIMEOUT } from './last-word'
 import type { Protocol, ProtocolHost } from './protocol'
 import { protocolError } from './protocol-error'
 import { RoundTrip } from './round-trip'
+import type { Session } from './session'
 import { frameTimeoutError } from './token-1'
 import {
   heartbeatError,
@@ -64,11 +64,10 @@ type State = 'greeting' | 'authorizing' | 'open' | 'saying-close' | 'awaiting-cl
  */
 export class Token2 implements Protocol {
   readonly name = 'token/2'
-  readonly deliveries = new Deliveries()
-  readonly #host: ProtocolHost
+  #host: ProtocolHost
   readonly #options: Token2Options
   readonly #splitter: FrameSplitter
-  readonly #credit: ReceiveCredit
+  #credit: ReceiveCredit
   readonly #frameWatch: FrameWatch
   readonly #greetingDeadline: Deadline
   #lingerDeadline: Deadline | null = null
@@ -83,7 +82,7 @@ export class Token2 implements Protocol {
   #urgent: Uint8Array[] = []
   /** The newest PING that is not answered. */
   #pongOwed: Uint8Array | null = null
-  #handed = 0
+  /** The count that the peer was told last. */
   #ackSent = 0
   #isControlScheduled = false
   #granted = 0
@@ -93,25 +92,26 @@ export class Token2 implements Protocol {
   #isAllHanded = false
   /** The peer waits for CLOSE, and the application has not acknowledged everything. */
   #isAnswerOwed = false
-  /** The count in the peer's CLOSE. */
-  #final: number | null = null
   #isEndWanted = false
   #isEndSaid = false
   #saying: { code: WireCloseCode; reason: string } | null = null
   #isBreaking = false
+  #isStopped = false
   readonly #roundTrip = new RoundTrip()
 
   constructor(host: ProtocolHost, options: Token2Options) {
     this.#host = host
     this.#options = options
-    this.#credit = new ReceiveCredit(host.limits.receiveWindow)
-    this.#frameWatch = new FrameWatch(host.limits.frameTimeout, bytes => host.fail(frameTimeoutError(bytes)))
+    this.#credit = this.#newCredit()
+    this.#frameWatch = new FrameWatch(host.limits.frameTimeout, bytes =>
+      this.#host.fail(frameTimeoutError(bytes))
+    )
     this.#greetingDeadline = new Deadline(options.greetingTimeout, () => this.#greetingExpired())
     this.#splitter = new FrameSplitter({
       onFrame: length => this.#frameBegins(length),
       onData: run => {
-        host.active()
-        host.receiver.push(run)
+        this.#host.active()
+        this.#host.receiver.push(run)
       },
       onControl: body => this.#controlRead(decodeControl(body)),
       refuseControl: length =>
@@ -141,22 +141,47 @@ export class Token2 implements Protocol {
     return this.#peer?.maxTokenLength ?? null
   }
 
+  /** True when tokens may leave in parts, and so from streams. */
+  get hasParts(): boolean {
+    return (FEATURES & FEATURE_PART) !== 0 && this.#peerHas(FEATURE_PART)
+  }
+
+  /**
+   * Another connection has this transport from now on: on a server one that goes on with a session and says so in its
+   * HELLO, on a client one that begins anew, after HELLO spoke for the old one.
+   */
+  rebind(host: ProtocolHost): void {
+    this.#host = host
+    if (this.#options.role === 'server') this.#credit = this.#newCredit()
+    else this.#credit.freeAll()
+    this.#ackSent = 0
+    host.sender.credit = 0
+  }
+
+  #newCredit(): ReceiveCredit {
+    const { limits, receiver } = this.#host
+    return new ReceiveCredit(limits.receiveWindow, receiver.heldBytes)
+  }
+
   start(): void {
     this.#host.sender.credit = 0
     this.#greetingDeadline.arm()
-    if (this.#options.role === 'client') this.#sayHello()
+    if (this.#options.role === 'client') {
+      this.#sayHello(this.#host.wantsSession ? this.#session.request() : null)
+    }
   }
 
   read(chunk: Buffer): void {
-    const { sender, receiver } = this.#host
     this.#heartbeat?.sawRead()
-    sender.cork()
+    this.#host.sender.cork()
     try {
       this.#splitter.push(chunk)
     } catch (error) {
-      receiver.deliver()
+      this.#host.receiver.deliver()
       this.#host.fail(error as TokenError)
     }
+    if (this.#isStopped) return
+    const { sender, receiver } = this.#host
     if (this.#splitter.heldBytes > MAX_HELD_BYTES && !this.#isBreaking)
       this.#host.fail(tooMuchBeforeAcceptance())
     this.#frameWatch.update(this.#splitter.isMidFrame, this.#framesBegun, chunk.length)
@@ -174,19 +199,19 @@ export class Token2 implements Protocol {
 
   handed(length: number): void {
     this.#credit.free(costOf(length))
-    if (!this.#options.isManualAck) this.#handed++
+    if (!this.#options.isManualAck) this.#session.handed++
     this.#scheduleControl()
   }
 
   /** Tokens that the application was given and that it has not acknowledged; null when it need not. */
   get unacknowledged(): number | null {
-    return this.#options.isManualAck ? this.#host.receiver.tokens - this.#handed : null
+    return this.#options.isManualAck ? this.#host.receiver.tokens - this.#session.handed : null
   }
 
   /** The application has had `count` more tokens. @returns false when the final count was said before */
   acknowledge(count: number): boolean {
     if (this.#hasSaidClose) return false
-    this.#handed += count
+    this.#session.handed += count
     this.#scheduleControl()
     if (this.#isAnswerOwed && this.unacknowledged === 0) this.#answer()
     return true
@@ -218,9 +243,10 @@ export class Token2 implements Protocol {
 
   #pushCounts(frames: Uint8Array[]): void {
     if (this.#credit.isDue) frames.push(encodeControl({ type: 'window', granted: this.#credit.grant() }))
-    if (this.#handed > this.#ackSent && this.#peerHas(FEATURE_ACK)) {
-      this.#ackSent = this.#handed
-      frames.push(encodeControl({ type: 'ack', handed: this.#handed }))
+    const { handed } = this.#session
+    if (handed > this.#ackSent && this.#peerHas(FEATURE_ACK)) {
+      this.#ackSent = handed
+      frames.push(encodeControl({ type: 'ack', handed }))
     }
   }
 
@@ -235,7 +261,8 @@ export class Token2 implements Protocol {
     this.#isControlScheduled = true
     process.nextTick(() => {
       this.#isControlScheduled = false
-      if (this.#credit.isDue || this.#handed > this.#ackSent) this.#host.sender.wake()
+      if (this.#isStopped) return
+      if (this.#credit.isDue || this.#session.handed > this.#ackSent) this.#host.sender.wake()
     })
   }
 
@@ -289,7 +316,13 @@ export class Token2 implements Protocol {
 
   #ackRead(handed: number): void {
     this.#checkCount(handed)
-    this.deliveries.acknowledge(handed)
+    this.#acknowledged(handed)
+  }
+
+  /** The peer's application has had the first `handed` tokens. */
+  #acknowledged(handed: number): void {
+    this.#host.sender.acknowledge(handed)
+    this.#session.deliveries.acknowledge(handed)
   }
 
   #endRead(): void {
@@ -298,20 +331,22 @@ export class Token2 implements Protocol {
   }
 
   #checkCount(handed: number): void {
-    if (handed < this.deliveries.handed || handed > this.#tokensSent) {
+    const least = this.#session.deliveries.handed
+    const { tokensSent } = this.#host.sender
+    if (handed < least || handed > tokensSent) {
       throw protocolError(
         'protocol-error',
-        `Cannot read a count of tokens: it is ${handed}, and may be from ${this.deliveries.handed} to ${this.#tokensSent}`
+        `Cannot read a count of tokens: it is ${handed}, and may be from ${least} to ${tokensSent}`
       )
     }
   }
 
-  get #hasSaidClose(): boolean {
-    return this.#state === 'awaiting-close' || this.#state === 'over'
+  get #session(): Session {
+    return this.#host.session
   }
 
-  get #tokensSent(): number {
-    return this.#host.sender.tokensTaken - this.#host.sender.tokensUnsent
+  get #hasSaidClose(): boolean {
+    return this.#state === 'awaiting-close' || this.#state === 'over'
   }
 
   #peerHas(feature: number): boolean {
@@ -327,11 +362,22 @@ export class Token2 implements Protocol {
       throw refused(frame)
     }
     if (frame?.type !== 'hello') throw unexpected('a frame', 'HELLO')
-    const fault = helloFault(frame, role, fingerprints)
+    const fault = helloFault(frame, role, fingerprints, this.#host.wantsSession)
     if (fault !== null) throw fault
     this.#peer = frame
-    if (role === 'client') this.#open()
-    else this.#askAuthorize()
+    if (role === 'server') this.#askAuthorize()
+    else if (frame.session === null) this.#open()
+    else this.#sessionAnswered(frame.session)
+  }
+
+  #sessionAnswered(answer: SessionPart): void {
+    const reason = this.#session.judge(answer)
+    if (reason !== null) {
+      this.#host.sessionLost(reason)
+      if (this.#isStopped) return
+      this.#session.begin(answer, answer.generation)
+    }
+    this.#open(answer.lookup === 'resumed' ? answer : null)
   }
 
   #askAuthorize(): void {
@@ -355,15 +401,17 @@ export class Token2 implements Protocol {
   }
 
   #accept(): void {
-    const refusal = this.#host.admit()
-    if (refusal !== null) {
-      this.#host.fail(refusal)
+    const { session: request } = this.#peer as Hello
+    const admission = this.#host.admit(request)
+    if (admission instanceof TokenError) {
+      this.#host.fail(admission)
       return
     }
     this.#mustBeClose = this.#splitter.heldBytes > 0
-    this.#sayHello()
-    this.#open()
     try {
+      if (admission === 'resumed') this.#session.check(request as SessionPart, this.#host.sender.tokensSent)
+      this.#sayHello(admission === null ? null : this.#session.answer(admission))
+      this.#open(admission === 'resumed' ? request : null)
       this.#splitter.release()
     } catch (error) {
       this.#host.fail(error as TokenError)
@@ -371,13 +419,17 @@ export class Token2 implements Protocol {
     this.#host.receiver.deliver()
   }
 
-  #sayHello(): void {
+  #sayHello(session: SessionPart | null): void {
     const { role, fingerprints } = this.#options
-    this.#say({ type: 'hello', ...helloOf(role, this.#host.limits, fingerprints) })
+    this.#ackSent = session?.handed ?? 0
+    const limits = { ...this.#host.limits, receiveWindow: this.#credit.initial }
+    this.#say({ type: 'hello', ...helloOf(role, limits, fingerprints, session) })
   }
 
-  #open(): void {
+  /** @param resumed where the peer stands in the session that goes on; null when nothing does */
+  #open(resumed: SessionPart | null = null): void {
     const peer = this.#peer as Hello
+    if (resumed !== null) this.#resume(resumed)
     this.#state = 'open'
     this.#greetingDeadline.clear()
     this.#heartbeat = new Heartbeat(this.#host.limits.heartbeat, peer.heartbeat, {
@@ -385,12 +437,19 @@ export class Token2 implements Protocol {
       dead: () => this.#host.fail(heartbeatError(this.#host.limits.heartbeat))
     })
     this.#host.sender.credit = peer.receiveWindow
+    this.#host.sender.splitsTokens = this.hasParts
     this.#host.opened()
     // close() or the end of a stream came before: what was sent until then is sent first.
     if (this.#saying !== null) this.#state = 'saying-close'
     else if (this.#isEndWanted) this.#endOrClose()
     if (this.#saying !== null) this.#host.sender.end()
     this.#host.sender.wake()
+  }
+
+  #resume(peer: SessionPart): void {
+    if (this.#options.role === 'client') this.#session.check(peer, this.#host.sender.tokensSent)
+    this.#host.sender.rewind(peer.received)
+    this.#acknowledged(peer.handed)
   }
 
   #greetingExpired(): void {
@@ -411,8 +470,12 @@ export class Token2 implements Protocol {
     this.#peerHasClosed = true
     this.#splitter.stop()
     this.#heartbeat?.stop()
-    this.#final = frame.handed
-    this.deliveries.end(this.#tokensSent, frame.handed, null)
+    this.#acknowledged(frame.handed)
+    // The tokens above the count may still be handed if the session goes on.
+    if (this.#state === 'open' && this.#session.isAgreed && CLOSE_CODES[code].keepsSession) {
+      throw peerClosed(frame)
+    }
+    this.#session.deliveries.end(this.#host.sender.tokensSent, frame.handed, null)
     if (!isOrderly(code)) throw peerClosed(frame)
     if (this.#state === 'awaiting-close') {
       this.#state = 'over'
@@ -492,10 +555,9 @@ export class Token2 implements Protocol {
     this.#heartbeat?.stop()
     this.#host.receiver.discard()
     // What the application was given before the last word it has had: the peer must not send it again.
-    if (!this.#options.isManualAck) this.#handed = this.#host.receiver.tokens
-    this.#urgent.push(
-      encodeControl({ type: 'close', code: closeCodeNumber(code), handed: this.#handed, reason })
-    )
+    if (!this.#options.isManualAck) this.#session.handed = this.#host.receiver.tokens
+    const { handed } = this.#session
+    this.#urgent.push(encodeControl({ type: 'close', code: closeCodeNumber(code), handed, reason }))
     this.#host.sender.end()
   }
 
@@ -520,12 +582,12 @@ export class Token2 implements Protocol {
     this.#sayClose()
   }
 
-  stop(error: TokenError | null): void {
+  stop(): void {
     this.#state = 'over'
+    this.#isStopped = true
     this.#frameWatch.clear()
     this.#greetingDeadline.clear()
     this.#lingerDeadline?.clear()
     this.#heartbeat?.stop()
-    this.deliveries.end(this.#tokensSent, this.#final, error)
   }
 }

@@ -1,35 +1,33 @@
 import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import type { SecureContext, TLSSocket } from 'node:tls'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import { WallClockDeadline } from './certificate-clock'
 import { type ClockTimer, clock } from './clock'
+import { CLOSE_CODES } from './close-codes'
 import type { CloseInfo, CloseOptions } from './close-info'
 import { Connection } from './connection'
 import {
+  attach,
   breakWith,
+  type ConnectionContext,
   type DeliverOptions,
-  type Forward,
   forwardChanged,
   type Goaway,
+  type Handover,
+  loseSession,
+  type TransportFacts,
   takeUnsent
 } from './connection-context'
 import { Deadline } from './deadline'
 import { notSent } from './deliveries'
-import { Dial, type Ticket } from './dial'
+import type { Dial } from './dial'
+import { Dialler } from './dialler'
 import { TokenError } from './errors'
-import {
-  type ClientSettings,
-  checkDelay,
-  clientSettings,
-  duration,
-  type ServerAddress,
-  type TokenClientOptions
-} from './options'
+import { type ClientSettings, checkDelay, clientSettings, duration, type TokenClientOptions } from './options'
 import { Outbox } from './outbox'
-import { type Credentials, ownCertificates, validatePair } from './own-certificate'
-import { peerFrom, presentedFingerprints } from './peer'
 import { fullJitter, isHopeless, type ReconnectPolicy } from './reconnect'
-import { secureContext } from './tls-defaults'
+import type { SessionLoss } from './session'
 import { checkToken } from './token'
 import { watchListeners } from './watch-listeners'
 
@@ -47,6 +45,10 @@ export interface TokenClientEvents {
   goaway: [goaway: Goaway]
   /** The connection, or a dial, was lost, and the client goes on: with `reconnect`, or to the next of `servers`. */
   disconnect: [info: CloseInfo]
+  /** The session goes on with another transport: nothing was lost, nothing comes twice. */
+  resumed: []
+  /** The session can't go on. What never left, and has no promise, is sent on the next one, after `connect`. */
+  'session-lost': [loss: SessionLoss]
   /** The next dial comes in `delay` milliseconds. */
   reconnecting: [next: Reconnecting]
   /** The dial failed or the connection broke, for good. Always followed by `close`. */
@@ -67,6 +69,14 @@ export interface Reconnecting {
 
 type State = 'closed' | 'waiting' | 'dialling' | 'greeting' | 'open' | 'cancelled'
 
+/** A server has said GOAWAY: where the client is on its way to another connection, while the old one is used. */
+interface Departure {
+  delay: ClockTimer | null
+  dial: Dial | null
+  /** The connection that takes over; null before the dial has succeeded. */
+  replacement: Connection | null
+}
+
 /**
  * Connects to a TokenServer over mutual TLS, and dials from its construction on.
  *
@@ -78,28 +88,26 @@ type State = 'closed' | 'waiting' | 'dialling' | 'greeting' | 'open' | 'cancelle
  *     └──────── cancelled ◀───────┴──── close(), or no reconnect ───────────────────────────────┘
  * ```
  *
+ * With a session, `waiting`, `dialling` and `greeting` keep the connection, which goes on when it is `open` again.
+ * After GOAWAY the client stays `open` while it reaches the connection that takes over.
+ *
  * What is sent before `connect` waits in an outbox bounded by `outboxBytes`, and so does, with `reconnect`, what
  * had not left when a connection was lost.
  */
 export class TokenClient extends EventEmitter<TokenClientEvents> {
   readonly #settings: ClientSettings
-  readonly #servers: readonly ServerAddress[]
+  readonly #dialler: Dialler
   readonly #policy: ReconnectPolicy | null
-  readonly #forward: Forward & { isWanting: boolean }
   readonly #outbox: Outbox
   readonly #stable: Deadline
-  readonly #tickets = new Map<number, Ticket>()
+  #hasListeners = false
   #state: State = 'closed'
   #isClosing = false
-  #context: SecureContext | null = null
-  #credentials: Credentials | null = null
-  #ownFingerprints: readonly Uint8Array[] = []
   #dial: Dial | null = null
   #connection: Connection | null = null
+  #departure: Departure | null = null
   #end: WallClockDeadline | null = null
   #delay: ClockTimer | null = null
-  /** Which of the servers is dialled next. */
-  #turn = 0
   /** Dials since the last stable connection. */
   #attempt = 0
   #retryAfter: number | undefined
@@ -112,25 +120,21 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   constructor(options: TokenClientOptions) {
     super()
     this.#settings = clientSettings(options)
-    const { servers, reconnect } = this.#settings.policies
-    this.#servers = servers ?? [{}]
+    const { session } = this.#settings
+    const { reconnect = session !== undefined } = this.#settings.policies
     this.#policy = typeof reconnect === 'function' ? reconnect : reconnect ? fullJitter() : null
     this.#outbox = new Outbox(this.#settings.connection.outboxBytes)
     this.#stable = new Deadline(this.#settings.stablePeriod, () => {
       this.#attempt = 0
     })
-    this.#forward = {
-      isWanting: false,
-      take: (token, connection) => void this.emit('token', token, connection)
-    }
-    this.#readCredentials()
+    this.#dialler = new Dialler(this.#settings)
     this.#watchListeners()
     this.connect()
   }
 
-  /** The connection, from `connect` until it is lost; null otherwise. */
+  /** The connection, from `connect` until it is lost, or its session is; null otherwise. */
   get connection(): Connection | null {
-    return this.#state === 'open' ? this.#connection : null
+    return this.#state === 'open' || this.#connection?.hasSession ? this.#connection : null
   }
 
   /** Settles when the client has closed, anew after each `connect()`; never rejects. */
@@ -211,10 +215,10 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     if (options.timeout !== undefined) duration('timeout', options.timeout)
     if (this.#isClosing || this.#state === 'closed') return false
     this.#isClosing = true
+    this.#cancelDeparture()
+    if (this.#state !== 'open') this.#cancelDial()
     if (this.connection !== null) return this.connection.close(options)
     this.#state = 'cancelled'
-    if (this.#delay !== null) clock.clearTimeout(this.#delay)
-    this.#dial?.cancel()
     this.#connection?.destroy()
     process.nextTick(() => this.#finish(null))
     return true
@@ -248,76 +252,77 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   #startDial(): void {
     this.#state = 'dialling'
+    // Its tries are 25 ms apart: for a client that starts with its server, not for a herd that lost one.
+    const refusedRetryTimeout = this.#attempt === 0 ? this.#settings.refusedRetryTimeout : 0
     try {
-      this.#readCredentials()
+      this.#dial = this.#dialler.dial(refusedRetryTimeout, {
+        onSocket: (socket, certificate) => this.#greet(socket, certificate),
+        onFailed: error => this.#lost(lostInfo(error))
+      })
     } catch (error) {
       process.nextTick(() => this.#lost(lostInfo(error as TokenError)))
-      return
     }
-    const { tls, policies } = this.#settings
-    const turn = this.#turn
-    const options = {
-      ...tls,
-      ...this.#servers[turn],
-      secureContext: tls.secureContext ?? (this.#context as SecureContext),
-      rejectUnauthorized: tls.rejectUnauthorized ?? true,
-      ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
-    }
-    // Its tries are 25 ms apart: for a client that starts with its server, not for a herd that lost one.
-    const times = this.#attempt === 0 ? this.#settings : { ...this.#settings, refusedRetryTimeout: 0 }
-    this.#dial = new Dial(options, this.#tickets.get(turn), times, {
-      onSocket: (socket, certificate) => this.#greet(socket, certificate),
-      onFailed: error => {
-        if (error.code === 'ERR_CERTIFICATE') this.#tickets.delete(turn)
-        this.#lost(lostInfo(error))
-      },
-      onTicket: ticket => this.#tickets.set(turn, ticket)
-    })
   }
 
-  /** New keys void the tickets: a resumed connection would show the old certificate. */
-  #readCredentials(): void {
-    const { key, cert, ca } = this.#settings.policies
-    const { tls } = this.#settings
-    const given = attempt(() => ({ key: current(key), cert: current(cert), ca: current(ca) }))
-    const credentials = { ...tls, ...given } as Credentials
-    const old = this.#credentials
-    if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], credentials[name])))
-      return
-    validatePair(credentials)
-    this.#context = secureContext(credentials)
-    this.#ownFingerprints = ownCertificates(credentials).map(certificate => certificate.fingerprint)
-    this.#credentials = credentials
-    this.#tickets.clear()
+  #cancelDial(): void {
+    if (this.#delay !== null) clock.clearTimeout(this.#delay)
+    this.#dial?.cancel()
   }
 
   #greet(socket: TLSSocket, certificate: X509Certificate | undefined): void {
-    const { connection: limits, policies } = this.#settings
-    const protocol = socket.alpnProtocol === 'token/2' ? 'token/2' : 'token/1'
-    if (policies.protocol === 'token/2' && protocol !== 'token/2') {
-      socket.on('error', () => {})
-      socket.destroy()
-      const message = 'Cannot connect: the server did not agree on token/2 by ALPN'
-      this.#lost(lostInfo(new TokenError('ERR_PROTOCOL_REQUIRED', message)))
+    const fault = this.#protocolFault(socket)
+    if (fault !== null) {
+      this.#lost(lostInfo(fault))
       return
     }
     this.#state = 'greeting'
-    const connection = new Connection(
-      socket,
-      { ...limits, protocol, role: 'client', ...(protocol === 'token/2' && { ack: policies.ack }) },
-      {
-        forward: this.#forward,
-        peer: certificate === undefined ? null : peerFrom(certificate, socket.authorized),
-        ownFingerprints: [...this.#ownFingerprints, ...presentedFingerprints(socket)],
-        greetingTimeout: this.#dial?.timeLeft ?? this.#settings.connectTimeout,
-        onOpen: opened => this.#opened(opened),
-        onDrain: () => this.#drained(),
-        onUndeliverable: token => this.emit('undeliverable', token),
-        onGoaway: (goaway, from) => this.#goaway(from, goaway),
-        onClose: (info, closed) => this.#connectionClosed(closed, info)
-      }
-    )
-    this.#connection = connection
+    const facts = this.#dialler.factsOf(socket, certificate, this.#timeLeft(this.#dial))
+    if (this.#connection !== null) this.#connection[attach](socket, facts)
+    else this.#connection = this.#createConnection(socket, facts)
+  }
+
+  /** Why a socket is of no use; then it is destroyed. */
+  #protocolFault(socket: TLSSocket): TokenError | null {
+    const { protocol } = this.#settings.policies
+    if (protocol !== 'token/2' || socket.alpnProtocol === 'token/2') return null
+    socket.on('error', () => {})
+    socket.destroy()
+    const message = 'Cannot connect: the server did not agree on token/2 by ALPN'
+    return new TokenError('ERR_PROTOCOL_REQUIRED', message)
+  }
+
+  #timeLeft(dial: Dial | null): number {
+    return dial?.timeLeft ?? this.#settings.connectTimeout
+  }
+
+  #createConnection(socket: Duplex, facts: TransportFacts): Connection {
+    const { connection: limits, policies, session } = this.#settings
+    const isHonest = facts.greeted !== undefined || (socket as TLSSocket).alpnProtocol === 'token/2'
+    const protocol = isHonest ? 'token/2' : 'token/1'
+    const client = this
+    let connection: Connection | undefined
+    const context: ConnectionContext = {
+      ...facts,
+      session,
+      forward: {
+        // What comes on a replacement waits until the old connection has told all.
+        get isWanting() {
+          return client.#hasListeners && connection === client.#connection
+        },
+        take: (token, from) => void this.emit('token', token, from)
+      },
+      onOpen: opened => this.#opened(opened),
+      onDrain: () => this.#drained(),
+      onUndeliverable: token => this.emit('undeliverable', token),
+      onGoaway: (goaway, from) => this.#goaway(from, goaway),
+      onClose: (info, closed, successor) => this.#connectionClosed(closed, info, successor),
+      onDetached: error => this.#detached(error),
+      onResumed: resumed => this.#resumed(resumed),
+      onSessionLost: loss => void this.emit('session-lost', loss)
+    }
+    const options = { ...limits, protocol, role: 'client', ...(isHonest && { ack: policies.ack }) } as const
+    connection = new Connection(socket, options, context)
+    return connection
   }
 
   #flush(): void {
@@ -333,7 +338,17 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 
   #opened(connection: Connection): void {
+    if (connection === this.#departure?.replacement) {
+      // Its close, in order, is what releases the tokens that wait.
+      this.#connection?.close()
+      return
+    }
+    this.#takeOver(connection)
+  }
+
+  #takeOver(connection: Connection): void {
     this.#state = 'open'
+    this.#retryAfter = undefined
     this.#stable.arm()
     this.#endWithCertificate(connection)
     this.#flush()
@@ -349,27 +364,131 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#end = new WallClockDeadline(connection.peer.validTo, () => connection[breakWith](error))
   }
 
+  // --- sessions and GOAWAY
+
+  #detached(error: TokenError | null): void {
+    this.#stable.clear()
+    this.#end?.clear()
+    this.#cancelDeparture()
+    if (this.#state !== 'cancelled') this.#lost(lostInfo(error))
+  }
+
+  #resumed(connection: Connection): void {
+    this.#state = 'open'
+    this.#retryAfter = undefined
+    this.#stable.arm()
+    this.#endWithCertificate(connection)
+    this.#flush()
+    this.emit('resumed')
+    if (this.#owesDrain) this.#drained()
+  }
+
   #goaway(connection: Connection, goaway: Goaway): void {
-    this.#retryAfter = goaway.retryAfter
     this.emit('goaway', goaway)
-    if (this.#policy !== null) connection.close()
+    if (this.#policy === null || this.#isClosing || connection !== this.#connection) return
+    this.#retryAfter = goaway.retryAfter
+    if (this.#departure !== null) return
+    const movesSession = connection.hasSession && CLOSE_CODES[goaway.code].keepsSession
+    const goesElsewhere = !movesSession && this.#dialler.hasOtherServers
+    let delay = 0
+    if (goaway.retryAfter > 0 && !goesElsewhere) {
+      const wait = this.#policy(1, { error: null, isHopeless: false, retryAfter: goaway.retryAfter })
+      // It will not come back: the old connection is used to its end.
+      if (wait === false) return
+      delay = wait
+    }
+    if (goesElsewhere) this.#dialler.turn()
+    const departure: Departure = { delay: null, dial: null, replacement: null }
+    this.#departure = departure
+    departure.delay = clock.setTimeout(() => this.#depart(departure, movesSession), delay)
+  }
+
+  /** The old connection is used until the new one is accepted; if that fails, to its end. */
+  #depart(departure: Departure, movesSession: boolean): void {
+    const failed = (error: TokenError) => {
+      if (this.#departure === departure) this.#departure = null
+      else this.#lost(lostInfo(error))
+    }
+    try {
+      departure.dial = this.#dialler.dial(0, {
+        onSocket: (socket, certificate) => {
+          // The old connection has ended meanwhile: this is the dial for the next one.
+          if (this.#departure !== departure || movesSession) {
+            this.#departure = null
+            this.#dial = departure.dial
+            this.#greet(socket, certificate)
+            return
+          }
+          const fault = this.#protocolFault(socket)
+          const facts = this.#dialler.factsOf(socket, certificate, this.#timeLeft(departure.dial))
+          if (fault === null) departure.replacement = this.#createConnection(socket, facts)
+          else failed(fault)
+        },
+        onFailed: failed
+      })
+    } catch (error) {
+      failed(error as TokenError)
+    }
+  }
+
+  #cancelDeparture(): void {
+    const departure = this.#departure
+    this.#departure = null
+    if (departure === null) return
+    if (departure.delay !== null) clock.clearTimeout(departure.delay)
+    departure.dial?.cancel()
+    departure.replacement?.destroy()
   }
 
   // --- the end
 
-  #connectionClosed(connection: Connection, info: CloseInfo): void {
+  #connectionClosed(connection: Connection, info: CloseInfo, successor: Handover | null): void {
+    if (connection === this.#departure?.replacement) {
+      this.#departure = null
+      return
+    }
+    if (connection !== this.#connection) return
     if (connection.writableNeedDrain) this.#owesDrain = true
+    const wasDetached = this.#state !== 'open'
     this.#connection = null
     this.#stable.clear()
     this.#end?.clear()
     if (this.#state === 'cancelled') return
-    if (info.error?.closeCode?.startsWith('certificate-')) this.#tickets.clear()
-    if (this.#policy !== null && !this.#isClosing) {
-      const unsent = connection[takeUnsent]()
-      this.#outbox.putBack(unsent)
-      this.#lost({ ...info, unsent: info.unsent - unsent.length })
-    } else {
+    if (info.error?.closeCode?.startsWith('certificate-')) this.#dialler.forgetTickets()
+    if (this.#policy === null || this.#isClosing) {
       this.#lost(info)
+      return
+    }
+    const unsent = connection[takeUnsent]()
+    this.#outbox.putBack(unsent)
+    const left = { ...info, unsent: info.unsent - unsent.length }
+    if (successor !== null) this.#succeed(successor)
+    else if (this.#departure !== null) this.#arrive(left)
+    // A session that was lost while the next dial is on its way: that one begins anew.
+    else if (!wasDetached || this.#state === 'greeting') this.#lost(left)
+  }
+
+  /** The server has begun a new session on the transport of the lost one. */
+  #succeed({ socket, protocol }: Handover): void {
+    this.#connection = this.#createConnection(socket, { greeted: protocol })
+  }
+
+  /** The old connection is gone and the way to the next one has begun: it is the only one from now on. */
+  #arrive(info: CloseInfo): void {
+    const { delay, dial, replacement } = this.#departure as Departure
+    this.#departure = null
+    this.#connection = replacement
+    if (replacement === null && dial === null) {
+      if (delay !== null) clock.clearTimeout(delay)
+      this.#lost(info)
+      return
+    }
+    this.#dial = dial
+    this.#state = replacement === null ? 'dialling' : 'greeting'
+    this.emit('disconnect', Object.freeze(info))
+    if (replacement?.isOpen && !this.#isClosing) {
+      replacement[forwardChanged]()
+      this.#takeOver(replacement)
     }
   }
 
@@ -378,7 +497,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     if (this.#state === 'cancelled' || this.#state === 'closed') return
     const { error } = info
     this.#dial = null
-    this.#turn = (this.#turn + 1) % this.#servers.length
+    // A session is looked for where it was, at first.
+    if (!(this.#state === 'open' && this.#connection !== null)) this.#dialler.turn()
     let delay: number | false = false
     try {
       if (!this.#isClosing) delay = this.#nextDelay(error)
@@ -388,13 +508,23 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       return
     }
     if (delay === false) {
-      this.#finish(info)
+      this.#giveUp(info)
       return
     }
     this.emit('disconnect', Object.freeze(info))
     if (this.#isClosing) return
     this.emit('reconnecting', Object.freeze({ attempt: this.#attempt, delay, error }))
     if (!this.#isClosing) this.#wait(delay)
+  }
+
+  #giveUp(info: CloseInfo): void {
+    const connection = this.#connection
+    if (connection === null) {
+      this.#finish(info)
+    } else {
+      this.#isClosing = true
+      connection[loseSession]('expired')
+    }
   }
 
   #nextDelay(error: TokenError | null): number | false {
@@ -412,7 +542,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   /** Without `reconnect` each of the servers is tried once, as the addresses of one name are. */
   #hasUntriedServer(error: TokenError | null): boolean {
-    return error !== null && this.#state === 'dialling' && this.#turn !== 0
+    return error !== null && this.#state === 'dialling' && !this.#dialler.hasComeRound
   }
 
   #finish(lost: CloseInfo | null): void {
@@ -422,7 +552,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       unsent: (lost?.unsent ?? 0) + waiting
     })
     this.#state = 'closed'
-    this.#turn = 0
+    this.#dialler.first()
     this.#resolveClosed(info)
     const { error } = info
     try {
@@ -437,11 +567,11 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #watchListeners(): void {
     watchListeners(this, 'token', {
       onAdd: () => {
-        this.#forward.isWanting = true
+        this.#hasListeners = true
         process.nextTick(() => this.#connection?.[forwardChanged]())
       },
       onRemove: isLast => {
-        this.#forward.isWanting = !isLast
+        this.#hasListeners = !isLast
       }
     })
   }
@@ -458,24 +588,4 @@ function lostInfo(error: TokenError | null): CloseInfo {
     unconfirmed: 0,
     undeliveredBytes: 0
   }
-}
-
-function current<T>(value: T | (() => T)): T {
-  return typeof value === 'function' ? (value as () => T)() : value
-}
-
-function attempt<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (cause) {
-    throw new TokenError('ERR_OPTION', 'Cannot dial: the function in option key, cert or ca has thrown', {
-      cause
-    })
-  }
-}
-
-/** Read anew from a file, the same bytes are another Buffer. */
-function isSame(a: unknown, b: unknown): boolean {
-  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b) === 0
-  return a === b
 }

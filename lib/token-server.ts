@@ -17,15 +17,19 @@ import {
   type Goaway
 } from './connection-context'
 import { Deadline } from './deadline'
+import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
+import type { SessionLookup, SessionPart } from './hello'
 import { checkDelay, duration, type ServerSettings, serverSettings, type TokenServerOptions } from './options'
 import { OtherProtocols } from './other-protocols'
 import type { Credentials } from './own-certificate'
-import { identityOf, presentedFingerprints } from './peer'
+import { identityOf, type Peer, presentedFingerprints } from './peer'
 import { QueueBudget } from './queue-budget'
 import { Reception, type Refusal, type Visitor } from './reception'
 import { peerChain } from './recheck'
 import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
+import { ServerSessions } from './server-sessions'
+import type { SessionLoss } from './session'
 import { codeOf } from './socket-error'
 import type { TrustFailure } from './trust'
 import { watchListeners } from './watch-listeners'
@@ -43,6 +47,10 @@ export interface TokenServerEvents {
   refused: [refusal: Refusal]
   /** A connection broke. */
   connectionError: [error: TokenError, connection: Connection]
+  /** The session of a connection goes on with another transport. */
+  resumed: [connection: Connection]
+  /** The session of a connection can't go on: its client did not come back in time, or made room for others. */
+  'session-lost': [loss: SessionLoss, connection: Connection]
   /** A slow connection lost its oldest tokens, with `slowConsumer: 'drop'`. */
   dropped: [count: number, connection: Connection]
   /** A certificate that this server presents ends in 14 days, or in 1. */
@@ -83,6 +91,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #ends = new WeakMap<Connection, WallClockDeadline>()
   readonly #countByIdentity = new Map<string, number>()
   readonly #budget: QueueBudget<Connection>
+  readonly #sessions: ServerSessions | null
   readonly #forward: Forward & { isWanting: boolean }
   #othersDeadline: Deadline | null = null
   #state: State = 'closed'
@@ -110,6 +119,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       take: (token, connection) => void this.emit('token', token, connection)
     }
     this.#budget = this.#createBudget()
+    this.#sessions = this.#settings.session === undefined ? null : new ServerSessions(this.#settings)
     this.#watchListeners()
     this.connect()
   }
@@ -132,7 +142,12 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     return this.#isOutOfFiles
   }
 
-  /** Bytes in all queues of all connections. */
+  /** Connections whose session waits for its client. */
+  get detachedSessions(): number {
+    return this.#sessions?.detachedCount ?? 0
+  }
+
+  /** Bytes in all queues of all connections, and of what sessions keep. */
   get queuedBytes(): number {
     return this.#budget.usedBytes
   }
@@ -195,30 +210,23 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   /**
    * Asks every client to leave (GOAWAY) and waits until they have; the server goes on. Clients of token/1 can't be
-   * asked and are closed in order.
+   * asked and are closed in order. Nobody is asked before his turn, so that they don't all dial at once.
    *
-   * @param goaway default: code `drain`, to come back at once; `timeout` as for `close`
+   * A client with a session that is told `drain` or `overloaded` comes back to go on with it, and has left by that;
+   * one that is told `shutdown` ends it, and goes elsewhere if it can.
+   *
+   * @param goaway default: code `drain`, to come back at once; `timeout` as for `close`; `spread`: milliseconds over
+   * which the clients are asked, default half of `timeout`
    * @returns how many had not left in time
    * @throws (rejects) TokenError `ERR_OPTION`
    */
-  async drain(goaway: Partial<Goaway> & CloseOptions = {}): Promise<number> {
+  async drain(goaway: Partial<Goaway> & DrainOptions = {}): Promise<number> {
     const { code = 'drain', retryAfter = 0, reason = '' } = goaway
     const timeout = goaway.timeout ?? this.#settings.connection.closeTimeout
     duration('timeout', timeout)
-    const leaving = [...this.#connections]
-    for (const connection of leaving) {
-      if (connection.protocol === 'token/2') connection.goaway({ code, retryAfter, reason })
-      else connection.close({ timeout })
-    }
-    const allClosed = Promise.all(leaving.map(connection => connection.closed))
-    let limit: Deadline | undefined
-    const inTime = new Promise<void>(resolve => {
-      limit = new Deadline(Math.max(timeout, 1), resolve)
-      limit.arm()
-    })
-    await Promise.race([allClosed, inTime])
-    limit?.clear()
-    return leaving.filter(connection => this.#connections.has(connection)).length
+    const spread = goaway.spread ?? (timeout === Infinity ? 0 : timeout / 2)
+    duration('spread', Math.round(spread))
+    return await new Drain([...this.#connections], { code, retryAfter, reason }, timeout, spread).done
   }
 
   /**
@@ -329,10 +337,14 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     const options = { ...this.#settings.connection, protocol, role: 'server' as const }
     const connection = new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
       forward: this.#forward,
-      admit: candidate => this.#admit(visitor, candidate),
+      session: protocol === 'token/2' ? this.#settings.session : undefined,
+      admit: (candidate, request) => this.#admit(visitor, candidate, request),
       onOpen: opened => void this.emit('connection', opened),
       onRefused: error => this.#refuse(visitor, error),
       onClose: (info, closed) => this.#ended(visitor, closed, info),
+      onDetached: (_error, detached) => this.#detached(detached),
+      onResumed: resumed => this.#resumed(resumed),
+      onSessionLost: (loss, lost) => void this.emit('session-lost', loss, lost),
       greetingTimeout: this.#timeLeft(visitor),
       authorizeTimeout: this.#settings.authorizeTimeout,
       // Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO.
@@ -354,12 +366,27 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       )
   }
 
-  /** @returns why it may not come in, or null */
-  #admit(visitor: Visitor, connection: Connection): TokenError | null {
+  /** @returns why it may not come in; or what became of the session it asked for, null for no session */
+  #admit(
+    visitor: Visitor,
+    connection: Connection,
+    request: SessionPart | null
+  ): TokenError | SessionLookup | null {
     // Its handshake asked the old trust.
     const isStale = visitor.since <= this.#reloadedAt && demandsTrust(this.#settings.tls)
     const failure = isStale ? this.#check(connection.socket) : null
     if (failure !== null) return trustError(failure)
+    if (request === null || this.#sessions === null) return this.#admitNew(visitor, connection)
+    const { sessionIdentity = anyIdentity } = this.#settings.policies
+    const identity = sessionIdentity(connection.peer)
+    if (identity === null) return this.#admitNew(visitor, connection)
+    return this.#sessions.admit(connection, request, identity, {
+      admitTransport: () => (this.#reception?.admit(visitor) ? null : clientLeft()),
+      admitConnection: () => this.#admitNew(visitor, connection)
+    })
+  }
+
+  #admitNew(visitor: Visitor, connection: Connection): TokenError | null {
     const identity = identityOf(connection.peer)
     const { maxConnectionsPerIdentity } = this.#settings
     const count = identity === null ? 0 : (this.#countByIdentity.get(identity) ?? 0)
@@ -368,13 +395,21 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       const message = `Cannot accept a connection: maxConnectionsPerIdentity is ${maxConnectionsPerIdentity}`
       return new TokenError(code, message, { closeCode: 'overloaded' })
     }
-    if (!this.#reception?.admit(visitor)) {
-      return new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
-    }
+    if (!this.#reception?.admit(visitor)) return clientLeft()
     if (identity !== null) this.#countByIdentity.set(identity, count + 1)
     this.#connections.add(connection)
     this.#endWithCertificate(connection)
     return null
+  }
+
+  #detached(connection: Connection): void {
+    this.#ends.get(connection)?.clear()
+    this.#sessions?.detached(connection)
+  }
+
+  #resumed(connection: Connection): void {
+    this.#endWithCertificate(connection)
+    this.emit('resumed', connection)
   }
 
   #check(socket: Duplex): TrustFailure | null {
@@ -391,6 +426,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
         })
       )
     )
+    this.#ends.get(connection)?.clear()
     this.#ends.set(connection, end)
   }
 
@@ -404,6 +440,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   #connectionClosed(connection: Connection, info: CloseInfo): void {
     this.#connections.delete(connection)
+    this.#sessions?.closed(connection, info.code === 'ERR_SESSION_LOST')
     this.#ends.get(connection)?.clear()
     const identity = identityOf(connection.peer)
     const count = identity === null ? 0 : (this.#countByIdentity.get(identity) ?? 0)
@@ -435,6 +472,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
         if (policies.slowConsumer === 'drop') this.#drop(connection, tokens)
         else connection[breakWith](slowError(`a token waited longer than maxQueueAge, ${maxQueueAge} ms`))
       },
+      onEvict: () => this.#sessions?.evictOldest() ?? false,
       onOverBudget: connection => {
         const { tokensUnsent } = connection
         if (policies.slowConsumer === 'drop' && tokensUnsent > 0) this.#drop(connection, tokensUnsent)
@@ -491,6 +529,15 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       this.emit('close', info.hadError, info)
     }
   }
+}
+
+/** Peers without a certificate are all the same. */
+function anyIdentity(peer: Peer | null): string {
+  return identityOf(peer) ?? ''
+}
+
+function clientLeft(): TokenError {
+  return new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
 }
 
 function slowError(why: string): TokenError {

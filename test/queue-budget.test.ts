@@ -7,6 +7,8 @@ class Fake {
   tokensSent = 0
   tokensUnsent = 0
   unreadBytes = 0
+  retainedBytes = 0
+  isDetached = false
 
   constructor(readonly name: string) {}
 
@@ -50,6 +52,14 @@ describe('QueueBudget', () => {
         log.push(`${connection.name}: ${tokens} too old at ${clock.now()}`)
         if (drops) connection.drop(tokens)
       },
+      onEvict: () => {
+        const waiting = connections.find(({ isDetached, retainedBytes }) => isDetached && retainedBytes > 0)
+        if (waiting !== undefined) {
+          log.push(`${waiting.name}: evicted`)
+          waiting.retainedBytes = 0
+        }
+        return waiting !== undefined
+      },
       onOverBudget: connection => {
         log.push(`${connection.name}: over budget`)
         if (drops) connection.drop(1000)
@@ -79,6 +89,31 @@ describe('QueueBudget', () => {
     b.unreadBytes = 41
     await clock.elapse(2000)
     expect(log.slice(1)).to.deep.equal(['b: over budget', 'b: over budget'])
+    queues.stop()
+  })
+
+  it('evicts a session that waits for its client before it touches a live connection', async () => {
+    const { queues, log, a, b } = make({ budget: 50 })
+    a.take(4)
+    b.isDetached = true
+    b.retainedBytes = 20
+    await clock.elapse(1000)
+    expect(log).to.deep.equal(['b: evicted'])
+    a.take(2)
+    await clock.elapse(1000)
+    expect(log).to.deep.equal(['b: evicted', 'a: over budget'])
+    queues.stop()
+  })
+
+  it('takes nobody for slow whose session waits for its client', async () => {
+    const { queues, log, a } = make({ maxAge: 1500 })
+    a.take(1)
+    a.isDetached = true
+    await clock.elapse(5000)
+    expect(log).to.deep.equal([])
+    a.isDetached = false
+    await clock.elapse(3000)
+    expect(log).to.have.length(1)
     queues.stop()
   })
 

@@ -1,0 +1,121 @@
+import type { X509Certificate } from 'node:crypto'
+import type { SecureContext, TLSSocket } from 'node:tls'
+import type { TransportFacts } from './connection-context'
+import { Dial, type DialEvents, type Ticket } from './dial'
+import { TokenError } from './errors'
+import type { ClientSettings, ServerAddress } from './options'
+import { type Credentials, ownCertificates, validatePair } from './own-certificate'
+import { peerFrom, presentedFingerprints } from './peer'
+import { secureContext } from './tls-defaults'
+
+/** Dials the servers of a client in turn, each with the credentials of the moment and the last TLS ticket. */
+export class Dialler {
+  readonly #settings: ClientSettings
+  readonly #servers: readonly ServerAddress[]
+  readonly #tickets = new Map<number, Ticket>()
+  #context: SecureContext | null = null
+  #credentials: Credentials | null = null
+  #ownFingerprints: readonly Uint8Array[] = []
+  #turn = 0
+
+  /** @throws TokenError `ERR_OPTION` */
+  constructor(settings: ClientSettings) {
+    this.#settings = settings
+    this.#servers = settings.policies.servers ?? [{}]
+    this.#readCredentials()
+  }
+
+  /** True when the first server is next: all were tried since it was dialled. */
+  get hasComeRound(): boolean {
+    return this.#turn === 0
+  }
+
+  get hasOtherServers(): boolean {
+    return this.#servers.length > 1
+  }
+
+  /** The next dial goes to the next server. */
+  turn(): void {
+    this.#turn = (this.#turn + 1) % this.#servers.length
+  }
+
+  /** The next dial goes to the first server. */
+  first(): void {
+    this.#turn = 0
+  }
+
+  /**
+   * @param refusedRetryTimeout milliseconds in which a refused dial is tried again
+   * @throws TokenError `ERR_OPTION` when the credentials can't be read
+   */
+  dial(refusedRetryTimeout: number, events: Pick<DialEvents, 'onSocket' | 'onFailed'>): Dial {
+    this.#readCredentials()
+    const { tls, policies, connectTimeout } = this.#settings
+    const turn = this.#turn
+    const options = {
+      ...tls,
+      ...this.#servers[turn],
+      secureContext: tls.secureContext ?? (this.#context as SecureContext),
+      rejectUnauthorized: tls.rejectUnauthorized ?? true,
+      ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
+    }
+    const times = { connectTimeout, refusedRetryTimeout }
+    return new Dial(options, this.#tickets.get(turn), times, {
+      onSocket: events.onSocket,
+      onFailed: error => {
+        if (error.code === 'ERR_CERTIFICATE') this.#tickets.delete(turn)
+        events.onFailed(error)
+      },
+      onTicket: ticket => this.#tickets.set(turn, ticket)
+    })
+  }
+
+  /** The next dial is a full handshake. */
+  forgetTickets(): void {
+    this.#tickets.clear()
+  }
+
+  /** What a connection has to know of a transport that was dialled. */
+  factsOf(socket: TLSSocket, certificate: X509Certificate | undefined, timeLeft: number): TransportFacts {
+    return {
+      peer: certificate === undefined ? null : peerFrom(certificate, socket.authorized),
+      ownFingerprints: [...this.#ownFingerprints, ...presentedFingerprints(socket)],
+      greetingTimeout: timeLeft
+    }
+  }
+
+  /** New keys void the tickets: a resumed connection would show the old certificate. */
+  #readCredentials(): void {
+    const { key, cert, ca } = this.#settings.policies
+    const given = attempt(() => ({ key: current(key), cert: current(cert), ca: current(ca) }))
+    const credentials = { ...this.#settings.tls, ...given } as Credentials
+    const old = this.#credentials
+    if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], credentials[name])))
+      return
+    validatePair(credentials)
+    this.#context = secureContext(credentials)
+    this.#ownFingerprints = ownCertificates(credentials).map(certificate => certificate.fingerprint)
+    this.#credentials = credentials
+    this.#tickets.clear()
+  }
+}
+
+function current<T>(value: T | (() => T)): T {
+  return typeof value === 'function' ? (value as () => T)() : value
+}
+
+function attempt<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw new TokenError('ERR_OPTION', 'Cannot dial: the function in option key, cert or ca has thrown', {
+      cause
+    })
+  }
+}
+
+/** Read anew from a file, the same bytes are another Buffer. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b) === 0
+  return a === b
+}

@@ -1,0 +1,104 @@
+import type { Connection } from './connection'
+import { attach, handOver, loseSession, sessionOf } from './connection-context'
+import { TokenError } from './errors'
+import type { SessionLookup, SessionPart } from './hello'
+import { type SessionCaps, Sessions } from './sessions'
+
+/** What a server decides beside the session. */
+export interface SessionAdmission {
+  /** The transport may come in. @returns why not, or null */
+  admitTransport(): TokenError | null
+  /** The connection may come in, with its transport. @returns why not, or null */
+  admitConnection(): TokenError | null
+}
+
+/** Gives the transports of clients that come back to the connections that wait for them. */
+export class ServerSessions {
+  readonly #sessions: Sessions<Connection>
+
+  constructor(caps: SessionCaps) {
+    this.#sessions = new Sessions(caps)
+  }
+
+  /** Connections that wait for their client. */
+  get detachedCount(): number {
+    return this.#sessions.detachedCount
+  }
+
+  /**
+   * Decides on a client that has been authorized. When it goes on with a session, the connection of that one has the
+   * transport on return, and `candidate` is over.
+   *
+   * @returns why it is refused, or what became of the session it asked for
+   */
+  admit(
+    candidate: Connection,
+    request: SessionPart,
+    identity: string,
+    admission: SessionAdmission
+  ): TokenError | SessionLookup {
+    const found = this.#sessions.find(request, identity)
+    if (found.is === 'outdated') return outdated()
+    if (found.is === 'present' && canResume(found.owner)) {
+      return this.#resume(candidate, found.owner, request.generation, admission)
+    }
+    if (!this.#sessions.makeRoom(identity, oldest => oldest[loseSession]('evicted'))) return tooMany()
+    const refusal = admission.admitConnection()
+    if (refusal !== null) return refusal
+    const key = this.#sessions.add(candidate, identity, request.generation)
+    candidate[sessionOf].begin(key, request.generation)
+    return found.is === 'present' ? 'expired' : found.reason
+  }
+
+  /** A connection has lost its transport. */
+  detached(connection: Connection): void {
+    this.#sessions.detached(connection)
+  }
+
+  /** A connection has closed. @param isExpired true: its client, when it comes back, is told so */
+  closed(connection: Connection, isExpired: boolean): void {
+    this.#sessions.remove(connection, isExpired)
+  }
+
+  /** Ends the session that has waited longest for its client. @returns false when none waits */
+  evictOldest(): boolean {
+    const oldest = this.#sessions.oldestDetached()
+    oldest?.[loseSession]('evicted')
+    return oldest !== null
+  }
+
+  #resume(
+    candidate: Connection,
+    owner: Connection,
+    generation: number,
+    admission: SessionAdmission
+  ): TokenError | 'resumed' {
+    const refusal = admission.admitTransport()
+    if (refusal !== null) return refusal
+    this.#sessions.attached(owner, generation)
+    owner[sessionOf].advance(generation)
+    const { peer } = candidate
+    const { socket, protocol } = candidate[handOver]()
+    owner[attach](socket, { peer, greeted: protocol })
+    return 'resumed'
+  }
+}
+
+/** One that is closing has told its client so, and ends. */
+function canResume(connection: Connection): boolean {
+  return connection.isOpen || connection.isDetached
+}
+
+function outdated(): TokenError {
+  return new TokenError('ERR_REFUSED', 'Cannot resume a session: a newer dial has it', {
+    closeCode: 'session-replaced'
+  })
+}
+
+function tooMany(): TokenError {
+  return new TokenError(
+    'ERR_REFUSED',
+    'Cannot begin a session: maxSessions or maxSessionsPerIdentity is reached, and all are in use',
+    { closeCode: 'overloaded' }
+  )
+}
