@@ -18,7 +18,7 @@ import {
 import type { Claim, Consumer } from './consumer'
 import type { GoawayFrame } from './control-frame'
 import { Deadline } from './deadline'
-import { type Delivery, fateUnknown, notSent } from './deliveries'
+import { type Deliveries, type Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
 import {
   type ConnectionLimits,
@@ -33,10 +33,11 @@ import type { ProtocolHost } from './protocol'
 import { mixedConsumers, Receiver } from './receiver'
 import { Sender } from './sender'
 import { socketError } from './socket-error'
-import { checkToken, tooLargeError } from './token'
+import { checkLength, checkToken, tooLargeError } from './token'
 import { Token1 } from './token-1'
 import { Token2 } from './token-2'
 import { TokenIterator } from './token-iterator'
+import { TokenSource } from './token-source'
 import { TokenStream } from './token-stream'
 import { watchListeners } from './watch-listeners'
 import type { ProtocolName } from './wire'
@@ -111,6 +112,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#receiver = this.#createReceiver()
     this.#protocol = this.#createProtocol(options)
     this.#watchListeners()
+    this.#sender.attach(socket, () =>
+      this.#protocol instanceof Token2 ? this.#protocol.takeControl() : null
+    )
     this.#protocol.start()
     this.#attachSocket()
   }
@@ -198,19 +202,66 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     if (timeout !== undefined) duration('timeout', timeout)
     if (signal?.aborted) throw notSent(signal.reason)
     checkToken(token, this.maxTokenLength)
+    await this.#deliver(
+      deliveries,
+      () => this.send(token),
+      (delivery, cause) => this.#giveUp(delivery, cause),
+      options
+    )
+  }
+
+  /**
+   * As `deliver()`, for a token whose bytes come from a stream, which is read as fast as the peer takes them. The
+   * chunks must not be changed until they have left.
+   *
+   * It needs a peer that takes tokens in parts. It rejects with `ERR_NOT_SENT` when the stream fails or does not give
+   * exactly `length` bytes, or when the connection is lost before the end: the stream is then destroyed.
+   *
+   * @param length bytes that the stream will give, when that is known
+   * @throws (rejects) TokenError as `deliver()`
+   */
+  async sendFrom(
+    stream: AsyncIterable<Uint8Array>,
+    length?: number,
+    options: DeliverOptions = {}
+  ): Promise<void> {
+    const source = new TokenSource(stream, { length, maxLength: () => this.maxTokenLength })
+    try {
+      const { deliveries, hasParts } = this.#honest('sendFrom()')
+      if (!hasParts) throw partsRequired()
+      if (length !== undefined) checkLength(length, this.maxTokenLength)
+      if (options.timeout !== undefined) duration('timeout', options.timeout)
+      if (options.signal?.aborted) throw notSent(options.signal.reason)
+      const send = () => !this.isDead && this.#sender.sendFrom(source)
+      const giveUp = (delivery: Delivery, cause: unknown) => {
+        if (!source.fail(cause)) this.#giveUp(delivery, cause)
+      }
+      await this.#deliver(deliveries, send, giveUp, options)
+    } catch (error) {
+      source.release(error)
+      throw error
+    }
+  }
+
+  async #deliver(
+    deliveries: Deliveries,
+    send: () => boolean,
+    giveUp: (delivery: Delivery, cause: unknown) => void,
+    { signal, timeout }: DeliverOptions
+  ): Promise<void> {
     let delivery!: Delivery
     const fate = new Promise<void>((resolve, reject) => {
       delivery = { number: this.#sender.tokensTaken + 1, resolve, reject }
     })
     // Before it is sent: over a Duplex in memory the answer can come while send() runs.
     deliveries.add(delivery)
-    if (!this.send(token)) {
+    if (!send()) {
       deliveries.remove(delivery)
       throw notSent()
     }
     if (signal === undefined && timeout === undefined) return fate
-    const limit = new Deadline(timeout ?? 0, () => this.#giveUp(delivery, null))
-    const abort = () => this.#giveUp(delivery, signal?.reason)
+    const limit = new Deadline(timeout ?? 0, () => giveUp(delivery, null))
+    const abort = () => giveUp(delivery, signal?.reason)
     limit.arm()
     signal?.addEventListener('abort', abort, { once: true })
     try {
@@ -291,7 +342,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** @returns how many were dropped; a token of which bytes are out stays */
   [dropOldest](count: number): number {
-    const first = this.tokensSent - this.tokensUnsent + (this.#sender.isMidToken ? 2 : 1)
+    const first = this.#sender.firstWaiting
     const dropped = this.#sender.dropOldest(count)
     if (this.#protocol instanceof Token2) this.#protocol.deliveries.drop(first, dropped)
     return dropped
@@ -299,8 +350,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** Those that `deliver()` sent are left out: their promises were settled. */
   [takeUnsent](): Uint8Array[] {
-    const first = this.#sender.tokensTaken - this.#sender.tokensUnsent + 1
-    return this.#sender.takeUnsent().filter((_token, index) => !this.#unsentDeliveries.has(first + index))
+    const first = this.#sender.tokensSent + 1
+    const isFree = (token: Uint8Array | null, index: number): token is Uint8Array =>
+      token !== null && !this.#unsentDeliveries.has(first + index)
+    return this.#sender.takeUnsent().filter(isFree)
   }
 
   /**
@@ -363,23 +416,23 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #createSender(): Sender {
-    return new Sender(
-      this.socket,
-      this.#limits,
-      {
-        onDrain: () => {
-          this.#context.onDrain?.()
-          this.emit('drain')
-        },
-        onActivity: hasTokens => {
-          if (hasTokens) this.#idleDeadline.arm()
-          this.#protocol.wrote()
-        },
-        onStall: () => this.#fail(stallError(this.#limits.writeTimeout)),
-        onFlushed: () => this.#protocol.flushed()
+    return new Sender(this.#limits, {
+      onDrain: () => {
+        this.#context.onDrain?.()
+        this.emit('drain')
       },
-      () => (this.#protocol instanceof Token2 ? this.#protocol.takeControl() : null)
-    )
+      onActivity: hasTokens => {
+        if (hasTokens) this.#idleDeadline.arm()
+        this.#protocol.wrote()
+      },
+      onStall: () => this.#fail(stallError(this.#limits.writeTimeout)),
+      onFlushed: () => this.#protocol.flushed(),
+      onAborted: (number, cause) => this.#rejectStreamed(number, cause),
+      onWithdrawn: (number, cause) => {
+        this.#rejectStreamed(number, cause)
+        if (this.#protocol instanceof Token2) this.#protocol.deliveries.shiftAfter(number)
+      }
+    })
   }
 
   #createReceiver(): Receiver {
@@ -478,14 +531,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const length = this.maxTokenLength
     this.#sender.withdrawLonger(length, (number, token) => {
       const delivery = deliveries.find(number)
-      if (delivery === null) {
+      if (delivery !== null) {
+        deliveries.remove(delivery)
+        delivery.reject(tooLargeError(token.length as number, length))
+      } else if (!(token instanceof TokenSource)) {
         process.nextTick(() => {
           this.#context.onUndeliverable?.(token)
           this.emit('undeliverable', token)
         })
-      } else {
-        deliveries.remove(delivery)
-        delivery.reject(tooLargeError(token.byteLength, length))
       }
       deliveries.shiftAfter(number)
     })
@@ -518,9 +571,17 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       deliveries.shiftAfter(delivery.number)
       delivery.reject(notSent(cause))
     } else {
-      if (delivery.number > this.tokensSent - this.tokensUnsent) deliveries.forsake(delivery.number)
+      if (delivery.number > this.#sender.tokensSent) deliveries.forsake(delivery.number)
       delivery.reject(fateUnknown(cause))
     }
+  }
+
+  /** A token from a stream will never be whole: the peer's application will not have it. */
+  #rejectStreamed(number: number, cause: unknown): void {
+    if (!(this.#protocol instanceof Token2)) return
+    const { deliveries } = this.#protocol
+    const delivery = deliveries.find(number)
+    if (delivery !== null && deliveries.remove(delivery)) delivery.reject(notSent(cause))
   }
 
   #endSending(): void {
@@ -625,6 +686,13 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       `Cannot use ${what}: it needs token/2, this connection speaks token/1`
     )
   }
+}
+
+function partsRequired(): TokenError {
+  return new TokenError(
+    'ERR_PROTOCOL_REQUIRED',
+    'Cannot use sendFrom(): it needs a peer that takes tokens in parts, this one does not'
+  )
 }
 
 function stallError(timeout: number): TokenError {

@@ -1,7 +1,13 @@
 import type { TokenError } from './errors'
-import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from './hello'
+import { FEATURE_ACK, FEATURE_END, FEATURE_PART, type Hello, type Role } from './hello'
 import type { ConnectionLimits } from './options'
 import { protocolError } from './protocol-error'
+
+/** Whether this side understands PART and ABORT. */
+const RECEIVES_PARTS: boolean = false
+
+/** What this side can do, bits of HELLO. */
+export const FEATURES = FEATURE_ACK | FEATURE_END | (RECEIVES_PARTS ? FEATURE_PART : 0)
 
 const NO_FINGERPRINT = Buffer.alloc(32)
 
@@ -17,7 +23,7 @@ export interface Fingerprints {
 export function helloOf(role: Role, limits: ConnectionLimits, fingerprints: Fingerprints): Hello {
   return {
     role,
-    features: FEATURE_ACK | FEATURE_END,
+    features: FEATURES,
     maxTokenLength: limits.maxTokenLength,
     heartbeat: limits.heartbeat,
     receiveWindow: limits.receiveWindow,

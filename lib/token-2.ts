@@ -15,9 +15,9 @@ import { TokenError } from './errors'
 import { FrameSplitter } from './frame-splitter'
 import { FrameWatch } from './frame-watch'
 import { closeCodeOf } from './goodbye'
-import { type Fingerprints, helloFault, helloOf } from './greeting'
+import { FEATURES, type Fingerprints, helloFault, helloOf } from './greeting'
 import { Heartbeat } from './heartbeat'
-import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from './hello'
+import { FEATURE_ACK, FEATURE_END, FEATURE_PART, type Hello, type Role } from './hello'
 import { LINGER_TIMEOUT } from './last-word'
 import type { Protocol, ProtocolHost } from './protocol'
 import { protocolError } from './protocol-error'
@@ -139,6 +139,11 @@ export class Token2 implements Protocol {
   /** The longest token that the peer takes, bytes; null before its HELLO. */
   get peerMaxTokenLength(): number | null {
     return this.#peer?.maxTokenLength ?? null
+  }
+
+  /** True when tokens may leave in parts, and so from streams. */
+  get hasParts(): boolean {
+    return (FEATURES & FEATURE_PART) !== 0 && this.#peerHas(FEATURE_PART)
   }
 
   start(): void {
@@ -385,6 +390,7 @@ export class Token2 implements Protocol {
       dead: () => this.#host.fail(heartbeatError(this.#host.limits.heartbeat))
     })
     this.#host.sender.credit = peer.receiveWindow
+    this.#host.sender.splitsTokens = this.hasParts
     this.#host.opened()
     // close() or the end of a stream came before: what was sent until then is sent first.
     if (this.#saying !== null) this.#state = 'saying-close'
