@@ -10,9 +10,6 @@ const COPY_BELOW = 64 * 1024
 /** What is not copied leaves in pieces of this size, bytes, so that each completed write is progress that is seen. */
 const PIECE_LENGTH = 256 * 1024
 
-/** A TLS record carries this many bytes: a write of a multiple of it leaves none half full. */
-const RECORD_LENGTH = 16 * 1024
-
 const EMPTY = new Uint8Array(0)
 const PART = encodeControl({ type: 'part' })
 const ABORT = encodeControl({ type: 'abort' })
@@ -27,12 +24,11 @@ export type ControlSource = () => Uint8Array | null
  * done, and go on until it says null.
  *
  * ```
- *  control           [C]
- *  tokens   [a][b][c]   [d d d d d d d d d d d d d d d d d][e][f f f f f f f f│f f f f
- *            ╲  │  │  │  │  │                           │  │  │              │
- *  chunks   [ a  b  c ][C d ][ d, its own memory         ][ d e P f ][ f, its own …
- *            slab        │   │                           │
- *                      up to a whole TLS record          the tail begins the next slab
+ *  control               [C]
+ *  tokens   [a][b][ c c c ] │ [ d d d d d d d d d d d d d d d d d d d d d d d d d d ][e]
+ *            ╲  │  │   ╲    │  │          │               │             │         │  │
+ *  chunks   [ a  b  c ][ c  C P d d d d d ][ d, 192 KiB ][ P d d d d d d ][ d, … ][ d e ]
+ *           slab 64 KiB  slab             its own memory  slab
  * ```
  *
  * Control frames go before the frames that wait, never inside one; P is PART. A data frame begins while `credit` is
@@ -109,9 +105,7 @@ export class FrameWriter {
     const from = this.#out - this.#headLength
     const left = body.length - from
     if (from < 0 || left < COPY_BELOW) return null
-    // The tail goes with what follows; when nothing does, it would only cost a write.
-    const whole = this.#queue.size > 1 || !this.#isLast ? left - (left % RECORD_LENGTH) : left
-    const piece = body.subarray(from, from + Math.min(whole, PIECE_LENGTH))
+    const piece = body.subarray(from, from + PIECE_LENGTH)
     this.#advance(body, piece.length)
     return piece
   }
@@ -189,16 +183,14 @@ export class FrameWriter {
     this.#isLast = isLast
   }
 
-  /** What the slab has room for; of a large payload only what fills the record, the rest needs no copy. */
+  /** What the slab has room for. */
   #copy(slab: Buffer, start: number): number {
     const body = this.#body as Uint8Array
     let used = start
     while (this.#out < this.#headLength && used < slab.length) slab[used++] = this.#headByte(this.#out++)
     if (this.#out < this.#headLength) return used
     const from = this.#out - this.#headLength
-    const left = body.length - from
-    const topUp = (RECORD_LENGTH - (used % RECORD_LENGTH)) % RECORD_LENGTH
-    const bytes = Math.min(left, left - topUp >= COPY_BELOW ? topUp : slab.length - used, slab.length - used)
+    const bytes = Math.min(body.length - from, slab.length - used)
     set.call(slab, bytes === body.length ? body : body.subarray(from, from + bytes), used)
     this.#advance(body, bytes)
     return used + bytes

@@ -119,13 +119,12 @@ export class Sender {
     return this.#take(token, costOf(token.length))
   }
 
-  /** As `send`, for a token that comes from a stream. It leaves only where PART is agreed. */
+  /** As `send`, for a token from a stream. It leaves only where PART is agreed. */
   sendFrom(source: TokenSource): boolean {
     source.onChange = () => this.#changed(source)
     return this.#take(source, HEADER_LENGTH)
   }
 
-  /** More credit: `bytes` more than before. */
   addCredit(bytes: number): void {
     this.#writer.credit += bytes
     this.wake()
@@ -136,7 +135,6 @@ export class Sender {
     this.#queue.keep(windowBytes)
   }
 
-  /** The peer's application has had the tokens up to that number. */
   acknowledge(count: number): void {
     this.#queue.acknowledge(count)
     this.wake()
@@ -204,42 +202,37 @@ export class Sender {
     this.#loop.flush()
   }
 
-  /** The socket is gone: lets go of the timer. */
   stop(): void {
     this.#loop.stop()
   }
 
-  /** Lets go of all tokens. */
   release(): void {
     this.#queue.clear()
   }
 
   #take(token: QueuedToken, cost: number): boolean {
     const buffered = this.bufferedAmount + cost
-    if (buffered > this.#limits.outboxBytes) {
-      this.#needsDrain = true
-      return false
-    }
+    const isTaken = buffered <= this.#limits.outboxBytes
+    if (!isTaken || buffered >= this.#limits.highWaterMark) this.#needsDrain = true
+    if (!isTaken) return false
     this.#queue.push(token)
-    if (buffered >= this.#limits.highWaterMark) this.#needsDrain = true
     this.wake()
     return true
   }
 
   #changed(source: TokenSource): void {
     const number = source.isVoid ? this.#queue.numberOf(source) : null
-    if (number !== null && this.#queue.withdraw(number)) {
-      this.#events.onWithdrawn(number, source.cause)
-      this.#someLeft()
-    } else {
-      if (number !== null) this.#events.onAborted(number, source.cause)
-      this.wake()
+    if (number !== null) {
+      if (this.#queue.withdraw(number)) this.#events.onWithdrawn(number, source.cause)
+      else this.#events.onAborted(number, source.cause)
     }
+    this.#someLeft()
   }
 
-  /** Tokens left the queue by another way than the socket: the end may be due, and there may be room. */
+  /** Tokens left the queue by another way than the socket: others may go, the end may be due, there may be room. */
   #someLeft(): void {
-    if (this.#isEnding) this.wake()
+    // Whoever took them first has to number anew what is behind them: an answer can come while this writes.
+    process.nextTick(() => this.wake())
     this.#checkDrain()
   }
 

@@ -3,7 +3,6 @@ import { bytes, drain, frame, frames, pattern } from './helpers/bytes'
 import { QueuedWriter } from './helpers/queued-writer'
 
 const KIB = 1024
-const RECORD = 16 * KIB
 const SLAB = 64 * KIB
 const PIECE = 256 * KIB
 
@@ -58,12 +57,11 @@ describe('FrameWriter', () => {
     writer.push(pattern(100 * KIB))
     writer.push(pattern(5))
     expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 27, 3])
-    expect(writer.next()?.byteLength).to.equal(RECORD)
-    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 27 - RECORD, 2])
-    expect(writer.next()?.byteLength).to.equal(5 * RECORD)
-    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([4 * KIB + 27, 2])
-    expect(writer.next()?.byteLength).to.equal(4 * KIB + 27)
+    expect(writer.next()?.byteLength).to.equal(SLAB)
+    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 27 - SLAB, 2])
+    expect(writer.next()?.byteLength).to.equal(100 * KIB + 27 - SLAB)
     expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([0, 0])
+    expect(writer.next()).to.equal(null)
   })
 
   it('takes tokens between two chunks, also in the middle of a large one', () => {
@@ -94,9 +92,9 @@ describe('FrameWriter', () => {
       PIECE,
       PIECE,
       PIECE,
-      1000 * KIB + 4 - RECORD - 3 * PIECE
+      1000 * KIB + 4 - SLAB - 3 * PIECE
     ])
-    expect(chunks[0]?.byteLength).to.equal(RECORD)
+    expect(chunks[0]?.byteLength).to.equal(SLAB)
   })
 
   describe('at the borders of slab, record and piece', () => {
