@@ -746,17 +746,17 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     if (transport === null) return
     const code = error === null || this.#state !== OPEN ? null : closeCodeOf(error)
     const canSpeak = code !== null && !this.#sender.isMidToken && transport.socket.writable
-    this.#release()
+    this.#release(error)
     if (canSpeak) sayLastWord(transport.socket, code, this.#session.handed)
     else transport.socket.destroy()
   }
 
-  #release(): void {
+  #release(cause: TokenError | null): void {
     this.#transport?.release()
     this.#transport = null
     this.#idleDeadline.clear()
     this.#protocol.stop()
-    this.#sender.detach()
+    this.#sender.detach(cause ?? undefined)
     this.#session.received = this.#receiver.restart()
   }
 

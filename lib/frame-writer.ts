@@ -1,163 +1,221 @@
-import { costOf, HEADER_LENGTH, writeHeader } from './wire'
+import { encodeControl } from './control-frame'
+import { SLAB_LENGTH, slabs } from './slab-pool'
+import { isStreamed, type QueuedToken, type TokenQueue } from './token-queue'
+import type { TokenSource } from './token-source'
+import { costOf, HEADER_LENGTH, PART_LENGTH, SPLIT_ABOVE, writeHeader } from './wire'
 
-/** Small tokens leave together in slabs of this size, bytes: four full TLS records. */
-const SLAB_LENGTH = 64 * 1024
+/** A frame with this many bytes left is written without being copied, bytes. */
+const COPY_BELOW = 64 * 1024
 
-/** A token with this many bytes left is written without being copied, bytes. */
-const COPY_BELOW = SLAB_LENGTH
-
-/** A large token leaves in pieces of this size, bytes, so that each completed write is progress that is seen. */
+/** What is not copied leaves in pieces of this size, bytes, so that each completed write is progress that is seen. */
 const PIECE_LENGTH = 256 * 1024
 
-/** How many consumed places the queue may have at its front before it is moved together. */
-const COMPACT_ABOVE = 1024
+const EMPTY = new Uint8Array(0)
+const PART = encodeControl({ type: 'part' })
+const ABORT = encodeControl({ type: 'abort' })
 
-/** Stands in the queue for a token that is out, so that its memory is free. */
-const SENT = new Uint8Array(0)
+const { set } = Uint8Array.prototype
 
-/** What may be said between two tokens: whole control frames, or null when there is nothing to say. */
+/** What may be said between two frames: whole control frames, or null when there is nothing to say. */
 export type ControlSource = () => Uint8Array | null
 
 /**
- * Turns tokens into chunks of bytes. Knows no socket: `push` tokens, then write what `next` returns until it
- * says null.
+ * Turns queued tokens into chunks of bytes. Knows no socket: write what `next` returns, say `written` when that is
+ * done, and go on until it says null.
  *
  * ```
- *  control        [C]
- *  tokens   [a][b] │ [c][ d d d d d d d ][e]
- *            ╲  │  │  │  │      │      │  │
- *  chunks   [ a b ][C c d ][ d piece ][ d e ]      small: copied together · large: its own memory
+ *  control               [C]
+ *  tokens   [a][b][ c c c ] │ [ d d d d d d d d d d d d d d d d d d d d d d d d d d ][e]
+ *            ╲  │  │   ╲    │  │          │               │             │         │  │
+ *  chunks   [ a  b  c ][ c  C P d d d d d ][ d, 192 KiB ][ P d d d d d d ][ d, … ][ d e ]
+ *           slab 64 KiB  slab             its own memory  slab
  * ```
  *
- * Control frames go before the tokens that wait, never inside one. A token is started while `credit` is above
- * zero, and looked at only when its turn comes: it must not be changed before.
+ * Control frames go before the frames that wait, never inside one; P is PART. A data frame begins while `credit` is
+ * above zero and then goes to its end. A token is looked at only when its turn comes: it must not be changed before.
  */
 export class FrameWriter {
-  /** What the peer's WINDOW still allows, bytes; below zero when the last token was larger. */
+  /** What the peer's WINDOW still allows, bytes; below zero when the last frame was larger. */
   credit = Number.POSITIVE_INFINITY
+  /** True where PART is agreed. */
+  splits = false
+  /** True when nobody reads a chunk after its write has completed: its memory is used again. */
+  reusesSlabs = false
+  /** True when the last chunk had bytes of a token. */
+  hasTokens = false
+  readonly #queue: TokenQueue
   readonly #control: ControlSource
-  #queue: Uint8Array[] = []
-  #head = 0
-  /** Payload bytes of the token at the head that are already out; -1 when not even its header is. */
-  #offset = -1
-  #queuedBytes = 0
+  /** The memory of the chunk under way. */
+  #slab: Buffer | null = null
+  /** The payload of the frame that is begun; null between two frames. */
+  #body: Uint8Array | null = null
+  /** What stands before the payload: PART or ABORT, then the header. */
+  #prefix: Uint8Array = EMPTY
+  #headLength = HEADER_LENGTH
+  /** Bytes of prefix, header and payload that are out. */
+  #out = 0
+  #isLast = true
+  /** Payload bytes of the head of the queue that are out in whole parts. */
+  #partsOut = 0
+  #isHeadGivenUp = false
 
-  constructor(control: ControlSource = () => null) {
+  constructor(queue: TokenQueue, control: ControlSource = () => null) {
+    this.#queue = queue
     this.#control = control
   }
 
-  /** Bytes of the frames of tokens not yet returned by `next`, headers included. */
-  get queuedBytes(): number {
-    return this.#queuedBytes
-  }
-
-  /** Tokens of which the last byte was not yet returned by `next`. */
-  get queuedTokens(): number {
-    return this.#queue.length - this.#head
-  }
-
-  /** True when the last chunk ended inside a token: nothing but its rest may follow. */
-  get isMidToken(): boolean {
-    return this.#offset >= 0
-  }
-
-  push(token: Uint8Array): void {
-    this.#queue.push(token)
-    this.#queuedBytes += costOf(token.byteLength)
+  /** True when the last chunk ended inside a frame: nothing but its rest may follow. */
+  get isMidFrame(): boolean {
+    return this.#body !== null
   }
 
   /** @returns the next bytes to write, or null when nothing may be written */
   next(): Uint8Array | null {
-    const control = this.isMidToken ? null : this.#control()
-    return this.#canSendToken() ? (this.#nextPiece() ?? this.#nextSlab(control)) : control
+    this.hasTokens = true
+    if (this.#body !== null) return this.#piece() ?? this.#fill(null)
+    const control = this.#control()
+    if (this.#mayBegin && (!isStreamed(this.#queue.head) || this.#begin())) return this.#fill(control)
+    this.hasTokens = false
+    return control
   }
 
-  /**
-   * Takes a token back. `place` counts from the end of the queue, 0 is the token pushed last.
-   *
-   * @returns false when bytes of it are out already
-   */
-  withdraw(place: number): boolean {
-    const index = this.#queue.length - 1 - place
-    if (index < this.#head || (index === this.#head && this.isMidToken)) return false
-    const [token] = this.#queue.splice(index, 1)
-    this.#queuedBytes -= costOf((token as Uint8Array).byteLength)
-    return true
+  /** The chunk that `next` returned is written. */
+  written(): void {
+    if (this.#slab !== null) slabs.give(this.#slab)
+    this.#slab = null
   }
 
-  /** Drops up to `count` of the oldest tokens of which no byte is out. @returns how many */
-  dropOldest(count: number): number {
-    const dropped = this.#queue.splice(this.#head + (this.isMidToken ? 1 : 0), count)
-    for (const token of dropped) this.#queuedBytes -= costOf(token.byteLength)
-    return dropped.length
+  /** The transport is gone, and what it has of a frame with it; it may still read the memory of the last chunk. */
+  reset(): void {
+    this.#slab = null
+    this.#body = null
+    this.#partsOut = 0
+    this.#isHeadGivenUp = false
   }
 
-  /** Takes out the tokens of which no byte is out. @returns them, in order */
-  clearWaiting(): Uint8Array[] {
-    const waiting = this.#queue.splice(this.#head + (this.isMidToken ? 1 : 0))
-    for (const token of waiting) this.#queuedBytes -= costOf(token.byteLength)
-    return waiting
+  /** Gives up the head, which is in parts: the one that has begun goes to its end, no other follows. */
+  abandonParts(): void {
+    if (this.#body === null) this.#dropHead()
+    else this.#isHeadGivenUp = !this.#isLast
   }
 
-  /** Empties the queue. @returns the tokens of which the last byte is not out, in order */
-  clear(): Uint8Array[] {
-    const tokens = this.#queue.slice(this.#head)
-    this.#queue = []
-    this.#head = 0
-    this.#queuedBytes = 0
-    return tokens
-  }
-
-  #canSendToken(): boolean {
-    return this.#head < this.#queue.length && (this.isMidToken || this.credit > 0)
-  }
-
-  /** A piece of the large token at the head, as it lies in memory. */
-  #nextPiece(): Uint8Array | null {
-    const token = this.#queue[this.#head] as Uint8Array
-    if (this.#offset < 0 || token.byteLength - this.#offset < COPY_BELOW) return null
-    const piece = token.subarray(this.#offset, this.#offset + PIECE_LENGTH)
-    this.#queuedBytes -= piece.byteLength
-    this.#advance(token, piece.byteLength)
+  /** A piece of the large payload that has begun, as it lies in memory. */
+  #piece(): Uint8Array | null {
+    const body = this.#body as Uint8Array
+    const from = this.#out - this.#headLength
+    const left = body.length - from
+    if (from < 0 || left < COPY_BELOW) return null
+    const piece = body.subarray(from, from + PIECE_LENGTH)
+    this.#advance(body, piece.length)
     return piece
   }
 
-  #nextSlab(control: Uint8Array | null): Uint8Array {
-    const controlLength = control?.byteLength ?? 0
-    const slab = Buffer.allocUnsafe(Math.min(controlLength + this.#queuedBytes, SLAB_LENGTH))
-    if (control !== null) slab.set(control)
-    let used = controlLength
-    while (this.#canSendToken()) {
-      const token = this.#queue[this.#head] as Uint8Array
-      if (this.#offset < 0) {
-        if (slab.length - used < HEADER_LENGTH) break
-        writeHeader(slab, used, token.byteLength)
-        used += HEADER_LENGTH
-        this.#offset = 0
-        this.credit -= costOf(token.byteLength)
-      }
-      const fits = Math.min(token.byteLength - this.#offset, slab.length - used)
-      slab.set(token.subarray(this.#offset, this.#offset + fits), used)
-      used += fits
-      if (!this.#advance(token, fits)) break
+  #fill(control: Uint8Array | null): Uint8Array {
+    const queue = this.#queue
+    const slab = this.#memory(control?.length ?? 0)
+    let used = 0
+    if (control !== null) {
+      set.call(slab, control, 0)
+      used = control.length
     }
-    this.#queuedBytes -= used - controlLength
+    while (this.#body !== null || this.#mayBegin) {
+      const token = queue.head as QueuedToken
+      if (this.#body === null && !isStreamed(token) && token.length <= slab.length - used - HEADER_LENGTH) {
+        writeHeader(slab, used, token.length)
+        set.call(slab, token, used + HEADER_LENGTH)
+        used += costOf(token.length)
+        this.credit -= costOf(token.length)
+        queue.pass(token)
+        continue
+      }
+      if (this.#body === null && !this.#begin()) break
+      used = this.#copy(slab, used)
+      if (this.#body !== null) break
+    }
     return used === slab.length ? slab : slab.subarray(0, used)
   }
 
-  /** Moves past `bytes` of the token at the head; true when that was its last. */
-  #advance(token: Uint8Array, bytes: number): boolean {
-    this.#offset += bytes
-    if (this.#offset < token.byteLength) return false
-    this.#offset = -1
-    this.#queue[this.#head++] = SENT
-    if (this.#head === this.#queue.length) {
-      this.#queue = []
-      this.#head = 0
-    } else if (this.#head > COMPACT_ABOVE && this.#head * 2 > this.#queue.length) {
-      this.#queue.splice(0, this.#head)
-      this.#head = 0
-    }
+  #memory(controlLength: number): Buffer {
+    const streamed = isStreamed(this.#queue.head) ? this.#headLength + (this.#body?.length ?? 0) : 0
+    const length = controlLength + this.#queue.waitingBytes + PART.length + HEADER_LENGTH + streamed
+    if (!this.reusesSlabs) return Buffer.allocUnsafe(Math.min(length, SLAB_LENGTH))
+    this.#slab = slabs.take(length)
+    return this.#slab
+  }
+
+  get #mayBegin(): boolean {
+    const queue = this.#queue
+    return this.credit > 0 && queue.size > 0 && (queue.isBegun || queue.fits)
+  }
+
+  /** Begins the next frame of the head. @returns false when its bytes are not there yet */
+  #begin(): boolean {
+    const token = this.#queue.head as QueuedToken
+    if (isStreamed(token)) return this.splits && this.#beginStreamed(token)
+    const from = this.#partsOut
+    const isLast = !this.splits || token.length - from <= (from === 0 ? SPLIT_ABOVE : PART_LENGTH)
+    const body =
+      isLast && from === 0 ? token : token.subarray(from, isLast ? token.length : from + PART_LENGTH)
+    this.#start(isLast ? EMPTY : PART, body, isLast)
     return true
+  }
+
+  #beginStreamed(token: TokenSource): boolean {
+    const part = token.isVoid ? null : token.take()
+    if (part !== null) this.#start(part.isLast ? EMPTY : PART, part.bytes, part.isLast)
+    else if (token.isVoid) this.#start(ABORT, EMPTY, true, ABORT.length)
+    else return false
+    return true
+  }
+
+  #start(
+    prefix: Uint8Array,
+    body: Uint8Array,
+    isLast: boolean,
+    headLength = prefix.length + HEADER_LENGTH
+  ): void {
+    if (!this.#queue.isBegun) this.#queue.begin()
+    this.credit -= costOf(body.length)
+    this.#prefix = prefix
+    this.#body = body
+    this.#headLength = headLength
+    this.#out = 0
+    this.#isLast = isLast
+  }
+
+  /** What the slab has room for. */
+  #copy(slab: Buffer, start: number): number {
+    const body = this.#body as Uint8Array
+    let used = start
+    while (this.#out < this.#headLength && used < slab.length) slab[used++] = this.#headByte(this.#out++)
+    if (this.#out < this.#headLength) return used
+    const from = this.#out - this.#headLength
+    const bytes = Math.min(body.length - from, slab.length - used)
+    set.call(slab, bytes === body.length ? body : body.subarray(from, from + bytes), used)
+    this.#advance(body, bytes)
+    return used + bytes
+  }
+
+  #headByte(at: number): number {
+    const prefix = this.#prefix
+    if (at < prefix.length) return prefix[at] as number
+    return (this.#body as Uint8Array).length >>> (24 - 8 * (at - prefix.length))
+  }
+
+  /** Moves past `bytes` of the payload. */
+  #advance(body: Uint8Array, bytes: number): void {
+    if (!isStreamed(this.#queue.head)) this.#queue.waitingBytes -= bytes
+    this.#out += bytes
+    if (this.#out < this.#headLength + body.length) return
+    this.#body = null
+    this.#partsOut = this.#isLast ? 0 : this.#partsOut + body.length
+    if (this.#isLast) this.#queue.finish()
+    else if (this.#isHeadGivenUp) this.#dropHead()
+  }
+
+  #dropHead(): void {
+    this.#isHeadGivenUp = false
+    this.#partsOut = 0
+    this.#queue.abandonHead()
   }
 }

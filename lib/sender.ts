@@ -1,84 +1,88 @@
 import type { Duplex } from 'node:stream'
-import { Deadline } from './deadline'
 import { type ControlSource, FrameWriter } from './frame-writer'
 import type { ConnectionLimits } from './options'
-import { costOf } from './wire'
-
-/** What a sender tells its connection. */
-export interface SenderEvents {
-  onDrain(): void
-  /** Bytes went out: the connection is not idle. */
-  onActivity(hasTokens: boolean): void
-  /** The peer took nothing of a write for `writeTimeout`. */
-  onStall(): void
-  /** Everything that may be sent was given to the socket, after `end`. */
-  onFlushed(): void
-}
+import type { SenderEvents } from './sender-events'
+import { type QueuedToken, TokenQueue } from './token-queue'
+import type { TokenSource } from './token-source'
+import { costOf, HEADER_LENGTH } from './wire'
+import { WriteLoop } from './write-loop'
 
 /**
- * Bytes after which the event loop gets a turn: completed TLS writes are handed over in one native loop, and a
- * sender that goes on from each would never let a timer or another socket have its turn.
- */
-const YIELD_AFTER_BYTES = 512 * 1024
-
-/**
- * Writes queued tokens to a Duplex, one write at a time: what is queued meanwhile leaves together on its
- * completion, in as few writes as possible, and no timer delays it.
+ * The sending half of a connection: takes tokens within the limits, and outlives the sockets that they leave by.
  *
- * A token alone in its turn of the event loop is written at once; when the last flush carried several, the next
- * one waits for the end of the turn and carries all that came in it. While corked nothing leaves: answers to one
- * chunk of tokens leave in one write, with what control frames have to say of them.
+ * ```
+ *   send() ──▶ TokenQueue ──▶ FrameWriter ──▶ WriteLoop ──▶ socket
+ *                  ▲               ▲              ▲
+ *    acknowledge(), rewind()   addCredit()   attach(), detach()
+ * ```
+ *
+ * Between two sockets tokens are taken and wait. `tokensSent` counts those whose last byte was ever given to one of
+ * them: only the rest is unsent, can be taken back or dropped, and may be told to be not sent.
  */
 export class Sender {
-  readonly #socket: Duplex
   readonly #limits: ConnectionLimits
   readonly #events: SenderEvents
+  readonly #queue = new TokenQueue()
   readonly #writer: FrameWriter
-  readonly #stallDeadline: Deadline
-  #abandoned: Uint8Array[] = []
-  #tokensTaken = 0
-  /** Bytes of the write under way; 0 when there is none. */
-  #inFlight = 0
-  #hasTokensInFlight = false
-  /** Bytes written since the event loop had its turn. */
-  #sinceYield = 0
-  #isYielding = false
-  #isCorked = false
-  #isFlushScheduled = false
-  #lastFlushTokens = 1
+  readonly #loop: WriteLoop
+  #control: ControlSource = () => null
   #needsDrain = false
   #isEnding = false
 
-  constructor(socket: Duplex, limits: ConnectionLimits, events: SenderEvents, control?: ControlSource) {
-    this.#socket = socket
+  constructor(limits: ConnectionLimits, events: SenderEvents) {
     this.#limits = limits
     this.#events = events
-    this.#writer = new FrameWriter(control)
-    this.#stallDeadline = new Deadline(limits.writeTimeout, () => events.onStall())
+    this.#writer = new FrameWriter(this.#queue, () => this.#control())
+    this.#loop = new WriteLoop(this.#queue, this.#writer, limits.writeTimeout, {
+      onWritten: hadTokens => events.onActivity(hadTokens),
+      onSettled: () => this.#checkDrain(),
+      onFlush: () => this.#checkFlushed(),
+      onStall: () => events.onStall()
+    })
   }
 
-  /** Bytes of tokens that wait for the peer's credit or the operating system. */
+  /** Bytes of tokens that wait for credit or the operating system; not those that are only kept. */
   get bufferedAmount(): number {
-    return this.#writer.queuedBytes + this.#inFlight
+    return this.#queue.waitingBytes + this.#loop.inFlight
+  }
+
+  /** Bytes kept until the peer's application has had them. */
+  get retainedBytes(): number {
+    return this.#queue.keptBytes
   }
 
   get needsDrain(): boolean {
     return this.#needsDrain
   }
 
-  /** Tokens taken since the beginning. */
+  /** Tokens taken since the beginning, or since `restart`. */
   get tokensTaken(): number {
-    return this.#tokensTaken
+    return this.#queue.taken
   }
 
-  /** Tokens taken of which the last byte never reached the socket. */
+  /** The largest number of which the last byte was given to a socket. */
+  get tokensSent(): number {
+    return this.#queue.sent
+  }
+
+  /** Tokens taken of which the last byte never reached a socket. */
   get tokensUnsent(): number {
-    return this.#writer.queuedTokens + this.#abandoned.length
+    return this.#queue.taken - this.#queue.sent
   }
 
-  /** True while the socket has the beginning of a token without its end. */
+  /** The number of the oldest token that can still be taken back. */
+  get firstWaiting(): number {
+    return this.#queue.firstWaiting
+  }
+
+  /** True while the socket has the beginning of a frame without its end: no control frame may follow. */
   get isMidToken(): boolean {
-    return this.#writer.isMidToken
+    return this.#writer.isMidFrame
+  }
+
+  /** True between two parts of a token: a control frame may follow, END and an orderly CLOSE must wait. */
+  get isMidParts(): boolean {
+    return this.#queue.isBegun && !this.#writer.isMidFrame
   }
 
   /** Bytes of tokens that the peer allows; set by its HELLO, added to by its WINDOW. */
@@ -86,173 +90,156 @@ export class Sender {
     this.#writer.credit = bytes
   }
 
-  /** @returns false when the outbox is full: then nothing was taken, and `onDrain` will come */
-  send(token: Uint8Array): boolean {
-    const buffered = this.bufferedAmount + costOf(token.byteLength)
-    if (buffered > this.#limits.outboxBytes) {
-      this.#needsDrain = true
-      return false
-    }
-    this.#writer.push(token)
-    this.#tokensTaken++
-    if (buffered >= this.#limits.highWaterMark) this.#needsDrain = true
-    this.wake()
-    return true
+  /** Whether PART is agreed. Where it is not, tokens from streams can't be sent: they are withdrawn. */
+  set splitsTokens(splits: boolean) {
+    this.#writer.splits = splits
+    if (splits) return
+    this.#queue.withdrawStreamed((number, { cause }) => this.#events.onWithdrawn(number, cause))
+    this.#someLeft()
   }
 
-  /** More credit: `bytes` more than before. */
+  /** A transport begins. Its credit is without bounds until the protocol sets it, and PART is not agreed. */
+  attach(socket: Duplex, control: ControlSource = () => null): void {
+    this.#control = control
+    this.#writer.credit = Number.POSITIVE_INFINITY
+    this.#writer.splits = false
+    this.#loop.attach(socket)
+  }
+
+  /** The transport is gone: a token begun goes back to its first byte. */
+  detach(cause: unknown = null): void {
+    this.#loop.detach()
+    this.#control = () => null
+    const voided = this.#queue.unbegin(cause)
+    if (voided !== null) this.#events.onAborted(voided, cause)
+  }
+
+  /** @returns false when the outbox is full: then nothing was taken, and `onDrain` will come */
+  send(token: Uint8Array): boolean {
+    return this.#take(token, costOf(token.length))
+  }
+
+  /** As `send`, for a token from a stream. It leaves only where PART is agreed. */
+  sendFrom(source: TokenSource): boolean {
+    source.onChange = () => this.#changed(source)
+    return this.#take(source, HEADER_LENGTH)
+  }
+
   addCredit(bytes: number): void {
     this.#writer.credit += bytes
     this.wake()
   }
 
-  /** There is something to write: a token, a control frame, credit. */
-  wake(): void {
-    if (this.#inFlight > 0 || this.#isYielding || this.#isFlushScheduled || this.#isCorked) return
-    if (this.#lastFlushTokens <= 1) {
-      this.#flush()
-    } else {
-      this.#isFlushScheduled = true
-      process.nextTick(() => this.#flushScheduled())
-    }
+  /** Keeps tokens until they are acknowledged, and begins none that would make that more than `windowBytes`. */
+  retain(windowBytes: number | null): void {
+    this.#queue.keep(windowBytes)
   }
 
-  /**
-   * Holds everything back until `uncork`, while bytes are read: answers leave together, and over a Duplex in memory
-   * a write can't make the next bytes arrive in the middle of these.
-   */
+  acknowledge(count: number): void {
+    this.#queue.acknowledge(count)
+    this.wake()
+  }
+
+  /** The peer has the tokens up to number `received`: goes on behind it. @throws RangeError when it is not kept */
+  rewind(received: number): void {
+    for (const number of this.#queue.rewind(received)) this.#events.onAborted(number, null)
+    this.wake()
+  }
+
+  /** A new session: those that were ever sent whole are forgotten, the others are numbered from 1. */
+  restart(): void {
+    this.#queue.restart()
+    this.wake()
+  }
+
+  /** There is something to write: a token, a control frame, credit. */
+  wake(): void {
+    this.#loop.wake()
+  }
+
+  /** Holds everything back until `uncork`, while bytes are read: what is to be said of them leaves together. */
   cork(): void {
-    this.#isCorked = true
+    this.#loop.cork()
   }
 
   uncork(): void {
-    this.#isCorked = false
-    if (this.#inFlight === 0 && !this.#isYielding) this.#flush()
+    this.#loop.uncork()
   }
 
-  /**
-   * Takes a token back. `number` counts the tokens taken, from 1.
-   *
-   * @returns false when bytes of it are out already
-   */
+  /** Takes the token with that number back. @returns false when bytes of it are out already */
   withdraw(number: number): boolean {
-    if (!this.#writer.withdraw(this.#tokensTaken - number)) return false
-    this.#tokensTaken--
+    if (!this.#queue.withdraw(number)) return false
     this.#someLeft()
     return true
   }
 
   /** Drops up to `count` of the oldest tokens of which no byte is out. @returns how many */
   dropOldest(count: number): number {
-    const dropped = this.#writer.dropOldest(count)
-    this.#tokensTaken -= dropped
-    this.#someLeft()
+    const dropped = this.#queue.dropOldest(count)
+    if (dropped > 0) this.#someLeft()
     return dropped
   }
 
-  /** Gives up the tokens of which no byte is out: they count as unsent. */
+  /** Gives up the tokens of which no byte is out, and the next parts of one that is in parts: they count as unsent. */
   abandon(): void {
-    this.#abandoned = [...this.#abandoned, ...this.#writer.clearWaiting()]
+    this.#queue.abandon()
+    if (this.#queue.isBegun) this.#writer.abandonParts()
   }
 
-  /** The tokens of which the last byte never reached the socket, in order; for use when the socket is gone. */
-  takeUnsent(): Uint8Array[] {
-    // What was not given up by now was before the rest: a token that had begun.
-    this.#abandoned = [...this.#writer.clear(), ...this.#abandoned]
-    return [...this.#abandoned]
+  /** The tokens of which the last byte never reached a socket, in order, null for a stream's; they are given up. */
+  takeUnsent(): (Uint8Array | null)[] {
+    return this.#queue.takeUnsent()
   }
 
-  /**
-   * Takes out the tokens longer than `length` bytes, for use before the first is sent. `onLonger` is given the
-   * number that the token has at that moment; those behind it move up.
-   */
-  withdrawLonger(length: number, onLonger: (number: number, token: Uint8Array) => void): void {
-    const tokens = this.#writer.clear()
-    this.#tokensTaken = 0
-    for (const token of tokens) {
-      if (token.byteLength > length) {
-        onLonger(this.#tokensTaken + 1, token)
-      } else {
-        this.#writer.push(token)
-        this.#tokensTaken++
-      }
-    }
+  /** Takes out the tokens longer than `length` bytes. `onLonger` is given the number of each at that moment. */
+  withdrawLonger(length: number, onLonger: (number: number, token: Uint8Array | TokenSource) => void): void {
+    this.#queue.withdrawLonger(length, onLonger)
   }
 
   /** Calls `onFlushed` as soon as all tokens are out. */
   end(): void {
     this.#isEnding = true
-    if (this.#inFlight === 0 && !this.#isYielding && !this.#isCorked) this.#flush()
+    this.#loop.flush()
   }
 
-  /** Lets go of the tokens that were never sent. */
-  release(): void {
-    this.#writer.clear()
-    this.#abandoned = []
-  }
-
-  /** The socket is gone: lets go of the timer. */
   stop(): void {
-    this.#stallDeadline.clear()
+    this.#loop.stop()
   }
 
-  /** Tokens left the queue by another way than the socket: the end may be due, and there may be room. */
+  release(): void {
+    this.#queue.clear()
+  }
+
+  #take(token: QueuedToken, cost: number): boolean {
+    const buffered = this.bufferedAmount + cost
+    const isTaken = buffered <= this.#limits.outboxBytes
+    if (!isTaken || buffered >= this.#limits.highWaterMark) this.#needsDrain = true
+    if (!isTaken) return false
+    this.#queue.push(token)
+    this.wake()
+    return true
+  }
+
+  #changed(source: TokenSource): void {
+    const number = source.isVoid ? this.#queue.numberOf(source) : null
+    if (number !== null) {
+      if (this.#queue.withdraw(number)) this.#events.onWithdrawn(number, source.cause)
+      else this.#events.onAborted(number, source.cause)
+    }
+    this.#someLeft()
+  }
+
+  /** Tokens left the queue by another way than the socket: others may go, the end may be due, there may be room. */
   #someLeft(): void {
-    if (this.#isEnding) this.wake()
+    // Whoever took them first has to number anew what is behind them: an answer can come while this writes.
+    process.nextTick(() => this.wake())
     this.#checkDrain()
   }
 
-  #flushScheduled(): void {
-    this.#isFlushScheduled = false
-    if (this.#inFlight === 0 && !this.#isYielding && !this.#isCorked) this.#flush()
-  }
-
-  #flush(): void {
-    if (!this.#socket.writable) return
-    const tokensBefore = this.#writer.queuedTokens
-    const bytesBefore = this.#writer.queuedBytes
-    const chunk = this.#writer.next()
-    if (chunk !== null) {
-      this.#hasTokensInFlight = bytesBefore !== this.#writer.queuedBytes
-      this.#lastFlushTokens = tokensBefore - this.#writer.queuedTokens
-      this.#write(chunk)
-    }
-    if (this.#isEnding && this.#writer.queuedBytes === 0) {
-      this.#isEnding = false
-      this.#events.onFlushed()
-    }
-  }
-
-  #write(chunk: Uint8Array): void {
-    this.#inFlight = chunk.byteLength
-    this.#stallDeadline.arm()
-    try {
-      this.#socket.write(chunk, error => this.#written(error))
-    } catch (error) {
-      // A Duplex that throws is as broken as one that fails, and whoever sends has no part in it.
-      this.#socket.destroy(error as Error)
-    }
-  }
-
-  /** A failed write is told by the socket's own `error` and `close`. */
-  #written(error: Error | null | undefined): void {
-    this.#sinceYield += this.#inFlight
-    this.#inFlight = 0
-    this.#stallDeadline.disarm()
-    if (error != null) return
-    this.#events.onActivity(this.#hasTokensInFlight)
-    if (this.#sinceYield >= YIELD_AFTER_BYTES) this.#yield()
-    else if (!this.#isCorked) this.#flush()
-    this.#checkDrain()
-  }
-
-  #yield(): void {
-    this.#sinceYield = 0
-    this.#isYielding = true
-    setImmediate(() => {
-      this.#isYielding = false
-      if (this.#inFlight === 0 && !this.#isCorked) this.#flush()
-    })
+  #checkFlushed(): void {
+    if (!this.#isEnding || this.#queue.size > 0) return
+    this.#isEnding = false
+    this.#events.onFlushed()
   }
 
   #checkDrain(): void {

@@ -17,6 +17,21 @@ export function checkToken(token: Uint8Array, maxTokenLength: number): void {
   if (token.byteLength > maxTokenLength) throw tooLargeError(token.byteLength, maxTokenLength)
 }
 
+/**
+ * Refuses the length of a token whose bytes will come from a stream.
+ *
+ * @throws TokenError `ERR_OPTION`, `ERR_TOKEN_TOO_LARGE`
+ */
+export function checkLength(length: number, maxTokenLength: number): void {
+  if (!Number.isSafeInteger(length) || length < 0) {
+    throw new TokenError(
+      'ERR_OPTION',
+      `Cannot send a token from a stream: its length is ${length}, and must be a count of bytes`
+    )
+  }
+  if (length > maxTokenLength) throw tooLargeError(length, maxTokenLength)
+}
+
 /** The error for a token that is longer than this side or its peer allows. */
 export function tooLargeError(length: number, maxTokenLength: number): TokenError {
   return new TokenError(

@@ -12,6 +12,15 @@ export const CONTROL_BIT = 0x8000_0000
 /** The longest control frame, bytes behind its head. */
 export const MAX_CONTROL_LENGTH = 1024
 
+/** Tokens above this many bytes leave in parts where PART is agreed, so that no control frame waits for longer. */
+export const SPLIT_ABOVE = 256 * 1024
+
+/** Bytes of a part: with PART and its own header it fills sixteen TLS records exactly. */
+export const PART_LENGTH = SPLIT_ABOVE - 9
+
+/** The shortest part that is not the last, bytes. */
+export const MIN_PART_LENGTH = 16 * 1024
+
 /** The protocols, by their ALPN names (RFC 7301 §3.1): the bare one and the honest one. */
 export type ProtocolName = 'token/1' | 'token/2'
 

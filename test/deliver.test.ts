@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import type { Connection } from '../lib/connection'
 import type { DeliverOptions } from '../lib/connection-context'
@@ -418,5 +419,16 @@ describe('deliver()', () => {
     link.cut()
     expect(await fate).to.equal('ERR_NOT_SENT')
     expect(await client.closed).to.include({ unsent: 1, unconfirmed: 0 })
+  })
+})
+
+describe('sendFrom()', () => {
+  afterEach(destroyTransports)
+
+  it('is refused on a connection whose peer takes no parts, and the stream is destroyed', async () => {
+    const { client } = await openPair()
+    const stream = new Readable({ read() {} })
+    const code = await client.sendFrom(stream).catch((error: TokenError) => error.code)
+    expect([code, stream.destroyed]).to.deep.equal(['ERR_PROTOCOL_REQUIRED', true])
   })
 })

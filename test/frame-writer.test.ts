@@ -1,13 +1,13 @@
 import { expect } from 'chai'
-import { FrameWriter } from '../lib/frame-writer'
 import { bytes, drain, frame, frames, pattern } from './helpers/bytes'
+import { QueuedWriter } from './helpers/queued-writer'
 
 const KIB = 1024
 const SLAB = 64 * KIB
 const PIECE = 256 * KIB
 
 function write(...tokens: Uint8Array[]): Uint8Array[] {
-  const writer = new FrameWriter()
+  const writer = new QueuedWriter()
   for (const token of tokens) writer.push(token)
   return drain(writer)
 }
@@ -23,7 +23,7 @@ function expectBytes(chunks: Uint8Array[], ...tokens: Uint8Array[]): void {
 
 describe('FrameWriter', () => {
   it('has nothing to write at first', () => {
-    const writer = new FrameWriter()
+    const writer = new QueuedWriter()
     expect(writer.next()).to.equal(null)
     expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([0, 0])
   })
@@ -52,19 +52,20 @@ describe('FrameWriter', () => {
   })
 
   it('counts bytes and tokens down as chunks leave, a token with its last byte', () => {
-    const writer = new FrameWriter()
+    const writer = new QueuedWriter()
     writer.push(pattern(10))
     writer.push(pattern(100 * KIB))
-    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 18, 2])
+    writer.push(pattern(5))
+    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 27, 3])
     expect(writer.next()?.byteLength).to.equal(SLAB)
-    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 18 - SLAB, 1])
-    expect(writer.next()?.byteLength).to.equal(100 * KIB + 18 - SLAB)
+    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 27 - SLAB, 2])
+    expect(writer.next()?.byteLength).to.equal(100 * KIB + 27 - SLAB)
     expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([0, 0])
     expect(writer.next()).to.equal(null)
   })
 
   it('takes tokens between two chunks, also in the middle of a large one', () => {
-    const writer = new FrameWriter()
+    const writer = new QueuedWriter()
     const tokens = [pattern(700 * KIB, 1), pattern(3, 2), pattern(70 * KIB, 3), Buffer.alloc(0)]
     const chunks: Uint8Array[] = []
     for (const token of tokens) {
@@ -75,7 +76,7 @@ describe('FrameWriter', () => {
   })
 
   it('copies a small token only when its turn comes', () => {
-    const writer = new FrameWriter()
+    const writer = new QueuedWriter()
     const token = Buffer.from('before')
     writer.push(token)
     token.write('after!')
@@ -130,10 +131,8 @@ describe('FrameWriter', () => {
         ]) {
           const chunks = write(first, second)
           expectBytes(chunks, first, second)
-          // A header is never cut in two: with 1 to 3 bytes left the slab leaves short.
-          expect(chunks[0]?.byteLength).to.equal(
-            left < 4 ? SLAB - left : Math.min(SLAB, SLAB - left + 4 + second.length)
-          )
+          // Also a header is cut, so that no TLS record leaves half full.
+          expect(chunks[0]?.byteLength).to.equal(Math.min(SLAB, SLAB - left + 4 + second.length))
         }
       }
     })
@@ -148,7 +147,7 @@ describe('FrameWriter', () => {
 
   describe('a long queue', () => {
     it('keeps its order when consumed places are moved together', () => {
-      const writer = new FrameWriter()
+      const writer = new QueuedWriter()
       const tokens = Array.from({ length: 20_000 }, (_, i) => pattern(i % 97, i))
       const chunks: Uint8Array[] = []
       tokens.forEach((token, i) => {
@@ -160,7 +159,7 @@ describe('FrameWriter', () => {
 
     for (const head of [1023, 1024, 1025, 1026, 2048, 2050]) {
       it(`loses nothing when ${head} places are consumed and ${head - 1} remain`, () => {
-        const writer = new FrameWriter()
+        const writer = new QueuedWriter()
         // Each frame fills one slab, so that each call consumes one place.
         const filler = pattern(SLAB - 4)
         for (let i = 0; i < head; i++) writer.push(filler)
@@ -178,7 +177,7 @@ describe('FrameWriter', () => {
     /** A writer, and what may be said between its tokens. */
     function withControl() {
       const said: Buffer[] = []
-      return { said, writer: new FrameWriter(() => said.shift() ?? null) }
+      return { said, writer: new QueuedWriter(() => said.shift() ?? null) }
     }
 
     it('go out alone, and before small tokens in the same chunk', () => {
@@ -218,23 +217,23 @@ describe('FrameWriter', () => {
 
     it('are asked for once a chunk, and not at all in the middle of a token', () => {
       let asked = 0
-      const writer = new FrameWriter(() => {
+      const writer = new QueuedWriter(() => {
         asked++
         return null
       })
       writer.push(pattern(3 * PIECE))
       const states: [boolean, number][] = []
       for (let chunk = writer.next(); chunk !== null; chunk = writer.next())
-        states.push([writer.isMidToken, asked])
+        states.push([writer.isMidFrame, asked])
       expect(states.at(-1)).to.deep.equal([false, 1])
-      expect(states.slice(0, -1).every(([isMidToken]) => isMidToken)).to.equal(true)
+      expect(states.slice(0, -1).every(([isMidFrame]) => isMidFrame)).to.equal(true)
       expect(asked).to.equal(2)
     })
   })
 
   describe('credit', () => {
     it('lets a token start while it is above zero, and go to its end', () => {
-      const writer = new FrameWriter()
+      const writer = new QueuedWriter()
       writer.credit = 1
       writer.push(pattern(1000))
       writer.push(pattern(0))
@@ -243,7 +242,7 @@ describe('FrameWriter', () => {
     })
 
     it('is used up by 4 bytes and the length of each token', () => {
-      const writer = new FrameWriter()
+      const writer = new QueuedWriter()
       writer.credit = 8
       for (const length of [3, 4, 0]) writer.push(pattern(length))
       expectBytes(drain(writer), pattern(3), pattern(4))
@@ -257,7 +256,7 @@ describe('FrameWriter', () => {
 
     it('is no matter of control frames', () => {
       const said = [Buffer.from('control')]
-      const writer = new FrameWriter(() => said.shift() ?? null)
+      const writer = new QueuedWriter(() => said.shift() ?? null)
       writer.credit = 0
       writer.push(pattern(5))
       expect(writer.next()?.toString()).to.equal('control')
@@ -267,40 +266,40 @@ describe('FrameWriter', () => {
 
   describe('what waits', () => {
     it('can be taken back from the end on, and the bytes are those of the rest', () => {
-      const writer = new FrameWriter()
+      const writer = new QueuedWriter()
       for (const text of ['a', 'bb', 'ccc']) writer.push(Buffer.from(text))
-      expect(writer.withdraw(3)).to.equal(false)
-      expect(writer.withdraw(1)).to.equal(true)
+      expect(writer.queue.withdraw(4)).to.equal(false)
+      expect(writer.queue.withdraw(2)).to.equal(true)
       expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([12, 2])
       expectBytes(drain(writer), Buffer.from('a'), Buffer.from('ccc'))
     })
 
     it('can not be taken back once a byte of it is out', () => {
-      const writer = new FrameWriter()
+      const writer = new QueuedWriter()
       writer.push(pattern(2 * PIECE))
       writer.push(pattern(1))
       writer.next()
-      expect(writer.isMidToken).to.equal(true)
-      expect([writer.withdraw(1), writer.withdraw(0)]).to.deep.equal([false, true])
+      expect(writer.isMidFrame).to.equal(true)
+      expect([writer.queue.withdraw(1), writer.queue.withdraw(2)]).to.deep.equal([false, true])
       const rest = drain(writer)
       expect(Buffer.concat(rest).length).to.be.below(2 * PIECE + 4)
       expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([0, 0])
     })
 
     it('can be dropped from the oldest on, but for the one begun', () => {
-      const writer = new FrameWriter()
+      const writer = new QueuedWriter()
       writer.push(pattern(2 * PIECE))
       for (const text of ['a', 'b', 'c']) writer.push(Buffer.from(text))
       const chunks = [writer.next() as Uint8Array]
-      expect(writer.dropOldest(2)).to.equal(2)
+      expect(writer.queue.dropOldest(2)).to.equal(2)
       expectBytes([...chunks, ...drain(writer)], pattern(2 * PIECE), Buffer.from('c'))
-      expect(writer.dropOldest(1)).to.equal(0)
+      expect(writer.queue.dropOldest(1)).to.equal(0)
     })
 
     it('is handed back whole when the queue is emptied', () => {
-      const writer = new FrameWriter()
+      const writer = new QueuedWriter()
       for (const text of ['a', 'b']) writer.push(Buffer.from(text))
-      expect(writer.clear().map(String)).to.deep.equal(['a', 'b'])
+      expect(writer.queue.takeUnsent().map(String)).to.deep.equal(['a', 'b'])
       expect([writer.queuedBytes, writer.queuedTokens, writer.next()]).to.deep.equal([0, 0, null])
     })
   })

@@ -3,9 +3,9 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { Connection } from '../lib/connection'
 import { FrameReader } from '../lib/frame-reader'
-import { FrameWriter } from '../lib/frame-writer'
 import { drain, frames } from './helpers/bytes'
 import { destroyPairs, memoryPair } from './helpers/pairs'
+import { QueuedWriter } from './helpers/queued-writer'
 
 // On a failure fast-check prints `{ seed, path }`; SEED=… repeats that run.
 const parameters = (numRuns: number) => {
@@ -50,7 +50,7 @@ describe('properties', () => {
   it('what the writer writes is each token behind its length', () => {
     fc.assert(
       fc.property(tokens, sent => {
-        const writer = new FrameWriter()
+        const writer = new QueuedWriter()
         for (const bytes of sent) writer.push(bytes)
         expect(Buffer.concat(drain(writer)).equals(frames(...sent))).to.equal(true)
         expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([0, 0])
@@ -62,7 +62,7 @@ describe('properties', () => {
   it('pushing between two chunks changes nothing in the stream', () => {
     fc.assert(
       fc.property(tokens, fc.array(fc.boolean(), { minLength: 1, maxLength: 30 }), (sent, takes) => {
-        const writer = new FrameWriter()
+        const writer = new QueuedWriter()
         const chunks: Uint8Array[] = []
         sent.forEach((bytes, i) => {
           writer.push(bytes)

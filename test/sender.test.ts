@@ -24,9 +24,12 @@ function open(options?: ConnectionOptions, control: Buffer[] = []) {
       log.push('stall')
       told()
     },
-    onFlushed: (): void => void socket.end()
+    onFlushed: (): void => void socket.end(),
+    onAborted: (number: number) => void log.push(`aborted ${number}`),
+    onWithdrawn: (number: number) => void log.push(`withdrawn ${number}`)
   }
-  const sender = new Sender(socket, connectionLimits(options), events, () => control.shift() ?? null)
+  const sender = new Sender(connectionLimits(options), events)
+  sender.attach(socket, () => control.shift() ?? null)
   return { sender, socket, log, stalled, events, control }
 }
 
@@ -102,12 +105,16 @@ describe('Sender', () => {
 
     it('a token as unsent until its last byte reached the socket', async () => {
       const { sender, socket } = open()
-      sender.send(pattern(100 * KIB))
-      sender.send(pattern(1))
-      expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([2, 2])
+      sender.send(pattern(60 * KIB))
+      sender.send(pattern(6 * KIB))
+      sender.send(pattern(60 * KIB))
+      expect([sender.tokensTaken, sender.tokensSent, sender.tokensUnsent]).to.deep.equal([3, 1, 2])
       socket.release()
       await settled()
-      expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([2, 0])
+      expect([sender.tokensTaken, sender.tokensSent, sender.tokensUnsent]).to.deep.equal([3, 2, 1])
+      socket.release()
+      await settled()
+      expect([sender.tokensTaken, sender.tokensSent, sender.tokensUnsent]).to.deep.equal([3, 3, 0])
     })
   })
 
@@ -453,7 +460,7 @@ describe('Sender', () => {
       sender.credit = 0
       for (const length of [3, 9, 2, 10, 4]) sender.send(pattern(length))
       const longer: [number, number][] = []
-      sender.withdrawLonger(4, (number, token) => longer.push([number, token.length]))
+      sender.withdrawLonger(4, (number, token) => longer.push([number, token.length as number]))
       expect(longer).to.deep.equal([
         [2, 9],
         [3, 10]

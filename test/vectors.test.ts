@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { FrameReader } from '../lib/frame-reader'
-import { FrameWriter } from '../lib/frame-writer'
 import { bytes, drain } from './helpers/bytes'
+import { QueuedWriter } from './helpers/queued-writer'
 
 /** The format of test/vectors/README.md. */
 type Bytes = string | { repeat: string; times: number } | Bytes[]
@@ -88,7 +88,7 @@ describe('the vectors of token-1.json', () => {
 
     if (vector.error === undefined && vector.encodes !== false) {
       it(`${vector.name} is written`, () => {
-        const writer = new FrameWriter()
+        const writer = new QueuedWriter()
         for (const token of vector.expected) writer.push(decode(token))
         expect(Buffer.concat(drain(writer)).equals(input)).to.equal(true)
       })

@@ -1,0 +1,170 @@
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { Deadline } from './deadline'
+import type { FrameWriter } from './frame-writer'
+import type { TokenQueue } from './token-queue'
+
+/** What a write loop tells its sender. */
+export interface WriteLoopEvents {
+  /** A write is completed. */
+  onWritten(hadTokens: boolean): void
+  /** What could follow it was given to the socket. */
+  onSettled(): void
+  /** All that may go out at this moment was given to the socket. */
+  onFlush(): void
+  /** The peer took nothing of a write for `writeTimeout`. */
+  onStall(): void
+}
+
+/**
+ * Bytes after which the event loop gets a turn: completed TLS writes are handed over in one native loop, and a
+ * sender that goes on from each would never let a timer or another socket have its turn.
+ */
+const YIELD_AFTER_BYTES = 512 * 1024
+
+/**
+ * Gives the chunks of a writer to one socket after another, one write at a time: what is queued meanwhile leaves
+ * together on its completion, in as few writes as possible, and no timer delays it.
+ *
+ * ```
+ *             wake()                    chunk                written
+ *   idle ───────────────────▶ flush ──────────▶ in flight ──────────────▶ flush …
+ *    │  last flush had many     ▲  ▲                │    512 KiB since the last turn
+ *    └──────────▶ end of turn ──┘  └── setImmediate ◀────────┘
+ * ```
+ *
+ * A token alone in its turn of the event loop is written at once; when the last flush carried several, the next
+ * one waits for the end of the turn and carries all that came in it. While corked nothing leaves: answers to one
+ * chunk of tokens leave in one write, with what control frames have to say of them.
+ */
+export class WriteLoop {
+  readonly #queue: TokenQueue
+  readonly #writer: FrameWriter
+  readonly #events: WriteLoopEvents
+  readonly #stallDeadline: Deadline
+  #socket: Duplex | null = null
+  /** Bytes of the write under way; 0 when there is none. */
+  #inFlight = 0
+  #hasTokensInFlight = false
+  /** Bytes written since the event loop had its turn. */
+  #sinceYield = 0
+  #isYielding = false
+  #isCorked = false
+  #isFlushScheduled = false
+  #lastFlushTokens = 1
+
+  constructor(queue: TokenQueue, writer: FrameWriter, writeTimeout: number, events: WriteLoopEvents) {
+    this.#queue = queue
+    this.#writer = writer
+    this.#events = events
+    this.#stallDeadline = new Deadline(writeTimeout, () => events.onStall())
+  }
+
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  attach(socket: Duplex): void {
+    this.#socket = socket
+    // Others pass a chunk on as it is, and read it when they like.
+    this.#writer.reusesSlabs = socket instanceof Socket
+  }
+
+  /** The socket is gone: what comes of its last write is no matter any more. */
+  detach(): void {
+    this.#socket = null
+    this.#inFlight = 0
+    this.#sinceYield = 0
+    this.#isCorked = false
+    this.#lastFlushTokens = 1
+    this.#writer.reset()
+    this.stop()
+  }
+
+  stop(): void {
+    this.#stallDeadline.clear()
+  }
+
+  wake(): void {
+    if (!this.#isIdle || this.#isFlushScheduled) return
+    if (this.#lastFlushTokens <= 1) {
+      this.#flush()
+    } else {
+      this.#isFlushScheduled = true
+      process.nextTick(() => {
+        this.#isFlushScheduled = false
+        this.flush()
+      })
+    }
+  }
+
+  /** As `wake`, and does not wait for the end of the turn. */
+  flush(): void {
+    if (this.#isIdle) this.#flush()
+  }
+
+  /**
+   * Nothing leaves until `uncork`. Over a Duplex in memory a write could make the next bytes arrive in the middle of
+   * those that are being read.
+   */
+  cork(): void {
+    this.#isCorked = true
+  }
+
+  uncork(): void {
+    this.#isCorked = false
+    this.flush()
+  }
+
+  get #isIdle(): boolean {
+    return this.#inFlight === 0 && !this.#isYielding && !this.#isCorked
+  }
+
+  #flush(): void {
+    const socket = this.#socket
+    if (socket === null || !socket.writable) return
+    const tokens = this.#queue.size
+    const chunk = this.#writer.next()
+    if (chunk !== null) {
+      this.#hasTokensInFlight = this.#writer.hasTokens
+      this.#lastFlushTokens = tokens - this.#queue.size
+      this.#write(socket, chunk)
+    }
+    this.#events.onFlush()
+  }
+
+  #write(socket: Duplex, chunk: Uint8Array): void {
+    this.#inFlight = chunk.length
+    this.#stallDeadline.arm()
+    try {
+      socket.write(chunk, error => {
+        if (socket === this.#socket) this.#written(error)
+      })
+    } catch (error) {
+      // A Duplex that throws is as broken as one that fails, and whoever sends has no part in it.
+      socket.destroy(error as Error)
+    }
+  }
+
+  /** A failed write is told by the socket's own `error` and `close`, and the system may still read its memory. */
+  #written(error: Error | null | undefined): void {
+    this.#sinceYield += this.#inFlight
+    this.#inFlight = 0
+    this.#stallDeadline.disarm()
+    if (error != null) return
+    this.#writer.written()
+    this.#events.onWritten(this.#hasTokensInFlight)
+    if (this.#sinceYield >= YIELD_AFTER_BYTES) this.#yield()
+    else this.flush()
+    this.#events.onSettled()
+  }
+
+  #yield(): void {
+    this.#sinceYield = 0
+    this.#isYielding = true
+    setImmediate(() => {
+      this.#isYielding = false
+      this.flush()
+    })
+  }
+}

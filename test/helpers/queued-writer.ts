@@ -1,0 +1,24 @@
+import { type ControlSource, FrameWriter } from '../../lib/frame-writer'
+import { TokenQueue } from '../../lib/token-queue'
+
+/** A writer and the queue that it writes, as a sender has them. */
+export class QueuedWriter extends FrameWriter {
+  readonly queue: TokenQueue
+
+  constructor(control?: ControlSource, queue = new TokenQueue()) {
+    super(queue, control)
+    this.queue = queue
+  }
+
+  get queuedBytes(): number {
+    return this.queue.waitingBytes
+  }
+
+  get queuedTokens(): number {
+    return this.queue.size
+  }
+
+  push(token: Uint8Array): void {
+    this.queue.push(token)
+  }
+}
