@@ -20,6 +20,9 @@ import type { GoawayFrame } from './control-frame'
 import { Deadline } from './deadline'
 import { type Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
+import type { IncomingToken } from './incoming-token'
+import { IncomingTokens } from './incoming-tokens'
+import { OnlyListener } from './only-listener'
 import {
   type ConnectionLimits,
   type ConnectionOptions,
@@ -30,7 +33,7 @@ import {
 } from './options'
 import { fingerprintBytes, type Peer, peerOf } from './peer'
 import type { ProtocolHost } from './protocol'
-import { mixedConsumers, Receiver } from './receiver'
+import { mixedConsumers, Receiver, type ReceiverEvents } from './receiver'
 import { Sender } from './sender'
 import { socketError } from './socket-error'
 import { checkToken, tooLargeError } from './token'
@@ -81,6 +84,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #closeDeadline: Deadline | null = null
   #state: typeof OPENING | typeof OPEN | typeof CLOSING | typeof CLOSED = OPENING
   #isSendingEnded = false
+  readonly #tokenListener = new OnlyListener(this, 'token')
   #hasListener = false
   #closeCode: CloseCode = 'normal'
   #error: TokenError | null = null
@@ -108,7 +112,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#context = context
     this.#idleDeadline = new Deadline(this.#limits.idleTimeout, () => this.#idleExpired())
     this.#sender = this.#createSender()
-    this.#receiver = this.#createReceiver()
+    this.#receiver = this.#createReceiver(options.protocol === 'token/2')
     this.#protocol = this.#createProtocol(options)
     this.#watchListeners()
     this.#protocol.start()
@@ -313,6 +317,15 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
+   * The tokens as they arrive: each is an async iterator of its bytes, so that a long one needs no memory.
+   *
+   * @throws TokenError `ERR_CONSUMER`
+   */
+  incomingTokens(): AsyncIterableIterator<IncomingToken, undefined> {
+    return new IncomingTokens(consumer => this.#claim(consumer))
+  }
+
+  /**
    * The connection as a Duplex in object mode, for `pipeline`.
    *
    * @throws TokenError `ERR_CONSUMER`
@@ -382,21 +395,23 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     )
   }
 
-  #createReceiver(): Receiver {
+  #createReceiver(hasMarks: boolean): Receiver {
     const connection = this
-    return new Receiver(this.#limits.maxTokenLength, {
+    const events: ReceiverEvents = {
       get hasListeners() {
         if (connection.#error !== null) return false
         return connection.#hasListener || connection.#context.forward?.isWanting === true
       },
       onToken: token => this.#emitToken(token),
-      onHanded: length => this.#protocol.handed(length),
+      onHanded: (count, cost) => this.#protocol.handed(count, cost),
+      onAborted: number => this.#protocol.aborted(number),
       onDelivered: isDrained => this.#protocol.delivered(isDrained),
       onDiscard: () => this.#protocol.discarding(),
       onBroken: error => this.#fail(error),
       onEnd: holdsOpen => this.#protocol.allHanded(holdsOpen),
       onAbandoned: () => this.#armClose(this.#limits.closeTimeout)
-    })
+    }
+    return new Receiver(this.#limits.maxTokenLength, events, hasMarks)
   }
 
   #createProtocol(options: ProtocolOptions): Token1 | Token2 {
@@ -431,10 +446,15 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       onAdd: () => {
         if (this.#receiver.isClaimed) throw mixedConsumers()
         this.#hasListener = true
-        process.nextTick(() => this.#receiver.deliver())
+        this.#tokenListener.suspend()
+        process.nextTick(() => {
+          this.#tokenListener.forget()
+          this.#receiver.deliver()
+        })
       },
       onRemove: isLast => {
         this.#hasListener = !isLast
+        this.#tokenListener.forget()
       }
     })
   }
@@ -507,7 +527,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #emitToken(token: Buffer): void {
-    if (this.#hasListener) this.emit('token', token)
+    if (this.#hasListener) this.#tokenListener.emit(token)
     if (this.#context.forward?.isWanting) this.#context.forward.take(token, this)
   }
 

@@ -1,5 +1,5 @@
 import type { TokenError } from './errors'
-import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from './hello'
+import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_STREAM, type Hello, type Role } from './hello'
 import type { ConnectionLimits } from './options'
 import { protocolError } from './protocol-error'
 
@@ -15,14 +15,16 @@ export interface Fingerprints {
 
 /** The HELLO of this side. */
 export function helloOf(role: Role, limits: ConnectionLimits, fingerprints: Fingerprints): Hello {
+  const { maxStreamLength } = limits
   return {
     role,
-    features: FEATURE_ACK | FEATURE_END,
+    features: FEATURE_ACK | FEATURE_PART | FEATURE_END | (maxStreamLength > 0 ? FEATURE_STREAM : 0),
     maxTokenLength: limits.maxTokenLength,
     heartbeat: limits.heartbeat,
     receiveWindow: limits.receiveWindow,
     fingerprint: fingerprints.peer ?? NO_FINGERPRINT,
-    session: null
+    session: null,
+    ...(maxStreamLength > 0 && { maxStreamLength })
   }
 }
 

@@ -17,8 +17,9 @@ import { FrameWatch } from './frame-watch'
 import { closeCodeOf } from './goodbye'
 import { type Fingerprints, helloFault, helloOf } from './greeting'
 import { Heartbeat } from './heartbeat'
-import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from './hello'
+import { FEATURE_ACK, FEATURE_END, FEATURE_PART, type Hello, type Role } from './hello'
 import { LINGER_TIMEOUT } from './last-word'
+import { PartOrder } from './part-order'
 import type { Protocol, ProtocolHost } from './protocol'
 import { protocolError } from './protocol-error'
 import { RoundTrip } from './round-trip'
@@ -26,12 +27,14 @@ import { frameTimeoutError } from './token-1'
 import {
   heartbeatError,
   MAX_HELD_BYTES,
+  noCredit,
   peerClosed,
   refused,
   tooMuchBeforeAcceptance,
   unexpected
 } from './token-2-errors'
-import { costOf } from './wire'
+import { VoidTokens } from './void-tokens'
+import { ABORT_COST, costOf } from './wire'
 
 /** What the honest protocol has to know beside the limits. */
 export interface Token2Options {
@@ -49,7 +52,7 @@ const AFTER_CLOSE_TIMEOUT = 50
 type State = 'greeting' | 'authorizing' | 'open' | 'saying-close' | 'awaiting-close' | 'over'
 
 /**
- * The honest protocol, `docs/wire-format.md` sections 5 to 10.
+ * The honest protocol, `docs/wire-format.md` sections 5 to 10 and 12.
  *
  * ```
  *              HELLO read             authorize said yes
@@ -69,6 +72,7 @@ export class Token2 implements Protocol {
   readonly #options: Token2Options
   readonly #splitter: FrameSplitter
   readonly #credit: ReceiveCredit
+  readonly #parts: PartOrder
   readonly #frameWatch: FrameWatch
   readonly #greetingDeadline: Deadline
   #lingerDeadline: Deadline | null = null
@@ -84,6 +88,7 @@ export class Token2 implements Protocol {
   /** The newest PING that is not answered. */
   #pongOwed: Uint8Array | null = null
   #handed = 0
+  readonly #voids = new VoidTokens()
   #ackSent = 0
   #isControlScheduled = false
   #granted = 0
@@ -104,11 +109,13 @@ export class Token2 implements Protocol {
   constructor(host: ProtocolHost, options: Token2Options) {
     this.#host = host
     this.#options = options
-    this.#credit = new ReceiveCredit(host.limits.receiveWindow)
+    this.#credit = new ReceiveCredit(host.limits.receiveWindow, host.receiver.heldBytes)
+    this.#parts = new PartOrder(host.limits.maxTokenLength, host.limits.maxStreamLength)
     this.#frameWatch = new FrameWatch(host.limits.frameTimeout, bytes => host.fail(frameTimeoutError(bytes)))
     this.#greetingDeadline = new Deadline(options.greetingTimeout, () => this.#greetingExpired())
     this.#splitter = new FrameSplitter({
       onFrame: length => this.#frameBegins(length),
+      onMark: isAbort => this.#markRead(isAbort),
       onData: run => {
         host.active()
         host.receiver.push(run)
@@ -139,6 +146,11 @@ export class Token2 implements Protocol {
   /** The longest token that the peer takes, bytes; null before its HELLO. */
   get peerMaxTokenLength(): number | null {
     return this.#peer?.maxTokenLength ?? null
+  }
+
+  /** The longest token that the peer takes in parts, bytes; 0 when that is no more than others, null before its HELLO. */
+  get peerMaxStreamLength(): number | null {
+    return this.#peer && (this.#peer.maxStreamLength ?? 0)
   }
 
   start(): void {
@@ -172,21 +184,33 @@ export class Token2 implements Protocol {
 
   discarding(): void {}
 
-  handed(length: number): void {
-    this.#credit.free(costOf(length))
-    if (!this.#options.isManualAck) this.#handed++
+  handed(count: number, cost: number): void {
+    this.#credit.free(cost)
+    if (!this.#options.isManualAck) this.#handed += count
+    this.#scheduleControl()
+  }
+
+  /** Nobody acknowledges it: it counts when all before it do. */
+  aborted(number: number): void {
+    if (this.#options.isManualAck) {
+      this.#voids.add(number)
+      this.#handed = this.#voids.pass(this.#handed)
+    } else {
+      this.#handed++
+    }
     this.#scheduleControl()
   }
 
   /** Tokens that the application was given and that it has not acknowledged; null when it need not. */
   get unacknowledged(): number | null {
-    return this.#options.isManualAck ? this.#host.receiver.tokens - this.#handed : null
+    if (!this.#options.isManualAck) return null
+    return this.#host.receiver.tokens - this.#handed - this.#voids.waiting
   }
 
   /** The application has had `count` more tokens. @returns false when the final count was said before */
   acknowledge(count: number): boolean {
     if (this.#hasSaidClose) return false
-    this.#handed += count
+    this.#handed = this.#voids.pass(this.#handed + count)
     this.#scheduleControl()
     if (this.#isAnswerOwed && this.unacknowledged === 0) this.#answer()
     return true
@@ -244,23 +268,37 @@ export class Token2 implements Protocol {
   #frameBegins(length: number): TokenError | null {
     if (this.#state === 'greeting') return unexpected('a token', 'HELLO')
     if (this.#mustBeClose) return unexpected('a token', 'CLOSE')
-    const { maxTokenLength } = this.#host.limits
-    if (length > maxTokenLength) {
-      return new TokenError(
-        'ERR_TOKEN_TOO_LARGE',
-        `Cannot receive a token: its length is ${length} bytes, maxTokenLength is ${maxTokenLength}`
-      )
-    }
+    const fault = this.#parts.data(length)
+    if (fault !== null) return fault
     if (this.#hasPeerEnded) return unexpected('a token', 'nothing after END')
     this.#framesBegun++
     if (this.#credit.take(costOf(length))) return null
-    return protocolError('flow-control', 'Cannot receive a token: the peer had no credit to send it')
+    return noCredit()
+  }
+
+  /** PART or ABORT, which the receiver gets in its place. */
+  #markRead(isAbort: boolean): TokenError | null {
+    if (this.#state === 'greeting') return unexpected('a frame', 'HELLO')
+    if (this.#mustBeClose) return unexpected('a frame', 'CLOSE')
+    const name = isAbort ? 'ABORT' : 'PART'
+    if (!this.#peerHas(FEATURE_PART))
+      return unexpected(name, 'both HELLOs must have its bit, and another frame')
+    if (this.#hasPeerEnded) return unexpected(name, 'nothing after END')
+    if (!isAbort) return this.#parts.part()
+    const isBegun = this.#parts.isBegun
+    const fault = this.#parts.abort()
+    return fault ?? (this.#credit.take(ABORT_COST) || isBegun ? null : noCredit())
   }
 
   #controlRead(frame: ControlFrame | null): void {
-    if (this.#state === 'greeting') this.#greetingRead(frame)
-    else if (this.#mustBeClose && frame?.type !== 'close') throw unexpected('a frame', 'CLOSE')
-    else if (frame !== null) this.#frameRead(frame)
+    if (this.#state === 'greeting') {
+      this.#greetingRead(frame)
+      return
+    }
+    if (this.#mustBeClose && frame?.type !== 'close') throw unexpected('a frame', 'CLOSE')
+    const fault = this.#parts.control(frame?.type.toUpperCase() ?? 'a frame')
+    if (fault !== null) throw fault
+    if (frame !== null) this.#frameRead(frame)
   }
 
   #frameRead(frame: ControlFrame): void {
@@ -373,7 +411,8 @@ export class Token2 implements Protocol {
 
   #sayHello(): void {
     const { role, fingerprints } = this.#options
-    this.#say({ type: 'hello', ...helloOf(role, this.#host.limits, fingerprints) })
+    const receiveWindow = this.#credit.helloWindow
+    this.#say({ type: 'hello', ...helloOf(role, this.#host.limits, fingerprints), receiveWindow })
   }
 
   #open(): void {
