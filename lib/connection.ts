@@ -27,7 +27,10 @@ import { Deadline } from './deadline'
 import { type Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
 import { closeCodeOf, keepsSession } from './goodbye'
+import type { IncomingToken } from './incoming-token'
+import { IncomingTokens } from './incoming-tokens'
 import { sayLastWord } from './last-word'
+import { OnlyListener } from './only-listener'
 import {
   type ConnectionLimits,
   type ConnectionOptions,
@@ -38,7 +41,7 @@ import {
 } from './options'
 import { fingerprintBytes, type Peer, peerOf } from './peer'
 import type { ProtocolHost } from './protocol'
-import { mixedConsumers, Receiver } from './receiver'
+import { mixedConsumers, Receiver, type ReceiverEvents } from './receiver'
 import { Sender } from './sender'
 import { Session, type SessionLossReason } from './session'
 import { socketError } from './socket-error'
@@ -108,6 +111,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #closeDeadline: Deadline | null = null
   #state: State = OPENING
   #isSendingEnded = false
+  readonly #tokenListener = new OnlyListener(this, 'token')
   #hasListener = false
   #closeCode: CloseCode = 'normal'
   #error: TokenError | null = null
@@ -141,7 +145,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     )
     this.#protocolOptions = options
     this.#sender = this.#createSender()
-    this.#receiver = this.#createReceiver()
+    this.#receiver = this.#createReceiver(options.protocol === 'token/2')
     this.#watchListeners()
     this.#protocol = this.#attach(socket)
     this.#idleDeadline.arm()
@@ -175,6 +179,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   get maxTokenLength(): number {
     const peers = this.#protocol instanceof Token2 ? this.#protocol.peerMaxTokenLength : null
     return peers === null ? this.#limits.maxTokenLength : Math.min(peers, this.#limits.maxTokenLength)
+  }
+
+  /** Bytes of the longest token that `sendFrom()` can send: `maxTokenLength`, or more when the peer takes streams. */
+  get maxStreamLength(): number {
+    const peers = this.#protocol instanceof Token2 ? this.#protocol.peerMaxStreamLength : null
+    return Math.max(this.maxTokenLength, peers ?? 0)
   }
 
   /** True from `open` until the connection begins to close. */
@@ -278,10 +288,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     length?: number,
     options: DeliverOptions = {}
   ): Promise<void> {
-    const source = new TokenSource(stream, { length, maxLength: () => this.maxTokenLength })
+    const source = new TokenSource(stream, { length, maxLength: () => this.maxStreamLength })
     try {
       if (!this.#honest('sendFrom()').hasParts) throw partsRequired()
-      if (length !== undefined) checkLength(length, this.maxTokenLength)
+      if (length !== undefined) checkLength(length, this.maxStreamLength)
       if (options.timeout !== undefined) duration('timeout', options.timeout)
       if (options.signal?.aborted) throw notSent(options.signal.reason)
       const send = () => !this.isDead && this.#sender.sendFrom(source)
@@ -418,6 +428,15 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
+   * The tokens as they arrive: each is an async iterator of its bytes, so that a long one needs no memory.
+   *
+   * @throws TokenError `ERR_CONSUMER`
+   */
+  incomingTokens(): AsyncIterableIterator<IncomingToken, undefined> {
+    return new IncomingTokens(consumer => this.#claim(consumer))
+  }
+
+  /**
    * The connection as a Duplex in object mode, for `pipeline`.
    *
    * @throws TokenError `ERR_CONSUMER`
@@ -486,21 +505,23 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     })
   }
 
-  #createReceiver(): Receiver {
+  #createReceiver(hasMarks: boolean): Receiver {
     const connection = this
-    return new Receiver(this.#limits.maxTokenLength, {
+    const events: ReceiverEvents = {
       get hasListeners() {
         if (connection.#error !== null) return false
         return connection.#hasListener || connection.#context.forward?.isWanting === true
       },
       onToken: token => this.#emitToken(token),
-      onHanded: length => this.#protocol.handed(length),
+      onHanded: (count, cost) => this.#protocol.handed(count, cost),
+      onAborted: number => this.#protocol.aborted(number),
       onDelivered: isDrained => this.#protocol.delivered(isDrained),
       onDiscard: () => this.#protocol.discarding(),
       onBroken: error => this.#fail(error),
       onEnd: holdsOpen => this.#protocol.allHanded(holdsOpen),
       onAbandoned: () => this.#armClose(this.#limits.closeTimeout)
-    })
+    }
+    return new Receiver(this.#limits.maxTokenLength, events, hasMarks)
   }
 
   #createHost(socket: Duplex): ProtocolHost {
@@ -542,10 +563,15 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       onAdd: () => {
         if (this.#receiver.isClaimed) throw mixedConsumers()
         this.#hasListener = true
-        process.nextTick(() => this.#receiver.deliver())
+        this.#tokenListener.suspend()
+        process.nextTick(() => {
+          this.#tokenListener.forget()
+          this.#receiver.deliver()
+        })
       },
       onRemove: isLast => {
         this.#hasListener = !isLast
+        this.#tokenListener.forget()
       }
     })
   }
@@ -632,7 +658,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #emitToken(token: Buffer): void {
-    if (this.#hasListener) this.emit('token', token)
+    if (this.#hasListener) this.#tokenListener.emit(token)
     if (this.#context.forward?.isWanting) this.#context.forward.take(token, this)
   }
 

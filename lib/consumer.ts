@@ -8,9 +8,25 @@ export interface Consumer {
   readonly isBusy: boolean
   /** True while it may still answer although the peer has ended: the connection's own end then waits for it. */
   readonly holdsOpen: boolean
+  /** Set by a consumer that takes tokens as they come; `accept` is not called then. */
+  readonly pieces?: PieceConsumer
   accept(token: Buffer): void
   /** No token comes any more; with an error when the connection broke. */
   finish(error: TokenError | null): void
+}
+
+/** How a consumer takes the bytes of a token before all of them are there. */
+export interface PieceConsumer {
+  /** It wants the next token, not more of this one. */
+  readonly wantsToken: boolean
+  /** A token has begun. */
+  begin(): void
+  /** The next bytes of it. */
+  accept(piece: Buffer): void
+  /** The last byte of it was there. @returns true when more was asked for already */
+  end(): boolean
+  /** The peer has aborted it. */
+  abort(): void
 }
 
 /** The hold that a consumer has on its connection. */

@@ -1,197 +1,318 @@
-import { DIAGNOSIS_LENGTH, diagnose } from './diagnose'
-import { TokenError } from './errors'
-import { HEADER_LENGTH, readHeader, WIRE_MAX_TOKEN_LENGTH } from './wire'
+import { BufferView } from './buffer-view'
+import { ByteCursor } from './byte-cursor'
+import { DIAGNOSIS_LENGTH } from './diagnose'
+import { frameRefusal } from './frame-refusal'
+import { scanFrames } from './frame-scan'
+import { JoinedToken } from './joined-token'
+import { protocolError } from './protocol-error'
+import { ABORT_COST, HEADER_LENGTH, isMark, MARK_LENGTH, readHeader, TYPE_PART } from './wire'
 
-/** The first memory taken for a token that spans chunks, bytes. */
-const FIRST_ALLOCATION = 4096
-
-/** Memory for a token that spans chunks is at most this many times the bytes that have arrived of it. */
-const GROWTH = 4
-
-/** Chunks below this length that must wait are joined, bytes: each chunk costs about 225 bytes by itself. */
-const JOIN_BELOW = 4096
-
-/** The memory in which small chunks are joined, bytes. */
-const JOINED_LENGTH = 16 * 1024
-
-const NO_CHUNK: Buffer = Buffer.alloc(0)
+/** What became of a token that `next` has not returned: nothing, it came to its end, or the peer aborted it. */
+export const NOTHING = 0
+export const WHOLE = 1
+export const ABORTED = 2
+export type Passed = typeof NOTHING | typeof WHOLE | typeof ABORTED
 
 /**
- * Turns chunks of bytes into tokens. Knows no socket: `push` what arrived, then call `next` until it says null.
+ * Turns chunks of bytes into tokens, or into the bytes of tokens as they come. Knows no socket: `push` what
+ * arrived, then call `next` until it says null.
  *
  * ```
  *             whole in the chunk ──▶ a view of the chunk, nothing copied
  *            ╱
- *  header ──▶
+ *  header ──▶─ spans chunks, or has parts ──▶ copied once into memory that grows with what arrived
  *            ╲
- *             spans chunks ──▶ copied once into memory that grows with what arrived
+ *             begin(), read() ──▶ views, as the bytes come
  * ```
  *
  * A length over the limit is refused at its header, before memory is taken for it. After an error the reader is
  * broken for good: the place of the next header is unknown.
  */
 export class FrameReader {
+  /** What the token that was returned last still costs of the credit. */
+  cost = 0
   readonly #maxTokenLength: number
-  #chunk = NO_CHUNK
-  #position = 0
+  readonly #hasMarks: boolean
+  readonly #cursor = new ByteCursor()
   /** True from the first header that was no error. */
   #hasRead = false
-  /** Chunks behind the current one, only while nobody takes tokens. */
-  readonly #queue: Buffer[] = []
-  #queuedBytes = 0
-  /** The last chunk of the queue when it is one in which small ones are joined. */
-  #joined = NO_CHUNK
-  #joinedFilled = 0
+  /** True when no token and no head has begun. */
+  #isBetween = true
 
-  /** The length in the last header, or -1 while a header is awaited. */
-  #length = -1
-  readonly #header = new Uint8Array(HEADER_LENGTH)
-  #headerFilled = 0
-  #partial = NO_CHUNK
-  #filled = 0
+  readonly #head = new Uint8Array(MARK_LENGTH)
+  #headFilled = 0
+  /** Bytes that are missing of the data frame at hand, -1 while a head is awaited. */
+  #left = -1
+  /** The data frame at hand, or the next one, is not the last of its token. */
+  #isPart = false
+  readonly #joined: JoinedToken
 
-  /** @param maxTokenLength the longest token let through, bytes */
-  constructor(maxTokenLength: number) {
+  /** A consumer of bytes was told of the token at hand, and has had `given` bytes of it. */
+  #isTold = false
+  #given = 0
+  /** Bytes that come again, after a restart. */
+  #skip = 0
+  #isDropping = false
+  #passed: Passed = NOTHING
+  /** What was taken out and is still owed to the credit; what is not any more. */
+  #unpaid = 0
+  #freed = 0
+
+  /**
+   * @param maxTokenLength the longest token let through whole, and the longest data frame, bytes
+   * @param hasMarks PART and ABORT, which were judged before, may stand between the data frames
+   */
+  constructor(maxTokenLength: number, hasMarks = false) {
     this.#maxTokenLength = maxTokenLength
+    this.#hasMarks = hasMarks
+    this.#joined = new JoinedToken(maxTokenLength)
   }
 
-  /** Bytes pushed and not yet looked at by `next`. */
+  /** Bytes pushed and not yet looked at. */
   get unreadBytes(): number {
-    return this.#chunk.length - this.#position + this.#queuedBytes
+    return this.#cursor.unreadBytes
   }
 
   /** True when a frame has begun and is not complete: an end of the stream now would cut it. */
   get isMidFrame(): boolean {
-    return this.#length >= 0 || this.#headerFilled > 0
+    return this.#left >= 0 || this.#headFilled > 0
+  }
+
+  /** What the whole tokens that wait cost of the credit. */
+  get waitingCost(): number {
+    return this.#scan().cost
   }
 
   /** Takes a chunk. The tokens that `next` returns may be views of it: it must not be changed afterwards. */
   push(chunk: Buffer): void {
-    if (this.#position === this.#chunk.length && this.#queue.length === 0) {
-      this.#chunk = chunk
-      this.#position = 0
-    } else {
-      this.#enqueue(chunk)
-    }
+    this.#cursor.push(chunk)
   }
 
   /**
-   * @returns the next token, or null when more bytes are needed
+   * @returns the next token; null when more bytes are needed, or when a token passed that is not returned
    * @throws TokenError `ERR_TOKEN_TOO_LARGE`, `ERR_CONTROL_FRAME`
    */
   next(): Buffer | null {
-    const chunk = this.#chunk
-    const start = this.#position + HEADER_LENGTH
-    if (!this.isMidFrame && start <= chunk.length) {
-      const length = readHeader(chunk, this.#position)
+    const cursor = this.#cursor
+    const { chunk, position } = cursor
+    const start = position + HEADER_LENGTH
+    if (this.#isBetween && start <= chunk.length) {
+      const length = readHeader(chunk, position)
       const end = start + length
       if (end <= chunk.length && length <= this.#maxTokenLength) {
-        this.#position = end
+        cursor.position = end
         this.#hasRead = true
-        return chunk.subarray(start, end)
+        this.cost = length + HEADER_LENGTH
+        return new BufferView(cursor.memory, cursor.offset + start, length)
       }
     }
-    return this.#nextAcrossChunks()
+    return this.#nextByPieces()
   }
 
-  #enqueue(chunk: Buffer): void {
-    this.#queuedBytes += chunk.length
-    if (chunk.length >= JOIN_BELOW) {
-      this.#joined = NO_CHUNK
-      this.#queue.push(chunk)
-      return
+  /**
+   * Goes to the next token, which is then `read`. What is left of one begun before is dropped.
+   *
+   * @returns true when its first length is there; false as `next` returns null
+   */
+  begin(): boolean {
+    if (this.#isTold) this.#isDropping = true
+    // What was joined for another consumer is the beginning.
+    while (this.#joined.length > 0 || this.#findFrame(false)) {
+      if (!this.#isDropping) {
+        this.#isTold = true
+        return true
+      }
+      if (!this.#dropBytes()) return false
     }
-    if (this.#joined.length - this.#joinedFilled < chunk.length) {
-      this.#joined = Buffer.allocUnsafeSlow(JOINED_LENGTH)
-      this.#joinedFilled = 0
-      this.#queue.push(this.#joined)
-    }
-    chunk.copy(this.#joined, this.#joinedFilled)
-    this.#joinedFilled += chunk.length
-    this.#queue[this.#queue.length - 1] = this.#joined.subarray(0, this.#joinedFilled)
+    return false
   }
 
-  #nextAcrossChunks(): Buffer | null {
-    do {
-      if (this.#length < 0 && !this.#readHeader()) continue
-      if (this.#readBody()) return this.#takeToken()
-    } while (this.#nextChunk())
+  /** @returns the next bytes of the token begun; null when more are needed, or it came to its end without one */
+  read(): Buffer | null {
+    if (this.#joined.length > 0) return this.#give(this.#joined.take())
+    while (this.#findFrame(false)) {
+      const bytes = this.#takeBytes()
+      if (bytes === null) return null
+      const skipped = Math.min(this.#skip, bytes.length)
+      this.#skip -= skipped
+      if (this.#left === 0 && this.#endFrame()) this.#endToken(WHOLE)
+      if (skipped < bytes.length) return this.#give(skipped === 0 ? bytes : bytes.subarray(skipped))
+      if (this.#passed !== NOTHING) return null
+    }
     return null
   }
 
-  #nextChunk(): boolean {
-    const chunk = this.#queue.shift()
-    if (this.#queue.length === 0) this.#joined = NO_CHUNK
-    this.#chunk = chunk ?? NO_CHUNK
-    this.#position = 0
-    this.#queuedBytes -= this.#chunk.length
-    return chunk !== undefined
+  /** @returns what became of a token that `next` did not return, or that was dropped or read; told once */
+  takePassed(): Passed {
+    const passed = this.#passed
+    this.#passed = NOTHING
+    return passed
   }
 
-  #readHeader(): boolean {
-    const chunk = this.#chunk
-    while (this.#headerFilled < HEADER_LENGTH) {
-      if (this.#position === chunk.length) return false
-      this.#header[this.#headerFilled++] = chunk[this.#position++] as number
+  /** @returns what is free again of the credit although no token was returned; told once */
+  takeFreed(): number {
+    const freed = this.#freed
+    this.#freed = 0
+    return freed
+  }
+
+  /**
+   * Throws away what is here of a token that is not whole. Of one that a consumer is reading, the bytes that it has
+   * had are skipped when it comes again.
+   *
+   * @returns whole tokens that wait
+   */
+  cut(): number {
+    const { tokens, end } = this.#scan()
+    this.#cursor.truncate(end)
+    if (tokens === 0) this.#rewind()
+    return tokens
+  }
+
+  /** What was taken out until now costs nothing any more: another stream follows, with a credit of its own. */
+  forgetCost(): void {
+    this.cost = 0
+    this.#unpaid = 0
+    this.#freed = 0
+  }
+
+  #rewind(): void {
+    this.#left = -1
+    this.#headFilled = 0
+    this.#isPart = false
+    this.#joined.take()
+    this.#skip = this.#given
+    this.#isBetween = !this.#isTold
+  }
+
+  #scan() {
+    const place = {
+      head: this.#head,
+      headFilled: this.#headFilled,
+      left: this.#left,
+      isPart: this.#isPart
     }
-    const length = readHeader(this.#header, 0)
-    if (length > this.#maxTokenLength) throw this.#refuse(length)
-    this.#length = length
-    this.#hasRead = true
+    return scanFrames(place, this.#cursor.unread())
+  }
+
+  #nextByPieces(): Buffer | null {
+    // The consumer that read it in pieces has left.
+    if (this.#isTold) this.#isDropping = true
+    while (this.#findFrame(!this.#isDropping)) {
+      if (this.#isDropping) {
+        if (!this.#dropBytes()) return null
+        continue
+      }
+      const bytes = this.#takeBytes()
+      if (bytes === null) return null
+      this.#joined.add(bytes, this.#left, this.#isPart)
+      if (this.#left > 0 || !this.#endFrame()) continue
+      this.cost = this.#unpaid
+      this.#unpaid = 0
+      const token = this.#joined.take()
+      this.#endToken(NOTHING)
+      return token
+    }
+    return null
+  }
+
+  /** Reads heads until a data frame is at hand. @returns false when bytes are missing or the token was aborted */
+  #findFrame(isJoining: boolean): boolean {
+    while (this.#left < 0) {
+      if (!this.#readHead()) return false
+      if (this.#headFilled === HEADER_LENGTH) {
+        this.#beginFrame(readHeader(this.#head, 0), isJoining)
+      } else if (this.#head[HEADER_LENGTH] === TYPE_PART) {
+        this.#isPart = true
+        this.#headFilled = 0
+      } else {
+        this.#unpaid += ABORT_COST
+        this.#endToken(ABORTED)
+        return false
+      }
+    }
     return true
   }
 
-  #refuse(length: number): TokenError {
-    const looks = this.#looksLike()
-    if (length > WIRE_MAX_TOKEN_LENGTH) {
-      return new TokenError(
-        'ERR_CONTROL_FRAME',
-        `Cannot read a frame: its length 0x${length.toString(16)} has the top bit set, this connection speaks token/1${looks}`
-      )
+  #readHead(): boolean {
+    for (;;) {
+      if (this.#headFilled === MARK_LENGTH) return true
+      if (this.#headFilled === HEADER_LENGTH && !(this.#hasMarks && isMark(readHeader(this.#head, 0))))
+        return true
+      if (!this.#cursor.hasBytes()) return false
+      this.#isBetween = false
+      this.#head[this.#headFilled++] = this.#cursor.chunk[this.#cursor.position++] as number
     }
-    return new TokenError(
-      'ERR_TOKEN_TOO_LARGE',
-      `Cannot receive a token: its length is ${length} bytes, maxTokenLength is ${this.#maxTokenLength}${looks}`
-    )
   }
 
-  /** The first bytes of another protocol, read as a length, are refused: the message says whose they are. */
-  #looksLike(): string {
-    if (this.#hasRead) return ''
-    const rest = this.#chunk.subarray(this.#position, this.#position + DIAGNOSIS_LENGTH)
-    const name = diagnose(Buffer.concat([this.#header, rest]))
-    return name === null ? '' : `; the bytes look like ${name}`
+  #beginFrame(length: number, isJoining: boolean): void {
+    const sum = isJoining ? this.#joined.length + length : length
+    // The head stays where it is: each further call refuses again.
+    if (sum > this.#maxTokenLength) throw this.#refuse(length, sum)
+    this.#left = length
+    this.#headFilled = 0
+    this.#hasRead = true
+    this.#unpaid += HEADER_LENGTH
   }
 
-  /** Moves bytes of the chunk into the partial token; true when it is complete. */
-  #readBody(): boolean {
-    const wanted = this.#length - this.#filled
-    const available = Math.min(wanted, this.#chunk.length - this.#position)
-    if (available === this.#length) {
-      this.#partial = this.#chunk.subarray(this.#position, this.#position + available)
-    } else if (available > 0) {
-      this.#reserve(this.#filled + available)
-      this.#chunk.copy(this.#partial, this.#filled, this.#position, this.#position + available)
+  /** @returns bytes of the data frame at hand as the chunk has them, none only of an empty one; null: none is there */
+  #takeBytes(): Buffer | null {
+    if (this.#left > 0 && !this.#cursor.hasBytes()) return null
+    const bytes = this.#cursor.take(this.#left)
+    this.#left -= bytes.length
+    this.#unpaid += bytes.length
+    return bytes
+  }
+
+  #give(bytes: Buffer): Buffer {
+    this.#given += bytes.length
+    this.#pay()
+    return bytes
+  }
+
+  /** @returns false when bytes are missing, or the token that is dropped has come to its end */
+  #dropBytes(): boolean {
+    if (this.#takeBytes() === null) return false
+    this.#pay()
+    if (this.#left > 0 || !this.#endFrame()) return true
+    this.#endToken(WHOLE)
+    return false
+  }
+
+  /** @returns true when it was the last frame of its token; of another one nothing is owed any more */
+  #endFrame(): boolean {
+    this.#left = -1
+    if (!this.#isPart) return true
+    this.#isPart = false
+    this.#pay()
+    return false
+  }
+
+  #pay(): void {
+    this.#freed += this.#unpaid
+    this.#unpaid = 0
+  }
+
+  #endToken(passed: Passed): void {
+    if (passed === WHOLE && this.#skip > 0 && !this.#isDropping) {
+      throw protocolError('protocol-error', 'Cannot go on with a token: it came again and was shorter')
     }
-    this.#position += available
-    this.#filled += available
-    return available === wanted
+    this.#pay()
+    this.#passed = passed
+    this.#headFilled = 0
+    this.#isPart = false
+    this.#joined.take()
+    this.#isTold = false
+    this.#isDropping = false
+    this.#given = 0
+    this.#skip = 0
+    this.#isBetween = true
   }
 
-  #reserve(bytes: number): void {
-    if (bytes <= this.#partial.length) return
-    const capacity = Math.min(this.#length, Math.max(bytes * GROWTH, FIRST_ALLOCATION))
-    const grown = Buffer.allocUnsafeSlow(capacity)
-    this.#partial.copy(grown, 0, 0, this.#filled)
-    this.#partial = grown
-  }
-
-  #takeToken(): Buffer {
-    const token = this.#partial
-    this.#partial = NO_CHUNK
-    this.#filled = 0
-    this.#length = -1
-    this.#headerFilled = 0
-    return token
+  #refuse(length: number, sum: number) {
+    const { chunk, position } = this.#cursor
+    const rest = chunk.subarray(position, position + DIAGNOSIS_LENGTH)
+    const first = Buffer.concat([this.#head.subarray(0, HEADER_LENGTH), rest])
+    return frameRefusal(length, sum, this.#maxTokenLength, this.#hasRead ? null : first)
   }
 }

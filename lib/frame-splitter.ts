@@ -1,11 +1,26 @@
 import type { TokenError } from './errors'
-import { CONTROL_BIT, HEADER_LENGTH, MAX_CONTROL_LENGTH, readHeader } from './wire'
+import {
+  CONTROL_BIT,
+  HEADER_LENGTH,
+  isMark,
+  MARK_LENGTH,
+  MAX_CONTROL_LENGTH,
+  readHeader,
+  TYPE_ABORT,
+  TYPE_PART,
+  writeHeader
+} from './wire'
 
 /** What a splitter tells its owner, in the order of the wire. An exception stops it where it is. */
 export interface SplitterEvents {
   /** A data frame of `length` bytes begins. The error, if any, refuses it before its bytes are looked at. */
   onFrame(length: number): TokenError | null
-  /** Bytes of data frames, heads included: to be read as token/1. */
+  /**
+   * PART or ABORT, which stays among the data: its place there says which token is meant. The error, if any, refuses
+   * it. Without this method they are control frames like others.
+   */
+  onMark?(isAbort: boolean): TokenError | null
+  /** Bytes of data frames, heads included, and of PART and ABORT. */
   onData(run: Buffer): void
   /** A control frame: its type and fields, a copy or a view of at most 1,024 bytes. */
   onControl(body: Buffer): void
@@ -14,11 +29,14 @@ export interface SplitterEvents {
 }
 
 /**
- * Takes the control frames of token/2 out of the bytes and passes the rest on, which is token/1 byte for byte.
+ * Takes the control frames of token/2 out of the bytes and passes the rest on, which is token/1 byte for byte but for
+ * PART and ABORT.
  *
  * ```
- *  wire      [data][da│ta][control][data]…       │ = the end of a chunk
- *  onData    ─────────│──          ──────        runs, as views of the chunk
+ *  wire      [data][da│ta][control][PART][data]…       │ = the end of a chunk
+ *  onFrame    │     │                     │
+ *  onMark                           │
+ *  onData    ─────────│──          ────────────        runs, as views of the chunk
  *  onControl              ───────
  * ```
  *
@@ -74,63 +92,90 @@ export class FrameSplitter {
   push(chunk: Buffer): void {
     let position = 0
     let runStart = 0
-    const passRun = (end: number) => {
-      if (end > runStart)
-        this.#events.onData(runStart === 0 && end === chunk.length ? chunk : chunk.subarray(runStart, end))
-    }
+    if ((this.#control !== null || this.#headFilled > 0) && !this.#isStopped && this.#held === null)
+      runStart = position = this.#finishFrame(chunk)
     while (position < chunk.length && !this.#isStopped && this.#held === null) {
-      if (this.#bodyLeft > 0) {
-        const length = Math.min(this.#bodyLeft, chunk.length - position)
-        this.#bodyLeft -= length
-        position += length
-      } else if (
-        this.#control === null &&
-        this.#headFilled === 0 &&
-        chunk.length - position >= HEADER_LENGTH
-      ) {
-        const head = readHeader(chunk, position)
-        if (head < CONTROL_BIT) {
-          const refusal = this.#events.onFrame(head)
-          if (refusal !== null) {
-            passRun(position)
-            throw refusal
-          }
-          this.#bodyLeft = head
-        } else {
-          passRun(position)
-          this.#beginControl(head)
-          runStart = position + HEADER_LENGTH
+      position = this.#skipBody(chunk, position)
+      if (chunk.length - position < HEADER_LENGTH) {
+        if (position < chunk.length) {
+          this.#pass(chunk, runStart, position)
+          runStart = position = this.#keepHead(chunk, position)
         }
+        break
+      }
+      const head = readHeader(chunk, position)
+      if (head < CONTROL_BIT) {
+        const refusal = this.#events.onFrame(head)
+        if (refusal !== null) this.#refuse(chunk, runStart, position, refusal)
+        this.#bodyLeft = head
         position += HEADER_LENGTH
+      } else if (this.#isMarkAt(chunk, position, head)) {
+        const refusal = this.#markRead(chunk[position + HEADER_LENGTH] as number)
+        if (refusal !== null) this.#refuse(chunk, runStart, position, refusal)
+        position += MARK_LENGTH
       } else {
-        if (this.#control === null && this.#headFilled === 0) passRun(position)
-        position =
-          this.#control === null ? this.#readHead(chunk, position) : this.#readControl(chunk, position)
-        runStart = position
+        this.#pass(chunk, runStart, position)
+        this.#beginControl(head)
+        runStart = position = this.#readControl(chunk, position + HEADER_LENGTH)
       }
     }
     if (this.#isStopped) return
-    passRun(position)
+    this.#pass(chunk, runStart, position)
     if (this.#held !== null) this.#keep(chunk.subarray(position))
   }
 
+  #pass(chunk: Buffer, start: number, end: number): void {
+    if (end > start) this.#events.onData(end - start === chunk.length ? chunk : chunk.subarray(start, end))
+  }
+
+  #refuse(chunk: Buffer, start: number, end: number, refusal: TokenError): never {
+    this.#pass(chunk, start, end)
+    throw refusal
+  }
+
+  #skipBody(chunk: Buffer, position: number): number {
+    const length = Math.min(this.#bodyLeft, chunk.length - position)
+    this.#bodyLeft -= length
+    return position + length
+  }
+
+  #isMarkAt(chunk: Buffer, position: number, head: number): boolean {
+    if (!isMark(head) || position + HEADER_LENGTH === chunk.length) return false
+    return this.#isMarkType(chunk[position + HEADER_LENGTH] as number)
+  }
+
+  #isMarkType(type: number): boolean {
+    return this.#events.onMark !== undefined && (type === TYPE_PART || type === TYPE_ABORT)
+  }
+
+  #markRead(type: number): TokenError | null {
+    return this.#events.onMark?.(type === TYPE_ABORT) ?? null
+  }
+
   /** A head that two chunks share. */
-  #readHead(chunk: Buffer, start: number): number {
+  #keepHead(chunk: Buffer, start: number): number {
     let position = start
     while (this.#headFilled < HEADER_LENGTH && position < chunk.length) {
       this.#head[this.#headFilled++] = chunk[position++] as number
     }
+    return position
+  }
+
+  /** Goes on with the head or control frame that the chunks before have begun. */
+  #finishFrame(chunk: Buffer): number {
+    if (this.#control !== null) return this.#readControl(chunk, 0)
+    const position = this.#keepHead(chunk, 0)
     if (this.#headFilled < HEADER_LENGTH) return position
     this.#headFilled = 0
     const head = readHeader(this.#head, 0)
     if (head >= CONTROL_BIT) {
       this.#beginControl(head)
-    } else {
-      const refusal = this.#events.onFrame(head)
-      if (refusal !== null) throw refusal
-      this.#bodyLeft = head
-      this.#events.onData(Buffer.from(this.#head))
+      return this.#readControl(chunk, position)
     }
+    const refusal = this.#events.onFrame(head)
+    if (refusal !== null) throw refusal
+    this.#bodyLeft = head
+    this.#events.onData(Buffer.from(this.#head))
     return position
   }
 
@@ -148,9 +193,20 @@ export class FrameSplitter {
     this.#controlFilled += end - start
     if (this.#controlFilled === control.length) {
       this.#control = null
-      this.#events.onControl(control)
+      if (control.length === 1 && this.#isMarkType(control[0] as number)) this.#passMark(control)
+      else this.#events.onControl(control)
     }
     return end
+  }
+
+  /** PART or ABORT of which the chunk has not all. */
+  #passMark(control: Buffer): void {
+    const refusal = this.#markRead(control[0] as number)
+    if (refusal !== null) throw refusal
+    const mark = Buffer.allocUnsafe(MARK_LENGTH)
+    writeHeader(mark, 0, CONTROL_BIT | control.length)
+    mark[HEADER_LENGTH] = control[0] as number
+    this.#events.onData(mark)
   }
 
   #keep(rest: Buffer): void {

@@ -1,13 +1,16 @@
 import type { TokenError } from './errors'
-import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_SESSION, type Hello, type Role, type SessionPart } from './hello'
+import {
+  FEATURE_ACK,
+  FEATURE_END,
+  FEATURE_PART,
+  FEATURE_SESSION,
+  FEATURE_STREAM,
+  type Hello,
+  type Role,
+  type SessionPart
+} from './hello'
 import type { ConnectionLimits } from './options'
 import { protocolError } from './protocol-error'
-
-/** Whether this side understands PART and ABORT. */
-const RECEIVES_PARTS: boolean = false
-
-/** What this side can do without being asked, bits of HELLO. */
-export const FEATURES = FEATURE_ACK | FEATURE_END | (RECEIVES_PARTS ? FEATURE_PART : 0)
 
 const NO_FINGERPRINT = Buffer.alloc(32)
 
@@ -26,14 +29,21 @@ export function helloOf(
   fingerprints: Fingerprints,
   session: SessionPart | null = null
 ): Hello {
+  const { maxStreamLength } = limits
   return {
     role,
-    features: FEATURES | (session === null ? 0 : FEATURE_SESSION),
+    features:
+      FEATURE_ACK |
+      FEATURE_PART |
+      FEATURE_END |
+      (session === null ? 0 : FEATURE_SESSION) |
+      (maxStreamLength > 0 ? FEATURE_STREAM : 0),
     maxTokenLength: limits.maxTokenLength,
     heartbeat: limits.heartbeat,
     receiveWindow: limits.receiveWindow,
     fingerprint: fingerprints.peer ?? NO_FINGERPRINT,
-    session
+    session,
+    ...(maxStreamLength > 0 && { maxStreamLength })
   }
 }
 

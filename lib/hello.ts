@@ -10,12 +10,16 @@ export const FEATURE_SESSION = 1
 export const FEATURE_ACK = 2
 export const FEATURE_PART = 4
 export const FEATURE_END = 8
+export const FEATURE_STREAM = 16
 
-const KNOWN_FEATURES = FEATURE_SESSION | FEATURE_ACK | FEATURE_PART | FEATURE_END
+const KNOWN_FEATURES = FEATURE_SESSION | FEATURE_ACK | FEATURE_PART | FEATURE_END | FEATURE_STREAM
+
+const STREAM_FIELD = 'maxStreamLength of HELLO'
 
 const U32_MAX = 0xffff_ffff
 const LENGTH = 51
 const LENGTH_WITH_SESSION = 96
+const STREAM_LENGTH = 8
 const ROLES = [undefined, 'client', 'server'] as const
 const LOOKUPS = ['request', 'new', 'resumed', 'unknown', 'expired', 'outrun', 'identity'] as const
 
@@ -40,6 +44,8 @@ export interface Hello {
   readonly fingerprint: Buffer
   /** Not null if and only if `features` has `FEATURE_SESSION`. */
   readonly session: SessionPart | null
+  /** The longest token that this side takes in parts, bytes. There if and only if `features` has `FEATURE_STREAM`. */
+  readonly maxStreamLength?: number
 }
 
 /** Where a session goes on (docs/wire-format.md, section 11). */
@@ -59,7 +65,8 @@ export interface SessionPart {
 
 /** @returns the bytes of HELLO after the head */
 export function helloLength(hello: Hello): number {
-  return hello.session === null ? LENGTH : LENGTH_WITH_SESSION
+  const length = hello.session === null ? LENGTH : LENGTH_WITH_SESSION
+  return hello.maxStreamLength === undefined ? length : length + STREAM_LENGTH
 }
 
 /** Writes the fields; `body` begins with the type byte and has `helloLength` bytes. */
@@ -75,8 +82,14 @@ export function writeHello(body: Buffer, hello: Hello): void {
   body.writeUInt32BE(hello.heartbeat, 11)
   body.writeUInt32BE(hello.receiveWindow, 15)
   body.set(hello.fingerprint, 19)
-  const { session } = hello
-  if (session === null) return
+  const { session, maxStreamLength } = hello
+  if (session !== null) writeSession(body, session)
+  if (maxStreamLength !== undefined) {
+    writeCount(body, session === null ? LENGTH : LENGTH_WITH_SESSION, maxStreamLength, STREAM_FIELD)
+  }
+}
+
+function writeSession(body: Buffer, session: SessionPart): void {
   body.set(session.id, 51)
   body.set(session.epoch, 67)
   body.writeUInt32BE(session.generation, 75)
@@ -110,7 +123,8 @@ export function readHello(body: Buffer): Hello {
     heartbeat: body.readUInt32BE(11),
     receiveWindow: body.readUInt32BE(15),
     fingerprint: copy(body, 19, 51),
-    session: features & FEATURE_SESSION ? readSession(body) : null
+    session: features & FEATURE_SESSION ? readSession(body) : null,
+    ...(features & FEATURE_STREAM && { maxStreamLength: readStream(body, features) })
   }
   const wrong = fault(hello)
   if (wrong !== null) throw refuse(wrong)
@@ -133,6 +147,14 @@ function readSession(body: Buffer): SessionPart {
   }
 }
 
+function readStream(body: Buffer, features: number): number {
+  const start = features & FEATURE_SESSION ? LENGTH_WITH_SESSION : LENGTH
+  if (body.length < start + STREAM_LENGTH) {
+    throw refuse(`n is ${body.length}, with STREAM at least ${start + STREAM_LENGTH} are needed`)
+  }
+  return readCount(body, start, STREAM_FIELD)
+}
+
 /** The first rule that `hello` breaks, as the end of a message, or null. One list for both directions. */
 function fault(hello: Hello): string | null {
   const { features, maxTokenLength, heartbeat, receiveWindow, session } = hello
@@ -146,6 +168,9 @@ function fault(hello: Hello): string | null {
     return `receiveWindow is ${receiveWindow}, the range is 0 to 2^32 - 1`
   }
   if (hello.fingerprint.length !== 32) return `fingerprint has ${hello.fingerprint.length} bytes, not 32`
+  const hasStream = (features & FEATURE_STREAM) !== 0
+  if (hasStream !== (hello.maxStreamLength !== undefined)) return 'STREAM and maxStreamLength go together'
+  if (hasStream && (features & FEATURE_PART) === 0) return 'STREAM without PART'
   if ((features & FEATURE_SESSION) === 0) return session === null ? null : 'a session part without SESSION'
   if (session === null) return 'SESSION without a session part'
   if ((features & FEATURE_ACK) === 0) return 'SESSION without ACK'

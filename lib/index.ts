@@ -4,6 +4,7 @@ export type { CloseCode, CloseInfo, CloseOptions } from './close-info'
 export { Connection } from './connection'
 export type { ConnectionEvents, DeliverOptions, Goaway } from './connection-context'
 export { TokenError, type TokenErrorCode } from './errors'
+export type { IncomingToken } from './incoming-token'
 export { byFingerprint, bySan, bySubject, type PeerMatcher, type SubjectAttributes } from './matchers'
 export type {
   Authorize,

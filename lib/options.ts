@@ -7,7 +7,7 @@ import { TokenError } from './errors'
 import type { Role } from './hello'
 import type { Peer } from './peer'
 import type { ReconnectPolicy } from './reconnect'
-import { HEADER_LENGTH, type ProtocolName, WIRE_MAX_TOKEN_LENGTH } from './wire'
+import { HEADER_LENGTH, MIN_PART_LENGTH, type ProtocolName, WIRE_MAX_TOKEN_LENGTH } from './wire'
 
 /**
  * Limits of one connection. A time of 0 or Infinity turns that timeout off; for `closeTimeout` only Infinity does, for
@@ -16,6 +16,11 @@ import { HEADER_LENGTH, type ProtocolName, WIRE_MAX_TOKEN_LENGTH } from './wire'
 export interface ConnectionOptions {
   /** Bytes of the longest token, sent or received. At most 2³¹−1. Default 8 MiB. */
   maxTokenLength?: number | undefined
+  /**
+   * Bytes of the longest token that is taken in parts, for `incomingTokens()`; token/2 only. 0: none above
+   * `maxTokenLength`. At most 2⁵³−1, and `maxTokenLength` must be at least 16 KiB then. Default 0.
+   */
+  maxStreamLength?: number | undefined
   /**
    * Bytes that may wait to be sent, 4 for each token's header included. Above it `send()` returns false and
    * takes nothing. At least one token of `maxTokenLength` must fit. Default 16 MiB, or twice `maxTokenLength`
@@ -210,6 +215,7 @@ const MIB = 1024 * KIB
 
 const CONNECTION_DEFAULTS = {
   maxTokenLength: 8 * MIB,
+  maxStreamLength: 0,
   outboxBytes: 16 * MIB,
   highWaterMark: 256 * KIB,
   frameTimeout: 30_000,
@@ -357,6 +363,13 @@ export function checkDelay(delay: number): void {
 function limitsOf(options: ConnectionOptions): ConnectionLimits {
   const limits = complete(CONNECTION_DEFAULTS, options)
   count('maxTokenLength', limits.maxTokenLength, 1, WIRE_MAX_TOKEN_LENGTH)
+  count('maxStreamLength', limits.maxStreamLength, 0)
+  if (limits.maxStreamLength > 0 && limits.maxTokenLength < MIN_PART_LENGTH) {
+    throw refuse(
+      'maxStreamLength',
+      `needs a maxTokenLength of at least ${MIN_PART_LENGTH}, the smallest part`
+    )
+  }
   const largestFrame = limits.maxTokenLength + HEADER_LENGTH
   if (options.outboxBytes === undefined) limits.outboxBytes = Math.max(limits.outboxBytes, 2 * largestFrame)
   count('outboxBytes', limits.outboxBytes, largestFrame)

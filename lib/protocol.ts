@@ -64,8 +64,10 @@ export interface Protocol {
   delivered(isDrained: boolean): void
   /** What comes is thrown away from now on. */
   discarding(): void
-  /** The application has had a token. */
-  handed(length: number): void
+  /** The application has had `count` more tokens; `cost` bytes are free again of the credit. */
+  handed(count: number, cost: number): void
+  /** The turn of a token that the peer has aborted has passed. @param number from 1 */
+  aborted(number: number): void
   /** The peer has ended the transport. */
   transportEnded(): void
   /** Everything the peer sent was handed out; `holdsOpen` when this side may still answer. */

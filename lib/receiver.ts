@@ -1,6 +1,6 @@
-import type { Claim, Consumer } from './consumer'
+import type { Claim, Consumer, PieceConsumer } from './consumer'
 import { TokenError } from './errors'
-import { FrameReader } from './frame-reader'
+import { ABORTED, FrameReader, NOTHING, WHOLE } from './frame-reader'
 import { socketError } from './socket-error'
 
 /** What a receiver tells its connection. */
@@ -8,8 +8,13 @@ export interface ReceiverEvents {
   /** True while there are listeners to hand tokens to. */
   readonly hasListeners: boolean
   onToken(token: Buffer): void
-  /** The application has had a token of `length` bytes. */
-  onHanded(length: number): void
+  /**
+   * The application has had `count` more tokens, and what `cost` bytes of credit were needed for is held no longer;
+   * told once for a run of tokens. Without a token (`count` 0) when parts of one were taken.
+   */
+  onHanded(count: number, cost: number): void
+  /** The peer has aborted the token of this number, counted from 1, and its turn has passed. */
+  onAborted(number: number): void
   /** After each delivery that no end has followed: `isDrained` when no whole token is left. */
   onDelivered(isDrained: boolean): void
   /** Nobody takes what comes any more: it is thrown away, so that the end is seen. */
@@ -26,13 +31,21 @@ export interface ReceiverEvents {
 const NONE = -1
 
 /**
- * Takes bytes of data frames and hands the tokens over, to one kind of consumer at a time: listeners, an
- * iterator or a stream. Knows no socket.
+ * Takes bytes of data frames, with PART and ABORT between them, and hands the tokens over, to one kind of consumer
+ * at a time: listeners, an iterator or a stream. Knows no socket.
  *
- * A token is *handed* when its listeners have returned, or when the iterator or stream asks for the next one.
+ * ```
+ *              push          deliver, while someone wants              listeners returned, more was asked for
+ *  transport ───────▶ reader ─────────────────────────────▶ consumer ──────────────────────────────────────▶ handed
+ *                       ▲ restart(): behind the last whole token nothing stays
+ * ```
+ *
+ * A token is *handed* when its listeners have returned, or when the iterator or stream asks for the next one; of a
+ * token in pieces, when more is asked for than its last piece.
  */
 export class Receiver {
   readonly #events: ReceiverEvents
+  readonly #hasMarks: boolean
   readonly #reader: FrameReader
   #consumer: Consumer | null = null
   /** False until the connection is open: nothing is handed out before. */
@@ -48,17 +61,22 @@ export class Receiver {
   #isStopped = false
   #isEndTold = false
   #error: TokenError | null = null
-  /** Length of the token that the iterator or stream has and has not asked beyond. */
+  /** Cost of the token that the iterator or stream has and has not asked beyond. */
   #lent = NONE
+  /** What was handed and not told yet. */
+  #handedCount = 0
+  #handedCost = 0
   #tokens = 0
   #discardedBytes = 0
 
-  constructor(maxTokenLength: number, events: ReceiverEvents) {
+  /** @param hasMarks PART and ABORT, which the protocol has judged, are pushed in their place */
+  constructor(maxTokenLength: number, events: ReceiverEvents, hasMarks = false) {
     this.#events = events
-    this.#reader = new FrameReader(maxTokenLength)
+    this.#hasMarks = hasMarks
+    this.#reader = new FrameReader(maxTokenLength, hasMarks)
   }
 
-  /** Tokens given to a consumer since the beginning. */
+  /** Tokens given to a consumer since the beginning, and those that the peer has aborted before or between them. */
   get tokens(): number {
     return this.#tokens
   }
@@ -71,6 +89,11 @@ export class Receiver {
   /** Bytes that wait for a consumer. */
   get unreadBytes(): number {
     return this.#reader.unreadBytes
+  }
+
+  /** What the whole tokens that wait cost of the credit: walks over them. */
+  get heldBytes(): number {
+    return this.#reader.waitingCost
   }
 
   /** Bytes that arrived and that nobody took. */
@@ -110,12 +133,14 @@ export class Receiver {
       pull: () => {
         this.#settleLent()
         this.deliver()
+        this.#tellHanded()
       },
       release: () => {
         if (this.#consumer !== consumer) return
         this.#settleLent()
         this.#consumer = null
         this.deliver()
+        this.#tellHanded()
       }
     }
   }
@@ -130,6 +155,7 @@ export class Receiver {
     this.#isDelivering = true
     const isDrained = this.#handOver()
     this.#isDelivering = false
+    this.#tellHanded()
     if (this.#isClosing && !this.hasConsumer && !this.#isStopped) this.discard()
     else if (this.#hasEnded) this.#afterEnd(isDrained)
     else this.#events.onDelivered(isDrained)
@@ -139,6 +165,7 @@ export class Receiver {
   discard(): void {
     if (this.#isDiscarding) return
     this.#isDiscarding = true
+    this.#tellHanded()
     this.#events.onDiscard()
     if (this.#hasEnded && !this.#isStopped) this.#tellEnd()
   }
@@ -152,6 +179,12 @@ export class Receiver {
   /** The peer has ended in order: what is here is handed out, then `onEnd` is told. */
   end(): void {
     this.#hasEnded = true
+    // Between two parts: the token begun will never be whole.
+    if (this.#hasMarks) {
+      const before = this.#reader.unreadBytes
+      this.#reader.cut()
+      this.#discardedBytes += before - this.#reader.unreadBytes
+    }
     if (this.#isDiscarding) this.#tellEnd()
     else this.deliver()
   }
@@ -169,6 +202,20 @@ export class Receiver {
     this.deliver()
   }
 
+  /**
+   * The transport is gone and another follows: what is behind the last whole token is thrown away, and comes again.
+   * The whole tokens that wait stay; of a token that is read in pieces, the bytes that were given are skipped. What
+   * arrived by the old transport costs nothing of the credit of the next but `heldBytes`.
+   *
+   * @returns whole tokens that arrived since the beginning, aborted ones included
+   */
+  restart(): number {
+    if (this.#lent !== NONE) this.#lent = 0
+    this.#handedCost = 0
+    this.#reader.forgetCost()
+    return this.#tokens + this.#reader.cut()
+  }
+
   get #isWanting(): boolean {
     if (this.#consumer !== null) return this.#consumer.isWanting
     return this.#events.hasListeners && !this.#isStopped
@@ -179,10 +226,14 @@ export class Receiver {
     if (this.#isBroken) return true
     try {
       while (this.#isWanting && !this.#isDiscarding) {
-        const token = this.#reader.next()
-        if (token === null) return true
-        this.#tokens++
-        this.#hand(token)
+        const consumer = this.#consumer
+        if (consumer === null) {
+          if (!this.#toListeners()) return true
+        } else if (consumer.pieces !== undefined) {
+          if (!this.#toReader(consumer.pieces)) return true
+        } else if (!this.#toConsumer(consumer)) {
+          return true
+        }
       }
     } catch (error) {
       this.#break(socketError(error))
@@ -191,35 +242,93 @@ export class Receiver {
     return this.#reader.unreadBytes === 0
   }
 
+  /** The straight path. @returns false when bytes are missing */
+  #toListeners(): boolean {
+    const reader = this.#reader
+    const events = this.#events
+    const token = reader.next()
+    if (token === null) return this.#tokenPassed()
+    this.#tokens++
+    try {
+      events.onToken(token)
+    } catch (error) {
+      throwLater(error)
+    }
+    this.#handedCount++
+    this.#handedCost += reader.cost
+    return true
+  }
+
+  #toConsumer(consumer: Consumer): boolean {
+    const token = this.#reader.next()
+    if (token === null) return this.#tokenPassed()
+    this.#tokens++
+    this.#settleLent()
+    this.#lent = this.#reader.cost
+    try {
+      consumer.accept(token)
+    } catch (error) {
+      throwLater(error)
+    }
+    return true
+  }
+
+  #toReader(pieces: PieceConsumer): boolean {
+    if (pieces.wantsToken) {
+      if (!this.#reader.begin()) return this.#tokenPassed()
+      pieces.begin()
+      return true
+    }
+    const piece = this.#reader.read()
+    const passed = this.#reader.takePassed()
+    if (piece !== null) pieces.accept(piece)
+    if (passed === NOTHING) return piece !== null
+    this.#tokens++
+    if (passed === ABORTED) {
+      this.#tellAborted()
+      pieces.abort()
+    } else {
+      // Its credit was given piece by piece.
+      this.#lent = 0
+      if (pieces.end() || piece === null) this.#settleLent()
+    }
+    return true
+  }
+
+  /** Nobody is given a token that was aborted, or was dropped by who had begun it. @returns false when none passed */
+  #tokenPassed(): boolean {
+    const passed = this.#reader.takePassed()
+    if (passed === NOTHING) return false
+    this.#tokens++
+    if (passed === WHOLE) this.#handedCount++
+    else this.#tellAborted()
+    return true
+  }
+
+  #tellAborted(): void {
+    this.#tellHanded()
+    this.#events.onAborted(this.#tokens)
+  }
+
+  #tellHanded(): void {
+    const count = this.#handedCount
+    const cost = this.#handedCost + this.#reader.takeFreed()
+    if (count === 0 && cost === 0) return
+    this.#handedCount = 0
+    this.#handedCost = 0
+    this.#events.onHanded(count, cost)
+  }
+
   #break(error: TokenError): void {
     this.#isBroken = true
     this.#events.onBroken(error)
   }
 
-  /** An exception of the application is reported as uncaught, but never leaves through the parser. */
-  #hand(token: Buffer): void {
-    const consumer = this.#consumer
-    try {
-      if (consumer !== null) {
-        this.#settleLent()
-        this.#lent = token.length
-        consumer.accept(token)
-      } else {
-        this.#events.onToken(token)
-      }
-    } catch (error) {
-      process.nextTick(() => {
-        throw error
-      })
-    }
-    if (consumer === null) this.#events.onHanded(token.length)
-  }
-
   #settleLent(): void {
     if (this.#lent === NONE) return
-    const length = this.#lent
+    this.#handedCount++
+    this.#handedCost += this.#lent
     this.#lent = NONE
-    this.#events.onHanded(length)
   }
 
   #afterEnd(isDrained: boolean): void {
@@ -255,6 +364,13 @@ export class Receiver {
     this.#isEndTold = true
     this.#events.onEnd(this.#consumer?.holdsOpen === true)
   }
+}
+
+/** An exception of the application is reported as uncaught, but never leaves through the parser. */
+function throwLater(error: unknown): void {
+  process.nextTick(() => {
+    throw error
+  })
 }
 
 /** The error for a second consumer. */

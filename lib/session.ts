@@ -1,6 +1,7 @@
 import { Deliveries } from './deliveries'
 import type { SessionLookup, SessionPart } from './hello'
 import { protocolError } from './protocol-error'
+import { VoidTokens } from './void-tokens'
 
 const NO_ID = Buffer.alloc(16)
 const NO_EPOCH = Buffer.alloc(8)
@@ -40,6 +41,8 @@ export class Session {
   readonly deliveries = new Deliveries()
   /** Tokens of the peer that the application has had. */
   handed = 0
+  /** Those that nobody will acknowledge, because they were aborted. */
+  readonly voids = new VoidTokens()
   /** Whole tokens of the peer that are safe on this side; counted when a transport is gone. */
   received = 0
   #key: SessionKey | null = null

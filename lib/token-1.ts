@@ -64,6 +64,9 @@ export class Token1 implements Protocol {
 
   handed(): void {}
 
+  /** There is no ABORT. */
+  aborted(): void {}
+
   transportEnded(): void {
     this.#frameWatch.suspend()
     this.#host.receiver.end()

@@ -10,6 +10,10 @@ export function unexpected(what: string, wanted: string): TokenError {
   return protocolError('protocol-error', `Cannot accept ${what} here: ${wanted} must come`)
 }
 
+export function noCredit(): TokenError {
+  return protocolError('flow-control', 'Cannot receive a token: the peer had no credit to send it')
+}
+
 export function tooMuchBeforeAcceptance(): TokenError {
   return protocolError(
     'protocol-error',

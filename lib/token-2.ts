@@ -14,10 +14,11 @@ import { TokenError } from './errors'
 import { FrameSplitter } from './frame-splitter'
 import { FrameWatch } from './frame-watch'
 import { closeCodeOf } from './goodbye'
-import { FEATURES, type Fingerprints, helloFault, helloOf } from './greeting'
+import { type Fingerprints, helloFault, helloOf } from './greeting'
 import { Heartbeat } from './heartbeat'
 import { FEATURE_ACK, FEATURE_END, FEATURE_PART, type Hello, type Role, type SessionPart } from './hello'
 import { LINGER_TIMEOUT } from './last-word'
+import { PartOrder } from './part-order'
 import type { Protocol, ProtocolHost } from './protocol'
 import { protocolError } from './protocol-error'
 import { RoundTrip } from './round-trip'
@@ -26,12 +27,13 @@ import { frameTimeoutError } from './token-1'
 import {
   heartbeatError,
   MAX_HELD_BYTES,
+  noCredit,
   peerClosed,
   refused,
   tooMuchBeforeAcceptance,
   unexpected
 } from './token-2-errors'
-import { costOf } from './wire'
+import { ABORT_COST, costOf } from './wire'
 
 /** What the honest protocol has to know beside the limits. */
 export interface Token2Options {
@@ -49,7 +51,7 @@ const AFTER_CLOSE_TIMEOUT = 50
 type State = 'greeting' | 'authorizing' | 'open' | 'saying-close' | 'awaiting-close' | 'over'
 
 /**
- * The honest protocol, `docs/wire-format.md` sections 5 to 10.
+ * The honest protocol, `docs/wire-format.md` sections 5 to 10 and 12.
  *
  * ```
  *              HELLO read             authorize said yes
@@ -68,6 +70,7 @@ export class Token2 implements Protocol {
   readonly #options: Token2Options
   readonly #splitter: FrameSplitter
   #credit: ReceiveCredit
+  readonly #parts: PartOrder
   readonly #frameWatch: FrameWatch
   readonly #greetingDeadline: Deadline
   #lingerDeadline: Deadline | null = null
@@ -103,12 +106,14 @@ export class Token2 implements Protocol {
     this.#host = host
     this.#options = options
     this.#credit = this.#newCredit()
+    this.#parts = new PartOrder(host.limits.maxTokenLength, host.limits.maxStreamLength)
     this.#frameWatch = new FrameWatch(host.limits.frameTimeout, bytes =>
       this.#host.fail(frameTimeoutError(bytes))
     )
     this.#greetingDeadline = new Deadline(options.greetingTimeout, () => this.#greetingExpired())
     this.#splitter = new FrameSplitter({
       onFrame: length => this.#frameBegins(length),
+      onMark: isAbort => this.#markRead(isAbort),
       onData: run => {
         this.#host.active()
         this.#host.receiver.push(run)
@@ -141,9 +146,14 @@ export class Token2 implements Protocol {
     return this.#peer?.maxTokenLength ?? null
   }
 
+  /** The longest token that the peer takes in parts, bytes; 0 when that is no more than others, null before its HELLO. */
+  get peerMaxStreamLength(): number | null {
+    return this.#peer && (this.#peer.maxStreamLength ?? 0)
+  }
+
   /** True when tokens may leave in parts, and so from streams. */
   get hasParts(): boolean {
-    return (FEATURES & FEATURE_PART) !== 0 && this.#peerHas(FEATURE_PART)
+    return this.#peerHas(FEATURE_PART)
   }
 
   /**
@@ -197,21 +207,35 @@ export class Token2 implements Protocol {
 
   discarding(): void {}
 
-  handed(length: number): void {
-    this.#credit.free(costOf(length))
-    if (!this.#options.isManualAck) this.#session.handed++
+  handed(count: number, cost: number): void {
+    this.#credit.free(cost)
+    if (!this.#options.isManualAck) this.#session.handed += count
+    this.#scheduleControl()
+  }
+
+  /** Nobody acknowledges it: it counts when all before it do. */
+  aborted(number: number): void {
+    const session = this.#session
+    if (this.#options.isManualAck) {
+      session.voids.add(number)
+      session.handed = session.voids.pass(session.handed)
+    } else {
+      session.handed++
+    }
     this.#scheduleControl()
   }
 
   /** Tokens that the application was given and that it has not acknowledged; null when it need not. */
   get unacknowledged(): number | null {
-    return this.#options.isManualAck ? this.#host.receiver.tokens - this.#session.handed : null
+    if (!this.#options.isManualAck) return null
+    return this.#host.receiver.tokens - this.#session.handed - this.#session.voids.waiting
   }
 
   /** The application has had `count` more tokens. @returns false when the final count was said before */
   acknowledge(count: number): boolean {
     if (this.#hasSaidClose) return false
-    this.#session.handed += count
+    const session = this.#session
+    session.handed = session.voids.pass(session.handed + count)
     this.#scheduleControl()
     if (this.#isAnswerOwed && this.unacknowledged === 0) this.#answer()
     return true
@@ -271,23 +295,37 @@ export class Token2 implements Protocol {
   #frameBegins(length: number): TokenError | null {
     if (this.#state === 'greeting') return unexpected('a token', 'HELLO')
     if (this.#mustBeClose) return unexpected('a token', 'CLOSE')
-    const { maxTokenLength } = this.#host.limits
-    if (length > maxTokenLength) {
-      return new TokenError(
-        'ERR_TOKEN_TOO_LARGE',
-        `Cannot receive a token: its length is ${length} bytes, maxTokenLength is ${maxTokenLength}`
-      )
-    }
+    const fault = this.#parts.data(length)
+    if (fault !== null) return fault
     if (this.#hasPeerEnded) return unexpected('a token', 'nothing after END')
     this.#framesBegun++
     if (this.#credit.take(costOf(length))) return null
-    return protocolError('flow-control', 'Cannot receive a token: the peer had no credit to send it')
+    return noCredit()
+  }
+
+  /** PART or ABORT, which the receiver gets in its place. */
+  #markRead(isAbort: boolean): TokenError | null {
+    if (this.#state === 'greeting') return unexpected('a frame', 'HELLO')
+    if (this.#mustBeClose) return unexpected('a frame', 'CLOSE')
+    const name = isAbort ? 'ABORT' : 'PART'
+    if (!this.#peerHas(FEATURE_PART))
+      return unexpected(name, 'both HELLOs must have its bit, and another frame')
+    if (this.#hasPeerEnded) return unexpected(name, 'nothing after END')
+    if (!isAbort) return this.#parts.part()
+    const isBegun = this.#parts.isBegun
+    const fault = this.#parts.abort()
+    return fault ?? (this.#credit.take(ABORT_COST) || isBegun ? null : noCredit())
   }
 
   #controlRead(frame: ControlFrame | null): void {
-    if (this.#state === 'greeting') this.#greetingRead(frame)
-    else if (this.#mustBeClose && frame?.type !== 'close') throw unexpected('a frame', 'CLOSE')
-    else if (frame !== null) this.#frameRead(frame)
+    if (this.#state === 'greeting') {
+      this.#greetingRead(frame)
+      return
+    }
+    if (this.#mustBeClose && frame?.type !== 'close') throw unexpected('a frame', 'CLOSE')
+    const fault = this.#parts.control(frame?.type.toUpperCase() ?? 'a frame')
+    if (fault !== null) throw fault
+    if (frame !== null) this.#frameRead(frame)
   }
 
   #frameRead(frame: ControlFrame): void {
@@ -421,9 +459,9 @@ export class Token2 implements Protocol {
 
   #sayHello(session: SessionPart | null): void {
     const { role, fingerprints } = this.#options
+    const receiveWindow = this.#credit.helloWindow
     this.#ackSent = session?.handed ?? 0
-    const limits = { ...this.#host.limits, receiveWindow: this.#credit.initial }
-    this.#say({ type: 'hello', ...helloOf(role, limits, fingerprints, session) })
+    this.#say({ type: 'hello', ...helloOf(role, this.#host.limits, fingerprints, session), receiveWindow })
   }
 
   /** @param resumed where the peer stands in the session that goes on; null when nothing does */

@@ -1,12 +1,6 @@
 import type { Claim, Consumer } from './consumer'
 import type { TokenError } from './errors'
-
-interface Waiter {
-  resolve(result: IteratorResult<Buffer, undefined>): void
-  reject(error: TokenError): void
-}
-
-const DONE: IteratorResult<Buffer, undefined> = { done: true, value: undefined }
+import { Pulls } from './pulls'
 
 /**
  * The tokens of a connection for `for await`: one is taken out when the next is asked for.
@@ -17,22 +11,20 @@ const DONE: IteratorResult<Buffer, undefined> = { done: true, value: undefined }
  */
 export class TokenIterator implements AsyncIterableIterator<Buffer, undefined>, Consumer {
   readonly #claim: Claim
-  readonly #waiting: Waiter[] = []
+  readonly #pulls = new Pulls<Buffer>()
   #hasTaken = false
-  #ended = false
-  #error: TokenError | null = null
 
   constructor(claim: (consumer: Consumer) => Claim) {
     this.#claim = claim(this)
   }
 
   get isWanting(): boolean {
-    return this.#waiting.length > 0
+    return this.#pulls.isWaiting
   }
 
   /** The end of the peer is seen when the next token is asked for: the last one has been answered by then. */
   get isBusy(): boolean {
-    return this.#hasTaken && !this.#ended && this.#waiting.length === 0
+    return this.#hasTaken && !this.#pulls.hasEnded && !this.#pulls.isWaiting
   }
 
   get holdsOpen(): boolean {
@@ -44,42 +36,21 @@ export class TokenIterator implements AsyncIterableIterator<Buffer, undefined>, 
   }
 
   next(): Promise<IteratorResult<Buffer, undefined>> {
-    if (this.#ended) return this.#afterEnd()
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject })
-      this.#claim.pull()
-    })
+    return this.#pulls.next(() => this.#claim.pull())
   }
 
   return(): Promise<IteratorResult<Buffer, undefined>> {
-    this.#error = null
-    this.#settle()
+    const done = this.#pulls.leave()
     this.#claim.release()
-    return Promise.resolve(DONE)
+    return done
   }
 
   accept(token: Buffer): void {
     this.#hasTaken = true
-    this.#waiting.shift()?.resolve({ done: false, value: token })
+    this.#pulls.give(token)
   }
 
   finish(error: TokenError | null): void {
-    if (this.#ended) return
-    this.#error = error
-    this.#settle()
-  }
-
-  #settle(): void {
-    this.#ended = true
-    for (const waiter of this.#waiting.splice(0)) {
-      this.#afterEnd().then(waiter.resolve, waiter.reject)
-    }
-  }
-
-  /** The error is thrown once, as by a generator. */
-  #afterEnd(): Promise<IteratorResult<Buffer, undefined>> {
-    const error = this.#error
-    this.#error = null
-    return error === null ? Promise.resolve(DONE) : Promise.reject(error)
+    this.#pulls.end(error)
   }
 }

@@ -18,13 +18,28 @@ export const SPLIT_ABOVE = 256 * 1024
 /** Bytes of a part: with PART and its own header it fills sixteen TLS records exactly. */
 export const PART_LENGTH = SPLIT_ABOVE - 9
 
-/** The shortest part that is not the last, bytes. */
+/** The smallest part but the last of a token, bytes. */
 export const MIN_PART_LENGTH = 16 * 1024
+
+/** The types of PART and ABORT. With their heads they stay in the order of the data: all others are read at once. */
+export const TYPE_PART = 0x85
+export const TYPE_ABORT = 0x86
+
+/** The length of PART and of ABORT, bytes: a head and the type. */
+export const MARK_LENGTH = HEADER_LENGTH + 1
+
+/** What ABORT costs of the credit, bytes. */
+export const ABORT_COST = 4
 
 /** The protocols, by their ALPN names (RFC 7301 §3.1): the bare one and the honest one. */
 export type ProtocolName = 'token/1' | 'token/2'
 
-/** What a token costs of the credit that WINDOW gives, bytes. */
+/** True for a head that PART and ABORT may have: a control frame of one byte. */
+export function isMark(head: number): boolean {
+  return head === CONTROL_BIT + 1
+}
+
+/** What a data frame costs of the credit that WINDOW gives, bytes. */
 export function costOf(length: number): number {
   return length + HEADER_LENGTH
 }

@@ -10,6 +10,7 @@ import {
   FEATURE_END,
   FEATURE_PART,
   FEATURE_SESSION,
+  FEATURE_STREAM,
   type Role,
   type SessionLookup,
   type SessionPart
@@ -127,7 +128,7 @@ describe('the vectors of token-2-frames.json', () => {
         if (body === null) continue
         const frame = decodeControl(body)
         if (frame === null) continue
-        if (frame.type === 'hello' && frame.features > 15) {
+        if (frame.type === 'hello' && frame.features > 31) {
           expect(closeCodeOf(refusal(() => encodeControl(frame)))).to.equal('internal-error')
           expect(vector.encodes).to.equal(false)
         } else {
@@ -179,15 +180,19 @@ const helloFrom = (role: Role): fc.Arbitrary<ControlFrame> =>
         FEATURE_ACK,
         FEATURE_PART,
         FEATURE_END,
-        FEATURE_ACK | FEATURE_PART | FEATURE_END
+        FEATURE_ACK | FEATURE_PART | FEATURE_END,
+        FEATURE_PART | FEATURE_STREAM,
+        FEATURE_ACK | FEATURE_PART | FEATURE_END | FEATURE_STREAM
       ),
+      length: count,
       session: fc.option(role === 'client' ? request : answer)
     })
-    .map(({ features, ...rest }) => ({
+    .map(({ features, length, ...rest }) => ({
       type: 'hello',
       role,
       features: rest.session ? features | FEATURE_SESSION | FEATURE_ACK : features,
-      ...rest
+      ...rest,
+      ...(features & FEATURE_STREAM && { maxStreamLength: length })
     }))
 const anyFrame: fc.Arbitrary<ControlFrame> = fc.oneof(
   fc.record({ type: fc.constant('window' as const), granted: count }),
@@ -276,7 +281,7 @@ function judge(body: Buffer): 'frame' | 'ignored' | 'refused' {
   }
   if (frame === null) return 'ignored'
   const isChanged =
-    frame.type === 'hello' ? frame.features > 15 : 'reason' in frame && frame.reason.includes('\ufffd')
+    frame.type === 'hello' ? frame.features > 31 : 'reason' in frame && frame.reason.includes('\ufffd')
   if (!isChanged) {
     const again = encodeControl(frame).subarray(4)
     if (!again.equals(body.subarray(0, frame.type === 'hello' ? again.length : body.length))) {
@@ -376,7 +381,17 @@ describe('encodeControl', () => {
     ['the code of lost in GOAWAY', { type: 'goaway', code: 0x0100, retryAfter: 0, reason: '' }],
     ['a code above 16 bits', { type: 'close', code: 0x1_0000, handed: 0, reason: '' }],
     ['a retryAfter of Infinity', { type: 'goaway', code: 1, retryAfter: Infinity, reason: '' }],
-    ['an unknown feature', { ...hello, features: 31 }],
+    ['an unknown feature', { ...hello, features: 0x26 }],
+    ['STREAM without its length', { ...hello, features: hello.features | FEATURE_STREAM }],
+    ['the length of STREAM without its bit', { ...hello, maxStreamLength: 5 }],
+    [
+      'STREAM without PART',
+      { ...hello, session: null, features: FEATURE_ACK | FEATURE_STREAM, maxStreamLength: 5 }
+    ],
+    [
+      'a maxStreamLength above 2^53 - 1',
+      { ...hello, features: hello.features | FEATURE_STREAM, maxStreamLength: 2 ** 53 }
+    ],
     ['a session without its bit', { ...hello, features: FEATURE_ACK }],
     ['the bit without a session', { ...hello, session: null }],
     ['a session without ACK', { ...hello, features: FEATURE_SESSION }],

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { helloFault, helloOf } from '../lib/greeting'
-import { FEATURE_ACK, FEATURE_END } from '../lib/hello'
+import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_STREAM } from '../lib/hello'
 import { connectionLimits } from '../lib/options'
 
 const A = Buffer.alloc(32, 0xaa)
@@ -9,17 +9,23 @@ const ZERO = Buffer.alloc(32)
 const NONE = { own: [], peer: null }
 
 describe('helloOf', () => {
-  it('says the limits of this side, ACK and END, and the certificate that it saw', () => {
+  it('says the limits of this side, ACK, PART and END, and the certificate that it saw', () => {
     const limits = connectionLimits({ maxTokenLength: 7, heartbeat: 200, receiveWindow: 9 })
     expect(helloOf('server', limits, { own: [A], peer: B })).to.deep.equal({
       role: 'server',
-      features: FEATURE_ACK | FEATURE_END,
+      features: FEATURE_ACK | FEATURE_PART | FEATURE_END,
       maxTokenLength: 7,
       heartbeat: 200,
       receiveWindow: 9,
       fingerprint: B,
       session: null
     })
+  })
+
+  it('says STREAM and how long a token in parts may be, where the option is set', () => {
+    const hello = helloOf('client', connectionLimits({ maxStreamLength: 2 ** 40 }), NONE)
+    expect(hello.features).to.equal(FEATURE_ACK | FEATURE_PART | FEATURE_END | FEATURE_STREAM)
+    expect(hello.maxStreamLength).to.equal(2 ** 40)
   })
 
   it('says zeros when it saw no certificate', () => {

@@ -25,6 +25,7 @@ function refusal(run: () => unknown): TokenError {
 
 const DEFAULTS = {
   maxTokenLength: 8 * MIB,
+  maxStreamLength: 0,
   outboxBytes: 16 * MIB + 8,
   highWaterMark: 256 * 1024,
   frameTimeout: 30_000,
@@ -50,6 +51,19 @@ describe('connectionLimits', () => {
   it('leaves the options of the caller as they were', () => {
     const options = Object.freeze({ maxTokenLength: 20 * MIB })
     expect(connectionLimits(options).maxTokenLength).to.equal(20 * MIB)
+  })
+
+  it('lets tokens in parts be as long as a count may be, but not where no part is small enough', () => {
+    expect(connectionLimits({ maxStreamLength: 2 ** 53 - 1 }).maxStreamLength).to.equal(2 ** 53 - 1)
+    for (const options of [
+      { maxStreamLength: 2 ** 53 },
+      { maxStreamLength: -1 },
+      { maxStreamLength: 1, maxTokenLength: 16_383 }
+    ]) {
+      expect(() => connectionLimits(options))
+        .to.throw(/^Cannot use option maxStreamLength: /)
+        .with.property('code', 'ERR_OPTION')
+    }
   })
 
   it('makes room for two of the largest tokens, unless told otherwise', () => {

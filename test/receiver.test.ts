@@ -9,12 +9,14 @@ const KIB = 1024
 
 function make(hasListeners = true, maxTokenLength = 8 * KIB * KIB) {
   const log: string[] = []
-  const handed: number[] = []
+  /** Tokens and their cost, as they were told. */
+  const handed: [count: number, cost: number][] = []
   const events = {
     hasListeners,
     isDrained: true,
     onToken: (token: Buffer): void => void log.push(String(token)),
-    onHanded: (length: number): void => void handed.push(length),
+    onHanded: (count: number, cost: number): void => void handed.push([count, cost]),
+    onAborted: (number: number): void => void log.push(`aborted ${number}`),
     onDelivered: (isDrained: boolean): void => {
       events.isDrained = isDrained
     },
@@ -391,20 +393,36 @@ describe('Receiver', () => {
   })
 
   describe('a token is handed', () => {
-    it('when its listeners have returned, also when one has thrown', async () => {
+    it('when its listeners have returned, also when one has thrown; told once for all that came together', async () => {
       const { feed, handed, events } = open()
-      const seen: number[][] = []
+      const seen: unknown[][] = []
       events.onToken = () => {
         seen.push([...handed])
         throw new Error('in the listener')
       }
       await uncaughtDuring(async () => {
-        feed(frames('a', 'bcd'))
+        feed(frames('a', 'bcd'), frame('e'))
         await settled()
       })
-      expect([seen, handed]).to.deep.equal([
-        [[], [1]],
-        [1, 3]
+      expect(seen).to.deep.equal([[], [], [[2, 12]]])
+      expect(handed).to.deep.equal([
+        [2, 12],
+        [1, 5]
+      ])
+    })
+
+    it('before all is thrown away, when a listener closes in the middle', () => {
+      const { receiver, feed, handed, events } = open()
+      events.onToken = token => {
+        if (String(token) === 'b') receiver.discard()
+      }
+      feed(frames('a', 'b', 'c'))
+      expect([handed, receiver.tokens]).to.deep.equal([
+        [
+          [1, 5],
+          [1, 5]
+        ],
+        2
       ])
     })
 
@@ -415,10 +433,13 @@ describe('Receiver', () => {
       feed(frames('a', 'bcd'))
       expect([taker.log, handed]).to.deep.equal([['a'], []])
       taker.ask(claim, 1)
-      expect([taker.log, handed]).to.deep.equal([['a', 'bcd'], [1]])
+      expect([taker.log, handed]).to.deep.equal([['a', 'bcd'], [[1, 5]]])
       claim.pull()
       claim.pull()
-      expect(handed).to.deep.equal([1, 3])
+      expect(handed).to.deep.equal([
+        [1, 5],
+        [1, 7]
+      ])
     })
 
     it('when the consumer leaves', () => {
@@ -426,14 +447,14 @@ describe('Receiver', () => {
       const claim = receiver.claim(new Taker(1))
       feed(frames('a', 'b'))
       claim.release()
-      expect(handed).to.deep.equal([1])
+      expect(handed).to.deep.equal([[1, 5]])
     })
 
-    it('one by one when a consumer wants several', () => {
+    it('but the last, when a consumer wants several', () => {
       const { receiver, feed, handed } = open(false)
       receiver.claim(new Taker(3))
       feed(frames('a', 'bc', 'def'))
-      expect(handed).to.deep.equal([1, 2])
+      expect(handed).to.deep.equal([[2, 11]])
     })
   })
 

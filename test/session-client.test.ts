@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
-import { TokenClient } from '../lib'
 import type { CloseInfo, Connection, SessionLoss, TokenError, TokenServer } from '../lib'
+import { TokenClient } from '../lib'
 import {
   clientOptions,
   closesWhatItOpened,
@@ -156,15 +156,15 @@ describe('a session of TokenClient and TokenServer', () => {
     const client = await makeClient(port, { session: true, reconnect: () => false })
     await once(client, 'error')
     await client.closed
-    expect(
-      () => new TokenClient({ protocol: 'token/1', session: true })
-    ).to.throw('it needs token/2')
+    expect(() => new TokenClient({ protocol: 'token/1', session: true })).to.throw('it needs token/2')
   })
 
   it('is refused by options that contradict it', async () => {
     const options = await clientOptions(1)
     expect(() => new TokenClient({ ...options, session: true, reconnect: false })).to.throw('reconnect')
-    expect(() => new TokenClient({ ...options, session: { windowBytes: 10 } })).to.throw('session.windowBytes')
+    expect(() => new TokenClient({ ...options, session: { windowBytes: 10 } })).to.throw(
+      'session.windowBytes'
+    )
     expect(() => new TokenClient({ ...options, session: { wrong: 1 } as object })).to.throw('session.wrong')
   })
 

@@ -108,7 +108,16 @@ export class World {
 
   debug(): unknown {
     const f = (c: Connection | null) =>
-      c && [c.isOpen, c.isDetached, c.isDead, c.bufferedAmount, c.retainedBytes, c.unreadBytes, c.tokensSent, c.tokensUnsent]
+      c && [
+        c.isOpen,
+        c.isDetached,
+        c.isDead,
+        c.bufferedAmount,
+        c.retainedBytes,
+        c.unreadBytes,
+        c.tokensSent,
+        c.tokensUnsent
+      ]
     return {
       client: f(this.#client),
       outbox: this.#outbox.length,
