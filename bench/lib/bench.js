@@ -9,7 +9,7 @@ import { turn } from './turns.js'
 
 /** Runs stages: everything that has to be there for it, and that must be gone afterwards. */
 export class Bench {
-  #certificates = null
+  #credentials = null
   #broker = null
   #sides = null
   /** More processes, of items that need their own. */
@@ -32,8 +32,8 @@ export class Bench {
   }
 
   async start({ needsBroker }) {
-    this.#certificates = await makeCertificates()
-    if (needsBroker) this.#broker = await startBroker(this.#certificates)
+    this.#credentials = await makeCertificates()
+    if (needsBroker) this.#broker = await startBroker(this.#credentials)
     this.#sides = this.#newSides()
   }
 
@@ -59,17 +59,11 @@ export class Bench {
     return results
   }
 
-  async stop() {
+  /** Leaves nothing behind; when it `isAbrupt` what runs is cut. */
+  async stop({ isAbrupt = false } = {}) {
     const sides = [...Object.values(this.#sides ?? {}), ...this.#others]
+    if (isAbrupt) for (const side of sides) side.kill()
     await Promise.all([...sides.map(side => side.stop()), this.#broker?.stop()])
-    this.#certificates?.remove()
-  }
-
-  /** At once, without waiting for anything. */
-  abort() {
-    for (const side of [...Object.values(this.#sides ?? {}), ...this.#others]) side.kill()
-    this.#broker?.kill()
-    this.#certificates?.remove()
   }
 
   #newSides() {
@@ -80,7 +74,7 @@ export class Bench {
   }
 
   #setting(size) {
-    return { credentials: this.#certificates.credentials, brokerPort: this.#broker?.port, size }
+    return { credentials: this.#credentials, brokerPort: this.#broker?.port, size }
   }
 
   /** Connects all contenders. One that can't run is left out, aloud; the reason is kept. */

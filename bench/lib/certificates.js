@@ -1,9 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createAuthority } from '@token-server/certs'
 
-/** Makes an authority and what it signs, P-256 all of it, in a folder of its own that only this user may read. */
+/** Makes an authority and what it signs, P-256 all of it, in memory alone. */
 export async function makeCertificates() {
   const authority = await createAuthority({ name: 'bench authority' })
   const hosts = ['localhost', '127.0.0.1']
@@ -12,25 +9,10 @@ export async function makeCertificates() {
     authority.issueServer({ hosts, usages: ['serverAuth', 'clientAuth'] }),
     authority.issueClient({ name: 'client' })
   ])
-  const folder = mkdtempSync(join(tmpdir(), 'token-server-bench-'))
-  const write = (name, text) => {
-    const path = join(folder, name)
-    writeFileSync(path, text, { mode: 0o600 })
-    return path
-  }
   return {
-    credentials: {
-      server: { ...server, ca: authority.cert },
-      client: { ...client, ca: authority.cert },
-      curve: await curveKeys()
-    },
-    files: {
-      ca: write('ca.crt', authority.cert),
-      cert: write('server.crt', server.cert),
-      key: write('server.key', server.key)
-    },
-    write,
-    remove: () => rmSync(folder, { recursive: true, force: true })
+    server: { ...server, ca: authority.cert },
+    client: { ...client, ca: authority.cert },
+    curve: await curveKeys()
   }
 }
 

@@ -2,7 +2,7 @@ import { digits } from './format.js'
 
 const WIDTH = 860
 const MARGIN = 20
-const LABEL_WIDTH = 190
+const LABEL_WIDTH = 220
 const VALUE_WIDTH = 120
 const BAR_HEIGHT = 16
 const ROW_HEIGHT = 22

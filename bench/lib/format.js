@@ -14,9 +14,11 @@ export function amount(value) {
 /** Three digits, never an exponent. */
 export function digits(value) {
   if (!Number.isFinite(value)) return '–'
-  if (Math.abs(value) >= 100) return value.toFixed(0)
-  if (Math.abs(value) >= 10) return value.toFixed(1)
-  return Math.abs(value) >= 1 ? value.toFixed(2) : value.toFixed(3)
+  // Rounded first: 9.999 has become 10.0.
+  const size = Math.abs(Number(value.toPrecision(3)))
+  if (size >= 100) return value.toFixed(0)
+  if (size >= 10) return value.toFixed(1)
+  return size >= 1 ? value.toFixed(2) : value.toFixed(3)
 }
 
 /** `0.42 (0.41–0.45)`: a ratio and its quartiles. */

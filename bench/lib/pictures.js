@@ -9,10 +9,14 @@ const SIZES = ['16B', '64B', '1KiB', '16KiB', '64KiB', '1MiB']
 /** The charts that the items of a run can fill, by file name. */
 export function pictures({ items, machine, date, seed }) {
   const byId = new Map(items.map(item => [item.id, item]))
-  const caption = [
+  const about = [
     `${date.slice(0, 10)} · ${machineLine(machine)}`,
     versionsLine(machine),
-    `Both sides on this machine, a process${machine.isPinned ? ' and a core' : ''} each. Bars are medians of ratios to raw tls in the same round of turns, lines their quartiles; seed ${seed}.`
+    `Both sides on this machine, a process${machine.isPinned ? ' and a core' : ''} each; seed ${seed}.`
+  ]
+  const caption = [
+    ...about,
+    'Bars are medians of ratios to raw tls in the same round of turns, lines their quartiles.'
   ]
   const drawn = {
     'one-way-up.svg': barChart({
@@ -49,7 +53,7 @@ export function pictures({ items, machine, date, seed }) {
         ...plainPanel(byId.get('memory'), 'serverBytes', 'memory of an idle connection on the server', 'B'),
         ...plainPanel(byId.get('memory'), 'clientBytes', 'memory of an idle connection on the client', 'B')
       ],
-      caption
+      caption: about
     })
   }
   return Object.fromEntries(Object.entries(drawn).filter(([, svg]) => svg.includes('class="panel"')))
@@ -58,7 +62,8 @@ export function pictures({ items, machine, date, seed }) {
 function ratioPanel(item, figure, title = item?.title) {
   if (item === undefined) return []
   const bars = Object.entries(item.contenders)
-    .filter(([, summary]) => summary[figure]?.ofBase)
+    // Without TLS it is no contender, and so much faster that it would make all other bars short.
+    .filter(([name, summary]) => name !== 'raw-net' && summary[figure]?.ofBase)
     .map(([name, summary]) => {
       const { median, low, high } = summary[figure].ofBase
       return {
@@ -70,7 +75,6 @@ function ratioPanel(item, figure, title = item?.title) {
         isOurs: contender(name)?.isOurs
       }
     })
-  // Times of the slow would make all others too short to be told apart.
   const isTime = figure.startsWith('p')
   bars.sort((left, right) => (isTime ? left.value - right.value : right.value - left.value))
   return bars.length === 0 ? [] : [{ title, base: 1, bars }]

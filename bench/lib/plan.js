@@ -18,8 +18,8 @@ export const STAGES = [
     connections: 1,
     contenders: ALL,
     items: [
-      oneWay(`${label}-up`, `${label}, client to server`, 'up'),
-      oneWay(`${label}-down`, `${label}, server to client`, 'down')
+      oneWay(`${label}-up`, `${spaced(label)}, client to server`, 'up'),
+      oneWay(`${label}-down`, `${spaced(label)}, server to client`, 'down')
     ]
   })),
   {
@@ -118,6 +118,10 @@ export const STAGES = [
     items: [{ id: 'memory', title: 'memory of an idle connection', kind: 'memory', base: 'raw-tls' }]
   }
 ]
+
+function spaced(label) {
+  return label.replace(/\d+/, '$& ')
+}
 
 function oneWay(id, title, direction, base = 'raw-tls') {
   return { id, title, kind: 'one-way', direction, base }

@@ -18,7 +18,7 @@ export function titleOf(name) {
   const HANDSHAKES = {
     idle: 'idle',
     'tls-full': 'tls.connect, full',
-    'tls-resumed': 'tls.connect, resumed, one SecureContext',
+    'tls-resumed': 'tls.connect, resumed, one context',
     'ours-full': 'new TokenClient, full',
     'ours-resumed': 'TokenClient again, resumed'
   }

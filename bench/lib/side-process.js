@@ -48,7 +48,7 @@ export class SideProcess {
 
   async stop() {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    this.#process.disconnect()
+    if (this.#process.connected) this.#process.disconnect()
     const timer = setTimeout(() => this.kill(), 2000)
     await this.#exited
     clearTimeout(timer)

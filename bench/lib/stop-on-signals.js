@@ -5,8 +5,8 @@ export function stopOnSignals(bench) {
     ['SIGTERM', 15],
     ['SIGHUP', 1]
   ]) {
-    process.on(signal, () => {
-      bench.abort()
+    process.once(signal, async () => {
+      await bench.stop({ isAbrupt: true })
       process.exit(128 + number)
     })
   }
