@@ -11,8 +11,9 @@ import { itemReport } from './lib/report.js'
 import { stopOnSignals } from './lib/stop-on-signals.js'
 import { summarize } from './lib/summary.js'
 
-const FULL = { ms: 80, warmUpMs: 150, rounds: 15, warmUps: 1, connections: 2000, budget: 60_000 }
-const QUICK = { ms: 25, warmUpMs: 60, rounds: 3, warmUps: 1, connections: 200, budget: 4_000 }
+/** Milliseconds; `total` is for the turns of all items together, of which each gets its part. */
+const FULL = { ms: 80, warmUpMs: 150, rounds: 15, warmUps: 1, connections: 2000, total: 900_000 }
+const QUICK = { ms: 25, warmUpMs: 50, rounds: 3, warmUps: 1, connections: 100, total: 80_000 }
 
 const RESULTS = new URL('results/', import.meta.url)
 const PICTURES = new URL('../docs/pictures/', import.meta.url)
@@ -27,7 +28,7 @@ async function main() {
     return
   }
   const pace = { ...(options.quick ? QUICK : FULL) }
-  if (options.rounds !== null) Object.assign(pace, { rounds: options.rounds, budget: 600_000 })
+  if (options.rounds !== null) Object.assign(pace, { rounds: options.rounds, total: 3_600_000 })
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32)
   const stages = choose(options)
   const progress = new Progress()
@@ -42,8 +43,11 @@ async function main() {
     console.log(
       `seed ${seed}, turns of ${pace.ms} ms, up to ${pace.rounds} rounds${bench.isPinned ? ', a core a side' : ''}\n`
     )
+    let left = stages.flatMap(stage => stage.items).length
     for (const stage of stages) {
-      for (const result of await bench.run(stage, pace)) {
+      const budget = (begun + pace.total - Date.now()) / left
+      left -= stage.items.length
+      for (const result of await bench.run(stage, { ...pace, budget })) {
         const item = summarize(result)
         items.push({ ...item, values: result.values })
         progress.clear()

@@ -5,8 +5,9 @@ const RING_BYTES = 1024 * 1024
 const MAX_RING_LENGTH = 251
 const FINAL_TAG = 0xffff
 
-/** The whole content is compared about once in this many bytes, its length and its tag always. */
-const COMPARE_EVERY_BYTES = 4 * 1024 * 1024
+/** The whole content is compared of the first and then about once in this many bytes, its length and its tag always. */
+const COMPARE_EVERY_BYTES = 16 * 1024 * 1024
+const COMPARE_AT_LEAST_EVERY = 1024
 
 const RAW_CHUNK_LENGTH = 64 * 1024
 
@@ -57,7 +58,7 @@ export class MessageCheck {
   constructor(size) {
     this.#size = size
     this.#ring = ringOf(size)
-    this.#compareEvery = Math.max(4, Math.floor(COMPARE_EVERY_BYTES / size))
+    this.#compareEvery = Math.min(COMPARE_AT_LEAST_EVERY, Math.ceil(COMPARE_EVERY_BYTES / size))
   }
 
   /** @returns true for the last one */
@@ -71,7 +72,7 @@ export class MessageCheck {
     const tag = first[0] | (first[1] << 8)
     if (tag !== this.#next || this.isFinished) return this.#takeFinal(first, tag)
     this.#next = tag + 1 === this.#ring.length ? 0 : tag + 1
-    if (++this.count % this.#compareEvery === 0) this.#compare(first, this.#ring[tag])
+    if (this.count++ % this.#compareEvery === 0) this.#compare(first, this.#ring[tag])
     return false
   }
 

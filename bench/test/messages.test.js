@@ -27,13 +27,16 @@ test('a lost, a repeated, a short and a late message are each seen', () => {
   assert.throws(() => checked([finalMessage(SIZE, 0), first]), /after the last/)
 })
 
-test('other bytes are seen when a message is compared', () => {
+test('other bytes are seen when a message is compared: the first, and a sample of all others', () => {
   const size = 1024 * 1024
-  const ring = ringOf(size).map(message => Buffer.from(message))
-  for (const message of ring) message[size - 1] ^= 1
+  const ring = ringOf(size)
+  const changed = ring.map(message => Buffer.from(message))
+  for (const message of changed) message[size - 1] ^= 1
+  assert.throws(() => new MessageCheck(size).take(changed[0]), /message 0 has other bytes/)
   const check = new MessageCheck(size)
+  check.take(ring[0])
   assert.throws(() => {
-    for (let count = 0; count < 8; count++) check.take(ring[count % ring.length])
+    for (let count = 1; count < 32; count++) check.take(changed[count % ring.length])
   }, /other bytes/)
 })
 

@@ -14,24 +14,21 @@ export const CONTENDERS = {
   'ours-1': { title: 'token-server, token/1', file: 'ours', variant: { protocol: 'token/1' }, isOurs: true },
   'raw-tls': { title: 'raw tls', file: 'raw', isRaw: true },
   'raw-net': { title: 'raw net (no TLS)', file: 'raw', variant: { isPlain: true }, isRaw: true },
-  ws: { title: 'ws with bufferutil', file: 'ws', package: 'ws' },
-  'ws-js': { title: 'ws without bufferutil', file: 'ws', variant: { isPlain: true }, package: 'ws' },
-  'frame-stream': { title: 'frame-stream', file: 'framed', package: 'frame-stream' },
+  ws: { title: 'ws with bufferutil', file: 'ws' },
+  'ws-js': { title: 'ws without bufferutil', file: 'ws', variant: { isPlain: true } },
+  'frame-stream': { title: 'frame-stream', file: 'framed' },
   'length-prefixed-stream': {
     title: 'length-prefixed-stream',
     file: 'framed',
-    variant: { isVarint: true },
-    package: 'length-prefixed-stream'
+    variant: { isVarint: true }
   },
-  'socket.io': { title: 'Socket.IO', file: 'socket-io', package: 'socket.io' },
-  grpc: { title: 'grpc-js', file: 'grpc', package: '@grpc/grpc-js' },
-  nats: { title: 'NATS', file: 'nats', package: '@nats-io/transport-node' },
-  zeromq: { title: 'zeromq CURVE', file: 'zeromq', package: 'zeromq', isSingle: true },
+  'socket.io': { title: 'Socket.IO', file: 'socket-io' },
+  grpc: { title: 'grpc-js', file: 'grpc' },
+  nats: { title: 'NATS', file: 'nats' },
+  zeromq: { title: 'zeromq CURVE', file: 'zeromq', isSingle: true },
   'token-server-1': {
     title: 'token-server 1.x',
-    file: 'token-server-1',
-    package: 'token-server-1',
-    isSingle: true
+    file: 'token-server-1'
   }
 }
 
