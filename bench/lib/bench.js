@@ -49,7 +49,7 @@ export class Bench {
     const results = []
     for (const item of stage.items) {
       const names = item.contenders.filter(name => ports.has(name) || name === 'idle')
-      const values = await this.#takeTurns({ item, names, size: stage.size, setting, ports, pace })
+      const values = await this.#takeTurns({ stage, item, names, setting, ports, pace })
       results.push({ ...item, contenders: names, values, skipped: onlyOf(item, skipped), ciphers })
     }
     for (const name of ports.keys()) {
@@ -107,26 +107,32 @@ export class Bench {
     return { ports, skipped, ciphers }
   }
 
-  async #takeTurns({ item, names, size, setting, ports, pace }) {
+  async #takeTurns({ stage, item, names, setting, ports, pace }) {
     const values = Object.fromEntries(names.map(name => [name, []]))
     const begun = Date.now()
     for (let round = -pace.warmUps; round < pace.rounds; round++) {
       // The first real round is always made: an item without figures would be a silent hole.
       if (round > 0 && Date.now() - begun > pace.budget) break
-      const ms = (round < 0 ? pace.warmUpMs : pace.ms) * (item.turnFactor ?? 1)
+      const ms = (round < 0 ? pace.warmUpMs * (stage.warmUpFactor ?? 1) : pace.ms) * (item.turnFactor ?? 1)
       for (const name of shuffled(names, this.#random)) {
         this.#progress.step(`${item.title}: ${name}`, round / pace.rounds)
         try {
           const figures = await turn[item.kind]({
-            ...{ sides: this.#sides, broker: this.#broker, item, size, setting, ports, name, ms }
+            ...{ sides: this.#sides, broker: this.#broker, item, size: stage.size, setting, ports, name, ms }
           })
           if (round >= 0) values[name].push(figures)
+          if (contender(name)?.isWasteful) await this.#collectGarbage()
         } catch (error) {
           throw new Error(`${name} failed in ${item.id}: ${error.message}`, { cause: error })
         }
       }
     }
     return values
+  }
+
+  /** So that whoever comes next does not pay for it. */
+  async #collectGarbage() {
+    await Promise.all(Object.values(this.#sides).map(side => side.call('collect')))
   }
 
   async #measureMemory(stage, pace) {

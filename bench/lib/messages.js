@@ -38,9 +38,13 @@ export function rawChunks() {
   return rawRing
 }
 
+const finals = new Map()
+
 /** The last message of a turn: tells how many went before it. */
 export function finalMessage(size, count) {
-  const message = noise(size, 0)
+  // The noise is made once for a size, for it takes longer than to send it.
+  if (!finals.has(size)) finals.set(size, noise(size, 0))
+  const message = Buffer.from(finals.get(size))
   message.writeUInt16LE(FINAL_TAG, 0)
   message.writeUInt32LE(count, 2)
   return message

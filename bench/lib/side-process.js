@@ -12,6 +12,8 @@ export class SideProcess {
   #process
   #calls = new Map()
   #lastCall = 0
+  /** What broke it; every later call fails with it. */
+  #failure = null
   #exited
 
   /** @param core the processor that it is bound to, or null */
@@ -31,6 +33,7 @@ export class SideProcess {
 
   /** Runs a function of side.js there. */
   call(name, argument = {}) {
+    if (this.#failure !== null) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       const id = ++this.#lastCall
       const timer = setTimeout(() => {
@@ -68,6 +71,7 @@ export class SideProcess {
   }
 
   #failAll(error) {
+    this.#failure ??= error
     for (const { reject, timer } of this.#calls.values()) {
       clearTimeout(timer)
       reject(error)

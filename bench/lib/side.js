@@ -119,6 +119,10 @@ const calls = {
     return { count: listener.count(), cpu: cpu() }
   },
 
+  collect() {
+    global.gc()
+  },
+
   /** Bytes of this process, after what is garbage was collected. */
   async memory() {
     for (let round = 0; round < 3; round++) {

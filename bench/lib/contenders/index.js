@@ -7,7 +7,8 @@
  * and a channel is `{ send(message), close(), onmessage, ondrain }`: `send` always takes the message, and says false
  * when the next one should wait for `ondrain`. With `settled` a turn ends when that promise has resolved.
  *
- * `isRaw`: bytes without messages. `isSingle`: one connection only. `variant`: how its file shall behave.
+ * `isRaw`: bytes without messages. `isSingle`: one connection only. `isWasteful`: leaves more garbage than it has
+ * time to collect. `variant`: how its file shall behave.
  */
 export const CONTENDERS = {
   'ours-2': { title: 'token-server, token/2', file: 'ours', variant: { protocol: 'token/2' }, isOurs: true },
@@ -28,7 +29,8 @@ export const CONTENDERS = {
   zeromq: { title: 'zeromq CURVE', file: 'zeromq', isSingle: true },
   'token-server-1': {
     title: 'token-server 1.x',
-    file: 'token-server-1'
+    file: 'token-server-1',
+    isWasteful: true
   }
 }
 
