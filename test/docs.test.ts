@@ -7,7 +7,7 @@ import { ROOT } from './helpers/program'
 
 const PAGES = [
   ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'certs-scripts/README.md'],
-  ...readdirSync(join(ROOT, 'docs')).map(page => `docs/${page}`)
+  ...readdirSync(join(ROOT, 'docs')).flatMap(name => (name.endsWith('.md') ? [`docs/${name}`] : []))
 ]
 
 describe('documentation', () => {

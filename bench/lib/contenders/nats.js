@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto'
+import { connect as dial } from '@nats-io/transport-node'
+
+/** A flush (PING and PONG with the broker) is asked for after this many bytes, and two may be open. */
+const FLUSH_BYTES = 256 * 1024
+const MAX_OPEN_FLUSHES = 2
+
+/** Both sides are clients of a broker, which runs in a process of its own. */
+export async function listen({ credentials, brokerPort }, onChannel) {
+  if (brokerPort === undefined) throw new Error('nats-server is not installed')
+  const connection = await dialBroker(brokerPort, credentials.server)
+  const channels = new Map()
+  connection.subscribe('hello.*', {
+    callback: (_error, hello) => {
+      const id = hello.subject.slice('hello.'.length)
+      const channel = channelOf(connection, `client.${id}`)
+      channels.set(`server.${id}`, channel)
+      onChannel(channel)
+      hello.respond()
+    }
+  })
+  connection.subscribe('server.*', {
+    callback: (_error, { subject, data }) => channels.get(subject).onmessage(data)
+  })
+  await connection.flush()
+  return { port: brokerPort, close: () => connection.close() }
+}
+
+export async function connect({ credentials }, port) {
+  const connection = await dialBroker(port, credentials.client)
+  const id = randomUUID()
+  const channel = channelOf(connection, `server.${id}`)
+  channel.close = () => connection.close()
+  connection.subscribe(`client.${id}`, { callback: (_error, { data }) => channel.onmessage(data) })
+  await connection.flush()
+  await connection.request(`hello.${id}`, undefined, { timeout: 10_000 })
+  return channel
+}
+
+function dialBroker(port, { key, cert, ca }) {
+  return dial({
+    servers: `127.0.0.1:${port}`,
+    tls: { key, cert, ca },
+    reconnect: false,
+    noAsyncTraces: true
+  })
+}
+
+function channelOf(connection, subject) {
+  let bytes = 0
+  let openFlushes = 0
+  const onFlushed = () => {
+    openFlushes--
+    channel.ondrain?.()
+  }
+  // Only a connection that ends breaks a flush, and then the count of messages tells.
+  const onBroken = () => {}
+  const channel = {
+    onmessage: null,
+    ondrain: null,
+    send: message => {
+      connection.publish(subject, message)
+      bytes += message.length
+      if (bytes >= FLUSH_BYTES) {
+        bytes = 0
+        openFlushes++
+        connection.flush().then(onFlushed, onBroken)
+      }
+      return openFlushes < MAX_OPEN_FLUSHES
+    },
+    close: () => {},
+    cipher: null
+  }
+  return channel
+}

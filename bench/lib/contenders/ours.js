@@ -1,0 +1,100 @@
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+
+const { Connection, TokenClient, TokenServer } = createRequire(import.meta.url)('../../../dist/lib')
+
+/** This library, built from the sources beside it. */
+export async function listen({ credentials, variant }, onChannel) {
+  const server = new TokenServer({
+    ...credentials.server,
+    ...optionsOf(variant),
+    host: '127.0.0.1',
+    port: 0,
+    maxConnectionsPerIdentity: 10_000
+  })
+  server.on('connection', connection => onChannel(channelOf(connection, variant)))
+  await once(server, 'connect')
+  return {
+    port: server.address().port,
+    close: async () => {
+      server.close({ timeout: 1000 })
+      await server.closed
+    }
+  }
+}
+
+export async function connect({ credentials, variant }, port) {
+  const client = new TokenClient({
+    ...credentials.client,
+    ...optionsOf(variant),
+    host: '127.0.0.1',
+    port
+  })
+  try {
+    await once(client, 'connect')
+  } catch (error) {
+    throw variant.session ? new Error(`the option session is refused: ${error.message}`) : error
+  }
+  const channel = channelOf(client.connection, variant)
+  channel.close = async () => {
+    client.close({ timeout: 1000 })
+    await client.closed
+  }
+  return channel
+}
+
+/** `session` and `incomingTokens` are asked for by name: a library that has not got them says so. */
+function optionsOf({ protocol, session, isChunked }) {
+  if (isChunked && Connection.prototype.incomingTokens === undefined) {
+    throw new Error('connection.incomingTokens() is not there')
+  }
+  return session === undefined ? { protocol } : { protocol, session }
+}
+
+function channelOf(connection, { isDelivered, isChunked }) {
+  const channel = { onmessage: null, ondrain: null, send: null, close: null, cipher: null }
+  channel.cipher = connection.socket.getCipher?.().name ?? null
+  channel.send = message => {
+    if (!connection.send(message)) throw new Error('send() took nothing')
+    return !connection.writableNeedDrain
+  }
+  if (isDelivered) deliverInstead(channel, connection)
+  if (isChunked) takeChunks(channel, connection)
+  else connection.on('token', token => channel.onmessage(token))
+  connection.on('drain', () => channel.ondrain?.())
+  return channel
+}
+
+function deliverInstead(channel, connection) {
+  let open = 0
+  let whenSettled = null
+  const onDelivered = () => {
+    if (--open === 0) whenSettled?.()
+  }
+  const onFailed = error => process.emit('uncaughtException', error)
+  channel.send = message => {
+    open++
+    connection.deliver(message).then(onDelivered, onFailed)
+    return !connection.writableNeedDrain
+  }
+  channel.settled = () =>
+    new Promise(resolve => {
+      whenSettled = resolve
+      if (open === 0) resolve()
+    })
+}
+
+function takeChunks(channel, connection) {
+  const run = async () => {
+    for await (const token of connection.incomingTokens()) {
+      let first = null
+      let length = 0
+      for await (const chunk of token) {
+        first ??= chunk
+        length += chunk.length
+      }
+      channel.onparts(first, length)
+    }
+  }
+  run().catch(error => process.emit('uncaughtException', error))
+}
