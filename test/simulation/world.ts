@@ -106,26 +106,6 @@ export class World {
     await this.#end()
   }
 
-  debug(): unknown {
-    const f = (c: Connection | null) =>
-      c && [
-        c.isOpen,
-        c.isDetached,
-        c.isDead,
-        c.bufferedAmount,
-        c.retainedBytes,
-        c.unreadBytes,
-        c.tokensSent,
-        c.tokensUnsent
-      ]
-    return {
-      client: f(this.#client),
-      outbox: this.#outbox.length,
-      pending: [...this.#fates].filter(([, fate]) => fate === 'pending').length,
-      served: [...this.#served].map(f)
-    }
-  }
-
   stop(): void {
     this.#network.cutAll()
     this.#client?.destroy()
@@ -194,17 +174,36 @@ export class World {
     const number = this.#sent + 1
     const token = simulatedToken(0, number, this.#length())
     if (this.#outbox.length > 0 || client.isDead) return
-    if (this.#chance.oneIn(3)) {
+    const dice = this.#chance.below(20)
+    if (dice < 6) {
       if (client.bufferedAmount + token.length + 4 > LIMITS.outboxBytes) return
-      this.#sent = number
-      this.#fates.set(number, 'pending')
-      client.deliver(token).then(
-        () => this.#settled(number, 'handed'),
-        error => this.#settled(number, (error as TokenError).code as Fate)
-      )
+      this.#watchFate(number, client.deliver(token))
+    } else if (dice === 6 && client.isOpen) {
+      this.#watchFate(number, client.sendFrom(this.#pieces(token), token.length))
     } else if (client.send(token)) {
       this.#sent = number
     }
+  }
+
+  /** One stream in ten fails before its end. */
+  async *#pieces(token: Buffer): AsyncGenerator<Buffer> {
+    const pieces = 1 + this.#chance.below(4)
+    const failsAt = this.#chance.oneIn(10) ? this.#chance.below(pieces) : -1
+    for (let index = 0; index < pieces; index++) {
+      if (index === failsAt) throw new Error('the source has failed')
+      const start = Math.floor((token.length * index) / pieces)
+      yield token.subarray(start, Math.floor((token.length * (index + 1)) / pieces))
+      await settled()
+    }
+  }
+
+  #watchFate(number: number, promise: Promise<void>): void {
+    this.#sent = number
+    this.#fates.set(number, 'pending')
+    promise.then(
+      () => this.#settled(number, 'handed'),
+      error => this.#settled(number, (error as TokenError).code as Fate)
+    )
   }
 
   #settled(number: number, fate: Fate): void {
@@ -230,8 +229,17 @@ export class World {
     const token = simulatedToken(stream.stream, stream.sent + 1, this.#length())
     if (connection.bufferedAmount + token.length + 4 > LIMITS.outboxBytes) return
     stream.sent++
-    if (this.#chance.oneIn(4)) this.#serverFates.add(connection.deliver(token).catch(() => {}))
-    else connection.send(token)
+    if (!this.#chance.oneIn(4)) {
+      connection.send(token)
+      return
+    }
+    const { sent } = stream
+    const handed = () => {
+      const isHanded =
+        stream.stream < this.#streamSeen || (stream.stream === this.#streamSeen && sent <= this.#streamNumber)
+      if (!isHanded) this.#fail(`token ${sent} of stream ${stream.stream} was told handed and was not`)
+    }
+    this.#serverFates.add(connection.deliver(token).then(handed, () => {}))
   }
 
   #toggleConsumer(): void {
@@ -286,7 +294,7 @@ export class World {
       greetingTimeout: 3_000,
       forward: this.#forwardTo(
         () => this.#clientWants,
-        token => this.#clientHas(token)
+        token => this.#take(() => this.#clientHas(token))
       ),
       onOpen: connection => {
         for (const token of this.#outbox.splice(0)) connection.send(token)
@@ -333,7 +341,7 @@ export class World {
       greetingTimeout: 3_000,
       forward: this.#forwardTo(
         () => this.#serverWants && sessions === this.#sessions,
-        token => this.#serverHas(token)
+        token => this.#take(() => this.#serverHas(token))
       ),
       admit: (candidate, request) => {
         if (sessions !== this.#sessions || request === null) return new TokenError('ERR_LOST', 'restarted')
@@ -382,6 +390,14 @@ export class World {
         return isWanting()
       },
       take
+    }
+  }
+
+  #take(take: () => void): void {
+    try {
+      take()
+    } catch (error) {
+      this.#fail((error as Error).message)
     }
   }
 
