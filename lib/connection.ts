@@ -473,7 +473,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const host = this.#createHost(socket)
     const protocol = greeted ?? this.#createProtocol(host)
     this.#protocol = protocol
-    this.#sender.attach(socket, () => (protocol instanceof Token2 ? protocol.takeControl() : null))
+    this.#sender.attach(
+      socket,
+      protocol instanceof Token2 ? hasData => protocol.takeControl(hasData) : undefined
+    )
     if (greeted === undefined) protocol.start()
     else greeted.rebind(host)
     this.#transport = new Transport(socket, {

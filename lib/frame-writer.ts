@@ -16,8 +16,11 @@ const ABORT = encodeControl({ type: 'abort' })
 
 const { set } = Uint8Array.prototype
 
-/** What may be said between two frames: whole control frames, or null when there is nothing to say. */
-export type ControlSource = () => Uint8Array | null
+/**
+ * What may be said between two frames: whole control frames, or null when there is nothing to say. `hasData`: a data
+ * frame follows, most likely.
+ */
+export type ControlSource = (hasData: boolean) => Uint8Array | null
 
 /**
  * Turns queued tokens into chunks of bytes. Knows no socket: write what `next` returns, say `written` when that is
@@ -73,7 +76,7 @@ export class FrameWriter {
   next(): Uint8Array | null {
     this.hasTokens = true
     if (this.#body !== null) return this.#piece() ?? this.#fill(null)
-    const control = this.#control()
+    const control = this.#control(this.#mayBegin)
     if (this.#mayBegin && (!isStreamed(this.#queue.head) || this.#begin())) return this.#fill(control)
     this.hasTokens = false
     return control

@@ -32,7 +32,7 @@ export class Sender {
   constructor(limits: ConnectionLimits, events: SenderEvents) {
     this.#limits = limits
     this.#events = events
-    this.#writer = new FrameWriter(this.#queue, () => this.#control())
+    this.#writer = new FrameWriter(this.#queue, hasData => this.#control(hasData))
     this.#loop = new WriteLoop(this.#queue, this.#writer, limits.writeTimeout, {
       onWritten: hadTokens => events.onActivity(hadTokens),
       onSettled: () => this.#checkDrain(),

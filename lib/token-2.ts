@@ -1,4 +1,5 @@
 import type { Verdict } from './authorization'
+import { clock } from './clock'
 import { CLOSE_CODES, closeCodeName, closeCodeNumber, isOrderly, type WireCloseCode } from './close-codes'
 import type { CloseCode } from './close-info'
 import {
@@ -88,6 +89,7 @@ export class Token2 implements Protocol {
   /** The count that the peer was told last. */
   #ackSent = 0
   #isControlScheduled = false
+  #areCountsDue = false
   #granted = 0
   #peerHasClosed = false
   #hasPeerEnded = false
@@ -253,9 +255,11 @@ export class Token2 implements Protocol {
 
   // --- what the writer asks: which control frames go before the next token
 
-  takeControl(): Uint8Array | null {
-    const frames = this.#urgent
-    this.#urgent = []
+  /** @param isAccompanied data goes out with it, so that ACK and WINDOW cost no write of their own */
+  takeControl(isAccompanied: boolean): Uint8Array | null {
+    const countsToo = isAccompanied || this.#areCountsDue
+    if (!countsToo && this.#urgent.length === 0 && this.#pongOwed === null) return null
+    const frames = this.#urgent.splice(0)
     if (this.#pongOwed !== null && !this.#hasSaidClose) {
       frames.push(encodeControl({ type: 'pong', opaque: this.#pongOwed }))
       this.#pongOwed = null
@@ -266,6 +270,7 @@ export class Token2 implements Protocol {
   }
 
   #pushCounts(frames: Uint8Array[]): void {
+    this.#areCountsDue = false
     if (this.#credit.isDue) frames.push(encodeControl({ type: 'window', granted: this.#credit.grant() }))
     const { handed } = this.#session
     if (handed > this.#ackSent && this.#peerHas(FEATURE_ACK)) {
@@ -279,14 +284,18 @@ export class Token2 implements Protocol {
     this.#host.sender.wake()
   }
 
-  /** ACK and WINDOW wait for the end of the turn: one of each says everything. */
+  /**
+   * ACK and WINDOW wait for data that they can go with, and for the end of this turn of the event loop at the longest:
+   * one of each says everything.
+   */
   #scheduleControl(): void {
     if (this.#isControlScheduled) return
     this.#isControlScheduled = true
-    process.nextTick(() => {
+    clock.setImmediate(() => {
       this.#isControlScheduled = false
       if (this.#isStopped) return
-      if (this.#credit.isDue || this.#session.handed > this.#ackSent) this.#host.sender.wake()
+      this.#areCountsDue = this.#credit.isDue || this.#session.handed > this.#ackSent
+      if (this.#areCountsDue) this.#host.sender.wake()
     })
   }
 
