@@ -1,17 +1,15 @@
 import { BufferView } from './buffer-view'
-import { ByteCursor } from './byte-cursor'
 import { DIAGNOSIS_LENGTH } from './diagnose'
+import type { TokenError } from './errors'
+import { ABORT, FrameCursor } from './frame-cursor'
+import { FrameDues } from './frame-dues'
 import { frameRefusal } from './frame-refusal'
-import { scanFrames } from './frame-scan'
 import { JoinedToken } from './joined-token'
+import { ABORTED, NOTHING, type Passed, WHOLE } from './passed'
 import { protocolError } from './protocol-error'
-import { ABORT_COST, HEADER_LENGTH, isMark, MARK_LENGTH, readHeader, TYPE_PART } from './wire'
+import { ABORT_COST, HEADER_LENGTH, readHeader } from './wire'
 
-/** What became of a token that `next` has not returned: nothing, it came to its end, or the peer aborted it. */
-export const NOTHING = 0
-export const WHOLE = 1
-export const ABORTED = 2
-export type Passed = typeof NOTHING | typeof WHOLE | typeof ABORTED
+const NO_BYTES: Buffer = Buffer.alloc(0)
 
 /**
  * Turns chunks of bytes into tokens, or into the bytes of tokens as they come. Knows no socket: `push` what
@@ -31,20 +29,12 @@ export type Passed = typeof NOTHING | typeof WHOLE | typeof ABORTED
 export class FrameReader {
   /** What the token that was returned last still costs of the credit. */
   cost = 0
+  /** What is free again of the credit although no token was returned. */
+  readonly dues = new FrameDues()
   readonly #maxTokenLength: number
-  readonly #hasMarks: boolean
-  readonly #cursor = new ByteCursor()
+  readonly #cursor: FrameCursor
   /** True from the first header that was no error. */
   #hasRead = false
-  /** True when no token and no head has begun. */
-  #isBetween = true
-
-  readonly #head = new Uint8Array(MARK_LENGTH)
-  #headFilled = 0
-  /** Bytes that are missing of the data frame at hand, -1 while a head is awaited. */
-  #left = -1
-  /** The data frame at hand, or the next one, is not the last of its token. */
-  #isPart = false
   readonly #joined: JoinedToken
 
   /** A consumer of bytes was told of the token at hand, and has had `given` bytes of it. */
@@ -52,11 +42,7 @@ export class FrameReader {
   #given = 0
   /** Bytes that come again, after a restart. */
   #skip = 0
-  #isDropping = false
   #passed: Passed = NOTHING
-  /** What was taken out and is still owed to the credit; what is not any more. */
-  #unpaid = 0
-  #freed = 0
 
   /**
    * @param maxTokenLength the longest token let through whole, and the longest data frame, bytes
@@ -64,7 +50,7 @@ export class FrameReader {
    */
   constructor(maxTokenLength: number, hasMarks = false) {
     this.#maxTokenLength = maxTokenLength
-    this.#hasMarks = hasMarks
+    this.#cursor = new FrameCursor(hasMarks)
     this.#joined = new JoinedToken(maxTokenLength)
   }
 
@@ -75,12 +61,12 @@ export class FrameReader {
 
   /** True when a frame has begun and is not complete: an end of the stream now would cut it. */
   get isMidFrame(): boolean {
-    return this.#left >= 0 || this.#headFilled > 0
+    return this.#cursor.isMidFrame
   }
 
   /** What the whole tokens that wait cost of the credit. */
   get waitingCost(): number {
-    return this.#scan().cost
+    return this.#cursor.scan().cost
   }
 
   /** Takes a chunk. The tokens that `next` returns may be views of it: it must not be changed afterwards. */
@@ -96,7 +82,7 @@ export class FrameReader {
     const cursor = this.#cursor
     const { chunk, position } = cursor
     const start = position + HEADER_LENGTH
-    if (this.#isBetween && start <= chunk.length) {
+    if (cursor.isBetween && start <= chunk.length) {
       const length = readHeader(chunk, position)
       const end = start + length
       if (end <= chunk.length && length <= this.#maxTokenLength) {
@@ -115,31 +101,25 @@ export class FrameReader {
    * @returns true when its first length is there; false as `next` returns null
    */
   begin(): boolean {
-    if (this.#isTold) this.#isDropping = true
+    if (this.#isTold) return this.#drop() ?? false
     // What was joined for another consumer is the beginning.
-    while (this.#joined.length > 0 || this.#findFrame(false)) {
-      if (!this.#isDropping) {
-        this.#isTold = true
-        return true
-      }
-      if (!this.#dropBytes()) return false
-    }
-    return false
+    this.#isTold = this.#joined.length > 0 || this.#findFrame(false)
+    return this.#isTold
   }
 
   /** @returns the next bytes of the token begun; null when more are needed, or it came to its end without one */
   read(): Buffer | null {
     if (this.#joined.length > 0) return this.#give(this.#joined.take())
-    while (this.#findFrame(false)) {
-      const bytes = this.#takeBytes()
-      if (bytes === null) return null
-      const skipped = Math.min(this.#skip, bytes.length)
+    let bytes = NO_BYTES
+    while (bytes.length === 0 && this.#passed === NOTHING && this.#findFrame(false)) {
+      const taken = this.#takeBytes()
+      if (taken === null) break
+      const skipped = Math.min(this.#skip, taken.length)
       this.#skip -= skipped
-      if (this.#left === 0 && this.#endFrame()) this.#endToken(WHOLE)
-      if (skipped < bytes.length) return this.#give(skipped === 0 ? bytes : bytes.subarray(skipped))
-      if (this.#passed !== NOTHING) return null
+      bytes = this.#give(skipped === 0 ? taken : taken.subarray(skipped))
+      if (this.#cursor.left === 0 && this.#endFrame()) this.#endToken(WHOLE)
     }
-    return null
+    return bytes.length === 0 ? null : bytes
   }
 
   /** @returns what became of a token that `next` did not return, or that was dropped or read; told once */
@@ -149,13 +129,6 @@ export class FrameReader {
     return passed
   }
 
-  /** @returns what is free again of the credit although no token was returned; told once */
-  takeFreed(): number {
-    const freed = this.#freed
-    this.#freed = 0
-    return freed
-  }
-
   /**
    * Throws away what is here of a token that is not whole. Of one that a consumer is reading, the bytes that it has
    * had are skipped when it comes again.
@@ -163,52 +136,31 @@ export class FrameReader {
    * @returns whole tokens that wait
    */
   cut(): number {
-    const { tokens, end } = this.#scan()
+    const { tokens, end } = this.#cursor.scan()
     this.#cursor.truncate(end)
-    if (tokens === 0) this.#rewind()
-    return tokens
+    if (tokens > 0) return tokens
+    this.#cursor.rewind()
+    this.#cursor.isBetween = !this.#isTold
+    this.#joined.take()
+    this.#skip = this.#given
+    return 0
   }
 
   /** What was taken out until now costs nothing any more: another stream follows, with a credit of its own. */
   forgetCost(): void {
     this.cost = 0
-    this.#unpaid = 0
-    this.#freed = 0
-  }
-
-  #rewind(): void {
-    this.#left = -1
-    this.#headFilled = 0
-    this.#isPart = false
-    this.#joined.take()
-    this.#skip = this.#given
-    this.#isBetween = !this.#isTold
-  }
-
-  #scan() {
-    const place = {
-      head: this.#head,
-      headFilled: this.#headFilled,
-      left: this.#left,
-      isPart: this.#isPart
-    }
-    return scanFrames(place, this.#cursor.unread())
+    this.dues.forget()
   }
 
   #nextByPieces(): Buffer | null {
     // The consumer that read it in pieces has left.
-    if (this.#isTold) this.#isDropping = true
-    while (this.#findFrame(!this.#isDropping)) {
-      if (this.#isDropping) {
-        if (!this.#dropBytes()) return null
-        continue
-      }
+    if (this.#isTold) return this.#drop()
+    while (this.#findFrame(true)) {
       const bytes = this.#takeBytes()
       if (bytes === null) return null
-      this.#joined.add(bytes, this.#left, this.#isPart)
-      if (this.#left > 0 || !this.#endFrame()) continue
-      this.cost = this.#unpaid
-      this.#unpaid = 0
+      this.#joined.add(bytes, this.#cursor.left, this.#cursor.isPart)
+      if (this.#cursor.left > 0 || !this.#endFrame()) continue
+      this.cost = this.dues.takeUnpaid()
       const token = this.#joined.take()
       this.#endToken(NOTHING)
       return token
@@ -216,103 +168,82 @@ export class FrameReader {
     return null
   }
 
-  /** Reads heads until a data frame is at hand. @returns false when bytes are missing or the token was aborted */
+  /** Throws away what is left of the token at hand; when all of it is, it has passed. */
+  #drop(): null {
+    this.#skip = 0
+    this.#joined.take()
+    while (this.#findFrame(false) && this.#takeBytes() !== null) {
+      this.dues.pay()
+      if (this.#cursor.left > 0 || !this.#endFrame()) continue
+      this.#endToken(WHOLE)
+      return null
+    }
+    return null
+  }
+
+  /** @returns true when a data frame is at hand; false when bytes are missing or the token was aborted */
   #findFrame(isJoining: boolean): boolean {
-    while (this.#left < 0) {
-      if (!this.#readHead()) return false
-      if (this.#headFilled === HEADER_LENGTH) {
-        this.#beginFrame(readHeader(this.#head, 0), isJoining)
-      } else if (this.#head[HEADER_LENGTH] === TYPE_PART) {
-        this.#isPart = true
-        this.#headFilled = 0
-      } else {
-        this.#unpaid += ABORT_COST
-        this.#endToken(ABORTED)
-        return false
-      }
+    const cursor = this.#cursor
+    if (cursor.left >= 0) return true
+    const length = cursor.findLength()
+    if (length >= 0) {
+      const sum = isJoining ? this.#joined.length + length : length
+      // It is found again: each further call refuses again.
+      if (sum > this.#maxTokenLength) throw this.#refusal(length, sum)
+      cursor.enter(length)
+      this.#hasRead = true
+      this.dues.owe(HEADER_LENGTH)
+      return true
     }
-    return true
-  }
-
-  #readHead(): boolean {
-    for (;;) {
-      if (this.#headFilled === MARK_LENGTH) return true
-      if (this.#headFilled === HEADER_LENGTH && !(this.#hasMarks && isMark(readHeader(this.#head, 0))))
-        return true
-      if (!this.#cursor.hasBytes()) return false
-      this.#isBetween = false
-      this.#head[this.#headFilled++] = this.#cursor.chunk[this.#cursor.position++] as number
+    if (length === ABORT) {
+      this.dues.owe(ABORT_COST)
+      this.#endToken(ABORTED)
     }
-  }
-
-  #beginFrame(length: number, isJoining: boolean): void {
-    const sum = isJoining ? this.#joined.length + length : length
-    // The head stays where it is: each further call refuses again.
-    if (sum > this.#maxTokenLength) throw this.#refuse(length, sum)
-    this.#left = length
-    this.#headFilled = 0
-    this.#hasRead = true
-    this.#unpaid += HEADER_LENGTH
+    return false
   }
 
   /** @returns bytes of the data frame at hand as the chunk has them, none only of an empty one; null: none is there */
   #takeBytes(): Buffer | null {
-    if (this.#left > 0 && !this.#cursor.hasBytes()) return null
-    const bytes = this.#cursor.take(this.#left)
-    this.#left -= bytes.length
-    this.#unpaid += bytes.length
+    const cursor = this.#cursor
+    if (cursor.left > 0 && !cursor.hasBytes()) return null
+    const bytes = cursor.take(cursor.left)
+    cursor.left -= bytes.length
+    this.dues.owe(bytes.length)
     return bytes
   }
 
   #give(bytes: Buffer): Buffer {
     this.#given += bytes.length
-    this.#pay()
+    this.dues.pay()
     return bytes
-  }
-
-  /** @returns false when bytes are missing, or the token that is dropped has come to its end */
-  #dropBytes(): boolean {
-    if (this.#takeBytes() === null) return false
-    this.#pay()
-    if (this.#left > 0 || !this.#endFrame()) return true
-    this.#endToken(WHOLE)
-    return false
   }
 
   /** @returns true when it was the last frame of its token; of another one nothing is owed any more */
   #endFrame(): boolean {
-    this.#left = -1
-    if (!this.#isPart) return true
-    this.#isPart = false
-    this.#pay()
+    this.#cursor.left = -1
+    if (!this.#cursor.isPart) return true
+    this.#cursor.isPart = false
+    this.dues.pay()
     return false
   }
 
-  #pay(): void {
-    this.#freed += this.#unpaid
-    this.#unpaid = 0
-  }
-
   #endToken(passed: Passed): void {
-    if (passed === WHOLE && this.#skip > 0 && !this.#isDropping) {
+    if (passed === WHOLE && this.#skip > 0) {
       throw protocolError('protocol-error', 'Cannot go on with a token: it came again and was shorter')
     }
-    this.#pay()
+    this.dues.pay()
     this.#passed = passed
-    this.#headFilled = 0
-    this.#isPart = false
+    this.#cursor.rewind()
+    this.#cursor.isBetween = true
     this.#joined.take()
     this.#isTold = false
-    this.#isDropping = false
     this.#given = 0
     this.#skip = 0
-    this.#isBetween = true
   }
 
-  #refuse(length: number, sum: number) {
-    const { chunk, position } = this.#cursor
-    const rest = chunk.subarray(position, position + DIAGNOSIS_LENGTH)
-    const first = Buffer.concat([this.#head.subarray(0, HEADER_LENGTH), rest])
-    return frameRefusal(length, sum, this.#maxTokenLength, this.#hasRead ? null : first)
+  #refusal(length: number, sum: number): TokenError {
+    const { chunk, position, headBytes } = this.#cursor
+    const first = [headBytes, chunk.subarray(position, position + DIAGNOSIS_LENGTH)]
+    return frameRefusal(length, sum, this.#maxTokenLength, this.#hasRead ? null : Buffer.concat(first))
   }
 }

@@ -33,6 +33,13 @@ export function scanFrames(place: FramePlace, chunks: Iterable<Buffer>): FrameSc
     isPart = false
     result = { tokens: result.tokens + 1, end: seen - place.headFilled, cost: seen - free }
   }
+  const endFrame = () => {
+    left = -1
+    if (isPart) isPart = false
+    else endToken()
+  }
+  // An empty frame that was entered: no byte of it will come.
+  if (left === 0) endFrame()
   for (const chunk of chunks) {
     for (let at = 0; at < chunk.length; ) {
       if (left < 0) {
@@ -56,10 +63,7 @@ export function scanFrames(place: FramePlace, chunks: Iterable<Buffer>): FrameSc
         seen += length
         left -= length
       }
-      if (left !== 0) continue
-      left = -1
-      if (isPart) isPart = false
-      else endToken()
+      if (left === 0) endFrame()
     }
   }
   return result

@@ -1,6 +1,7 @@
 import type { Claim, Consumer, PieceConsumer } from './consumer'
 import { TokenError } from './errors'
-import { ABORTED, FrameReader, NOTHING, WHOLE } from './frame-reader'
+import { FrameReader } from './frame-reader'
+import { ABORTED, NOTHING, WHOLE } from './passed'
 import { socketError } from './socket-error'
 
 /** What a receiver tells its connection. */
@@ -242,20 +243,22 @@ export class Receiver {
     return this.#reader.unreadBytes === 0
   }
 
-  /** The straight path. @returns false when bytes are missing */
+  /** The straight path, as long as there are listeners and nobody else. @returns false when bytes are missing */
   #toListeners(): boolean {
     const reader = this.#reader
     const events = this.#events
-    const token = reader.next()
-    if (token === null) return this.#tokenPassed()
-    this.#tokens++
-    try {
-      events.onToken(token)
-    } catch (error) {
-      throwLater(error)
-    }
-    this.#handedCount++
-    this.#handedCost += reader.cost
+    do {
+      const token = reader.next()
+      if (token === null) return this.#tokenPassed()
+      this.#tokens++
+      try {
+        events.onToken(token)
+      } catch (error) {
+        throwLater(error)
+      }
+      this.#handedCount++
+      this.#handedCost += reader.cost
+    } while (events.hasListeners && this.#consumer === null && !this.#isStopped && !this.#isDiscarding)
     return true
   }
 
@@ -312,7 +315,7 @@ export class Receiver {
 
   #tellHanded(): void {
     const count = this.#handedCount
-    const cost = this.#handedCost + this.#reader.takeFreed()
+    const cost = this.#handedCost + this.#reader.dues.takeFreed()
     if (count === 0 && cost === 0) return
     this.#handedCount = 0
     this.#handedCost = 0

@@ -46,6 +46,39 @@ describe('ReceiveCredit', () => {
     expect(credit.grant()).to.equal(11)
   })
 
+  describe('with tokens of an older transport', () => {
+    it('starts with what the window has left, and gives the rest when they are taken', () => {
+      const credit = new ReceiveCredit(100, 60)
+      expect([credit.helloWindow, credit.held]).to.deep.equal([40, 60])
+      expect([credit.take(40), credit.take(4)]).to.deep.equal([true, false])
+      credit.free(49)
+      expect(credit.isDue).to.equal(false)
+      credit.free(11)
+      expect([credit.isDue, credit.grant(), credit.held]).to.deep.equal([true, 60, 44])
+    })
+
+    it('above the window starts with none, and gives none until less than the window waits', () => {
+      const credit = new ReceiveCredit(100, 160)
+      expect([credit.helloWindow, credit.held, credit.take(4)]).to.deep.equal([0, 160, false])
+      credit.free(60)
+      expect([credit.isDue, credit.grant()]).to.deep.equal([false, 0])
+      credit.free(50)
+      expect([credit.isDue, credit.grant()]).to.deep.equal([true, 50])
+    })
+
+    it('always leaves credit above zero when all was taken', () => {
+      fc.assert(
+        fc.property(fc.integer({ min: 1, max: 300 }), fc.nat({ max: 900 }), (window, held) => {
+          const credit = new ReceiveCredit(window, held)
+          credit.free(held)
+          const granted = credit.isDue ? credit.grant() : 0
+          expect(credit.helloWindow + granted).to.be.above(0)
+          expect(credit.held).to.equal(0)
+        })
+      )
+    })
+  })
+
   it('never runs dry for a peer whose tokens were all freed, and never holds more than window and a token', () => {
     const costs = fc.array(fc.integer({ min: 4, max: 300 }), { maxLength: 200 })
     fc.assert(

@@ -166,6 +166,82 @@ describe('FrameSplitter', () => {
     })
   })
 
+  describe('with onMark', () => {
+    const [part, abort] = [control(Buffer.of(0x85)), control(Buffer.of(0x86))]
+
+    /** What was passed on, and the marks, each with the bytes before it. */
+    function read(chunks: Buffer[], refused = '') {
+      const data: Buffer[] = []
+      const log: string[] = []
+      const note = (text: string) => log.push(`${text} after ${lengths.join('+')}`)
+      const lengths: number[] = []
+      const splitter = new FrameSplitter({
+        onFrame: length => {
+          lengths.push(length)
+          return null
+        },
+        onMark: isAbort => {
+          const name = isAbort ? 'abort' : 'part'
+          note(name)
+          return name === refused ? new TokenError('ERR_PROTOCOL', 'Cannot') : null
+        },
+        onData: run => void data.push(run),
+        onControl: body => void note(String(body)),
+        refuseControl: () => new TokenError('ERR_PROTOCOL', 'Cannot')
+      })
+      let error = ''
+      try {
+        for (const chunk of chunks) splitter.push(chunk)
+      } catch (thrown) {
+        error = (thrown as TokenError).code
+      }
+      return { data, passed: Buffer.concat(data).toString('hex'), log, error }
+    }
+
+    const input = Buffer.concat([
+      frame('a'),
+      part,
+      frame('bc'),
+      control('p'),
+      abort,
+      frame('d'),
+      control('q')
+    ])
+    const passed = Buffer.concat([frame('a'), part, frame('bc'), abort, frame('d')]).toString('hex')
+    const log = ['part after 1', 'p after 1+2', 'abort after 1+2', 'q after 1+2+1']
+
+    it('leaves PART and ABORT in their place, at every cut into two and into three', () => {
+      for (let first = 0; first <= input.length; first++) {
+        for (let second = first; second <= input.length; second++) {
+          const result = read(cutAt(input, first, second))
+          expect(result, `${first} ${second}`).to.deep.include({ passed, log, error: '' })
+        }
+      }
+    })
+
+    it('passes a chunk with nothing but them and data on as it is', () => {
+      const chunk = Buffer.concat([part, frame('ab'), frame('c'), abort, frame('d')])
+      expect(read([chunk]).data[0]).to.equal(chunk)
+    })
+
+    it('is refused where it stands, behind what came before, at every cut', () => {
+      for (let cut = 0; cut <= input.length; cut++) {
+        const result = read(cutAt(input, cut), 'abort')
+        expect(result, `${cut}`).to.deep.include({
+          passed: Buffer.concat([frame('a'), part, frame('bc')]).toString('hex'),
+          log: log.slice(0, 3),
+          error: 'ERR_PROTOCOL'
+        })
+      }
+    })
+
+    it('is not asked about frames of the same type and another length', () => {
+      const long = control(Buffer.from([0x85, 0x61]))
+      expect(read([long]).log).to.have.length(1)
+      expect(read([long]).data).to.deep.equal([])
+    })
+  })
+
   describe('held', () => {
     const input = Buffer.concat([frame('a'), control('hold'), frame('b'), control('c'), frame('d')])
 

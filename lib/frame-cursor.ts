@@ -1,0 +1,84 @@
+import { ByteCursor } from './byte-cursor'
+import { type FrameScan, scanFrames } from './frame-scan'
+import { HEADER_LENGTH, isMark, MARK_LENGTH, readHeader, TYPE_PART } from './wire'
+
+/** What `findLength` says when there is none. */
+export const MISSING = -1
+export const ABORT = -2
+
+/**
+ * Goes from data frame to data frame in the bytes that arrived.
+ *
+ * ```
+ *              length          enter()             take(), until nothing is left
+ *  (PART) ────────────▶ judged ───────▶ data frame ──────────────────────────────▶ the next one
+ *  ABORT
+ * ```
+ */
+export class FrameCursor extends ByteCursor {
+  /** Bytes that are missing of the data frame entered, -1 while a head is awaited. */
+  left = -1
+  /** The data frame entered, or the next one, is not the last of its token. */
+  isPart = false
+  /** True when no token and no head has begun. The owner sets it at the end of a token. */
+  isBetween = true
+  readonly #hasMarks: boolean
+  readonly #head = new Uint8Array(MARK_LENGTH)
+  #headFilled = 0
+
+  /** @param hasMarks PART and ABORT, which were judged before, may stand between the data frames */
+  constructor(hasMarks: boolean) {
+    super()
+    this.#hasMarks = hasMarks
+  }
+
+  /** True when a frame has begun and is not complete. */
+  get isMidFrame(): boolean {
+    return this.left >= 0 || this.#headFilled > 0
+  }
+
+  /** The length found, or whatever stands in its place. */
+  get headBytes(): Uint8Array {
+    return this.#head.subarray(0, HEADER_LENGTH)
+  }
+
+  /** @returns the length of the next data frame, which is then entered or found again; MISSING, or ABORT */
+  findLength(): number {
+    while (this.#readHead()) {
+      if (this.#headFilled === HEADER_LENGTH) return readHeader(this.#head, 0)
+      this.#headFilled = 0
+      if (this.#head[HEADER_LENGTH] !== TYPE_PART) return ABORT
+      this.isPart = true
+    }
+    return MISSING
+  }
+
+  enter(length: number): void {
+    this.left = length
+    this.#headFilled = 0
+  }
+
+  /** Walks over what waits, to the end of its last whole token. */
+  scan(): FrameScan {
+    const place = { head: this.#head, headFilled: this.#headFilled, left: this.left, isPart: this.isPart }
+    return scanFrames(place, this.unread())
+  }
+
+  /** The frame at hand will not go on: the next byte is the first of a token. */
+  rewind(): void {
+    this.left = -1
+    this.#headFilled = 0
+    this.isPart = false
+  }
+
+  #readHead(): boolean {
+    for (;;) {
+      if (this.#headFilled === MARK_LENGTH) return true
+      if (this.#headFilled === HEADER_LENGTH && !(this.#hasMarks && isMark(readHeader(this.#head, 0))))
+        return true
+      if (!this.hasBytes()) return false
+      this.isBetween = false
+      this.#head[this.#headFilled++] = this.chunk[this.position++] as number
+    }
+  }
+}
