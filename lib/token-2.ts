@@ -1,5 +1,4 @@
 import type { Verdict } from './authorization'
-import { clock } from './clock'
 import { CLOSE_CODES, closeCodeName, closeCodeNumber, isOrderly, type WireCloseCode } from './close-codes'
 import type { CloseCode } from './close-info'
 import {
@@ -9,6 +8,7 @@ import {
   encodeControl,
   type GoawayFrame
 } from './control-frame'
+import { CountSchedule } from './count-schedule'
 import { ReceiveCredit } from './credit'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
@@ -88,8 +88,7 @@ export class Token2 implements Protocol {
   #pongOwed: Uint8Array | null = null
   /** The count that the peer was told last. */
   #ackSent = 0
-  #isControlScheduled = false
-  #areCountsDue = false
+  readonly #counts: CountSchedule
   #granted = 0
   #peerHasClosed = false
   #hasPeerEnded = false
@@ -113,6 +112,7 @@ export class Token2 implements Protocol {
       this.#host.fail(frameTimeoutError(bytes))
     )
     this.#greetingDeadline = new Deadline(options.greetingTimeout, () => this.#greetingExpired())
+    this.#counts = this.#createSchedule()
     this.#splitter = new FrameSplitter({
       onFrame: length => this.#frameBegins(length),
       onMark: isAbort => this.#markRead(isAbort),
@@ -185,6 +185,7 @@ export class Token2 implements Protocol {
 
   read(chunk: Buffer): void {
     this.#heartbeat?.sawRead()
+    this.#counts.reading(chunk.length)
     this.#host.sender.cork()
     try {
       this.#splitter.push(chunk)
@@ -199,6 +200,7 @@ export class Token2 implements Protocol {
     this.#frameWatch.update(this.#splitter.isMidFrame, this.#framesBegun, chunk.length)
     receiver.deliver()
     sender.uncork()
+    this.#counts.read()
   }
 
   wrote(): void {
@@ -212,7 +214,7 @@ export class Token2 implements Protocol {
   handed(count: number, cost: number): void {
     this.#credit.free(cost)
     if (!this.#options.isManualAck) this.#session.handed += count
-    this.#scheduleControl()
+    this.#counts.moved()
   }
 
   /** Nobody acknowledges it: it counts when all before it do. */
@@ -224,7 +226,7 @@ export class Token2 implements Protocol {
     } else {
       session.handed++
     }
-    this.#scheduleControl()
+    this.#counts.moved()
   }
 
   /** Tokens that the application was given and that it has not acknowledged; null when it need not. */
@@ -238,7 +240,7 @@ export class Token2 implements Protocol {
     if (this.#hasSaidClose) return false
     const session = this.#session
     session.handed = session.voids.pass(session.handed + count)
-    this.#scheduleControl()
+    this.#counts.moved()
     if (this.#isAnswerOwed && this.unacknowledged === 0) this.#answer()
     return true
   }
@@ -257,7 +259,7 @@ export class Token2 implements Protocol {
 
   /** @param isAccompanied data goes out with it, so that ACK and WINDOW cost no write of their own */
   takeControl(isAccompanied: boolean): Uint8Array | null {
-    const countsToo = isAccompanied || this.#areCountsDue
+    const countsToo = isAccompanied || this.#counts.isDue
     if (!countsToo && this.#urgent.length === 0 && this.#pongOwed === null) return null
     const frames = this.#urgent.splice(0)
     if (this.#pongOwed !== null && !this.#hasSaidClose) {
@@ -269,8 +271,21 @@ export class Token2 implements Protocol {
     return frames.length === 1 ? (frames[0] as Uint8Array) : Buffer.concat(frames)
   }
 
+  #createSchedule(): CountSchedule {
+    const protocol = this
+    return new CountSchedule({
+      get hasNews() {
+        return protocol.#session.handed > protocol.#ackSent || protocol.#credit.isDue
+      },
+      get isPressing() {
+        return protocol.#credit.isDue
+      },
+      onDue: () => this.#host.sender.wake()
+    })
+  }
+
   #pushCounts(frames: Uint8Array[]): void {
-    this.#areCountsDue = false
+    this.#counts.told()
     if (this.#credit.isDue) frames.push(encodeControl({ type: 'window', granted: this.#credit.grant() }))
     const { handed } = this.#session
     if (handed > this.#ackSent && this.#peerHas(FEATURE_ACK)) {
@@ -282,21 +297,6 @@ export class Token2 implements Protocol {
   #say(frame: ControlFrame): void {
     this.#urgent.push(encodeControl(frame))
     this.#host.sender.wake()
-  }
-
-  /**
-   * ACK and WINDOW wait for data that they can go with, and for the end of this turn of the event loop at the longest:
-   * one of each says everything.
-   */
-  #scheduleControl(): void {
-    if (this.#isControlScheduled) return
-    this.#isControlScheduled = true
-    clock.setImmediate(() => {
-      this.#isControlScheduled = false
-      if (this.#isStopped) return
-      this.#areCountsDue = this.#credit.isDue || this.#session.handed > this.#ackSent
-      if (this.#areCountsDue) this.#host.sender.wake()
-    })
   }
 
   // --- reading
@@ -632,6 +632,7 @@ export class Token2 implements Protocol {
   stop(): void {
     this.#state = 'over'
     this.#isStopped = true
+    this.#counts.stop()
     this.#frameWatch.clear()
     this.#greetingDeadline.clear()
     this.#lingerDeadline?.clear()
