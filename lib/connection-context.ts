@@ -22,8 +22,8 @@ export interface ConnectionEvents {
   /** The server wants this client to leave. */
   goaway: [goaway: Goaway]
   /**
-   * The transport is gone and the session goes on: what is sent now waits for `resumed`, or for `session-lost`. Null
-   * when the client moves to another transport by itself.
+   * The transport is gone and the session goes on: what is sent now waits for `resumed`, or for `session-lost`. Not
+   * told when the next transport took the place of the old one.
    */
   detached: [error: TokenError | null]
   /** The session goes on with another transport: nothing was lost, nothing comes twice. */

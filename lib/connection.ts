@@ -187,7 +187,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return Math.max(this.maxTokenLength, peers ?? 0)
   }
 
-  /** True from `open` until the connection begins to close. */
+  /** True from `open` until the connection begins to close, but not while it is detached. */
   get isOpen(): boolean {
     return this.#state === OPEN
   }
@@ -243,7 +243,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * Queues a token, in order. It must not be changed until it has left (`bufferedAmount` 0).
+   * Queues a token, in order. It must not be changed until it has left (`bufferedAmount` 0), and in a session until the
+   * peer's application has had it (`retainedBytes` 0 too).
    *
    * @returns true when the token was taken; false when the connection is dead or the outbox is full, and then
    * nothing was taken
@@ -393,7 +394,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return true
   }
 
-  /** Cuts the connection at once. What was not sent is lost, and counted in {@link CloseInfo}. */
+  /** Cuts the connection at once, and ends its session. What was not sent is lost, and counted in {@link CloseInfo}. */
   destroy(): void {
     this.#fail(new TokenError('ERR_ABORTED', 'Cannot use the connection: this side has destroyed it'))
   }

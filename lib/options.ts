@@ -82,7 +82,7 @@ export interface ServerLimits {
   maxConnectionsPerAddress?: number | undefined
   /** Handshakes at once; above it the oldest is cut. Default 16,384. */
   maxPendingHandshakes?: number | undefined
-  /** Connections of one identity (issuer, subject and SANs) at once. Default 1,024. */
+  /** Connections of one identity (issuer, subject and SANs) at once, those that wait for their client too. Default 1,024. */
   maxConnectionsPerIdentity?: number | undefined
   /** Sessions at once, those that wait for their client included; the oldest of these is evicted. Default 16,384. */
   maxSessions?: number | undefined
@@ -92,7 +92,7 @@ export interface ServerLimits {
   handshakeTimeout?: number | undefined
   /** Milliseconds that `authorize` is given, of those that are left of `handshakeTimeout`. Default 10,000. */
   authorizeTimeout?: number | undefined
-  /** Bytes of all queues of the server together, in and out. Default 1 GiB. */
+  /** Bytes of all queues of the server together, in and out, and of what sessions keep. Default 1 GiB. */
   memoryBudgetBytes?: number | undefined
   /** Milliseconds that a token may wait in an outbox before `slowConsumer` acts. Default 60,000. */
   maxQueueAge?: number | undefined

@@ -33,7 +33,7 @@ import { watchListeners } from './watch-listeners'
 
 /** Events of a {@link TokenClient}. */
 export interface TokenClientEvents {
-  /** The server has accepted this client; on token/1: TLS is up, which is less. */
+  /** The server has accepted this client, and begun a session if one was asked for; on token/1: TLS is up, which is less. */
   connect: []
   /** A token arrived, and the connection has no iterator and no stream. */
   token: [token: Buffer, connection: Connection]
@@ -173,7 +173,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 
   /**
-   * Queues a token, in order; before `connect` in the outbox. It must not be changed until it has left.
+   * Queues a token, in order; before `connect` in the outbox. It must not be changed until it has left, and in a session
+   * until the server's application has had it.
    *
    * @returns true when the token was taken; false when the client is closed or the outbox is full, and then
    * nothing was taken

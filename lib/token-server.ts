@@ -39,7 +39,7 @@ import type { ProtocolName } from './wire'
 export interface TokenServerEvents {
   /** The server listens. */
   connect: []
-  /** A client was accepted. No token is handed out before the listeners have returned. */
+  /** A client was accepted, with a new session if it has one. No token is handed out before the listeners have returned. */
   connection: [connection: Connection]
   /** A token arrived on a connection that has no iterator and no stream. */
   token: [token: Buffer, connection: Connection]
@@ -124,7 +124,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.connect()
   }
 
-  /** The connections that are open now. */
+  /** The connections that are open now, and those whose session waits for its client. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections
   }

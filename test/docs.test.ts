@@ -43,13 +43,23 @@ describe('documentation', () => {
   })
 
   describe('options', () => {
-    const { connection, tls, policies: _rules, ...server } = serverSettings({})
-    const { connection: _same, tls: _other, policies: _more, ...dial } = clientSettings({})
-    const defaults = Object.entries({ ...connectionLimits(), ...server, ...dial })
+    const { connection, session, tls, policies: _rules, ...server } = serverSettings({ session: true })
+    const {
+      connection: _same,
+      session: alike,
+      tls: _other,
+      policies: _more,
+      ...dial
+    } = clientSettings({ session: true })
+    const defaults = Object.entries({ ...connectionLimits(), ...session, ...server, ...dial })
 
     it('are found in lib/options.ts', () => {
-      expect(Object.fromEntries(defaults)).to.include({ maxTokenLength: 8388608, connectTimeout: 10000 })
-      expect([connection, tls]).to.deep.equal([connectionLimits(), {}])
+      expect(Object.fromEntries(defaults)).to.include({
+        maxTokenLength: 8388608,
+        resumeTimeout: 60000,
+        connectTimeout: 10000
+      })
+      expect([connection, tls, alike]).to.deep.equal([connectionLimits(), {}, session])
     })
 
     for (const [name, value] of defaults) {
@@ -68,7 +78,9 @@ describe('documentation', () => {
   for (const [heading, example] of [
     ['Delivery you can believe', 'deliver'],
     ['Who may connect', 'authorize'],
-    ['Reconnect', 'reconnect']
+    ['Reconnect', 'reconnect'],
+    ['Sessions', 'session'],
+    ['Large tokens', 'stream']
   ]) {
     it(`each line of code under "${heading}" in the README is one of examples/${example}.cjs`, () => {
       const blocks = matches(sectionOf(readme, heading as string), /^```js\n([\s\S]*?)^```$/gm)

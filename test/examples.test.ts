@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeCerts } from '@token-server/certs'
@@ -77,6 +78,11 @@ describe('examples, against the built package', () => {
       'connected',
       'The server has what was sent meanwhile',
       'closed for good'
+    ],
+    'session.cjs': [
+      'connected',
+      ...['cut', 'resumed', 'cut', 'resumed', 'cut', 'resumed'],
+      '1000 sent, 0 missing, 0 twice, in order: true'
     ]
   }
 
@@ -88,4 +94,14 @@ describe('examples, against the built package', () => {
       expect(code).to.equal(0)
     })
   }
+
+  it('stream.cjs sends a file that is longer than any token may be, and both ends have the same bytes', async () => {
+    const file = join(folder, 'large')
+    writeFileSync(file, randomBytes(20 * 1024 * 1024))
+    const digest = createHash('sha256').update(readFileSync(file)).digest('hex')
+    const { code, stdout, stderr } = await runNode([await copyOf('stream.cjs'), file], folder)
+    const lines = [`received ${digest}`, `sent     ${digest}`, 'the server has stored it']
+    expect([stdout.trimEnd().split('\n').sort(), stderr]).to.deep.equal([lines.sort(), ''])
+    expect(code).to.equal(0)
+  })
 })
