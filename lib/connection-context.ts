@@ -25,7 +25,7 @@ export interface ConnectionEvents {
    * The transport is gone and the session goes on: what is sent now waits for `resumed`, or for `session-lost`. Not
    * told when the next transport took the place of the old one.
    */
-  detached: [error: TokenError | null]
+  detached: [error: TokenError]
   /** The session goes on with another transport: nothing was lost, nothing comes twice. */
   resumed: []
   /** The session can't go on; `close` follows. */
@@ -106,7 +106,7 @@ export interface ConnectionContext extends TransportFacts {
   readonly onRefused?: (error: TokenError) => void
   /** `successor`: the transport of a client's connection that lost its session, for the next connection. */
   readonly onClose?: (info: CloseInfo, connection: Connection, successor: Handover | null) => void
-  readonly onDetached?: (error: TokenError | null, connection: Connection) => void
+  readonly onDetached?: (error: TokenError, connection: Connection) => void
   readonly onResumed?: (connection: Connection) => void
   readonly onSessionLost?: (loss: SessionLoss, connection: Connection) => void
 }

@@ -177,14 +177,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** Bytes of the longest token that can be sent: this side's limit and, once it is known, the peer's. */
   get maxTokenLength(): number {
-    const peers = this.#protocol instanceof Token2 ? this.#protocol.peerMaxTokenLength : null
-    return peers === null ? this.#limits.maxTokenLength : Math.min(peers, this.#limits.maxTokenLength)
+    return Math.min(this.#session.peerMaxTokenLength, this.#limits.maxTokenLength)
   }
 
   /** Bytes of the longest token that `sendFrom()` can send: `maxTokenLength`, or more when the peer takes streams. */
   get maxStreamLength(): number {
-    const peers = this.#protocol instanceof Token2 ? this.#protocol.peerMaxStreamLength : null
-    return Math.max(this.maxTokenLength, peers ?? 0)
+    return Math.max(this.maxTokenLength, this.#session.peerMaxStreamLength)
   }
 
   /** True from `open` until the connection begins to close, but not while it is detached. */
@@ -291,7 +289,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   ): Promise<void> {
     const source = new TokenSource(stream, { length, maxLength: () => this.maxStreamLength })
     try {
-      if (!this.#honest('sendFrom()').hasParts) throw partsRequired()
+      this.#honest('sendFrom()')
+      if (!this.#session.peerTakesParts) throw partsRequired()
       if (length !== undefined) checkLength(length, this.maxStreamLength)
       if (options.timeout !== undefined) duration('timeout', options.timeout)
       if (options.signal?.aborted) throw notSent(options.signal.reason)
@@ -353,7 +352,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         `Cannot acknowledge ${count} tokens: ${unacknowledged} were given to the application and wait for it`
       )
     }
-    return protocol.acknowledge(count)
+    if (this.#state !== DETACHED) return protocol.acknowledge(count)
+    // The next HELLO says it.
+    this.#session.acknowledge(count)
+    return true
   }
 
   /**
@@ -760,7 +762,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#state === OPEN && keepsSession(error)
   }
 
-  #detach(error: TokenError | null): void {
+  #detach(error: TokenError): void {
     this.#dropTransport(error)
     this.#state = DETACHED
     if (!this.#resumeDeadline.isArmed) this.#resumeDeadline.arm()

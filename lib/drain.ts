@@ -1,4 +1,5 @@
 import { type ClockTimer, clock } from './clock'
+import { CLOSE_CODES } from './close-codes'
 import type { CloseOptions } from './close-info'
 import type { Connection } from './connection'
 import type { Goaway } from './connection-context'
@@ -18,9 +19,11 @@ export class Drain {
   /** How many had not left in time. */
   readonly done: Promise<number>
   readonly #waiting: Connection[]
-  readonly #staying: Set<Connection>
+  /** Those that have not left, and what listens to them. */
+  readonly #staying = new Map<Connection, () => void>()
   readonly #goaway: Goaway
   readonly #timeout: number
+  readonly #endsSessions: boolean
   readonly #groupSize: number
   readonly #limit: Deadline
   #next: ClockTimer | null = null
@@ -32,16 +35,16 @@ export class Drain {
    */
   constructor(connections: readonly Connection[], goaway: Goaway, timeout: number, spread: number) {
     this.#waiting = [...connections]
-    this.#staying = new Set(connections)
     this.#goaway = goaway
     this.#timeout = timeout
+    this.#endsSessions = !CLOSE_CODES[goaway.code].keepsSession
     this.#groupSize = Math.max(1, Math.ceil(connections.length / Math.max(1, spread / STEP)))
     this.#limit = new Deadline(Math.max(timeout, 1), () => this.#finish())
     this.done = new Promise(resolve => {
       this.#resolve = resolve
     })
-    for (const connection of connections) this.#watch(connection)
     this.#limit.arm()
+    for (const connection of connections) this.#watch(connection)
     this.#ask()
     this.#checkDone()
   }
@@ -49,24 +52,40 @@ export class Drain {
   #ask(): void {
     this.#next = null
     for (const connection of this.#waiting.splice(0, this.#groupSize)) {
-      if (!this.#staying.has(connection)) continue
-      if (connection.protocol === 'token/2') connection.goaway(this.#goaway)
-      else connection.close({ timeout: this.#timeout })
+      if (this.#staying.has(connection)) this.#goawayTo(connection)
     }
     if (this.#waiting.length > 0) this.#next = clock.setTimeout(() => this.#ask(), STEP)
   }
 
-  /** A session that moves to another transport has left the old one. */
+  #goawayTo(connection: Connection): void {
+    if (connection.protocol === 'token/2') connection.goaway(this.#goaway)
+    else connection.close({ timeout: this.#timeout })
+  }
+
+  /** A session that may live on has left with its transport; one that shall end is asked again when it is back. */
   #watch(connection: Connection): void {
-    const left = () => {
-      connection.removeListener('resumed', left)
-      connection.removeListener('detached', left)
-      this.#staying.delete(connection)
-      this.#checkDone()
+    const moved = () => {
+      if (!this.#endsSessions) this.#left(connection)
+      else if (connection.isOpen) this.#goawayTo(connection)
     }
-    void connection.closed.then(left)
-    connection.once('resumed', left)
-    connection.once('detached', left)
+    this.#staying.set(connection, moved)
+    connection.on('resumed', moved)
+    connection.on('detached', moved)
+    void connection.closed.then(() => this.#left(connection))
+    if (connection.isDetached) moved()
+  }
+
+  #left(connection: Connection): void {
+    this.#unwatch(connection)
+    this.#staying.delete(connection)
+    this.#checkDone()
+  }
+
+  #unwatch(connection: Connection): void {
+    const moved = this.#staying.get(connection)
+    if (moved === undefined) return
+    connection.removeListener('resumed', moved)
+    connection.removeListener('detached', moved)
   }
 
   #checkDone(): void {
@@ -74,6 +93,7 @@ export class Drain {
   }
 
   #finish(): void {
+    for (const connection of this.#staying.keys()) this.#unwatch(connection)
     if (this.#next !== null) clock.clearTimeout(this.#next)
     this.#limit.clear()
     this.#resolve(this.#staying.size)

@@ -170,9 +170,6 @@ export interface ServerAddress {
   path?: string | undefined
 }
 
-/** What a function may give for `key`, `cert` or `ca`, anew at every dial. */
-export type Credential = TlsConnectOptions['cert']
-
 /** How a client decides. */
 export interface ClientPolicies {
   /** Speaks only this protocol. Default: `token/2`, or `token/1` with a server that knows no better. */

@@ -6,8 +6,8 @@ import { type SessionCaps, Sessions } from './sessions'
 
 /** What a server decides beside the session. */
 export interface SessionAdmission {
-  /** The transport may come in. @returns why not, or null */
-  admitTransport(): TokenError | null
+  /** A connection that waits may have the transport. @returns why not, or null */
+  admitTransport(owner: Connection): TokenError | null
   /** The connection may come in, with its transport. @returns why not, or null */
   admitConnection(): TokenError | null
 }
@@ -42,9 +42,11 @@ export class ServerSessions {
     if (found.is === 'present' && canResume(found.owner)) {
       return this.#resume(candidate, found.owner, request.generation, admission)
     }
-    if (!this.#sessions.makeRoom(identity, oldest => oldest[loseSession]('evicted'))) return tooMany()
+    const leaving = this.#sessions.whoMakesRoom(identity)
+    if (leaving === null) return tooMany()
     const refusal = admission.admitConnection()
     if (refusal !== null) return refusal
+    for (const connection of leaving) connection[loseSession]('evicted')
     const key = this.#sessions.add(candidate, identity, request.generation)
     candidate[sessionOf].begin(key, request.generation)
     return found.is === 'present' ? 'expired' : found.reason
@@ -73,7 +75,7 @@ export class ServerSessions {
     generation: number,
     admission: SessionAdmission
   ): TokenError | 'resumed' {
-    const refusal = admission.admitTransport()
+    const refusal = admission.admitTransport(owner)
     if (refusal !== null) return refusal
     this.#sessions.attached(owner, generation)
     owner[sessionOf].advance(generation)

@@ -45,12 +45,27 @@ export class Session {
   readonly voids = new VoidTokens()
   /** Whole tokens of the peer that are safe on this side; counted when a transport is gone. */
   received = 0
+  /** What the peer's HELLO says that it takes: known from the first one on, also while the next transport is greeted. */
+  peerMaxTokenLength = Number.POSITIVE_INFINITY
+  peerMaxStreamLength = 0
+  peerTakesParts = false
   #key: SessionKey | null = null
   #generation = 0
 
   /** True when both sides keep it across transports. */
   get isAgreed(): boolean {
     return this.#key !== null
+  }
+
+  /** The application has had `count` more tokens of those that it was given. */
+  acknowledge(count: number): void {
+    this.handed = this.voids.pass(this.handed + count)
+  }
+
+  /** The peer has aborted the token of this number, and its turn has passed. */
+  aborted(number: number): void {
+    this.voids.add(number)
+    this.handed = this.voids.pass(this.handed)
   }
 
   /** The largest generation of a dial; 0 before the first. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { SessionPart } from './hello'
+import { IdentityCounts } from './identity-counts'
 import type { SessionKey, SessionLossReason } from './session'
 
 /** How many sessions a server keeps. */
@@ -37,7 +38,7 @@ export class Sessions<C extends object> {
   readonly #entries = new Map<string, Entry<C>>()
   readonly #names = new WeakMap<C, string>()
   readonly #detached = new Set<C>()
-  readonly #countByIdentity = new Map<string, number>()
+  readonly #countByIdentity = new IdentityCounts<C>()
   /** Ids of sessions that ended by time or eviction, the oldest first: as many as there may be sessions. */
   readonly #expired = new Set<string>()
 
@@ -71,22 +72,16 @@ export class Sessions<C extends object> {
   }
 
   /**
-   * Makes room for a new session of this identity: the one that has waited longest for its client may have to go.
+   * Who has to go so that a new session of this identity fits: the one that has waited longest for its client.
    *
-   * @param evict ends a session, and so calls `remove`
-   * @returns false when there is no room, because all of them are in use
+   * @returns nobody when there is room; null when there is none, because all are in use
    */
-  makeRoom(identity: string, evict: (owner: C) => void): boolean {
+  whoMakesRoom(identity: string): readonly C[] | null {
     const { maxSessions, maxSessionsPerIdentity } = this.#caps
-    if ((this.#countByIdentity.get(identity) ?? 0) >= maxSessionsPerIdentity) {
-      const oldest = this.oldestDetached(identity)
-      if (oldest === null) return false
-      evict(oldest)
-    }
-    if (this.#entries.size < maxSessions) return true
-    const oldest = this.oldestDetached()
-    if (oldest !== null) evict(oldest)
-    return oldest !== null
+    const isIdentityFull = this.#countByIdentity.of(identity) >= maxSessionsPerIdentity
+    if (!isIdentityFull && this.#entries.size < maxSessions) return []
+    const oldest = this.oldestDetached(isIdentityFull ? identity : undefined)
+    return oldest === null ? null : [oldest]
   }
 
   /** The one that has waited longest, of one identity or of all; null when none waits. */
@@ -103,7 +98,7 @@ export class Sessions<C extends object> {
     const name = nameOf(key)
     this.#entries.set(name, { owner, identity, generation })
     this.#names.set(owner, name)
-    this.#countByIdentity.set(identity, (this.#countByIdentity.get(identity) ?? 0) + 1)
+    this.#countByIdentity.add(owner, identity)
     return key
   }
 
@@ -122,14 +117,11 @@ export class Sessions<C extends object> {
   /** It has ended. @param isExpired true: a client that comes back is told so */
   remove(owner: C, isExpired: boolean): void {
     const name = this.#names.get(owner)
-    const entry = this.#entryOf(owner)
-    if (name === undefined || entry === undefined) return
+    if (name === undefined || !this.#entries.has(name)) return
     this.#entries.delete(name)
     this.#names.delete(owner)
     this.#detached.delete(owner)
-    const count = (this.#countByIdentity.get(entry.identity) ?? 1) - 1
-    if (count > 0) this.#countByIdentity.set(entry.identity, count)
-    else this.#countByIdentity.delete(entry.identity)
+    this.#countByIdentity.remove(owner)
     if (isExpired) this.#rememberExpired(name)
   }
 

@@ -143,21 +143,6 @@ export class Token2 implements Protocol {
     return this.#roundTrip.milliseconds
   }
 
-  /** The longest token that the peer takes, bytes; null before its HELLO. */
-  get peerMaxTokenLength(): number | null {
-    return this.#peer?.maxTokenLength ?? null
-  }
-
-  /** The longest token that the peer takes in parts, bytes; 0 when that is no more than others, null before its HELLO. */
-  get peerMaxStreamLength(): number | null {
-    return this.#peer && (this.#peer.maxStreamLength ?? 0)
-  }
-
-  /** True when tokens may leave in parts, and so from streams. */
-  get hasParts(): boolean {
-    return this.#peerHas(FEATURE_PART)
-  }
-
   /**
    * Another connection has this transport from now on: on a server one that goes on with a session and says so in its
    * HELLO, on a client one that begins anew, after HELLO spoke for the old one.
@@ -219,13 +204,8 @@ export class Token2 implements Protocol {
 
   /** Nobody acknowledges it: it counts when all before it do. */
   aborted(number: number): void {
-    const session = this.#session
-    if (this.#options.isManualAck) {
-      session.voids.add(number)
-      session.handed = session.voids.pass(session.handed)
-    } else {
-      session.handed++
-    }
+    if (this.#options.isManualAck) this.#session.aborted(number)
+    else this.#session.handed++
     this.#counts.moved()
   }
 
@@ -238,8 +218,7 @@ export class Token2 implements Protocol {
   /** The application has had `count` more tokens. @returns false when the final count was said before */
   acknowledge(count: number): boolean {
     if (this.#hasSaidClose) return false
-    const session = this.#session
-    session.handed = session.voids.pass(session.handed + count)
+    this.#session.acknowledge(count)
     this.#counts.moved()
     if (this.#isAnswerOwed && this.unacknowledged === 0) this.#answer()
     return true
@@ -484,7 +463,7 @@ export class Token2 implements Protocol {
       dead: () => this.#host.fail(heartbeatError(this.#host.limits.heartbeat))
     })
     this.#host.sender.credit = peer.receiveWindow
-    this.#host.sender.splitsTokens = this.hasParts
+    this.#readAbilities(peer)
     this.#host.opened()
     // close() or the end of a stream came before: what was sent until then is sent first.
     if (this.#saying !== null) this.#state = 'saying-close'
@@ -493,7 +472,20 @@ export class Token2 implements Protocol {
     this.#host.sender.wake()
   }
 
+  #readAbilities(peer: Hello): void {
+    const session = this.#session
+    session.peerMaxTokenLength = peer.maxTokenLength
+    session.peerMaxStreamLength = peer.maxStreamLength ?? 0
+    session.peerTakesParts = this.#peerHas(FEATURE_PART)
+    this.#host.sender.splitsTokens = session.peerTakesParts
+  }
+
   #resume(peer: SessionPart): void {
+    // What is begun in parts or aborted could not be said any more.
+    if (this.#session.peerTakesParts && !this.#peerHas(FEATURE_PART)) {
+      throw protocolError('unsupported', 'Cannot resume the session: the peer takes no parts any more')
+    }
+
     if (this.#options.role === 'client') this.#session.check(peer, this.#host.sender.tokensSent)
     this.#host.sender.rewind(peer.received)
     this.#acknowledged(peer.handed)

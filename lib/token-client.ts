@@ -367,7 +367,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   // --- sessions and GOAWAY
 
-  #detached(error: TokenError | null): void {
+  #detached(error: TokenError): void {
     this.#stable.clear()
     this.#end?.clear()
     this.#cancelDeparture()

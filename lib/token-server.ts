@@ -20,6 +20,7 @@ import { Deadline } from './deadline'
 import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
 import type { SessionLookup, SessionPart } from './hello'
+import { IdentityCounts } from './identity-counts'
 import { checkDelay, duration, type ServerSettings, serverSettings, type TokenServerOptions } from './options'
 import { OtherProtocols } from './other-protocols'
 import type { Credentials } from './own-certificate'
@@ -89,7 +90,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   /** The certificates that each client showed, its own first: after the handshake nobody can ask for them again. */
   readonly #chains = new WeakMap<Duplex, readonly X509Certificate[]>()
   readonly #ends = new WeakMap<Connection, WallClockDeadline>()
-  readonly #countByIdentity = new Map<string, number>()
+  /** Of those that have a transport: sessions that wait have limits of their own. */
+  readonly #countByIdentity = new IdentityCounts<Connection>()
   readonly #budget: QueueBudget<Connection>
   readonly #sessions: ServerSessions | null
   readonly #forward: Forward & { isWanting: boolean }
@@ -381,29 +383,38 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     const identity = sessionIdentity(connection.peer)
     if (identity === null) return this.#admitNew(visitor, connection)
     return this.#sessions.admit(connection, request, identity, {
-      admitTransport: () => (this.#reception?.admit(visitor) ? null : clientLeft()),
+      admitTransport: owner => this.#admitTransport(visitor, owner, connection.peer),
       admitConnection: () => this.#admitNew(visitor, connection)
     })
   }
 
   #admitNew(visitor: Visitor, connection: Connection): TokenError | null {
-    const identity = identityOf(connection.peer)
-    const { maxConnectionsPerIdentity } = this.#settings
-    const count = identity === null ? 0 : (this.#countByIdentity.get(identity) ?? 0)
-    if (count >= maxConnectionsPerIdentity) {
-      const code = 'ERR_TOO_MANY_CONNECTIONS_PER_IDENTITY'
-      const message = `Cannot accept a connection: maxConnectionsPerIdentity is ${maxConnectionsPerIdentity}`
-      return new TokenError(code, message, { closeCode: 'overloaded' })
-    }
-    if (!this.#reception?.admit(visitor)) return clientLeft()
-    if (identity !== null) this.#countByIdentity.set(identity, count + 1)
+    const refusal = this.#admitTransport(visitor, connection, connection.peer)
+    if (refusal !== null) return refusal
     this.#connections.add(connection)
     this.#endWithCertificate(connection)
     return null
   }
 
+  /** @param owner whom the visitor belongs to if it may come in */
+  #admitTransport(visitor: Visitor, owner: Connection, peer: Peer | null): TokenError | null {
+    const identity = identityOf(peer)
+    const { maxConnectionsPerIdentity } = this.#settings
+    // The transport that it replaces does not count beside it.
+    if (identity !== null && this.#countByIdentity.ofOthers(identity, owner) >= maxConnectionsPerIdentity) {
+      const code = 'ERR_TOO_MANY_CONNECTIONS_PER_IDENTITY'
+      const message = `Cannot accept a connection: maxConnectionsPerIdentity is ${maxConnectionsPerIdentity}`
+      return new TokenError(code, message, { closeCode: 'overloaded' })
+    }
+    if (!this.#reception?.admit(visitor)) return clientLeft()
+    if (identity === null) this.#countByIdentity.remove(owner)
+    else this.#countByIdentity.add(owner, identity)
+    return null
+  }
+
   #detached(connection: Connection): void {
     this.#ends.get(connection)?.clear()
+    this.#countByIdentity.remove(connection)
     this.#sessions?.detached(connection)
   }
 
@@ -442,10 +453,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#connections.delete(connection)
     this.#sessions?.closed(connection, info.code === 'ERR_SESSION_LOST')
     this.#ends.get(connection)?.clear()
-    const identity = identityOf(connection.peer)
-    const count = identity === null ? 0 : (this.#countByIdentity.get(identity) ?? 0)
-    if (identity !== null && count > 1) this.#countByIdentity.set(identity, count - 1)
-    else if (identity !== null) this.#countByIdentity.delete(identity)
+    this.#countByIdentity.remove(connection)
     this.#lost.unsent += info.unsent
     this.#lost.unconfirmed += info.unconfirmed
     this.#lost.undeliveredBytes += info.undeliveredBytes
@@ -459,6 +467,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     for (let checked = 0; checked < RECHECKS_A_TURN; checked++) {
       const { done, value: connection } = left.next()
       if (done) return
+      // Who comes back to a session is judged then.
+      if (connection.isDetached) continue
       const failure = this.#check(connection.socket)
       if (failure !== null) connection[breakWith](trustError(failure))
     }

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import type { CloseInfo, Connection, SessionLoss, TokenError, TokenServer } from '../lib'
 import { TokenClient } from '../lib'
@@ -9,6 +10,7 @@ import {
   freePort,
   makeClient,
   makeServer,
+  portOf,
   startServer,
   until
 } from './helpers/loopback'
@@ -262,6 +264,86 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(got).to.deep.equal(['to the first', 'to the second'])
     expect(seen).to.deep.equal(['disconnect', 'connect'])
     expect(two.server.connections.size).to.equal(1)
+  })
+
+  it('counts what the application acknowledges while it is detached', async () => {
+    const { server, port } = await startServer({ session: true })
+    const proxy = await TcpProxy.to(port)
+    const client = await makeClient(proxy.port, {
+      session: true,
+      protocol: 'token/2',
+      ack: 'manual',
+      reconnect: () => 20
+    })
+    const accepted = once(server, 'connection')
+    const got = once(client, 'token')
+    await once(client, 'connect')
+    const [connection] = (await accepted) as [Connection]
+    const delivered = connection.deliver(Buffer.from('slow'))
+    await got
+    proxy.cutAll()
+    await once(client, 'disconnect')
+    expect(client.connection?.acknowledge()).to.equal(true)
+    await delivered
+    expect(connection.retainedBytes).to.equal(0)
+  })
+
+  it('knows what the peer takes also while the next transport is greeted', async () => {
+    const { proxy, client } = await begin({}, { maxTokenLength: 20_000 })
+    expect(client.connection?.maxTokenLength).to.equal(20_000)
+    proxy.cutAll()
+    await once(client, 'disconnect')
+    expect(client.connection?.maxTokenLength).to.equal(20_000)
+    expect(() => client.send(Buffer.alloc(20_001))).to.throw('20001')
+    const streamed = client.connection?.sendFrom(Readable.from([Buffer.alloc(50)]), 50)
+    await once(client, 'resumed')
+    await streamed
+  })
+
+  it('does not count against the limit of connections while it waits', async () => {
+    const { server, proxy, client, connection } = await begin(
+      { reconnect: () => 60_000 },
+      { maxConnectionsPerIdentity: 1 }
+    )
+    const gone = Promise.all([once(connection, 'detached'), once(client, 'disconnect')])
+    proxy.cutAll()
+    await gone
+    const other = await makeClient(portOf(server), { session: true })
+    await once(other, 'connect')
+    expect([...server.connections].filter(({ isOpen }) => isOpen)).to.have.length(1)
+    expect(server.detachedSessions).to.equal(1)
+  })
+
+  it('is not evicted for a client that is refused for another reason', async () => {
+    const { server, port } = await startServer({
+      session: true,
+      maxSessions: 2,
+      maxConnectionsPerIdentity: 1
+    })
+    const proxy = await TcpProxy.to(port)
+    const away = await makeClient(proxy.port, { session: true, reconnect: () => 60_000 })
+    await once(away, 'connect')
+    const detached = once([...server.connections][0] as Connection, 'detached')
+    proxy.cutAll()
+    await detached
+    await once(await makeClient(port, { session: true }), 'connect')
+    const refused = await makeClient(port, { session: true, reconnect: () => false })
+    const [error] = (await once(refused, 'error')) as [TokenError]
+    expect(error.closeCode).to.equal('overloaded')
+    expect(server.detachedSessions).to.equal(1)
+  })
+
+  it('is asked again by drain when its client comes back in the middle, if it shall end', async () => {
+    const { server, proxy, client } = await begin({ reconnect: () => 50 })
+    const connected = once(client, 'connect')
+    const connection = [...server.connections][0] as Connection
+    const detached = once(connection, 'detached')
+    proxy.cutAll()
+    await detached
+    const drained = server.drain({ code: 'shutdown', timeout: 5_000 })
+    expect(await drained).to.equal(0)
+    expect((await connection.closed).code).to.equal('normal')
+    await connected
   })
 
   it('can be closed while it is detached', async () => {

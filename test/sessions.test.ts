@@ -16,11 +16,12 @@ class Server {
   readonly owners = new Map<string, Owner>()
 
   add(name: string, identity = 'alice'): boolean {
-    const hasRoom = this.sessions.makeRoom(identity, owner => {
+    const leaving = this.sessions.whoMakesRoom(identity)
+    if (leaving === null) return false
+    for (const owner of leaving) {
       this.evicted.push(owner.name)
       this.sessions.remove(owner, true)
-    })
-    if (!hasRoom) return false
+    }
     const owner = { name }
     const key = this.sessions.add(owner, identity, 1)
     this.owners.set(name, owner)
