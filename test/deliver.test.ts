@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import type { Connection } from '../lib/connection'
 import type { DeliverOptions } from '../lib/connection-context'
 import type { TokenError } from '../lib/errors'
+import { FEATURE_ACK, FEATURE_END } from '../lib/hello'
 import { FakeClock } from '../lib/testing'
 import { pattern } from './helpers/bytes'
 import { settled } from './helpers/moments'
@@ -426,9 +427,9 @@ describe('sendFrom()', () => {
   afterEach(destroyTransports)
 
   it('is refused on a connection whose peer takes no parts, and the stream is destroyed', async () => {
-    const { client } = await openPair()
+    const { connection } = await greeted('client', {}, undefined, { features: FEATURE_ACK | FEATURE_END })
     const stream = new Readable({ read() {} })
-    const code = await client.sendFrom(stream).catch((error: TokenError) => error.code)
+    const code = await connection.sendFrom(stream).catch((error: TokenError) => error.code)
     expect([code, stream.destroyed]).to.deep.equal(['ERR_PROTOCOL_REQUIRED', true])
   })
 })

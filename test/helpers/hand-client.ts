@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, type TLSSocket } from 'node:tls'
+import type { KeyAndCert } from '@token-server/certs'
+import { type ControlFrame, decodeControl, encodeControl } from '../../lib/control-frame'
+import { FEATURE_ACK, FEATURE_END, FEATURE_SESSION, type Hello, type SessionPart } from '../../lib/hello'
+import { onCleanUp } from './loopback'
+
+/** What a client that is made by hand read: control frames with their fields, tokens as buffers. */
+export type HandRead = ControlFrame | Buffer
+
+/** A client of token/2 without the library's connection: it says what it is told to. */
+export class HandClient {
+  readonly read: HandRead[] = []
+  readonly socket: TLSSocket
+  hasEnded = false
+  readonly #fingerprint: Buffer
+  #rest = Buffer.alloc(0)
+
+  private constructor(socket: TLSSocket) {
+    this.socket = socket
+    this.#fingerprint = createHash('sha256').update(socket.getPeerCertificate().raw).digest()
+    socket.on('data', chunk => this.#push(chunk))
+    socket.on('end', () => {
+      this.hasEnded = true
+    })
+  }
+
+  static async dial(port: number, pair: KeyAndCert, ca: string): Promise<HandClient> {
+    const options = { host: '127.0.0.1', port, ca, key: pair.key, cert: pair.cert }
+    const socket = connect({ ...options, ALPNProtocols: ['token/2'] })
+    onCleanUp(async () => {
+      if (socket.closed) return
+      socket.destroy()
+      await once(socket, 'close')
+    })
+    await once(socket, 'secureConnect')
+    socket.on('error', () => {})
+    return new HandClient(socket)
+  }
+
+  /** Says HELLO, asks for this session, and resolves with the first frame that comes back; null when none does. */
+  async greet(session: SessionPart | null): Promise<ControlFrame | null> {
+    const hello: Hello = {
+      role: 'client',
+      features: FEATURE_ACK | FEATURE_END | (session === null ? 0 : FEATURE_SESSION),
+      maxTokenLength: 8_388_608,
+      heartbeat: 0,
+      receiveWindow: 1_048_576,
+      fingerprint: this.#fingerprint,
+      session
+    }
+    this.socket.write(encodeControl({ type: 'hello', ...hello }))
+    while (this.read.length === 0 && !this.socket.closed) await this.#somethingHappens()
+    return (this.read[0] as ControlFrame | undefined) ?? null
+  }
+
+  #somethingHappens(): Promise<unknown> {
+    return new Promise(resolve => {
+      this.socket.once('data', resolve)
+      this.socket.once('close', resolve)
+    })
+  }
+
+  #push(chunk: Buffer): void {
+    this.#rest = Buffer.concat([this.#rest, chunk])
+    while (this.#rest.length >= 4) {
+      const head = this.#rest.readUInt32BE()
+      const end = 4 + (head & 0x7fff_ffff)
+      if (this.#rest.length < end) return
+      const body = this.#rest.subarray(4, end)
+      this.#rest = this.#rest.subarray(end)
+      if (head < 0x8000_0000) this.read.push(body)
+      else this.read.push(decodeControl(body) as ControlFrame)
+    }
+  }
+}
