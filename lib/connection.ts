@@ -1,8 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { callApplication } from './application-call'
-import { authorization, type Verdict } from './authorization'
-import { CLOSE_CODES, closeCodeName, closeCodeNumber } from './close-codes'
+import { CLOSE_CODES, closeCodeNumber } from './close-codes'
 import type { CloseCode, CloseInfo, CloseOptions } from './close-info'
 import {
   attach,
@@ -21,15 +19,13 @@ import {
   type TransportFacts,
   takeUnsent
 } from './connection-context'
+import { ConnectionLife, type LifeTokens } from './connection-life'
 import type { Claim, Consumer } from './consumer'
-import type { GoawayFrame } from './control-frame'
 import { Deadline } from './deadline'
 import { type Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
-import { closeCodeOf, keepsSession } from './goodbye'
 import type { IncomingToken } from './incoming-token'
 import { IncomingTokens } from './incoming-tokens'
-import { sayLastWord } from './last-word'
 import { OnlyListener } from './only-listener'
 import {
   type ConnectionLimits,
@@ -39,86 +35,35 @@ import {
   duration,
   type ProtocolOptions
 } from './options'
-import { fingerprintBytes, type Peer, peerOf } from './peer'
-import type { ProtocolHost } from './protocol'
-import { mixedConsumers, Receiver, type ReceiverEvents } from './receiver'
-import { Sender } from './sender'
-import { Session, type SessionLossReason } from './session'
-import { socketError } from './socket-error'
+import type { Peer } from './peer'
+import { mixedConsumers, type Receiver } from './receiver'
+import type { Sender } from './sender'
+import type { Session, SessionLossReason } from './session'
 import { checkLength, checkToken, tooLargeError } from './token'
 import { Token1 } from './token-1'
 import { Token2 } from './token-2'
 import { TokenIterator } from './token-iterator'
 import { TokenSource } from './token-source'
 import { TokenStream } from './token-stream'
-import { Transport } from './transport'
 import { watchListeners } from './watch-listeners'
 import type { ProtocolName } from './wire'
 
-/** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
-const GREETING_TIMEOUT = 10_000
-
-const OPENING = 0
-const OPEN = 1
-const DETACHED = 2
-const CLOSING = 3
-const CLOSED = 4
-
-type State = typeof OPENING | typeof OPEN | typeof DETACHED | typeof CLOSING | typeof CLOSED
-
 /**
  * Tokens, which are Buffers, over any Duplex: tls, net, a Unix socket, `stream.duplexPair()`.
- *
- * ```
- *            accepted          close(), the peer's end               the socket has closed
- *   OPENING ─────────▶ OPEN ────────────────────────────▶ CLOSING ─────────────────────────▶ CLOSED
- *      │                 │                               flush, end                             ▲
- *      └─────────────────┴─────── destroy(), a broken frame, a timeout, a socket's error ───────┘
- * ```
- *
- * With a session:
- *
- * ```
- *          the transport is gone              resumeTimeout, evicted, unknown to the server: `session-lost`
- *   OPEN ─────────────────────────▶ DETACHED ─────────────────────────────────────────────────────────────▶ CLOSED
- *     ▲                              │   ▲ │ the dial fails
- *     └──────── accepted ────────────┘   └─┘
- * ```
  *
  * What the bytes mean is the protocol's matter: {@link Token1} or {@link Token2}. Tokens go to one kind of
  * consumer at a time: `token` listeners, `for await`, or `stream()`. While there is none they wait, so that the
  * first token is never lost.
  */
 export class Connection extends EventEmitter<ConnectionEvents> {
-  /** Settles when the connection has closed; never rejects. */
-  readonly closed: Promise<CloseInfo>
-
   readonly #limits: ConnectionLimits
   readonly #context: ConnectionContext
+  readonly #life: ConnectionLife
   readonly #sender: Sender
   readonly #receiver: Receiver
-  readonly #session = new Session()
-  readonly #protocolOptions: ProtocolOptions
-  readonly #resumeDeadline: Deadline
-  #facts: TransportFacts
-  #peer: Peer | null
-  #socket: Duplex
-  /** Null when the last one is gone. */
-  #transport: Transport | null = null
-  #protocol: Token1 | Token2
-  readonly #idleDeadline: Deadline
-  readonly #gone = new AbortController()
-  #closeDeadline: Deadline | null = null
-  #state: State = OPENING
-  #isSendingEnded = false
+  readonly #session: Session
   readonly #tokenListener = new OnlyListener(this, 'token')
   #hasListener = false
-  #closeCode: CloseCode = 'normal'
-  #error: TokenError | null = null
-  #lossReason: SessionLossReason | null = null
-  /** Numbers of the tokens that never left and of which a promise said so. */
-  #unsentDeliveries: ReadonlySet<number> = new Set()
-  #resolveClosed!: (info: CloseInfo) => void
 
   /**
    * @param socket the Duplex, owned by the connection from now on
@@ -131,29 +76,29 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     context: ConnectionContext = {}
   ) {
     super()
-    this.#socket = socket
-    this.#facts = context
-    this.#peer = context.peer === undefined ? peerOf(socket) : context.peer
-    this.closed = new Promise(resolve => {
-      this.#resolveClosed = resolve
-    })
     this.#limits = connectionLimits(options)
     this.#context = context
-    this.#idleDeadline = new Deadline(this.#limits.idleTimeout, () => this.#idleExpired())
-    this.#resumeDeadline = new Deadline(context.session?.resumeTimeout ?? 0, () =>
-      this[loseSession]('expired')
+    this.#life = new ConnectionLife(
+      this,
+      socket,
+      { limits: this.#limits, protocol: options, context },
+      this.#tokens()
     )
-    this.#protocolOptions = options
-    this.#sender = this.#createSender()
-    this.#receiver = this.#createReceiver(options.protocol === 'token/2')
+    this.#sender = this.#life.sender
+    this.#receiver = this.#life.receiver
+    this.#session = this.#life.session
     this.#watchListeners()
-    this.#protocol = this.#attach(socket)
-    this.#idleDeadline.arm()
+    this.#life.start()
+  }
+
+  /** Settles when the connection has closed; never rejects. */
+  get closed(): Promise<CloseInfo> {
+    return this.#life.closed
   }
 
   /** The Duplex underneath, or the last one. Reading from it or writing to it breaks the framing. */
   get socket(): Duplex {
-    return this.#socket
+    return this.#life.socket
   }
 
   /**
@@ -161,18 +106,17 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * that goes on after the certificate was renewed has the new one.
    */
   get peer(): Peer | null {
-    return this.#peer
+    return this.#life.peer
   }
 
   /** The protocol spoken. */
   get protocol(): ProtocolName {
-    return this.#protocol.name
+    return this.#life.protocol.name
   }
 
   /** True when the connection can no longer be written. */
   get isDead(): boolean {
-    if (this.#state >= CLOSING || this.#isSendingEnded) return true
-    return !this.#socket.writable && !this.#session.isAgreed
+    return this.#life.isDead
   }
 
   /** Bytes of the longest token that can be sent: this side's limit and, once it is known, the peer's. */
@@ -187,12 +131,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** True from `open` until the connection begins to close, but not while it is detached. */
   get isOpen(): boolean {
-    return this.#state === OPEN
+    return this.#life.isOpen
   }
 
   /** True while a session waits for its next transport. */
   get isDetached(): boolean {
-    return this.#state === DETACHED
+    return this.#life.isDetached
   }
 
   /** True when the connection outlives its transport. */
@@ -237,7 +181,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** Milliseconds of the last round trip of a PING; null on token/1 and before the first. */
   get rtt(): number | null {
-    return this.#protocol.rtt
+    return this.#life.protocol.rtt
   }
 
   /**
@@ -352,7 +296,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         `Cannot acknowledge ${count} tokens: ${unacknowledged} were given to the application and wait for it`
       )
     }
-    if (this.#state !== DETACHED) return protocol.acknowledge(count)
+    if (!this.isDetached) return protocol.acknowledge(count)
     // The next HELLO says it.
     this.#session.acknowledge(count)
     return true
@@ -390,19 +334,16 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   [closeWith](code: CloseCode, options: CloseOptions): boolean {
     const timeout = options.timeout ?? this.#limits.closeTimeout
     duration('timeout', timeout)
-    if (this.#state >= CLOSING) return false
-    this.#armClose(timeout)
-    this.#beginClose(code)
-    return true
+    return this.#life.close(code, timeout)
   }
 
   /** Cuts the connection at once, and ends its session. What was not sent is lost, and counted in {@link CloseInfo}. */
   destroy(): void {
-    this.#fail(new TokenError('ERR_ABORTED', 'Cannot use the connection: this side has destroyed it'))
+    this.#life.fail(new TokenError('ERR_ABORTED', 'Cannot use the connection: this side has destroyed it'))
   }
 
   [breakWith](error: TokenError): void {
-    this.#fail(error)
+    this.#life.fail(error)
   }
 
   /** @returns how many were dropped; a token of which bytes are out stays */
@@ -417,7 +358,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   [takeUnsent](): Uint8Array[] {
     const first = this.#sender.tokensSent + 1
     const isFree = (token: Uint8Array | null, index: number): token is Uint8Array =>
-      token !== null && !this.#unsentDeliveries.has(first + index)
+      token !== null && !this.#life.unsentDeliveries.has(first + index)
     return this.#sender.takeUnsent().filter(isFree)
   }
 
@@ -450,7 +391,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       send: (token: Uint8Array) => this.send(token),
       needsDrain: () => this.writableNeedDrain,
       onceDrained: (listener: () => void) => void this.once('drain', listener),
-      end: () => this.#endSending(),
+      end: () => this.#life.endSending(),
       close: () => void this.close(),
       destroy: () => this.destroy(),
       closed: this.closed
@@ -468,100 +409,36 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#receiver.deliver()
   }
 
-  // --- set-up
-
-  #attach(socket: Duplex): Token1 | Token2 {
-    const { greeted } = this.#facts
-    this.#socket = socket
-    const host = this.#createHost(socket)
-    const protocol = greeted ?? this.#createProtocol(host)
-    this.#protocol = protocol
-    this.#sender.attach(
-      socket,
-      protocol instanceof Token2 ? hasData => protocol.takeControl(hasData) : undefined
-    )
-    if (greeted === undefined) protocol.start()
-    else greeted.rebind(host)
-    this.#transport = new Transport(socket, {
-      onData: chunk => this.#read(chunk),
-      onEnd: () => protocol.transportEnded(),
-      onError: error => this.#fail(socketError(error)),
-      onClose: () => this.#transportClosed()
-    })
-    return protocol
+  [attach](socket: Duplex, facts: TransportFacts): void {
+    this.#life.attach(socket, facts)
   }
 
-  #createSender(): Sender {
-    return new Sender(this.#limits, {
-      onDrain: () => {
-        this.#context.onDrain?.()
-        this.emit('drain')
+  [handOver](): Handover {
+    return this.#life.handOver()
+  }
+
+  [loseSession](reason: SessionLossReason): void {
+    this.#life.loseSession(reason)
+  }
+
+  get [sessionOf](): Session {
+    return this.#session
+  }
+
+  #tokens(): LifeTokens {
+    const connection = this
+    return {
+      get hasListeners() {
+        return connection.#hasListener || connection.#context.forward?.isWanting === true
       },
-      onActivity: hasTokens => {
-        if (hasTokens) this.#idleDeadline.arm()
-        this.#protocol.wrote()
-      },
-      onStall: () => this.#fail(stallError(this.#limits.writeTimeout)),
-      onFlushed: () => this.#protocol.flushed(),
+      onToken: token => this.#emitToken(token),
+      onAbilities: () => this.#withdrawTooLong(),
       onAborted: (number, cause) => this.#rejectStreamed(number, cause),
       onWithdrawn: (number, cause) => {
         this.#rejectStreamed(number, cause)
         this.#session.deliveries.shiftAfter(number)
       }
-    })
-  }
-
-  #createReceiver(hasMarks: boolean): Receiver {
-    const connection = this
-    const events: ReceiverEvents = {
-      get hasListeners() {
-        if (connection.#error !== null) return false
-        return connection.#hasListener || connection.#context.forward?.isWanting === true
-      },
-      onToken: token => this.#emitToken(token),
-      onHanded: (count, cost) => this.#protocol.handed(count, cost),
-      onAborted: number => this.#protocol.aborted(number),
-      onDelivered: isDrained => this.#protocol.delivered(isDrained),
-      onDiscard: () => this.#protocol.discarding(),
-      onBroken: error => this.#fail(error),
-      onEnd: holdsOpen => this.#protocol.allHanded(holdsOpen),
-      onAbandoned: () => this.#armClose(this.#limits.closeTimeout)
     }
-    return new Receiver(this.#limits.maxTokenLength, events, hasMarks)
-  }
-
-  #createHost(socket: Duplex): ProtocolHost {
-    return {
-      socket,
-      limits: this.#limits,
-      sender: this.#sender,
-      receiver: this.#receiver,
-      session: this.#session,
-      wantsSession: this.#context.session !== undefined && this.#protocolOptions.role === 'client',
-      authorize: () => this.#authorize(),
-      admit: request => (this.#state === OPENING ? (this.#context.admit?.(this, request) ?? null) : null),
-      sessionLost: reason => this.#succeed(reason),
-      opened: () => this.#opened(),
-      beginClose: code => this.#beginClose(code),
-      armClose: () => this.#armClose(this.#limits.closeTimeout),
-      active: () => this.#idleDeadline.arm(),
-      fail: error => this.#fail(error),
-      goaway: frame => callApplication(() => this.#goaway(frame))
-    }
-  }
-
-  #createProtocol(host: ProtocolHost): Token1 | Token2 {
-    const { protocol, role = 'client', ack } = this.#protocolOptions
-    if (protocol !== 'token/2') return new Token1(host)
-    return new Token2(host, {
-      role,
-      fingerprints: {
-        own: this.#facts.ownFingerprints ?? [],
-        peer: this.peer && fingerprintBytes(this.peer)
-      },
-      greetingTimeout: this.#facts.greetingTimeout ?? GREETING_TIMEOUT,
-      isManualAck: ack === 'manual'
-    })
   }
 
   #watchListeners(): void {
@@ -582,55 +459,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     })
   }
 
-  #read(chunk: unknown): void {
-    if (Buffer.isBuffer(chunk)) {
-      this.#protocol.read(chunk)
-    } else {
-      const message = `Cannot read from the socket: it gives a ${typeof chunk} instead of a Buffer (setEncoding, object mode)`
-      this.#fail(new TokenError('ERR_SOCKET', message))
-    }
-  }
-
-  // --- life
-
-  #authorize(): Promise<Verdict> | null {
-    const { authorize, greetingTimeout = GREETING_TIMEOUT } = this.#context
-    const { authorizeTimeout = greetingTimeout } = this.#context
-    if (authorize === undefined) return null
-    const timeout = Math.min(greetingTimeout, authorizeTimeout)
-    return authorization(signal => authorize(this, signal), timeout, this.#gone.signal)
-  }
-
-  #opened(): void {
-    if (this.#state === CLOSED) return
-    if (this.#state === DETACHED) {
-      this.#resumed()
-      return
-    }
-    if (this.#state === OPENING) this.#state = OPEN
-    if (this.#session.isAgreed) this.#sender.retain(this.#context.session?.windowBytes ?? 0)
-    this.#withdrawTooLong()
-    callApplication(() => {
-      this.#context.onOpen?.(this)
-      this.emit('open')
-    })
-    this.#receiver.open()
-  }
-
-  #resumed(): void {
-    this.#state = OPEN
-    this.#resumeDeadline.clear()
-    this.#idleDeadline.arm()
-    if (this.#isSendingEnded) this.#protocol.endSending()
-    callApplication(() => {
-      this.#context.onResumed?.(this)
-      this.emit('resumed')
-    })
-    this.#receiver.deliver()
-  }
-
   #withdrawTooLong(): void {
-    if (!(this.#protocol instanceof Token2)) return
     const { deliveries } = this.#session
     const length = this.maxTokenLength
     this.#sender.withdrawLonger(length, (number, token) => {
@@ -652,15 +481,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #claim(consumer: Consumer): Claim {
     if (this.#hasListener) throw mixedConsumers()
     const claim = this.#receiver.claim(consumer)
-    // It may have been armed because nobody was there to take what came before the peer's end.
-    if (this.#state === OPEN) this.#closeDeadline?.clear()
+    this.#life.claimed()
     return claim
-  }
-
-  #goaway({ code, retryAfter, reason }: GoawayFrame): void {
-    const goaway = Object.freeze({ code: closeCodeName(code, 'goaway'), retryAfter, reason })
-    this.#context.onGoaway?.(goaway, this)
-    this.emit('goaway', goaway)
   }
 
   #emitToken(token: Buffer): void {
@@ -687,228 +509,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     if (delivery !== null && deliveries.remove(delivery)) delivery.reject(notSent(cause))
   }
 
-  #endSending(): void {
-    if (this.isDead) return
-    this.#isSendingEnded = true
-    this.#protocol.endSending()
-  }
-
-  #beginClose(code: CloseCode): void {
-    if (this.#state >= CLOSING) return
-    const wasDetached = this.#state === DETACHED
-    this.#state = CLOSING
-    this.#closeCode = code
-    if (wasDetached) {
-      this.#dropTransport()
-      process.nextTick(() => this.#finish())
-      return
-    }
-    if (this.#closeDeadline === null) this.#armClose(this.#limits.closeTimeout)
-    this.#protocol.close(code)
-    this.#sender.end()
-  }
-
-  #armClose(timeout: number): void {
-    this.#closeDeadline?.clear()
-    this.#closeDeadline = new Deadline(Math.max(timeout, 1), () => this.#fail(closeTimeoutError(timeout)))
-    this.#closeDeadline.arm()
-  }
-
-  #idleExpired(): void {
-    if (this.#protocol.isPaused) {
-      this.#idleDeadline.arm()
-      return
-    }
-    const { idleTimeout } = this.#limits
-    this.#fail(
-      new TokenError(
-        'ERR_IDLE_TIMEOUT',
-        `Cannot keep the connection: no byte passed for idleTimeout, ${idleTimeout} ms`
-      )
-    )
-  }
-
-  /** The first error is the one that is told; `close` of the socket does the rest. */
-  #fail(error: TokenError): void {
-    if (this.#state === CLOSED) return
-    if (this.#error !== null) {
-      this.#socket.destroy()
-      return
-    }
-    if (this.#outlives(error)) {
-      this.#detach(error)
-      return
-    }
-    this.#error = error
-    this.#gone.abort()
-    if (this.#state === OPENING) this.#context.onRefused?.(error)
-    if (this.#transport === null) process.nextTick(() => this.#finish())
-    else if (this.#protocol.sayGoodbye(error)) this.#state = CLOSING
-    else this.#socket.destroy()
-  }
-
-  #transportClosed(): void {
-    const error = this.#prematureClose()
-    if (error !== null && this.#error === null && this.#outlives(error)) this.#detach(error)
-    else this.#finish()
-  }
-
-  // --- sessions
-
-  /** While it is greeted anew, a refused dial ends the dial and not the session. */
-  #outlives(error: TokenError): boolean {
-    if (!this.#session.isAgreed || error.code === 'ERR_ABORTED') return false
-    if (this.#state === DETACHED) return this.#transport !== null
-    return this.#state === OPEN && keepsSession(error)
-  }
-
-  #detach(error: TokenError): void {
-    this.#dropTransport(error)
-    this.#state = DETACHED
-    if (!this.#resumeDeadline.isArmed) this.#resumeDeadline.arm()
-    callApplication(() => {
-      this.#context.onDetached?.(error, this)
-      this.emit('detached', error)
-    })
-  }
-
-  /** Lets go of the transport; what is on it and not whole is thrown away. @param error what the peer is told */
-  #dropTransport(error: TokenError | null = null): void {
-    const transport = this.#transport
-    if (transport === null) return
-    const code = error === null || this.#state !== OPEN ? null : closeCodeOf(error)
-    const canSpeak = code !== null && !this.#sender.isMidToken && transport.socket.writable
-    this.#release(error)
-    if (canSpeak) sayLastWord(transport.socket, code, this.#session.handed)
-    else transport.socket.destroy()
-  }
-
-  #release(cause: TokenError | null): void {
-    this.#transport?.release()
-    this.#transport = null
-    this.#idleDeadline.clear()
-    this.#protocol.stop()
-    this.#sender.detach(cause ?? undefined)
-    this.#session.received = this.#receiver.restart()
-  }
-
-  /**
-   * Goes on with another transport, on which a client greets anew and a server has been greeted. The old one, if it is
-   * still there, is let go of first.
-   */
-  [attach](socket: Duplex, facts: TransportFacts): void {
-    if (this.#transport !== null) {
-      const { code, message } = REPLACED
-      this.#dropTransport(new TokenError(code, message, REPLACED))
-    }
-    this.#facts = facts
-    this.#peer = facts.peer ?? null
-    if (this.#state === OPEN) this.#state = DETACHED
-    if (!this.#resumeDeadline.isArmed) this.#resumeDeadline.arm()
-    this.#attach(socket)
-  }
-
-  [handOver](): Handover {
-    const handover = { socket: this.#socket, protocol: this.#protocol as Token2 }
-    this.#transport?.release()
-    this.#transport = null
-    this.#sender.detach()
-    this.#state = CLOSED
-    this.#idleDeadline.clear()
-    this.#closeDeadline?.clear()
-    this.#gone.abort()
-    this.#resolveClosed(this.#closeInfo())
-    return handover
-  }
-
-  [loseSession](reason: SessionLossReason): void {
-    if (this.#state >= CLOSING) return
-    this.#dropTransport()
-    this.#lossReason = reason
-    this.#error = sessionLostError(reason)
-    this.#finish()
-  }
-
-  get [sessionOf](): Session {
-    return this.#session
-  }
-
-  /** The server no longer has the session: it has begun another one on this transport, for the next connection. */
-  #succeed(reason: SessionLossReason): void {
-    const handover = { socket: this.#socket, protocol: this.#protocol as Token2 }
-    this.#transport?.release()
-    this.#transport = null
-    this.#sender.detach()
-    this.#lossReason = reason
-    this.#error = sessionLostError(reason)
-    this.#finish(handover)
-  }
-
-  /** @param successor the transport, when it goes on without this connection */
-  #finish(successor: Handover | null = null): void {
-    if (this.#state === CLOSED) return
-    const wasAttached = this.#transport !== null
-    this.#state = CLOSED
-    this.#transport = null
-    this.#gone.abort()
-    this.#idleDeadline.clear()
-    this.#closeDeadline?.clear()
-    this.#resumeDeadline.clear()
-    this.#sender.stop()
-    if (wasAttached) this.#error ??= this.#prematureClose()
-    const error = this.#error
-    const info = this.#closeInfo()
-    const { deliveries } = this.#session
-    this.#unsentDeliveries = deliveries.numbers()
-    if (successor === null) this.#protocol.stop()
-    deliveries.end(this.#sender.tokensSent, null, error)
-    this.#receiver.stop(error)
-    this.#resolveClosed(info)
-    this.#tellLoss(info)
-    try {
-      if (error !== null && this.listenerCount('error') > 0) this.emit('error', error)
-    } finally {
-      callApplication(() => this.#context.onClose?.(info, this, successor))
-      this.#sender.release()
-      this.emit('close', info.hadError, info)
-    }
-  }
-
-  #tellLoss({ unconfirmed, unsent }: CloseInfo): void {
-    const reason = this.#lossReason
-    if (reason === null) return
-    const loss = Object.freeze({ reason, unknown: unconfirmed, unsent })
-    callApplication(() => {
-      this.#context.onSessionLost?.(loss, this)
-      this.emit('session-lost', loss)
-    })
-  }
-
-  /** The error of a socket that someone else destroyed, or null when both sides had ended. */
-  #prematureClose(): TokenError | null {
-    const { errored, readableEnded, writableFinished } = this.#socket
-    if (this.#protocol.isOver) return null
-    if (errored !== null) return socketError(errored)
-    if (readableEnded && writableFinished) return null
-    const message = 'Cannot use the connection: its socket was destroyed before both sides had ended'
-    return new TokenError('ERR_SOCKET', message)
-  }
-
-  #closeInfo(): CloseInfo {
-    const error = this.#error
-    const { handed } = this.#session.deliveries
-    return Object.freeze({
-      code: error?.code ?? this.#closeCode,
-      hadError: error !== null,
-      error,
-      unsent: this.#sender.tokensUnsent,
-      unconfirmed: this.#sender.tokensSent - handed,
-      undeliveredBytes: this.#receiver.undeliveredBytes
-    })
-  }
-
   #honest(what: string): Token2 {
-    if (this.#protocol instanceof Token2) return this.#protocol
+    const { protocol } = this.#life
+    if (protocol instanceof Token2) return protocol
     throw new TokenError(
       'ERR_PROTOCOL_REQUIRED',
       `Cannot use ${what}: it needs token/2, this connection speaks token/1`
@@ -921,30 +524,4 @@ function partsRequired(): TokenError {
     'ERR_PROTOCOL_REQUIRED',
     'Cannot use sendFrom(): it needs a peer that takes tokens in parts, this one does not'
   )
-}
-
-function stallError(timeout: number): TokenError {
-  return new TokenError(
-    'ERR_WRITE_TIMEOUT',
-    `Cannot send: the peer took nothing for writeTimeout, ${timeout} ms`
-  )
-}
-
-function closeTimeoutError(timeout: number): TokenError {
-  return new TokenError(
-    'ERR_CLOSE_TIMEOUT',
-    `Cannot close the connection in order: it was not done in ${timeout} ms`
-  )
-}
-
-const REPLACED = {
-  code: 'ERR_LOST',
-  closeCode: 'session-replaced',
-  message: 'Cannot use the transport: a newer dial has the session'
-} as const
-
-function sessionLostError(reason: SessionLossReason): TokenError {
-  return new TokenError('ERR_SESSION_LOST', `Cannot go on with the session: ${reason}`, {
-    closeCode: 'session-lost'
-  })
 }
