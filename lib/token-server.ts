@@ -90,6 +90,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #chains = new WeakMap<Duplex, readonly X509Certificate[]>()
   readonly #ends = new WeakMap<Connection, WallClockDeadline>()
   readonly #countByIdentity = new Map<string, number>()
+  /** For whom each connection counts: the peer of a session may be another one later. */
+  readonly #identities = new WeakMap<Connection, string>()
   readonly #budget: QueueBudget<Connection>
   readonly #sessions: ServerSessions | null
   readonly #forward: Forward & { isWanting: boolean }
@@ -396,7 +398,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       return new TokenError(code, message, { closeCode: 'overloaded' })
     }
     if (!this.#reception?.admit(visitor)) return clientLeft()
-    if (identity !== null) this.#countByIdentity.set(identity, count + 1)
+    if (identity !== null) {
+      this.#countByIdentity.set(identity, count + 1)
+      this.#identities.set(connection, identity)
+    }
     this.#connections.add(connection)
     this.#endWithCertificate(connection)
     return null
@@ -442,10 +447,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#connections.delete(connection)
     this.#sessions?.closed(connection, info.code === 'ERR_SESSION_LOST')
     this.#ends.get(connection)?.clear()
-    const identity = identityOf(connection.peer)
-    const count = identity === null ? 0 : (this.#countByIdentity.get(identity) ?? 0)
-    if (identity !== null && count > 1) this.#countByIdentity.set(identity, count - 1)
-    else if (identity !== null) this.#countByIdentity.delete(identity)
+    const identity = this.#identities.get(connection)
+    const count = identity === undefined ? 0 : (this.#countByIdentity.get(identity) ?? 0)
+    if (identity !== undefined && count > 1) this.#countByIdentity.set(identity, count - 1)
+    else if (identity !== undefined) this.#countByIdentity.delete(identity)
     this.#lost.unsent += info.unsent
     this.#lost.unconfirmed += info.unconfirmed
     this.#lost.undeliveredBytes += info.undeliveredBytes
