@@ -1,4 +1,5 @@
 import { type ClockTimer, clock } from './clock'
+import { CLOSE_CODES } from './close-codes'
 import type { CloseOptions } from './close-info'
 import type { Connection } from './connection'
 import type { Goaway } from './connection-context'
@@ -13,12 +14,18 @@ export interface DrainOptions extends CloseOptions {
 /** Milliseconds between two groups of clients that are asked. */
 const STEP = 20
 
-/** Asks clients to leave, evenly over a time, and waits until they have. */
+/**
+ * Asks clients to leave, evenly over a time, and waits until they have.
+ *
+ * A session that may move has left when its transport is gone. One that has to end has not: its client comes back, and
+ * is asked then.
+ */
 export class Drain {
   /** How many had not left in time. */
   readonly done: Promise<number>
   readonly #waiting: Connection[]
-  readonly #staying: Set<Connection>
+  /** With what ends the watch over each. */
+  readonly #staying = new Map<Connection, () => void>()
   readonly #goaway: Goaway
   readonly #timeout: number
   readonly #groupSize: number
@@ -31,16 +38,16 @@ export class Drain {
    * @param spread milliseconds until the last one is asked
    */
   constructor(connections: readonly Connection[], goaway: Goaway, timeout: number, spread: number) {
-    this.#waiting = [...connections]
-    this.#staying = new Set(connections)
+    const keepsSession = CLOSE_CODES[goaway.code]?.keepsSession ?? false
+    this.#waiting = connections.filter(connection => !(keepsSession && connection.isDetached))
     this.#goaway = goaway
     this.#timeout = timeout
-    this.#groupSize = Math.max(1, Math.ceil(connections.length / Math.max(1, spread / STEP)))
+    this.#groupSize = Math.max(1, Math.ceil(this.#waiting.length / Math.max(1, spread / STEP)))
     this.#limit = new Deadline(Math.max(timeout, 1), () => this.#finish())
     this.done = new Promise(resolve => {
       this.#resolve = resolve
     })
-    for (const connection of connections) this.#watch(connection)
+    for (const connection of this.#waiting) this.#watch(connection, keepsSession)
     this.#limit.arm()
     this.#ask()
     this.#checkDone()
@@ -56,17 +63,25 @@ export class Drain {
     if (this.#waiting.length > 0) this.#next = clock.setTimeout(() => this.#ask(), STEP)
   }
 
-  /** A session that moves to another transport has left the old one. */
-  #watch(connection: Connection): void {
-    const left = () => {
-      connection.removeListener('resumed', left)
-      connection.removeListener('detached', left)
-      this.#staying.delete(connection)
-      this.#checkDone()
+  #watch(connection: Connection, keepsSession: boolean): void {
+    const left = () => this.#left(connection)
+    const resumed = () => {
+      if (keepsSession) this.#left(connection)
+      else if (!this.#waiting.includes(connection)) connection.goaway(this.#goaway)
     }
+    connection.on('resumed', resumed)
+    if (keepsSession) connection.on('detached', left)
+    this.#staying.set(connection, () => {
+      connection.removeListener('resumed', resumed)
+      connection.removeListener('detached', left)
+    })
     void connection.closed.then(left)
-    connection.once('resumed', left)
-    connection.once('detached', left)
+  }
+
+  #left(connection: Connection): void {
+    this.#staying.get(connection)?.()
+    this.#staying.delete(connection)
+    this.#checkDone()
   }
 
   #checkDone(): void {
@@ -76,6 +91,7 @@ export class Drain {
   #finish(): void {
     if (this.#next !== null) clock.clearTimeout(this.#next)
     this.#limit.clear()
+    for (const unwatch of this.#staying.values()) unwatch()
     this.#resolve(this.#staying.size)
   }
 }
