@@ -14,16 +14,20 @@ export interface DrainOptions extends CloseOptions {
 /** Milliseconds between two groups of clients that are asked. */
 const STEP = 20
 
-/** Asks clients to leave, evenly over a time, and waits until they have. */
+/**
+ * Asks clients to leave, evenly over a time, and waits until they have.
+ *
+ * A session that may move has left when its transport is gone. One that has to end has not: its client comes back, and
+ * is asked then.
+ */
 export class Drain {
   /** How many had not left in time. */
   readonly done: Promise<number>
   readonly #waiting: Connection[]
-  /** Those that have not left, and what listens to them. */
+  /** With what ends the watch over each. */
   readonly #staying = new Map<Connection, () => void>()
   readonly #goaway: Goaway
   readonly #timeout: number
-  readonly #endsSessions: boolean
   readonly #groupSize: number
   readonly #limit: Deadline
   #next: ClockTimer | null = null
@@ -34,17 +38,17 @@ export class Drain {
    * @param spread milliseconds until the last one is asked
    */
   constructor(connections: readonly Connection[], goaway: Goaway, timeout: number, spread: number) {
-    this.#waiting = [...connections]
+    const keepsSession = CLOSE_CODES[goaway.code]?.keepsSession ?? false
+    this.#waiting = connections.filter(connection => !(keepsSession && connection.isDetached))
     this.#goaway = goaway
     this.#timeout = timeout
-    this.#endsSessions = !CLOSE_CODES[goaway.code].keepsSession
-    this.#groupSize = Math.max(1, Math.ceil(connections.length / Math.max(1, spread / STEP)))
+    this.#groupSize = Math.max(1, Math.ceil(this.#waiting.length / Math.max(1, spread / STEP)))
     this.#limit = new Deadline(Math.max(timeout, 1), () => this.#finish())
     this.done = new Promise(resolve => {
       this.#resolve = resolve
     })
+    for (const connection of this.#waiting) this.#watch(connection, keepsSession)
     this.#limit.arm()
-    for (const connection of connections) this.#watch(connection)
     this.#ask()
     this.#checkDone()
   }
@@ -52,40 +56,32 @@ export class Drain {
   #ask(): void {
     this.#next = null
     for (const connection of this.#waiting.splice(0, this.#groupSize)) {
-      if (this.#staying.has(connection)) this.#goawayTo(connection)
+      if (!this.#staying.has(connection)) continue
+      if (connection.protocol === 'token/2') connection.goaway(this.#goaway)
+      else connection.close({ timeout: this.#timeout })
     }
     if (this.#waiting.length > 0) this.#next = clock.setTimeout(() => this.#ask(), STEP)
   }
 
-  #goawayTo(connection: Connection): void {
-    if (connection.protocol === 'token/2') connection.goaway(this.#goaway)
-    else connection.close({ timeout: this.#timeout })
-  }
-
-  /** A session that may live on has left with its transport; one that shall end is asked again when it is back. */
-  #watch(connection: Connection): void {
-    const moved = () => {
-      if (!this.#endsSessions) this.#left(connection)
-      else if (connection.isOpen) this.#goawayTo(connection)
+  #watch(connection: Connection, keepsSession: boolean): void {
+    const left = () => this.#left(connection)
+    const resumed = () => {
+      if (keepsSession) this.#left(connection)
+      else if (!this.#waiting.includes(connection)) connection.goaway(this.#goaway)
     }
-    this.#staying.set(connection, moved)
-    connection.on('resumed', moved)
-    connection.on('detached', moved)
-    void connection.closed.then(() => this.#left(connection))
-    if (connection.isDetached) moved()
+    connection.on('resumed', resumed)
+    if (keepsSession) connection.on('detached', left)
+    this.#staying.set(connection, () => {
+      connection.removeListener('resumed', resumed)
+      connection.removeListener('detached', left)
+    })
+    void connection.closed.then(left)
   }
 
   #left(connection: Connection): void {
-    this.#unwatch(connection)
+    this.#staying.get(connection)?.()
     this.#staying.delete(connection)
     this.#checkDone()
-  }
-
-  #unwatch(connection: Connection): void {
-    const moved = this.#staying.get(connection)
-    if (moved === undefined) return
-    connection.removeListener('resumed', moved)
-    connection.removeListener('detached', moved)
   }
 
   #checkDone(): void {
@@ -93,9 +89,9 @@ export class Drain {
   }
 
   #finish(): void {
-    for (const connection of this.#staying.keys()) this.#unwatch(connection)
     if (this.#next !== null) clock.clearTimeout(this.#next)
     this.#limit.clear()
+    for (const unwatch of this.#staying.values()) unwatch()
     this.#resolve(this.#staying.size)
   }
 }

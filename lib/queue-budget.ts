@@ -18,8 +18,10 @@ interface Mark {
 export interface BudgetEvents<C> {
   /** A token has waited for longer than `maxQueueAge`. @param tokens how many have */
   onTooOld(connection: C, tokens: number): void
-  /** All queues together are over the budget: ends the session that has waited longest. @returns false: none waits */
-  onEvict(): boolean
+  /** The session that has waited longest for its client; null when none waits. */
+  oldestDetached(): C | null
+  /** All queues together are over the budget: ends this one, which is the oldest. */
+  onEvict(connection: C): void
   /** They still are, and this connection's are the fullest that is left. */
   onOverBudget(connection: C): void
 }
@@ -82,7 +84,7 @@ export class QueueBudget<C extends Queues> {
 
   /** Sessions without a client first; then the fullest, until the others are within the budget. */
   #checkBudget(): void {
-    while (this.usedBytes > this.#budget && this.#events.onEvict());
+    this.#evict(this.usedBytes - this.#budget)
     const queues = [...this.#connections].map(connection => ({ connection, bytes: bytesOf(connection) }))
     let used = queues.reduce((sum, { bytes }) => sum + bytes, 0)
     if (used <= this.#budget) return
@@ -91,6 +93,16 @@ export class QueueBudget<C extends Queues> {
       if (used <= this.#budget) return
       used -= bytes
       this.#act(connection, () => this.#events.onOverBudget(connection))
+    }
+  }
+
+  /** Counted down: to count all queues anew after each one would take seconds when there are thousands. */
+  #evict(excess: number): void {
+    for (let left = excess; left > 0; ) {
+      const oldest = this.#events.oldestDetached()
+      if (oldest === null) return
+      left -= bytesOf(oldest)
+      this.#events.onEvict(oldest)
     }
   }
 

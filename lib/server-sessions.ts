@@ -62,11 +62,9 @@ export class ServerSessions {
     this.#sessions.remove(connection, isExpired)
   }
 
-  /** Ends the session that has waited longest for its client. @returns false when none waits */
-  evictOldest(): boolean {
-    const oldest = this.#sessions.oldestDetached()
-    oldest?.[loseSession]('evicted')
-    return oldest !== null
+  /** The one that has waited longest for its client; null when none waits. */
+  oldestDetached(): Connection | null {
+    return this.#sessions.oldestDetached()
   }
 
   #resume(

@@ -14,7 +14,8 @@ import {
   dropOldest,
   type Forward,
   forwardChanged,
-  type Goaway
+  type Goaway,
+  loseSession
 } from './connection-context'
 import { Deadline } from './deadline'
 import { Drain, type DrainOptions } from './drain'
@@ -482,7 +483,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
         if (policies.slowConsumer === 'drop') this.#drop(connection, tokens)
         else connection[breakWith](slowError(`a token waited longer than maxQueueAge, ${maxQueueAge} ms`))
       },
-      onEvict: () => this.#sessions?.evictOldest() ?? false,
+      oldestDetached: () => this.#sessions?.oldestDetached() ?? null,
+      onEvict: connection => connection[loseSession]('evicted'),
       onOverBudget: connection => {
         const { tokensUnsent } = connection
         if (policies.slowConsumer === 'drop' && tokensUnsent > 0) this.#drop(connection, tokensUnsent)

@@ -52,13 +52,11 @@ describe('QueueBudget', () => {
         log.push(`${connection.name}: ${tokens} too old at ${clock.now()}`)
         if (drops) connection.drop(tokens)
       },
-      onEvict: () => {
-        const waiting = connections.find(({ isDetached, retainedBytes }) => isDetached && retainedBytes > 0)
-        if (waiting !== undefined) {
-          log.push(`${waiting.name}: evicted`)
-          waiting.retainedBytes = 0
-        }
-        return waiting !== undefined
+      oldestDetached: () =>
+        connections.find(({ isDetached, retainedBytes }) => isDetached && retainedBytes > 0) ?? null,
+      onEvict: connection => {
+        log.push(`${connection.name}: evicted`)
+        connection.retainedBytes = 0
       },
       onOverBudget: connection => {
         log.push(`${connection.name}: over budget`)

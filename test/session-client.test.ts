@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import type { CloseInfo, Connection, SessionLoss, TokenError, TokenServer } from '../lib'
 import { TokenClient } from '../lib'
+import { certificates } from './helpers/certificates'
 import {
   clientOptions,
   closesWhatItOpened,
@@ -209,6 +210,29 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(error).to.include({ code: 'ERR_REFUSED', closeCode: 'overloaded' })
   })
 
+  it('counts for the identity that began it, also when another went on with it', async () => {
+    const { bad } = await certificates()
+    let pair: { key: string; cert: string } | null = null
+    const own = (await certificates()).client
+    const { server, proxy, client, connection } = await begin(
+      { key: () => (pair ?? own).key, cert: () => (pair ?? own).cert },
+      { maxConnectionsPerIdentity: 1, sessionIdentity: () => 'one for all' }
+    )
+    const before = connection.peer
+    pair = bad.revoked
+    proxy.cutAll()
+    await once(client, 'resumed')
+    await until(() => connection.isOpen)
+    expect(connection.peer?.subject).not.to.equal(before?.subject)
+    client.close()
+    await connection.closed
+    const next = await makeClient(portOf(server), { session: true, reconnect: () => false })
+    await once(next, 'connect')
+    const another = await makeClient(portOf(server), { ...bad.revoked, reconnect: false })
+    await once(another, 'connect')
+    expect(server.connections.size).to.equal(2)
+  })
+
   it('takes the transport from a half-open one as soon as the client is back', async () => {
     const { proxy, client, connection } = await begin()
     const old = connection.socket
@@ -237,6 +261,33 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(got).to.deep.equal([...Array.from({ length: 50 }, (_, i) => `${i}`), 'last'])
     expect(seen).to.deep.equal(['resumed'])
     expect([...server.connections]).to.deep.equal([connection])
+  })
+
+  it('that was cut while the server says shutdown to others is told when it is back', async () => {
+    const { server, proxy, client, connection } = await begin()
+    const port = portOf(server)
+    // It is asked before the one that is cut.
+    const others = await Promise.all([1, 2].map(() => makeClient(port, { session: true, ...QUICK })))
+    await until(() => server.connections.size === 3)
+    for (const other of others) other.on('goaway', () => other.close())
+    const told = once(client, 'goaway').then(() => client.close())
+    const resumed = once(client, 'resumed')
+    const detached = once(connection, 'detached')
+    proxy.cutAll()
+    await detached
+    const drained = server.drain({ code: 'shutdown', timeout: 5_000, spread: 0 })
+    await resumed
+    expect(await drained).to.equal(0)
+    await told
+    expect(server.connections.size).to.equal(0)
+  })
+
+  it('whose client is away is not waited for when the server says drain', async () => {
+    const { server, proxy, connection } = await begin({ reconnect: () => 60_000 })
+    const detached = once(connection, 'detached')
+    proxy.cutAll()
+    await detached
+    expect(await server.drain({ timeout: 1_000 })).to.equal(0)
   })
 
   it('ends on GOAWAY shutdown, and a new one begins on the other server before that', async () => {

@@ -121,7 +121,7 @@ describe('S5 sessions whose clients are away', () => {
 
   it(`S5 ${SESSIONS} of them stay within memoryBudgetBytes: the oldest go, aloud, and nobody who is there`, async function () {
     this.timeout(isLong ? 600_000 : 60_000)
-    needFiles(this, 2 * SESSIONS + 200)
+    needFiles(this, SESSIONS + 500)
     const busyBytes = 128 * KIB
     const budget = busyBytes + Math.floor(SESSIONS / 4) * COST
     const world = await begin(SESSIONS, { memoryBudgetBytes: budget })
@@ -148,7 +148,7 @@ describe('S5 sessions whose clients are away', () => {
 
   it('S5 maxSessions likewise: who comes takes the place of the one that is away longest', async function () {
     this.timeout(isLong ? 600_000 : 60_000)
-    needFiles(this, 2 * PLACES + 200)
+    needFiles(this, PLACES + 500)
     const newcomers = PLACES / 2
     const world = await begin(PLACES, { maxSessions: PLACES + LIVE })
     const { server, port, lost } = world
