@@ -40,7 +40,7 @@ export class ServerSessions {
     const found = this.#sessions.find(request, identity)
     if (found.is === 'outdated') return outdated()
     if (found.is === 'present' && canResume(found.owner)) {
-      return this.#resume(candidate, found.owner, request.generation, admission)
+      return this.#resume(candidate, found.owner, request, admission)
     }
     const leaving = this.#sessions.whoMakesRoom(identity)
     if (leaving === null) return tooMany()
@@ -67,12 +67,16 @@ export class ServerSessions {
     return this.#sessions.oldestDetached()
   }
 
+  /** Nothing has happened to the session and its transport when the dial is refused. */
   #resume(
     candidate: Connection,
     owner: Connection,
-    generation: number,
+    request: SessionPart,
     admission: SessionAdmission
   ): TokenError | 'resumed' {
+    const { generation } = request
+    const fault = owner[sessionOf].faultOf(request, owner.tokensSent - owner.tokensUnsent)
+    if (fault !== null) return fault
     const refusal = admission.admitTransport(owner)
     if (refusal !== null) return refusal
     this.#sessions.attached(owner, generation)

@@ -1,4 +1,5 @@
 import { Deliveries } from './deliveries'
+import type { TokenError } from './errors'
 import type { SessionLookup, SessionPart } from './hello'
 import { protocolError } from './protocol-error'
 import { VoidTokens } from './void-tokens'
@@ -117,16 +118,15 @@ export class Session {
   }
 
   /**
-   * Checks where the peer says that it stands, before anything is done about it.
+   * What can't be true of where the peer says that it stands; asked before anything is done about it.
    *
    * @param sent the number of the last token that left whole
-   * @throws TokenError `ERR_PROTOCOL` when that can't be true
+   * @returns the error, or null
    */
-  check({ received, handed }: SessionPart, sent: number): void {
-    if (received > sent) throw wrong(`${received} tokens were received, and ${sent} were sent`)
-    if (handed < this.deliveries.handed) {
-      throw wrong(`${handed} tokens were handed, and ${this.deliveries.handed} before`)
-    }
+  faultOf({ received, handed }: SessionPart, sent: number): TokenError | null {
+    if (received > sent) return wrong(`${received} tokens were received, and ${sent} were sent`)
+    if (handed >= this.deliveries.handed) return null
+    return wrong(`${handed} tokens were handed, and ${this.deliveries.handed} before`)
   }
 
   #part(lookup: SessionLookup): SessionPart {

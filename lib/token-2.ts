@@ -435,7 +435,6 @@ export class Token2 implements Protocol {
     }
     this.#mustBeClose = this.#splitter.heldBytes > 0
     try {
-      if (admission === 'resumed') this.#session.check(request as SessionPart, this.#host.sender.tokensSent)
       this.#sayHello(admission === null ? null : this.#session.answer(admission))
       this.#open(admission === 'resumed' ? request : null)
       this.#splitter.release()
@@ -486,7 +485,8 @@ export class Token2 implements Protocol {
       throw protocolError('unsupported', 'Cannot resume the session: the peer takes no parts any more')
     }
 
-    if (this.#options.role === 'client') this.#session.check(peer, this.#host.sender.tokensSent)
+    const fault = this.#session.faultOf(peer, this.#host.sender.tokensSent)
+    if (fault !== null) throw fault
     this.#host.sender.rewind(peer.received)
     this.#acknowledged(peer.handed)
   }

@@ -85,7 +85,7 @@ class End {
 
   /** The peer's HELLO of the next dial. */
   resume(peer: SessionPart): void {
-    this.session.check(peer, this.queue.sent)
+    expect(this.session.faultOf(peer, this.queue.sent)).to.equal(null)
     this.queue.rewind(peer.received)
     this.acknowledge(peer.handed)
   }
