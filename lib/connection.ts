@@ -107,7 +107,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #transport: Transport | null = null
   #protocol: Token1 | Token2
   readonly #idleDeadline: Deadline
-  readonly #gone = new AbortController()
+  /** Made when `authorize` is asked: few connections need one, and it takes more memory than a timer. */
+  #gone: AbortController | null = null
   #closeDeadline: Deadline | null = null
   #state: State = OPENING
   #isSendingEnded = false
@@ -592,6 +593,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const { authorizeTimeout = greetingTimeout } = this.#context
     if (authorize === undefined) return null
     const timeout = Math.min(greetingTimeout, authorizeTimeout)
+    this.#gone = new AbortController()
     return authorization(signal => authorize(this, signal), timeout, this.#gone.signal)
   }
 
@@ -734,7 +736,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       return
     }
     this.#error = error
-    this.#gone.abort()
+    this.#gone?.abort()
     if (this.#state === OPENING) this.#context.onRefused?.(error)
     if (this.#transport === null) process.nextTick(() => this.#finish())
     else if (this.#protocol.sayGoodbye(error)) this.#state = CLOSING
@@ -810,7 +812,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#state = CLOSED
     this.#idleDeadline.clear()
     this.#closeDeadline?.clear()
-    this.#gone.abort()
+    this.#gone?.abort()
     this.#resolveClosed(this.#closeInfo())
     return handover
   }
@@ -844,7 +846,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const wasAttached = this.#transport !== null
     this.#state = CLOSED
     this.#transport = null
-    this.#gone.abort()
+    this.#gone?.abort()
     this.#idleDeadline.clear()
     this.#closeDeadline?.clear()
     this.#resumeDeadline.clear()

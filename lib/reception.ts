@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import { clock } from './clock'
@@ -27,6 +28,8 @@ export interface Visitor {
   readonly since: number
   /** Null until the TLS handshake is done. */
   socket: TLSSocket | null
+  /** The one it showed, in the TLS handshake. */
+  certificate: X509Certificate | undefined
   /** What its certificate says, once that was looked at: a closed socket does not tell it any more. */
   peer: Peer | null
 }
@@ -110,6 +113,7 @@ export class Reception {
       port: raw.remotePort ?? 0,
       since: clock.now(),
       socket: null,
+      certificate: undefined,
       peer: null
     }
     this.#visitors.set(raw, visitor)

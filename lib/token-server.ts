@@ -23,7 +23,7 @@ import type { SessionLookup, SessionPart } from './hello'
 import { checkDelay, duration, type ServerSettings, serverSettings, type TokenServerOptions } from './options'
 import { OtherProtocols } from './other-protocols'
 import type { Credentials } from './own-certificate'
-import { identityOf, type Peer, presentedFingerprints } from './peer'
+import { identityOf, type Peer, peerFrom, presentedFingerprints } from './peer'
 import { QueueBudget } from './queue-budget'
 import { Reception, type Refusal, type Visitor } from './reception'
 import { peerChain } from './recheck'
@@ -327,7 +327,9 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   #secured(visitor: Visitor, socket: TLSSocket): void {
     // Before anything else asks for a certificate: Node may forget the chain as it tells it.
-    this.#chains.set(socket, peerChain(socket))
+    const chain = peerChain(socket)
+    this.#chains.set(socket, chain)
+    visitor.certificate = chain[0]
     this.#isOutOfFiles = false
     this.#acceptance?.secured(visitor, socket)
   }
@@ -335,6 +337,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
     const { authorize, ack } = this.#settings.policies
     const options = { ...this.#settings.connection, protocol, role: 'server' as const }
+    const { certificate } = visitor
     const connection = new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
       forward: this.#forward,
       session: protocol === 'token/2' ? this.#settings.session : undefined,
@@ -347,14 +350,22 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       onSessionLost: (loss, lost) => void this.emit('session-lost', loss, lost),
       greetingTimeout: this.#timeLeft(visitor),
       authorizeTimeout: this.#settings.authorizeTimeout,
-      // Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO.
-      ownFingerprints: [...this.#credentials.fingerprints, ...presentedFingerprints(socket)],
+      peer: certificate === undefined ? null : peerFrom(certificate, socket.authorized),
+      ownFingerprints: this.#ownFingerprints(visitor, socket),
       ...(authorize && {
         authorize: (connection: Connection, signal: AbortSignal) =>
           authorize(connection.peer, connection, signal)
       })
     })
     visitor.peer = connection.peer
+  }
+
+  /** Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO. */
+  #ownFingerprints(visitor: Visitor, socket: TLSSocket): readonly Uint8Array[] {
+    const { fingerprints } = this.#credentials
+    const isCertain = fingerprints.length > 0 && !this.#settings.tls.SNICallback
+    if (isCertain && visitor.since > this.#reloadedAt) return fingerprints
+    return [...fingerprints, ...presentedFingerprints(socket)]
   }
 
   #ended(visitor: Visitor, connection: Connection, info: CloseInfo): void {
