@@ -507,22 +507,54 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #createReceiver(hasMarks: boolean): Receiver {
-    const connection = this
-    const events: ReceiverEvents = {
-      get hasListeners() {
-        if (connection.#error !== null) return false
-        return connection.#hasListener || connection.#context.forward?.isWanting === true
-      },
-      onToken: token => this.#emitToken(token),
-      onHanded: (count, cost) => this.#protocol.handed(count, cost),
-      onAborted: number => this.#protocol.aborted(number),
-      onDelivered: isDrained => this.#protocol.delivered(isDrained),
-      onDiscard: () => this.#protocol.discarding(),
-      onBroken: error => this.#fail(error),
-      onEnd: holdsOpen => this.#protocol.allHanded(holdsOpen),
-      onAbandoned: () => this.#armClose(this.#limits.closeTimeout)
+    return new Receiver(this.#limits.maxTokenLength, new Connection.#Received(this), hasMarks)
+  }
+
+  /** A class, for a literal with a getter makes a hidden class of its own for each connection: 1 KB. */
+  static readonly #Received = class implements ReceiverEvents {
+    readonly #connection: Connection
+
+    constructor(connection: Connection) {
+      this.#connection = connection
     }
-    return new Receiver(this.#limits.maxTokenLength, events, hasMarks)
+
+    get hasListeners(): boolean {
+      const connection = this.#connection
+      if (connection.#error !== null) return false
+      return connection.#hasListener || connection.#context.forward?.isWanting === true
+    }
+
+    onToken(token: Buffer): void {
+      this.#connection.#emitToken(token)
+    }
+
+    onHanded(count: number, cost: number): void {
+      this.#connection.#protocol.handed(count, cost)
+    }
+
+    onAborted(number: number): void {
+      this.#connection.#protocol.aborted(number)
+    }
+
+    onDelivered(isDrained: boolean): void {
+      this.#connection.#protocol.delivered(isDrained)
+    }
+
+    onDiscard(): void {
+      this.#connection.#protocol.discarding()
+    }
+
+    onBroken(error: TokenError): void {
+      this.#connection.#fail(error)
+    }
+
+    onEnd(holdsOpen: boolean): void {
+      this.#connection.#protocol.allHanded(holdsOpen)
+    }
+
+    onAbandoned(): void {
+      this.#connection.#armClose(this.#connection.#limits.closeTimeout)
+    }
   }
 
   #createHost(socket: Duplex): ProtocolHost {

@@ -28,6 +28,8 @@ export interface Visitor {
   readonly since: number
   /** Null until the TLS handshake is done. */
   socket: TLSSocket | null
+  /** It counts among those that were accepted. */
+  isAdmitted: boolean
   /** The one it showed, in the TLS handshake. */
   certificate: X509Certificate | undefined
   /** What its certificate says, once that was looked at: a closed socket does not tell it any more. */
@@ -80,7 +82,7 @@ export class Reception {
   admit(visitor: Visitor): boolean {
     if (visitor.raw.destroyed || !this.#pending.delete(visitor)) return false
     this.#admitted++
-    visitor.raw.once('close', () => this.#admitted--)
+    visitor.isAdmitted = true
     return true
   }
 
@@ -114,14 +116,15 @@ export class Reception {
       since: clock.now(),
       socket: null,
       certificate: undefined,
+      isAdmitted: false,
       peer: null
     }
     this.#visitors.set(raw, visitor)
     this.#pending.add(visitor)
     const fromAddress = (this.#countByAddress.get(visitor.address) ?? 0) + 1
     this.#countByAddress.set(visitor.address, fromAddress)
-    raw.once('close', () => this.#left(visitor))
-    raw.on('error', () => {})
+    raw.on('close', () => this.#left(visitor))
+    raw.on('error', ignore)
     return this.#isWithinLimits(visitor, fromAddress)
   }
 
@@ -173,6 +176,7 @@ export class Reception {
 
   /** Why it left is told a little later: by `tlsClientError`, or by the connection that it had become. */
   #left(visitor: Visitor): void {
+    if (visitor.isAdmitted) this.#admitted--
     const message = 'Cannot accept a connection: the client left before it was accepted'
     setImmediate(() => this.refuse(visitor, new TokenError('ERR_HANDSHAKE', message)))
     const count = (this.#countByAddress.get(visitor.address) ?? 1) - 1
@@ -180,6 +184,8 @@ export class Reception {
     else this.#countByAddress.set(visitor.address, count)
   }
 }
+
+function ignore(): void {}
 
 /** Node gives no public way from a TLS socket to the raw one it wraps, and forgets the address on a reset. */
 function rawOf(socket: TLSSocket): Socket | undefined {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { Acceptance, demandsTrust, trustError } from './acceptance'
-import { WallClockDeadline } from './certificate-clock'
+import { CertificateEnds } from './certificate-ends'
 import { clock } from './clock'
 import type { CloseInfo, CloseOptions } from './close-info'
 import { Connection } from './connection'
@@ -20,7 +20,15 @@ import { Deadline } from './deadline'
 import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
 import type { SessionLookup, SessionPart } from './hello'
-import { checkDelay, duration, type ServerSettings, serverSettings, type TokenServerOptions } from './options'
+import {
+  type ConnectionOptions,
+  checkDelay,
+  duration,
+  type ProtocolOptions,
+  type ServerSettings,
+  serverSettings,
+  type TokenServerOptions
+} from './options'
 import { OtherProtocols } from './other-protocols'
 import type { Credentials } from './own-certificate'
 import { identityOf, type Peer, peerFrom, presentedFingerprints } from './peer'
@@ -88,7 +96,9 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #connections = new Set<Connection>()
   /** The certificates that each client showed, its own first: after the handshake nobody can ask for them again. */
   readonly #chains = new WeakMap<Duplex, readonly X509Certificate[]>()
-  readonly #ends = new WeakMap<Connection, WallClockDeadline>()
+  readonly #ends = new CertificateEnds<Connection>(connection => connection[breakWith](expiredError()))
+  /** One object for all connections, checked once. */
+  readonly #connectionOptions: Record<ProtocolName, ConnectionOptions & ProtocolOptions>
   readonly #countByIdentity = new Map<string, number>()
   readonly #budget: QueueBudget<Connection>
   readonly #sessions: ServerSessions | null
@@ -113,6 +123,11 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#credentials = new ServerCredentials(this.#settings.tls, certificate =>
       this.emit('certificate-expiring', certificate)
     )
+    const shared = { ...this.#settings.connection, role: 'server' } as const
+    this.#connectionOptions = {
+      'token/1': Object.freeze({ ...shared, protocol: 'token/1' }),
+      'token/2': Object.freeze({ ...shared, protocol: 'token/2', ack: this.#settings.policies.ack })
+    }
     this.#others = new OtherProtocols(this.#settings.policies.protocols)
     this.#forward = {
       isWanting: false,
@@ -335,10 +350,9 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   }
 
   #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
-    const { authorize, ack } = this.#settings.policies
-    const options = { ...this.#settings.connection, protocol, role: 'server' as const }
+    const { authorize } = this.#settings.policies
     const { certificate } = visitor
-    const connection = new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
+    const connection = new Connection(socket, this.#connectionOptions[protocol], {
       forward: this.#forward,
       session: protocol === 'token/2' ? this.#settings.session : undefined,
       admit: (candidate, request) => this.#admit(visitor, candidate, request),
@@ -414,7 +428,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   }
 
   #detached(connection: Connection): void {
-    this.#ends.get(connection)?.clear()
+    this.#ends.delete(connection)
     this.#sessions?.detached(connection)
   }
 
@@ -430,15 +444,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   /** A connection lives no longer than the certificate that opened it. */
   #endWithCertificate(connection: Connection): void {
     if (connection.peer === null || !demandsTrust(this.#settings.tls)) return
-    const end = new WallClockDeadline(connection.peer.validTo, () =>
-      connection[breakWith](
-        new TokenError('ERR_CERTIFICATE', "Cannot keep the connection: the peer's certificate has expired", {
-          closeCode: 'certificate-expired'
-        })
-      )
-    )
-    this.#ends.get(connection)?.clear()
-    this.#ends.set(connection, end)
+    this.#ends.set(connection, connection.peer.validTo)
   }
 
   #timeLeft(visitor: Visitor): number {
@@ -452,7 +458,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #connectionClosed(connection: Connection, info: CloseInfo): void {
     this.#connections.delete(connection)
     this.#sessions?.closed(connection, info.code === 'ERR_SESSION_LOST')
-    this.#ends.get(connection)?.clear()
+    this.#ends.delete(connection)
     const identity = identityOf(connection.peer)
     const count = identity === null ? 0 : (this.#countByIdentity.get(identity) ?? 0)
     if (identity !== null && count > 1) this.#countByIdentity.set(identity, count - 1)
@@ -549,6 +555,11 @@ function anyIdentity(peer: Peer | null): string {
 
 function clientLeft(): TokenError {
   return new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
+}
+
+function expiredError(): TokenError {
+  const message = "Cannot keep the connection: the peer's certificate has expired"
+  return new TokenError('ERR_CERTIFICATE', message, { closeCode: 'certificate-expired' })
 }
 
 function slowError(why: string): TokenError {
