@@ -74,7 +74,8 @@ export class Acceptance {
   }
 
   #giveAway(visitor: Visitor, socket: TLSSocket, other: OtherProtocol): void {
-    const failure = other.clientCertificate === 'required' ? checkTrust(socket, new Date()) : null
+    const failure =
+      other.clientCertificate === 'required' ? checkTrust(socket, new Date(), visitor.certificate) : null
     if (failure !== null) {
       this.#reception.refuse(visitor, trustError(failure))
       socket.destroy()
@@ -84,7 +85,9 @@ export class Acceptance {
   }
 
   #greet(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
-    const failure = demandsTrust(this.#settings.tls) ? checkTrust(socket, new Date()) : null
+    const failure = demandsTrust(this.#settings.tls)
+      ? checkTrust(socket, new Date(), visitor.certificate)
+      : null
     if (failure !== null) {
       this.#reception.refuse(visitor, trustError(failure))
       if (protocol === 'token/2') sayLastWord(socket, failure.code)

@@ -35,7 +35,7 @@ type State = typeof OPENING | typeof OPEN | typeof DETACHED | typeof CLOSING | t
 /** What a life leaves to its connection: whose tokens they are. */
 export interface LifeTokens {
   /** True while there are listeners to hand tokens to. */
-  readonly hasListeners: boolean
+  hasListeners(): boolean
   onToken(token: Buffer): void
   /** What the peer takes is known, and nothing has been sent. */
   onAbilities(): void
@@ -86,7 +86,8 @@ export class ConnectionLife {
   readonly #tokens: LifeTokens
   readonly #idleDeadline: Deadline
   readonly #resumeDeadline: Deadline
-  readonly #gone = new AbortController()
+  /** Made when `authorize` is asked: few connections need one, and it takes more memory than a timer. */
+  #gone: AbortController | null = null
   #facts: TransportFacts
   #peer: Peer | null
   #socket: Duplex
@@ -193,7 +194,7 @@ export class ConnectionLife {
       return
     }
     this.#error = error
-    this.#gone.abort()
+    this.#gone?.abort()
     if (this.#state === OPENING) this.#context.onRefused?.(error)
     if (this.#transport === null) process.nextTick(() => this.#finish())
     else if (this.#protocol.sayGoodbye(error)) this.#state = CLOSING
@@ -225,7 +226,7 @@ export class ConnectionLife {
     this.#state = CLOSED
     this.#idleDeadline.clear()
     this.#closeDeadline?.clear()
-    this.#gone.abort()
+    this.#gone?.abort()
     this.#resolveClosed(this.#closeInfo())
     return handover
   }
@@ -279,22 +280,58 @@ export class ConnectionLife {
   }
 
   #createReceiver(hasMarks: boolean): Receiver {
-    const tokens = this.#tokens
-    const life = this
-    const events: ReceiverEvents = {
-      get hasListeners() {
-        return life.#error === null && tokens.hasListeners
-      },
-      onToken: token => tokens.onToken(token),
-      onHanded: (count, cost) => this.#protocol.handed(count, cost),
-      onAborted: number => this.#protocol.aborted(number),
-      onDelivered: isDrained => this.#protocol.delivered(isDrained),
-      onDiscard: () => this.#protocol.discarding(),
-      onBroken: error => this.fail(error),
-      onEnd: holdsOpen => this.#protocol.allHanded(holdsOpen),
-      onAbandoned: () => this.#armClose(this.#limits.closeTimeout)
+    return new Receiver(
+      this.#limits.maxTokenLength,
+      new ConnectionLife.#Received(this, this.#tokens),
+      hasMarks
+    )
+  }
+
+  /** A class, for a literal with a getter makes a hidden class of its own for each connection: 1 KB. */
+  static readonly #Received = class implements ReceiverEvents {
+    readonly #life: ConnectionLife
+    readonly #tokens: LifeTokens
+
+    constructor(life: ConnectionLife, tokens: LifeTokens) {
+      this.#life = life
+      this.#tokens = tokens
     }
-    return new Receiver(this.#limits.maxTokenLength, events, hasMarks)
+
+    get hasListeners(): boolean {
+      return this.#life.#error === null && this.#tokens.hasListeners()
+    }
+
+    onToken(token: Buffer): void {
+      this.#tokens.onToken(token)
+    }
+
+    onHanded(count: number, cost: number): void {
+      this.#life.#protocol.handed(count, cost)
+    }
+
+    onAborted(number: number): void {
+      this.#life.#protocol.aborted(number)
+    }
+
+    onDelivered(isDrained: boolean): void {
+      this.#life.#protocol.delivered(isDrained)
+    }
+
+    onDiscard(): void {
+      this.#life.#protocol.discarding()
+    }
+
+    onBroken(error: TokenError): void {
+      this.#life.fail(error)
+    }
+
+    onEnd(holdsOpen: boolean): void {
+      this.#life.#protocol.allHanded(holdsOpen)
+    }
+
+    onAbandoned(): void {
+      this.#life.#armClose(this.#life.#limits.closeTimeout)
+    }
   }
 
   #createHost(socket: Duplex): ProtocolHost {
@@ -346,6 +383,7 @@ export class ConnectionLife {
     const { authorizeTimeout = greetingTimeout } = this.#context
     if (authorize === undefined) return null
     const timeout = Math.min(greetingTimeout, authorizeTimeout)
+    this.#gone = new AbortController()
     return authorization(signal => authorize(this.#connection, signal), timeout, this.#gone.signal)
   }
 
@@ -480,7 +518,7 @@ export class ConnectionLife {
     const wasAttached = this.#transport !== null
     this.#state = CLOSED
     this.#transport = null
-    this.#gone.abort()
+    this.#gone?.abort()
     this.#idleDeadline.clear()
     this.#closeDeadline?.clear()
     this.#resumeDeadline.clear()

@@ -426,11 +426,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #tokens(): LifeTokens {
-    const connection = this
     return {
-      get hasListeners() {
-        return connection.#hasListener || connection.#context.forward?.isWanting === true
-      },
+      hasListeners: () => this.#hasListener || this.#context.forward?.isWanting === true,
       onToken: token => this.#emitToken(token),
       onAbilities: () => this.#withdrawTooLong(),
       onAborted: (number, cause) => this.#rejectStreamed(number, cause),

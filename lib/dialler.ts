@@ -1,21 +1,20 @@
 import type { X509Certificate } from 'node:crypto'
-import type { SecureContext, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import type { TransportFacts } from './connection-context'
 import { Dial, type DialEvents, type Ticket } from './dial'
 import { TokenError } from './errors'
 import type { ClientSettings, ServerAddress } from './options'
-import { type Credentials, ownCertificates, validatePair } from './own-certificate'
+import type { Credentials } from './own-certificate'
 import { peerFrom, presentedFingerprints } from './peer'
-import { secureContext } from './tls-defaults'
+import { type ClientCredentials, clientCredentials } from './shared-context'
 
 /** Dials the servers of a client in turn, each with the credentials of the moment and the last TLS ticket. */
 export class Dialler {
   readonly #settings: ClientSettings
   readonly #servers: readonly ServerAddress[]
   readonly #tickets = new Map<number, Ticket>()
-  #context: SecureContext | null = null
-  #credentials: Credentials | null = null
-  #ownFingerprints: readonly Uint8Array[] = []
+  #given: Credentials | null = null
+  #credentials!: ClientCredentials
   #turn = 0
 
   /** @throws TokenError `ERR_OPTION` */
@@ -55,7 +54,7 @@ export class Dialler {
     const options = {
       ...tls,
       ...this.#servers[turn],
-      secureContext: tls.secureContext ?? (this.#context as SecureContext),
+      secureContext: tls.secureContext ?? this.#credentials.context,
       rejectUnauthorized: tls.rejectUnauthorized ?? true,
       ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
     }
@@ -79,9 +78,17 @@ export class Dialler {
   factsOf(socket: TLSSocket, certificate: X509Certificate | undefined, timeLeft: number): TransportFacts {
     return {
       peer: certificate === undefined ? null : peerFrom(certificate, socket.authorized),
-      ownFingerprints: [...this.#ownFingerprints, ...presentedFingerprints(socket)],
+      ownFingerprints: this.#ownFingerprints(socket),
       greetingTimeout: timeLeft
     }
+  }
+
+  /** The socket has to say which it was when it came from elsewhere: another context, an engine. */
+  #ownFingerprints(socket: TLSSocket): readonly Uint8Array[] {
+    const { fingerprints } = this.#credentials
+    const { secureContext, clientCertEngine } = this.#settings.tls
+    const isCertain = fingerprints.length > 0 && secureContext === undefined && clientCertEngine === undefined
+    return isCertain ? fingerprints : [...fingerprints, ...presentedFingerprints(socket)]
   }
 
   /** New keys void the tickets: a resumed connection would show the old certificate. */
@@ -89,13 +96,11 @@ export class Dialler {
     const { key, cert, ca } = this.#settings.policies
     const given = attempt(() => ({ key: current(key), cert: current(cert), ca: current(ca) }))
     const credentials = { ...this.#settings.tls, ...given } as Credentials
-    const old = this.#credentials
+    const old = this.#given
     if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], credentials[name])))
       return
-    validatePair(credentials)
-    this.#context = secureContext(credentials)
-    this.#ownFingerprints = ownCertificates(credentials).map(certificate => certificate.fingerprint)
-    this.#credentials = credentials
+    this.#credentials = clientCredentials(credentials)
+    this.#given = credentials
     this.#tickets.clear()
   }
 }

@@ -283,8 +283,19 @@ export type ClientSettings = Readonly<typeof DIAL_DEFAULTS> & {
 /** The longest delay of Node's timers, milliseconds: a longer one fires at once. */
 const MAX_DELAY = 0x7fff_ffff
 
+/** The limits of frozen options, which all connections of a server share. */
+const frozenLimits = new WeakMap<object, ConnectionLimits>()
+
 /** @throws TokenError `ERR_OPTION` */
 export function connectionLimits(options: ConnectionOptions & ProtocolOptions = {}): ConnectionLimits {
+  const known = frozenLimits.get(options)
+  if (known !== undefined) return known
+  const limits = checkedLimits(options)
+  if (Object.isFrozen(options)) frozenLimits.set(options, limits)
+  return limits
+}
+
+function checkedLimits(options: ConnectionOptions & ProtocolOptions): ConnectionLimits {
   const { protocol, role, ack, ...limits } = options
   for (const name of Object.keys(limits)) {
     if (!Object.hasOwn(CONNECTION_DEFAULTS, name)) throw refuse(name, 'is not an option of a connection')

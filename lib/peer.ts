@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import { knownCertificates } from './known-certificates'
 import { parseSubjectAltName } from './subject-alt-name'
 
 /** The identity of the other side, as its certificate states it. */
@@ -26,8 +27,8 @@ export interface Peer {
  * certificate out of the chain, and the next call gives the issuer or nothing.
  */
 export function certificateOf(socket: TLSSocket): X509Certificate | undefined {
-  const { raw } = socket.getPeerCertificate() ?? {}
-  return raw === undefined ? undefined : new X509Certificate(raw)
+  const { raw, fingerprint256 } = socket.getPeerCertificate() ?? {}
+  return raw === undefined ? undefined : knownCertificates.get(fingerprint256, () => new X509Certificate(raw))
 }
 
 /** SHA-256 of the certificate that this side presented on this connection; none when it has none. */
@@ -48,16 +49,17 @@ export function fingerprintBytes(peer: Pick<Peer, 'fingerprint'> | null): Buffer
   return peer === null ? Buffer.alloc(32) : Buffer.from(peer.fingerprint.replaceAll(':', ''), 'hex')
 }
 
+/** The dates are each peer's own: they can be changed, and the certificate is shared. */
 export function peerFrom(certificate: X509Certificate, isAuthorized: boolean): Peer {
+  const { subject, issuer, sans, serialNumber, fingerprint, notBefore, notAfter } = textsOf(certificate)
   return Object.freeze({
-    // Node's types don't know that a name without attributes is undefined.
-    subject: certificate.subject ?? '',
-    issuer: certificate.issuer ?? '',
-    sans: Object.freeze(parseSubjectAltName(certificate.subjectAltName)),
-    serialNumber: certificate.serialNumber,
-    fingerprint: certificate.fingerprint256,
-    validFrom: new Date(certificate.validFrom),
-    validTo: new Date(certificate.validTo),
+    subject,
+    issuer,
+    sans,
+    serialNumber,
+    fingerprint,
+    validFrom: new Date(notBefore),
+    validTo: new Date(notAfter),
     isAuthorized
   })
 }
@@ -65,4 +67,26 @@ export function peerFrom(certificate: X509Certificate, isAuthorized: boolean): P
 /** What stays the same when a certificate is renewed: issuer, subject and sorted SANs; null for no certificate. */
 export function identityOf(peer: Peer | null): string | null {
   return peer === null ? null : JSON.stringify([peer.issuer, peer.subject, [...peer.sans].sort()])
+}
+
+type Texts = Omit<Peer, 'validFrom' | 'validTo' | 'isAuthorized'> & { notBefore: number; notAfter: number }
+
+/** Read once for each certificate that is known, so that a thousand connections of one peer share their strings. */
+const texts = new WeakMap<X509Certificate, Texts>()
+
+function textsOf(certificate: X509Certificate): Texts {
+  const known = texts.get(certificate)
+  if (known !== undefined) return known
+  const read = {
+    // Node's types don't know that a name without attributes is undefined.
+    subject: certificate.subject ?? '',
+    issuer: certificate.issuer ?? '',
+    sans: Object.freeze(parseSubjectAltName(certificate.subjectAltName)),
+    serialNumber: certificate.serialNumber,
+    fingerprint: certificate.fingerprint256,
+    notBefore: Date.parse(certificate.validFrom),
+    notAfter: Date.parse(certificate.validTo)
+  }
+  texts.set(certificate, read)
+  return read
 }

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import { clock } from './clock'
@@ -27,6 +28,10 @@ export interface Visitor {
   readonly since: number
   /** Null until the TLS handshake is done. */
   socket: TLSSocket | null
+  /** It counts among those that were accepted. */
+  isAdmitted: boolean
+  /** The one it showed, in the TLS handshake. */
+  certificate: X509Certificate | undefined
   /** What its certificate says, once that was looked at: a closed socket does not tell it any more. */
   peer: Peer | null
 }
@@ -77,7 +82,7 @@ export class Reception {
   admit(visitor: Visitor): boolean {
     if (visitor.raw.destroyed || !this.#pending.delete(visitor)) return false
     this.#admitted++
-    visitor.raw.once('close', () => this.#admitted--)
+    visitor.isAdmitted = true
     return true
   }
 
@@ -110,14 +115,16 @@ export class Reception {
       port: raw.remotePort ?? 0,
       since: clock.now(),
       socket: null,
+      certificate: undefined,
+      isAdmitted: false,
       peer: null
     }
     this.#visitors.set(raw, visitor)
     this.#pending.add(visitor)
     const fromAddress = (this.#countByAddress.get(visitor.address) ?? 0) + 1
     this.#countByAddress.set(visitor.address, fromAddress)
-    raw.once('close', () => this.#left(visitor))
-    raw.on('error', () => {})
+    raw.on('close', () => this.#left(visitor))
+    raw.on('error', ignore)
     return this.#isWithinLimits(visitor, fromAddress)
   }
 
@@ -169,6 +176,7 @@ export class Reception {
 
   /** Why it left is told a little later: by `tlsClientError`, or by the connection that it had become. */
   #left(visitor: Visitor): void {
+    if (visitor.isAdmitted) this.#admitted--
     const message = 'Cannot accept a connection: the client left before it was accepted'
     setImmediate(() => this.refuse(visitor, new TokenError('ERR_HANDSHAKE', message)))
     const count = (this.#countByAddress.get(visitor.address) ?? 1) - 1
@@ -176,6 +184,8 @@ export class Reception {
     else this.#countByAddress.set(visitor.address, count)
   }
 }
+
+function ignore(): void {}
 
 /** Node gives no public way from a TLS socket to the raw one it wraps, and forgets the address on a reset. */
 function rawOf(socket: TLSSocket): Socket | undefined {

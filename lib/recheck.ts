@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
+import { knownCertificates } from './known-certificates'
 import type { TrustFailure } from './trust'
 import { TrustAnchors, type TrustOptions } from './trust-anchors'
 
@@ -25,8 +26,10 @@ export function peerChain(socket: TLSSocket): X509Certificate[] {
   const chain: X509Certificate[] = []
   let certificate = socket.getPeerX509Certificate()
   while (certificate !== undefined && chain.length <= 100) {
-    chain.push(certificate)
-    certificate = certificate.issuerCertificate
+    const shown = certificate
+    chain.push(knownCertificates.get(shown.fingerprint256, () => shown))
+    // Of the one that was shown: the same certificate may have come with others before.
+    certificate = shown.issuerCertificate
   }
   return chain
 }

@@ -21,6 +21,7 @@ export class ServerCredentials {
   readonly #onExpiring: (certificate: ExpiringCertificate) => void
   #options: TlsOptions
   #own: readonly OwnCertificate[]
+  #fingerprints: readonly Uint8Array[]
   /** Made when it is first needed. */
   #anchors: TrustAnchors | null = null
   #notices: WallClockDeadline[] = []
@@ -31,6 +32,7 @@ export class ServerCredentials {
     secureContext(options)
     this.#options = options
     this.#own = ownCertificates(options)
+    this.#fingerprints = fingerprintsOf(this.#own)
     this.#onExpiring = onExpiring
   }
 
@@ -50,7 +52,7 @@ export class ServerCredentials {
 
   /** SHA-256 of each certificate that may be presented. */
   get fingerprints(): readonly Uint8Array[] {
-    return this.#own.map(certificate => certificate.fingerprint)
+    return this.#fingerprints
   }
 
   /** @throws TokenError `ERR_RELOAD`; the old ones stay */
@@ -62,6 +64,7 @@ export class ServerCredentials {
       const own = ownCertificates(options)
       this.#anchors = anchorsOf(options)
       this.#own = own
+      this.#fingerprints = fingerprintsOf(own)
     } catch (cause) {
       const why = cause instanceof TokenError ? cause.message : 'Node refuses them'
       throw new TokenError('ERR_RELOAD', `Cannot reload, the old certificates stay: ${why}`, { cause })
@@ -91,6 +94,10 @@ export class ServerCredentials {
       })
     )
   }
+}
+
+function fingerprintsOf(own: readonly OwnCertificate[]): readonly Uint8Array[] {
+  return own.map(certificate => certificate.fingerprint)
 }
 
 function anchorsOf({ ca, crl }: TlsOptions): TrustAnchors {

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { WallClockDeadline } from './certificate-clock'
+import { ClientForward } from './client-forward'
 import { type ClockTimer, clock } from './clock'
 import { CLOSE_CODES } from './close-codes'
 import type { CloseInfo, CloseOptions } from './close-info'
@@ -300,18 +301,15 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     const { connection: limits, policies, session } = this.#settings
     const isHonest = facts.greeted !== undefined || (socket as TLSSocket).alpnProtocol === 'token/2'
     const protocol = isHonest ? 'token/2' : 'token/1'
-    const client = this
-    let connection: Connection | undefined
+    const forward = new ClientForward(
+      // What comes on a replacement waits until the old connection has told all.
+      connection => this.#hasListeners && connection === this.#connection,
+      (token, from) => void this.emit('token', token, from)
+    )
     const context: ConnectionContext = {
       ...facts,
       session,
-      forward: {
-        // What comes on a replacement waits until the old connection has told all.
-        get isWanting() {
-          return client.#hasListeners && connection === client.#connection
-        },
-        take: (token, from) => void this.emit('token', token, from)
-      },
+      forward,
       onOpen: opened => this.#opened(opened),
       onDrain: () => this.#drained(),
       onUndeliverable: token => this.emit('undeliverable', token),
@@ -322,8 +320,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       onSessionLost: loss => void this.emit('session-lost', loss)
     }
     const options = { ...limits, protocol, role: 'client', ...(isHonest && { ack: policies.ack }) } as const
-    connection = new Connection(socket, options, context)
-    return connection
+    forward.connection = new Connection(socket, options, context)
+    return forward.connection
   }
 
   #flush(): void {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { Acceptance, demandsTrust, trustError } from './acceptance'
-import { WallClockDeadline } from './certificate-clock'
+import { CertificateEnds } from './certificate-ends'
 import { clock } from './clock'
 import type { CloseInfo, CloseOptions } from './close-info'
 import { Connection } from './connection'
@@ -22,10 +22,18 @@ import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
 import type { SessionLookup, SessionPart } from './hello'
 import { IdentityCounts } from './identity-counts'
-import { checkDelay, duration, type ServerSettings, serverSettings, type TokenServerOptions } from './options'
+import {
+  type ConnectionOptions,
+  checkDelay,
+  duration,
+  type ProtocolOptions,
+  type ServerSettings,
+  serverSettings,
+  type TokenServerOptions
+} from './options'
 import { OtherProtocols } from './other-protocols'
 import type { Credentials } from './own-certificate'
-import { identityOf, type Peer, presentedFingerprints } from './peer'
+import { identityOf, type Peer, peerFrom, presentedFingerprints } from './peer'
 import { QueueBudget } from './queue-budget'
 import { Reception, type Refusal, type Visitor } from './reception'
 import { peerChain } from './recheck'
@@ -90,7 +98,9 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #connections = new Set<Connection>()
   /** The certificates that each client showed, its own first: after the handshake nobody can ask for them again. */
   readonly #chains = new WeakMap<Duplex, readonly X509Certificate[]>()
-  readonly #ends = new WeakMap<Connection, WallClockDeadline>()
+  readonly #ends = new CertificateEnds<Connection>(connection => connection[breakWith](expiredError()))
+  /** One object for all connections, checked once. */
+  readonly #connectionOptions: Record<ProtocolName, ConnectionOptions & ProtocolOptions>
   /** Of those that have a transport: sessions that wait have limits of their own. */
   readonly #countByIdentity = new IdentityCounts<Connection>()
   readonly #budget: QueueBudget<Connection>
@@ -116,6 +126,11 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#credentials = new ServerCredentials(this.#settings.tls, certificate =>
       this.emit('certificate-expiring', certificate)
     )
+    const shared = { ...this.#settings.connection, role: 'server' } as const
+    this.#connectionOptions = {
+      'token/1': Object.freeze({ ...shared, protocol: 'token/1' }),
+      'token/2': Object.freeze({ ...shared, protocol: 'token/2', ack: this.#settings.policies.ack })
+    }
     this.#others = new OtherProtocols(this.#settings.policies.protocols)
     this.#forward = {
       isWanting: false,
@@ -330,15 +345,17 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   #secured(visitor: Visitor, socket: TLSSocket): void {
     // Before anything else asks for a certificate: Node may forget the chain as it tells it.
-    this.#chains.set(socket, peerChain(socket))
+    const chain = peerChain(socket)
+    this.#chains.set(socket, chain)
+    visitor.certificate = chain[0]
     this.#isOutOfFiles = false
     this.#acceptance?.secured(visitor, socket)
   }
 
   #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
-    const { authorize, ack } = this.#settings.policies
-    const options = { ...this.#settings.connection, protocol, role: 'server' as const }
-    const connection = new Connection(socket, protocol === 'token/2' ? { ...options, ack } : options, {
+    const { authorize } = this.#settings.policies
+    const { certificate } = visitor
+    const connection = new Connection(socket, this.#connectionOptions[protocol], {
       forward: this.#forward,
       session: protocol === 'token/2' ? this.#settings.session : undefined,
       admit: (candidate, request) => this.#admit(visitor, candidate, request),
@@ -350,14 +367,22 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       onSessionLost: (loss, lost) => void this.emit('session-lost', loss, lost),
       greetingTimeout: this.#timeLeft(visitor),
       authorizeTimeout: this.#settings.authorizeTimeout,
-      // Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO.
-      ownFingerprints: [...this.#credentials.fingerprints, ...presentedFingerprints(socket)],
+      peer: certificate === undefined ? null : peerFrom(certificate, socket.authorized),
+      ownFingerprints: this.#ownFingerprints(visitor, socket),
       ...(authorize && {
         authorize: (connection: Connection, signal: AbortSignal) =>
           authorize(connection.peer, connection, signal)
       })
     })
     visitor.peer = connection.peer
+  }
+
+  /** Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO. */
+  #ownFingerprints(visitor: Visitor, socket: TLSSocket): readonly Uint8Array[] {
+    const { fingerprints } = this.#credentials
+    const isCertain = fingerprints.length > 0 && !this.#settings.tls.SNICallback
+    if (isCertain && visitor.since > this.#reloadedAt) return fingerprints
+    return [...fingerprints, ...presentedFingerprints(socket)]
   }
 
   #ended(visitor: Visitor, connection: Connection, info: CloseInfo): void {
@@ -414,7 +439,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   }
 
   #detached(connection: Connection): void {
-    this.#ends.get(connection)?.clear()
+    this.#ends.delete(connection)
     this.#countByIdentity.remove(connection)
     this.#sessions?.detached(connection)
   }
@@ -431,15 +456,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   /** A connection lives no longer than the certificate that opened it. */
   #endWithCertificate(connection: Connection): void {
     if (connection.peer === null || !demandsTrust(this.#settings.tls)) return
-    const end = new WallClockDeadline(connection.peer.validTo, () =>
-      connection[breakWith](
-        new TokenError('ERR_CERTIFICATE', "Cannot keep the connection: the peer's certificate has expired", {
-          closeCode: 'certificate-expired'
-        })
-      )
-    )
-    this.#ends.get(connection)?.clear()
-    this.#ends.set(connection, end)
+    this.#ends.set(connection, connection.peer.validTo)
   }
 
   #timeLeft(visitor: Visitor): number {
@@ -453,7 +470,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #connectionClosed(connection: Connection, info: CloseInfo): void {
     this.#connections.delete(connection)
     this.#sessions?.closed(connection, info.code === 'ERR_SESSION_LOST')
-    this.#ends.get(connection)?.clear()
+    this.#ends.delete(connection)
     this.#countByIdentity.remove(connection)
     this.#lost.unsent += info.unsent
     this.#lost.unconfirmed += info.unconfirmed
@@ -550,6 +567,11 @@ function anyIdentity(peer: Peer | null): string {
 
 function clientLeft(): TokenError {
   return new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
+}
+
+function expiredError(): TokenError {
+  const message = "Cannot keep the connection: the peer's certificate has expired"
+  return new TokenError('ERR_CERTIFICATE', message, { closeCode: 'certificate-expired' })
 }
 
 function slowError(why: string): TokenError {
