@@ -177,11 +177,16 @@ export class Reception {
   /** Why it left is told a little later: by `tlsClientError`, or by the connection that it had become. */
   #left(visitor: Visitor): void {
     if (visitor.isAdmitted) this.#admitted--
-    const message = 'Cannot accept a connection: the client left before it was accepted'
-    setImmediate(() => this.refuse(visitor, new TokenError('ERR_HANDSHAKE', message)))
+    else setImmediate(() => this.#refuseWhoLeft(visitor))
     const count = (this.#countByAddress.get(visitor.address) ?? 1) - 1
     if (count === 0) this.#countByAddress.delete(visitor.address)
     else this.#countByAddress.set(visitor.address, count)
+  }
+
+  #refuseWhoLeft(visitor: Visitor): void {
+    if (!this.#pending.has(visitor)) return
+    const message = 'Cannot accept a connection: the client left before it was accepted'
+    this.refuse(visitor, new TokenError('ERR_HANDSHAKE', message))
   }
 }
 
