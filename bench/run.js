@@ -1,7 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { Bench } from './lib/bench.js'
 import { readCommandLine, USAGE } from './lib/command-line.js'
 import { CONTENDERS } from './lib/contenders/index.js'
+import { withTables } from './lib/document.js'
 import { machine, machineLine, versionsLine } from './lib/machine.js'
 import { pictures } from './lib/pictures.js'
 import { choose, knownItems } from './lib/plan.js'
@@ -17,6 +18,7 @@ const QUICK = { ms: 25, warmUpMs: 50, rounds: 3, warmUps: 1, connections: 100, t
 
 const RESULTS = new URL('results/', import.meta.url)
 const PICTURES = new URL('../docs/pictures/', import.meta.url)
+const PAGE = new URL('../docs/performance.md', import.meta.url)
 
 /** The whole benchmark: `npm run bench`. */
 async function main() {
@@ -74,7 +76,8 @@ function write(results, isPublished) {
     // The figures of single rounds stay out of the repository.
     const published = { ...rest, items: items.map(({ values, ...item }) => item) }
     writeFileSync(new URL('published.json', RESULTS), `${JSON.stringify(published, null, 1)}\n`)
-    console.log('bench/results/published.json')
+    writeFileSync(PAGE, withTables(readFileSync(PAGE, 'utf8'), published))
+    console.log('bench/results/published.json\ndocs/performance.md')
   }
   const folder = isPublished ? PICTURES : new URL('pictures/', RESULTS)
   mkdirSync(folder, { recursive: true })
