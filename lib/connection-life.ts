@@ -9,6 +9,7 @@ import type { GoawayFrame } from './control-frame'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
 import { closeCodeOf, keepsSession } from './goodbye'
+import type { SessionLookup, SessionPart } from './hello'
 import { sayLastWord } from './last-word'
 import type { ConnectionLimits, ProtocolOptions } from './options'
 import { fingerprintBytes, type Peer, peerOf } from './peer'
@@ -84,8 +85,10 @@ export class ConnectionLife {
   readonly #protocolOptions: ProtocolOptions
   readonly #context: ConnectionContext
   readonly #tokens: LifeTokens
-  readonly #idleDeadline: Deadline
-  readonly #resumeDeadline: Deadline
+  /** Null without `idleTimeout`. */
+  readonly #idleDeadline: Deadline | null
+  /** Null without a session. */
+  readonly #resumeDeadline: Deadline | null
   /** Made when `authorize` is asked: few connections need one, and it takes more memory than a timer. */
   #gone: AbortController | null = null
   #facts: TransportFacts
@@ -116,10 +119,11 @@ export class ConnectionLife {
     this.closed = new Promise(resolve => {
       this.#resolveClosed = resolve
     })
-    this.#idleDeadline = new Deadline(limits.idleTimeout, () => this.#idleExpired())
-    this.#resumeDeadline = new Deadline(context.session?.resumeTimeout ?? 0, () =>
-      this.loseSession('expired')
-    )
+    this.#idleDeadline =
+      limits.idleTimeout === 0 ? null : new Deadline(limits.idleTimeout, () => this.#idleExpired())
+    const { session } = context
+    this.#resumeDeadline =
+      session === undefined ? null : new Deadline(session.resumeTimeout, () => this.loseSession('expired'))
     this.sender = this.#createSender()
     this.receiver = this.#createReceiver(options.protocol.protocol === 'token/2')
   }
@@ -159,7 +163,7 @@ export class ConnectionLife {
   /** Begins with the first transport. */
   start(): void {
     this.#attach(this.#socket)
-    this.#idleDeadline.arm()
+    this.#idleDeadline?.arm()
   }
 
   /** Ends in order. @returns false when it was ended before */
@@ -213,7 +217,7 @@ export class ConnectionLife {
     this.#facts = facts
     this.#peer = facts.peer ?? null
     if (this.#state === OPEN) this.#state = DETACHED
-    if (!this.#resumeDeadline.isArmed) this.#resumeDeadline.arm()
+    if (this.#resumeDeadline?.isArmed === false) this.#resumeDeadline.arm()
     this.#attach(socket)
   }
 
@@ -224,7 +228,7 @@ export class ConnectionLife {
     this.#transport = null
     this.sender.detach()
     this.#state = CLOSED
-    this.#idleDeadline.clear()
+    this.#idleDeadline?.clear()
     this.#closeDeadline?.clear()
     this.#gone?.abort()
     this.#resolveClosed(this.#closeInfo())
@@ -245,7 +249,7 @@ export class ConnectionLife {
   #attach(socket: Duplex): void {
     const { greeted } = this.#facts
     this.#socket = socket
-    const host = this.#createHost(socket)
+    const host = new ConnectionLife.#Host(this, socket)
     const protocol = greeted ?? this.#createProtocol(host)
     this.#protocol = protocol
     this.sender.attach(
@@ -269,7 +273,7 @@ export class ConnectionLife {
         this.#connection.emit('drain')
       },
       onActivity: hasTokens => {
-        if (hasTokens) this.#idleDeadline.arm()
+        if (hasTokens) this.#idleDeadline?.arm()
         this.#protocol.wrote()
       },
       onStall: () => this.fail(stallError(this.#limits.writeTimeout)),
@@ -334,24 +338,63 @@ export class ConnectionLife {
     }
   }
 
-  #createHost(socket: Duplex): ProtocolHost {
-    return {
-      socket,
-      limits: this.#limits,
-      sender: this.sender,
-      receiver: this.receiver,
-      session: this.session,
-      wantsSession: this.#context.session !== undefined && this.#protocolOptions.role === 'client',
-      authorize: () => this.#authorize(),
-      admit: request =>
-        this.#state === OPENING ? (this.#context.admit?.(this.#connection, request) ?? null) : null,
-      sessionLost: reason => this.#succeed(reason),
-      opened: () => this.#opened(),
-      beginClose: code => this.#beginClose(code),
-      armClose: () => this.#armClose(this.#limits.closeTimeout),
-      active: () => this.#idleDeadline.arm(),
-      fail: error => this.fail(error),
-      goaway: frame => callApplication(() => this.#goaway(frame))
+  /** What the protocol on one transport may do: a class, for a literal of closures costs each connection 1 KB. */
+  static readonly #Host = class implements ProtocolHost {
+    readonly socket: Duplex
+    readonly limits: ConnectionLimits
+    readonly sender: Sender
+    readonly receiver: Receiver
+    readonly session: Session
+    readonly #life: ConnectionLife
+
+    constructor(life: ConnectionLife, socket: Duplex) {
+      this.#life = life
+      this.socket = socket
+      this.limits = life.#limits
+      this.sender = life.sender
+      this.receiver = life.receiver
+      this.session = life.session
+    }
+
+    get wantsSession(): boolean {
+      return this.#life.#context.session !== undefined && this.#life.#protocolOptions.role === 'client'
+    }
+
+    authorize(): Promise<Verdict> | null {
+      return this.#life.#authorize()
+    }
+
+    admit(request: SessionPart | null): TokenError | SessionLookup | null {
+      const life = this.#life
+      return life.#state === OPENING ? (life.#context.admit?.(life.#connection, request) ?? null) : null
+    }
+
+    sessionLost(reason: SessionLossReason): void {
+      this.#life.#succeed(reason)
+    }
+
+    opened(): void {
+      this.#life.#opened()
+    }
+
+    beginClose(code: CloseCode): void {
+      this.#life.#beginClose(code)
+    }
+
+    armClose(): void {
+      this.#life.#armClose(this.limits.closeTimeout)
+    }
+
+    active(): void {
+      this.#life.#idleDeadline?.arm()
+    }
+
+    fail(error: TokenError): void {
+      this.#life.fail(error)
+    }
+
+    goaway(frame: GoawayFrame): void {
+      callApplication(() => this.#life.#goaway(frame))
     }
   }
 
@@ -405,8 +448,8 @@ export class ConnectionLife {
 
   #resumed(): void {
     this.#state = OPEN
-    this.#resumeDeadline.clear()
-    this.#idleDeadline.arm()
+    this.#resumeDeadline?.clear()
+    this.#idleDeadline?.arm()
     if (this.#isSendingEnded) this.#protocol.endSending()
     callApplication(() => {
       this.#context.onResumed?.(this.#connection)
@@ -446,7 +489,7 @@ export class ConnectionLife {
 
   #idleExpired(): void {
     if (this.#protocol.isPaused) {
-      this.#idleDeadline.arm()
+      this.#idleDeadline?.arm()
       return
     }
     const { idleTimeout } = this.#limits
@@ -474,7 +517,7 @@ export class ConnectionLife {
   #detach(error: TokenError): void {
     this.#dropTransport(error)
     this.#state = DETACHED
-    if (!this.#resumeDeadline.isArmed) this.#resumeDeadline.arm()
+    if (this.#resumeDeadline?.isArmed === false) this.#resumeDeadline.arm()
     callApplication(() => {
       this.#context.onDetached?.(error, this.#connection)
       this.#connection.emit('detached', error)
@@ -495,7 +538,7 @@ export class ConnectionLife {
   #release(cause: TokenError | null): void {
     this.#transport?.release()
     this.#transport = null
-    this.#idleDeadline.clear()
+    this.#idleDeadline?.clear()
     this.#protocol.stop()
     this.sender.detach(cause ?? undefined)
     this.session.received = this.receiver.restart()
@@ -519,9 +562,9 @@ export class ConnectionLife {
     this.#state = CLOSED
     this.#transport = null
     this.#gone?.abort()
-    this.#idleDeadline.clear()
+    this.#idleDeadline?.clear()
     this.#closeDeadline?.clear()
-    this.#resumeDeadline.clear()
+    this.#resumeDeadline?.clear()
     this.sender.stop()
     if (wasAttached) this.#error ??= this.#prematureClose()
     const error = this.#error

@@ -1,39 +1,42 @@
 import type { Duplex } from 'node:stream'
 
-/** What a transport tells its connection. */
+/** What a transport tells its connection; the functions are the listeners themselves. */
 export interface TransportEvents {
-  onData(chunk: unknown): void
-  onEnd(): void
-  onError(error: Error): void
-  onClose(): void
+  readonly onData: (chunk: unknown) => void
+  readonly onEnd: () => void
+  readonly onError: (error: Error) => void
+  readonly onClose: () => void
 }
 
 /** One Duplex under a connection: its events, until the connection lets go of it. */
 export class Transport {
   readonly socket: Duplex
-  readonly #listeners: readonly (readonly [string, (...values: never[]) => void])[]
+  readonly #events: TransportEvents
   #isReleased = false
 
   constructor(socket: Duplex, events: TransportEvents) {
     this.socket = socket
-    this.#listeners = [
-      ['error', (error: Error) => events.onError(error)],
-      ['close', () => events.onClose()],
-      ['end', () => events.onEnd()],
-      ['data', (chunk: unknown) => events.onData(chunk)]
-    ]
+    this.#events = events
     configure(socket)
-    for (const [name, listener] of this.#listeners) socket.on(name, listener as () => void)
+    socket.on('error', events.onError)
+    socket.on('close', events.onClose)
+    socket.on('end', events.onEnd)
+    socket.on('data', events.onData)
     socket.resume()
-    if (socket.destroyed) this.#later(() => events.onClose())
-    else if (socket.readableEnded) this.#later(() => events.onEnd())
+    if (socket.destroyed) this.#later(events.onClose)
+    else if (socket.readableEnded) this.#later(events.onEnd)
   }
 
   /** Tells nothing any more. Who takes the socket now must listen; an error that comes meanwhile hurts nobody. */
   release(): void {
+    const { socket } = this
+    const { onError, onClose, onEnd, onData } = this.#events
     this.#isReleased = true
-    this.socket.on('error', () => {})
-    for (const [name, listener] of this.#listeners) this.socket.removeListener(name, listener as () => void)
+    socket.on('error', ignore)
+    socket.removeListener('error', onError)
+    socket.removeListener('close', onClose)
+    socket.removeListener('end', onEnd)
+    socket.removeListener('data', onData)
   }
 
   #later(tell: () => void): void {
@@ -51,3 +54,5 @@ function configure(
   socket.setNoDelay?.(true)
   socket.setKeepAlive?.(true, 60_000)
 }
+
+function ignore(): void {}
