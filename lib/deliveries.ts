@@ -44,6 +44,7 @@ export class Deliveries {
   /** The peer's application has had the first `count` tokens. */
   acknowledge(count: number): void {
     this.#settled = count
+    if (this.#pending.length === 0) return
     const first = this.#pending.findIndex(delivery => delivery.number > count)
     const done = this.#pending.splice(0, first < 0 ? this.#pending.length : first)
     for (const delivery of done) delivery.resolve()

@@ -17,8 +17,8 @@ const ABORT = encodeControl({ type: 'abort' })
 const { set } = Uint8Array.prototype
 
 /**
- * What may be said between two frames: whole control frames, or null when there is nothing to say. `hasData`: a data
- * frame follows, most likely.
+ * What may be said between two frames: whole control frames, or null when there is nothing to say. They stay as they
+ * are until the chunk that has them is written. `hasData`: a data frame follows, most likely.
  */
 export type ControlSource = (hasData: boolean) => Uint8Array | null
 
@@ -79,7 +79,7 @@ export class FrameWriter {
     const control = this.#control(this.#mayBegin)
     if (this.#mayBegin && (!isStreamed(this.#queue.head) || this.#begin())) return this.#fill(control)
     this.hasTokens = false
-    return control
+    return control === null || this.reusesSlabs ? control : new Uint8Array(control)
   }
 
   /** The chunk that `next` returned is written. */

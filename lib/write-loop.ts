@@ -43,6 +43,7 @@ export class WriteLoop {
   readonly #events: WriteLoopEvents
   readonly #stallDeadline: Deadline
   #socket: Duplex | null = null
+  #onWritten: (error?: Error | null) => void = () => {}
   /** Bytes of the write under way; 0 when there is none. */
   #inFlight = 0
   #hasTokensInFlight = false
@@ -66,6 +67,9 @@ export class WriteLoop {
 
   attach(socket: Duplex): void {
     this.#socket = socket
+    this.#onWritten = error => {
+      if (socket === this.#socket) this.#written(error)
+    }
     // Others pass a chunk on as it is, and read it when they like.
     this.#writer.reusesSlabs = socket instanceof Socket
   }
@@ -137,9 +141,7 @@ export class WriteLoop {
     this.#inFlight = chunk.length
     this.#stallDeadline.arm()
     try {
-      socket.write(chunk, error => {
-        if (socket === this.#socket) this.#written(error)
-      })
+      socket.write(chunk, this.#onWritten)
     } catch (error) {
       // A Duplex that throws is as broken as one that fails, and whoever sends has no part in it.
       socket.destroy(error as Error)
