@@ -51,7 +51,7 @@ export class FrameReader {
   constructor(maxTokenLength: number, hasMarks = false) {
     this.#maxTokenLength = maxTokenLength
     this.#cursor = new FrameCursor(hasMarks)
-    this.#joined = new JoinedToken(maxTokenLength)
+    this.#joined = new JoinedToken()
   }
 
   /** Bytes pushed and not yet looked at. */
@@ -158,7 +158,7 @@ export class FrameReader {
     while (this.#findFrame(true)) {
       const bytes = this.#takeBytes()
       if (bytes === null) return null
-      this.#joined.add(bytes, this.#cursor.left, this.#cursor.isPart)
+      this.#joined.add(bytes)
       if (this.#cursor.left > 0 || !this.#endFrame()) continue
       this.cost = this.dues.takeUnpaid()
       const token = this.#joined.take()
