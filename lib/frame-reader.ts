@@ -158,7 +158,7 @@ export class FrameReader {
     while (this.#findFrame(true)) {
       const bytes = this.#takeBytes()
       if (bytes === null) return null
-      this.#joined.add(bytes)
+      this.#joined.add(bytes, this.#cursor.left, this.#cursor.isPart)
       if (this.#cursor.left > 0 || !this.#endFrame()) continue
       this.cost = this.dues.takeUnpaid()
       const token = this.#joined.take()

@@ -82,7 +82,7 @@ export class FrameWriter {
     const control = this.#control(this.#mayBegin)
     if (this.#mayBegin && (!isStreamed(this.#queue.head) || this.#begin())) return this.#fill(control)
     this.hasTokens = false
-    return control === null || this.reusesSlabs ? control : new Uint8Array(control)
+    return control === null || this.reusesSlabs ? control : Buffer.from(control)
   }
 
   /** The chunk that `next` returned is written. */
@@ -198,7 +198,8 @@ export class FrameWriter {
     const from = this.#out - this.#headLength
     const left = body.length - from
     const toRecord = RECORD_LENGTH - (used % RECORD_LENGTH)
-    const bytes = left - toRecord < COPY_BELOW ? Math.min(left, slab.length - used) : toRecord
+    const most = left - toRecord < COPY_BELOW ? left : toRecord
+    const bytes = Math.min(most, slab.length - used)
     set.call(slab, bytes === body.length ? body : body.subarray(from, from + bytes), used)
     this.#advance(body, bytes)
     return used + bytes

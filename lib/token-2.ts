@@ -3,8 +3,8 @@ import { CLOSE_CODES, closeCodeName, closeCodeNumber, isOrderly, type WireCloseC
 import type { CloseCode } from './close-info'
 import {
   type CloseFrame,
-  type ControlFrame,
   COUNT_LENGTH,
+  type ControlFrame,
   decodeControl,
   decodeCount,
   encodeControl,

@@ -24,6 +24,7 @@ import { notSent } from './deliveries'
 import type { Dial } from './dial'
 import { Dialler } from './dialler'
 import { TokenError } from './errors'
+import { OnlyListener } from './only-listener'
 import { type ClientSettings, checkDelay, clientSettings, duration, type TokenClientOptions } from './options'
 import { Outbox } from './outbox'
 import { fullJitter, isHopeless, type ReconnectPolicy } from './reconnect'
@@ -100,6 +101,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   readonly #policy: ReconnectPolicy | null
   readonly #outbox: Outbox
   readonly #stable: Deadline
+  readonly #tokenListener = new OnlyListener(this, 'token')
   #hasListeners = false
   #state: State = 'closed'
   #isClosing = false
@@ -194,9 +196,13 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
    *
    * @throws (rejects) as `Connection.deliver`
    */
-  async deliver(token: Uint8Array, options: DeliverOptions = {}): Promise<void> {
+  deliver(token: Uint8Array, options?: DeliverOptions): Promise<void> {
     const { connection } = this
-    if (connection !== null && !this.#mustWait(connection)) return await connection.deliver(token, options)
+    if (connection !== null && !this.#mustWait(connection)) return connection.deliver(token, options)
+    return this.#deliverLater(token, options ?? {})
+  }
+
+  async #deliverLater(token: Uint8Array, options: DeliverOptions): Promise<void> {
     if (options.timeout !== undefined) duration('timeout', options.timeout)
     checkToken(token, this.#settings.connection.maxTokenLength)
     const { signal } = options
@@ -310,7 +316,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
         get isWanting() {
           return client.#hasListeners && connection === client.#connection
         },
-        take: (token, from) => void this.emit('token', token, from)
+        take: (token, from) => this.#tokenListener.emitPair(token, from)
       },
       onOpen: opened => this.#opened(opened),
       onDrain: () => this.#drained(),
@@ -569,9 +575,14 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     watchListeners(this, 'token', {
       onAdd: () => {
         this.#hasListeners = true
-        process.nextTick(() => this.#connection?.[forwardChanged]())
+        this.#tokenListener.suspend()
+        process.nextTick(() => {
+          this.#tokenListener.forget()
+          this.#connection?.[forwardChanged]()
+        })
       },
       onRemove: isLast => {
+        this.#tokenListener.forget()
         this.#hasListeners = !isLast
       }
     })

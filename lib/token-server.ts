@@ -20,6 +20,7 @@ import { Deadline } from './deadline'
 import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
 import type { SessionLookup, SessionPart } from './hello'
+import { OnlyListener } from './only-listener'
 import { checkDelay, duration, type ServerSettings, serverSettings, type TokenServerOptions } from './options'
 import { OtherProtocols } from './other-protocols'
 import type { Credentials } from './own-certificate'
@@ -93,6 +94,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #budget: QueueBudget<Connection>
   readonly #sessions: ServerSessions | null
   readonly #forward: Forward & { isWanting: boolean }
+  readonly #tokenListener = new OnlyListener(this, 'token')
   #othersDeadline: Deadline | null = null
   #state: State = 'closed'
   #isOutOfFiles = false
@@ -116,7 +118,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#others = new OtherProtocols(this.#settings.policies.protocols)
     this.#forward = {
       isWanting: false,
-      take: (token, connection) => void this.emit('token', token, connection)
+      take: (token, connection) => this.#tokenListener.emitPair(token, connection)
     }
     this.#budget = this.#createBudget()
     this.#sessions = this.#settings.session === undefined ? null : new ServerSessions(this.#settings)
@@ -498,11 +500,14 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     watchListeners(this, 'token', {
       onAdd: () => {
         this.#forward.isWanting = true
+        this.#tokenListener.suspend()
         process.nextTick(() => {
+          this.#tokenListener.forget()
           for (const connection of this.#connections) connection[forwardChanged]()
         })
       },
       onRemove: isLast => {
+        this.#tokenListener.forget()
         this.#forward.isWanting = !isLast
       }
     })
