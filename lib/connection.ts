@@ -206,7 +206,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws (rejects) TokenError `ERR_NOT_SENT`, `ERR_FATE_UNKNOWN`, `ERR_TOKEN_TYPE`, `ERR_TOKEN_TOO_LARGE`,
    * `ERR_PROTOCOL_REQUIRED`, `ERR_OPTION`
    */
-  async deliver(token: Uint8Array, options: DeliverOptions = {}): Promise<void> {
+  deliver(token: Uint8Array, options?: DeliverOptions): Promise<void> {
+    return options === undefined ? this.#deliverPlainly(token) : this.#deliverWithin(token, options)
+  }
+
+  async #deliverWithin(token: Uint8Array, options: DeliverOptions): Promise<void> {
     this.#honest('deliver()')
     if (options.timeout !== undefined) duration('timeout', options.timeout)
     if (options.signal?.aborted) throw notSent(options.signal.reason)
@@ -247,6 +251,21 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       source.release(error)
       throw error
     }
+  }
+
+  /** The straight path: a promise and nothing around it. What is thrown rejects it. */
+  #deliverPlainly(token: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#honest('deliver()')
+      checkToken(token, this.maxTokenLength)
+      const { deliveries } = this.#session
+      const delivery: Delivery = { number: this.#sender.tokensTaken + 1, resolve, reject }
+      // Before it is sent: over a Duplex in memory the answer can come while send() runs.
+      deliveries.add(delivery)
+      if (!this.isDead && this.#sender.send(token)) return
+      deliveries.remove(delivery)
+      throw notSent()
+    })
   }
 
   async #deliver(

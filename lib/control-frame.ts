@@ -49,6 +49,10 @@ const END = 0x8b
 /** Types below it are ignored when they are unknown. */
 const FIRST_CRITICAL_TYPE = 0x80
 
+/** The length of ACK and of WINDOW, bytes, head included. */
+export const COUNT_LENGTH = HEADER_LENGTH + 9
+
+const COUNT_HEAD = CONTROL_BIT + 9
 const OPAQUE_LENGTH = 8
 const GOAWAY_LENGTH = 7
 const CLOSE_LENGTH = 11
@@ -135,6 +139,34 @@ export function decodeControl(body: Buffer): ControlFrame | null {
   }
 }
 
+/** True when ACK or WINDOW stands whole at `offset`; `head` was read there. */
+export function isCount(source: Uint8Array, offset: number, head: number): boolean {
+  if (head !== COUNT_HEAD || source.length - offset < COUNT_LENGTH) return false
+  const type = source[offset + HEADER_LENGTH]
+  return type === ACK || type === WINDOW
+}
+
+/** True when the frame at `offset` is ACK, false when it is WINDOW; it was found by {@link isCount}. */
+export function isAck(source: Uint8Array, offset: number): boolean {
+  return source[offset + HEADER_LENGTH] === ACK
+}
+
+/** Reads the count of a frame found by {@link isCount}. @throws TokenError `ERR_PROTOCOL` */
+export function decodeCount(source: Buffer, offset: number): number {
+  const field = isAck(source, offset) ? 'handed of ACK' : 'granted of WINDOW'
+  return readCount(source, offset + HEADER_LENGTH + 1, field)
+}
+
+/** Writes WINDOW at `offset`. @returns where it ends */
+export function writeWindow(target: Buffer, offset: number, granted: number): number {
+  return putCount(target, offset, WINDOW, granted, 'granted of WINDOW')
+}
+
+/** Writes ACK at `offset`. @returns where it ends */
+export function writeAck(target: Buffer, offset: number, handed: number): number {
+  return putCount(target, offset, ACK, handed, 'handed of ACK')
+}
+
 /** The frame with its head and type; the fields are still to be written. */
 function begin(type: number, n: number): Buffer {
   const result = Buffer.allocUnsafe(HEADER_LENGTH + n)
@@ -144,9 +176,16 @@ function begin(type: number, n: number): Buffer {
 }
 
 function encodeCount(type: number, count: number, field: string): Buffer {
-  const result = begin(type, 9)
-  writeCount(result, HEADER_LENGTH + 1, count, field)
+  const result = Buffer.allocUnsafe(COUNT_LENGTH)
+  putCount(result, 0, type, count, field)
   return result
+}
+
+function putCount(target: Buffer, offset: number, type: number, count: number, field: string): number {
+  writeHeader(target, offset, COUNT_HEAD)
+  target[offset + HEADER_LENGTH] = type
+  writeCount(target, offset + HEADER_LENGTH + 1, count, field)
+  return offset + COUNT_LENGTH
 }
 
 function encodeOpaque(type: number, opaque: Uint8Array): Buffer {

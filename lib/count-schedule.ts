@@ -3,9 +3,9 @@ import { clock } from './clock'
 /** What a schedule asks of and tells its protocol. */
 export interface CountScheduleEvents {
   /** True when a count has moved since the peer was told. */
-  readonly hasNews: boolean
+  hasNews(): boolean
   /** True when the peer may have to stop for want of a WINDOW. */
-  readonly isPressing: boolean
+  isPressing(): boolean
   /** The counts are due now, by themselves. */
   onDue(): void
 }
@@ -16,7 +16,7 @@ const TELL_AFTER_BYTES = 256 * 1024
 /**
  * When ACK and WINDOW are written by themselves, without data that they can go with. A write costs both sides more
  * than many tokens, and one of each says everything: so they wait while more comes, up to 256 KiB, and for the end of
- * the turn of the event loop.
+ * the turn of the event loop. A WINDOW that the peer may need does not wait: one turn can read 2 MiB.
  *
  * ```
  *  read  read      read  read      read │ quiet                read … 256 KiB
@@ -47,7 +47,8 @@ export class CountSchedule {
   /** The chunk has been read, and what it caused was written. */
   read(): void {
     this.#isReading = false
-    if (this.#events.hasNews) this.moved()
+    if (this.#events.isPressing()) this.#tell()
+    else if (this.#events.hasNews()) this.moved()
   }
 
   /** A count has moved. */
@@ -71,12 +72,16 @@ export class CountSchedule {
     this.#isScheduled = false
     const wasBusy = this.#readInTurn > 0
     this.#readInTurn = 0
-    if (this.#isStopped || !this.#events.hasNews) return
-    if (wasBusy && this.#readSinceTold < TELL_AFTER_BYTES && !this.#events.isPressing) {
+    if (this.#isStopped || !this.#events.hasNews()) return
+    if (wasBusy && this.#readSinceTold < TELL_AFTER_BYTES && !this.#events.isPressing()) {
       this.moved()
     } else {
-      this.isDue = true
-      this.#events.onDue()
+      this.#tell()
     }
+  }
+
+  #tell(): void {
+    this.isDue = true
+    this.#events.onDue()
   }
 }

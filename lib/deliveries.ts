@@ -15,8 +15,9 @@ export interface Delivery {
  * is below it, and *unknown* otherwise.
  */
 export class Deliveries {
-  /** In the order of their numbers. */
-  #pending: Delivery[] = []
+  /** In the order of their numbers; those before `#first` are done with. */
+  #pending: (Delivery | null)[] = []
+  #first = 0
   /** Numbers of tokens that were told not to arrive, or not to be known of. */
   readonly #givenUp = new Set<number>()
   #settled = 0
@@ -24,7 +25,7 @@ export class Deliveries {
   #isFinal = false
 
   get size(): number {
-    return this.#pending.length
+    return this.#pending.length - this.#first
   }
 
   /** The count that covers most so far. */
@@ -34,7 +35,7 @@ export class Deliveries {
 
   /** The numbers of the tokens that no count has covered: whatever was told of them, nobody else may send them. */
   numbers(): Set<number> {
-    return new Set([...this.#givenUp, ...this.#pending.map(delivery => delivery.number)])
+    return new Set([...this.#givenUp, ...this.#open().map(delivery => delivery.number)])
   }
 
   add(delivery: Delivery): void {
@@ -44,19 +45,24 @@ export class Deliveries {
   /** The peer's application has had the first `count` tokens. */
   acknowledge(count: number): void {
     this.#settled = count
-    const first = this.#pending.findIndex(delivery => delivery.number > count)
-    const done = this.#pending.splice(0, first < 0 ? this.#pending.length : first)
-    for (const delivery of done) delivery.resolve()
+    const pending = this.#pending
+    while (this.#first < pending.length) {
+      const delivery = pending[this.#first] as Delivery
+      if (delivery.number > count) break
+      pending[this.#first++] = null
+      delivery.resolve()
+    }
+    if (this.#first * 2 > pending.length) this.#open()
   }
 
   /** @returns the delivery of the token with that number, or null when it was sent without one */
   find(number: number): Delivery | null {
-    return this.#pending.find(delivery => delivery.number === number) ?? null
+    return this.#open().find(delivery => delivery.number === number) ?? null
   }
 
   /** Forgets a delivery: it was given up. @returns false when its fate was told before */
   remove(delivery: Delivery): boolean {
-    const index = this.#pending.indexOf(delivery)
+    const index = this.#pending.lastIndexOf(delivery)
     if (index < 0) return false
     this.#pending.splice(index, 1)
     return true
@@ -69,13 +75,13 @@ export class Deliveries {
 
   /** A token was taken out of the queue: those behind it move up. */
   shiftAfter(number: number): void {
-    for (const delivery of this.#pending) if (delivery.number > number) delivery.number--
+    for (const delivery of this.#open()) if (delivery.number > number) delivery.number--
   }
 
   /** The tokens `first` to `first + count - 1` were dropped: those behind them move up. */
   drop(first: number, count: number): void {
     const kept: Delivery[] = []
-    for (const delivery of this.#pending) {
+    for (const delivery of this.#open()) {
       if (delivery.number >= first && delivery.number < first + count) {
         delivery.reject(notSent())
       } else {
@@ -97,10 +103,17 @@ export class Deliveries {
       this.acknowledge(final)
       this.#isFinal = true
     }
-    for (const delivery of this.#pending.splice(0)) {
+    for (const delivery of this.#open().splice(0)) {
       this.#givenUp.add(delivery.number)
       delivery.reject(delivery.number > sent || this.#isFinal ? notSent(cause) : fateUnknown(cause))
     }
+  }
+
+  /** Moves those that are pending to the front. @returns them alone, to be changed in place */
+  #open(): Delivery[] {
+    if (this.#first > 0) this.#pending.splice(0, this.#first)
+    this.#first = 0
+    return this.#pending as Delivery[]
   }
 }
 

@@ -51,7 +51,7 @@ export class FrameReader {
   constructor(maxTokenLength: number, hasMarks = false) {
     this.#maxTokenLength = maxTokenLength
     this.#cursor = new FrameCursor(hasMarks)
-    this.#joined = new JoinedToken(maxTokenLength)
+    this.#joined = new JoinedToken()
   }
 
   /** Bytes pushed and not yet looked at. */

@@ -1,3 +1,5 @@
+import { BufferView } from './buffer-view'
+import { COUNT_LENGTH, isCount } from './control-frame'
 import type { TokenError } from './errors'
 import {
   CONTROL_BIT,
@@ -22,6 +24,11 @@ export interface SplitterEvents {
   onMark?(isAbort: boolean): TokenError | null
   /** Bytes of data frames, heads included, and of PART and ABORT. */
   onData(run: Buffer): void
+  /**
+   * ACK or WINDOW, the frames that come with nearly every chunk: `frame` has it whole at `offset`. Without this method
+   * they are control frames like others.
+   */
+  onCount?(frame: Buffer, offset: number): void
   /** A control frame: its type and fields, a copy or a view of at most 1,024 bytes. */
   onControl(body: Buffer): void
   /** A control frame of a length that there is none of. */
@@ -113,6 +120,10 @@ export class FrameSplitter {
         const refusal = this.#markRead(chunk[position + HEADER_LENGTH] as number)
         if (refusal !== null) this.#refuse(chunk, runStart, position, refusal)
         position += MARK_LENGTH
+      } else if (this.#isCountAt(chunk, position, head)) {
+        this.#pass(chunk, runStart, position)
+        this.#events.onCount?.(chunk, position)
+        runStart = position += COUNT_LENGTH
       } else {
         this.#pass(chunk, runStart, position)
         this.#beginControl(head)
@@ -125,7 +136,9 @@ export class FrameSplitter {
   }
 
   #pass(chunk: Buffer, start: number, end: number): void {
-    if (end > start) this.#events.onData(end - start === chunk.length ? chunk : chunk.subarray(start, end))
+    if (end <= start) return
+    const isAll = end - start === chunk.length
+    this.#events.onData(isAll ? chunk : new BufferView(chunk.buffer, chunk.byteOffset + start, end - start))
   }
 
   #refuse(chunk: Buffer, start: number, end: number, refusal: TokenError): never {
@@ -142,6 +155,10 @@ export class FrameSplitter {
   #isMarkAt(chunk: Buffer, position: number, head: number): boolean {
     if (!isMark(head) || position + HEADER_LENGTH === chunk.length) return false
     return this.#isMarkType(chunk[position + HEADER_LENGTH] as number)
+  }
+
+  #isCountAt(chunk: Buffer, position: number, head: number): boolean {
+    return this.#events.onCount !== undefined && isCount(chunk, position, head)
   }
 
   #isMarkType(type: number): boolean {

@@ -10,6 +10,9 @@ const COPY_BELOW = 64 * 1024
 /** What is not copied leaves in pieces of this size, bytes, so that each completed write is progress that is seen. */
 const PIECE_LENGTH = 256 * 1024
 
+/** The most that a TLS record has, bytes: what is not copied begins with a record of its own. */
+const RECORD_LENGTH = 16 * 1024
+
 const EMPTY = new Uint8Array(0)
 const PART = encodeControl({ type: 'part' })
 const ABORT = encodeControl({ type: 'abort' })
@@ -17,8 +20,8 @@ const ABORT = encodeControl({ type: 'abort' })
 const { set } = Uint8Array.prototype
 
 /**
- * What may be said between two frames: whole control frames, or null when there is nothing to say. `hasData`: a data
- * frame follows, most likely.
+ * What may be said between two frames: whole control frames, or null when there is nothing to say. They stay as they
+ * are until the chunk that has them is written. `hasData`: a data frame follows, most likely.
  */
 export type ControlSource = (hasData: boolean) => Uint8Array | null
 
@@ -30,8 +33,8 @@ export type ControlSource = (hasData: boolean) => Uint8Array | null
  *  control               [C]
  *  tokens   [a][b][ c c c ] │ [ d d d d d d d d d d d d d d d d d d d d d d d d d d ][e]
  *            ╲  │  │   ╲    │  │          │               │             │         │  │
- *  chunks   [ a  b  c ][ c  C P d d d d d ][ d, 192 KiB ][ P d d d d d d ][ d, … ][ d e ]
- *           slab 64 KiB  slab             its own memory  slab
+ *  chunks   [ a  b  c ][ c  C P d d d d d ][ d, 240 KiB ][ P d d d d d d ][ d, … ][ d e ]
+ *           slab 64 KiB  slab             its own memory  slab, 16 KiB
  * ```
  *
  * Control frames go before the frames that wait, never inside one; P is PART. A data frame begins while `credit` is
@@ -79,7 +82,7 @@ export class FrameWriter {
     const control = this.#control(this.#mayBegin)
     if (this.#mayBegin && (!isStreamed(this.#queue.head) || this.#begin())) return this.#fill(control)
     this.hasTokens = false
-    return control
+    return control === null || this.reusesSlabs ? control : Buffer.from(control)
   }
 
   /** The chunk that `next` returned is written. */
@@ -193,7 +196,10 @@ export class FrameWriter {
     while (this.#out < this.#headLength && used < slab.length) slab[used++] = this.#headByte(this.#out++)
     if (this.#out < this.#headLength) return used
     const from = this.#out - this.#headLength
-    const bytes = Math.min(body.length - from, slab.length - used)
+    const left = body.length - from
+    const toRecord = RECORD_LENGTH - (used % RECORD_LENGTH)
+    const most = left - toRecord < COPY_BELOW ? left : toRecord
+    const bytes = Math.min(most, slab.length - used)
     set.call(slab, bytes === body.length ? body : body.subarray(from, from + bytes), used)
     this.#advance(body, bytes)
     return used + bytes

@@ -215,7 +215,7 @@ export class Sender {
     const isTaken = buffered <= this.#limits.outboxBytes
     if (!isTaken || buffered >= this.#limits.highWaterMark) this.#needsDrain = true
     if (!isTaken) return false
-    this.#queue.push(token)
+    this.#queue.push(token, cost)
     this.wake()
     return true
   }

@@ -3,10 +3,15 @@ import { CLOSE_CODES, closeCodeName, closeCodeNumber, isOrderly, type WireCloseC
 import type { CloseCode } from './close-info'
 import {
   type CloseFrame,
+  COUNT_LENGTH,
   type ControlFrame,
   decodeControl,
+  decodeCount,
   encodeControl,
-  type GoawayFrame
+  type GoawayFrame,
+  isAck,
+  writeAck,
+  writeWindow
 } from './control-frame'
 import { CountSchedule } from './count-schedule'
 import { ReceiveCredit } from './credit'
@@ -89,6 +94,9 @@ export class Token2 implements Protocol {
   /** The count that the peer was told last. */
   #ackSent = 0
   readonly #counts: CountSchedule
+  /** WINDOW and ACK as they are written, and the first of them. */
+  readonly #countFrames = Buffer.allocUnsafe(2 * COUNT_LENGTH)
+  readonly #countFrame = this.#countFrames.subarray(0, COUNT_LENGTH)
   #granted = 0
   #peerHasClosed = false
   #hasPeerEnded = false
@@ -120,6 +128,7 @@ export class Token2 implements Protocol {
         this.#host.active()
         this.#host.receiver.push(run)
       },
+      onCount: (frame, offset) => this.#countRead(isAck(frame, offset), decodeCount(frame, offset)),
       onControl: body => this.#controlRead(decodeControl(body)),
       refuseControl: length =>
         protocolError(
@@ -238,39 +247,41 @@ export class Token2 implements Protocol {
 
   /** @param isAccompanied data goes out with it, so that ACK and WINDOW cost no write of their own */
   takeControl(isAccompanied: boolean): Uint8Array | null {
-    const countsToo = isAccompanied || this.#counts.isDue
-    if (!countsToo && this.#urgent.length === 0 && this.#pongOwed === null) return null
+    const isQuiet = this.#urgent.length === 0 && this.#pongOwed === null
+    if (isQuiet) return isAccompanied || this.#counts.isDue ? this.#takeCounts() : null
     const frames = this.#urgent.splice(0)
     if (this.#pongOwed !== null && !this.#hasSaidClose) {
       frames.push(encodeControl({ type: 'pong', opaque: this.#pongOwed }))
       this.#pongOwed = null
     }
-    if (this.#state === 'open' || this.#state === 'saying-close') this.#pushCounts(frames)
+    const counts = this.#takeCounts()
+    if (counts !== null) frames.push(counts)
     if (frames.length === 0) return null
     return frames.length === 1 ? (frames[0] as Uint8Array) : Buffer.concat(frames)
   }
 
   #createSchedule(): CountSchedule {
-    const protocol = this
     return new CountSchedule({
-      get hasNews() {
-        return protocol.#session.handed > protocol.#ackSent || protocol.#credit.isDue
-      },
-      get isPressing() {
-        return protocol.#credit.isDue
-      },
+      hasNews: () => this.#session.handed > this.#ackSent || this.#credit.isDue,
+      isPressing: () => this.#credit.isDue,
       onDue: () => this.#host.sender.wake()
     })
   }
 
-  #pushCounts(frames: Uint8Array[]): void {
+  /** WINDOW and ACK as far as there is news, in memory that the next ones are written to. */
+  #takeCounts(): Uint8Array | null {
+    if (this.#state !== 'open' && this.#state !== 'saying-close') return null
     this.#counts.told()
-    if (this.#credit.isDue) frames.push(encodeControl({ type: 'window', granted: this.#credit.grant() }))
+    const frames = this.#countFrames
+    let end = 0
+    if (this.#credit.isDue) end = writeWindow(frames, end, this.#credit.grant())
     const { handed } = this.#session
     if (handed > this.#ackSent && this.#peerHas(FEATURE_ACK)) {
       this.#ackSent = handed
-      frames.push(encodeControl({ type: 'ack', handed }))
+      end = writeAck(frames, end, handed)
     }
+    if (end === 0) return null
+    return end === frames.length ? frames : this.#countFrame
   }
 
   #say(frame: ControlFrame): void {
@@ -314,6 +325,16 @@ export class Token2 implements Protocol {
     const fault = this.#parts.control(frame?.type.toUpperCase() ?? 'a frame')
     if (fault !== null) throw fault
     if (frame !== null) this.#frameRead(frame)
+  }
+
+  /** ACK or WINDOW, in its place. */
+  #countRead(isAck: boolean, count: number): void {
+    if (this.#state === 'greeting') throw unexpected('a frame', 'HELLO')
+    if (this.#mustBeClose) throw unexpected('a frame', 'CLOSE')
+    const fault = this.#parts.control(isAck ? 'ACK' : 'WINDOW')
+    if (fault !== null) throw fault
+    if (isAck) this.#ackRead(count)
+    else this.#windowRead(count)
   }
 
   #frameRead(frame: ControlFrame): void {

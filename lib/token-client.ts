@@ -25,6 +25,7 @@ import { notSent } from './deliveries'
 import type { Dial } from './dial'
 import { Dialler } from './dialler'
 import { TokenError } from './errors'
+import { OnlyListener } from './only-listener'
 import { type ClientSettings, checkDelay, clientSettings, duration, type TokenClientOptions } from './options'
 import { Outbox } from './outbox'
 import { fullJitter, isHopeless, type ReconnectPolicy } from './reconnect'
@@ -101,6 +102,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   readonly #policy: ReconnectPolicy | null
   readonly #outbox: Outbox
   readonly #stable: Deadline
+  readonly #tokenListener = new OnlyListener(this, 'token')
   #hasListeners = false
   #state: State = 'closed'
   #isClosing = false
@@ -195,9 +197,13 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
    *
    * @throws (rejects) as `Connection.deliver`
    */
-  async deliver(token: Uint8Array, options: DeliverOptions = {}): Promise<void> {
+  deliver(token: Uint8Array, options?: DeliverOptions): Promise<void> {
     const { connection } = this
-    if (connection !== null && !this.#mustWait(connection)) return await connection.deliver(token, options)
+    if (connection !== null && !this.#mustWait(connection)) return connection.deliver(token, options)
+    return this.#deliverLater(token, options ?? {})
+  }
+
+  async #deliverLater(token: Uint8Array, options: DeliverOptions): Promise<void> {
     if (options.timeout !== undefined) duration('timeout', options.timeout)
     checkToken(token, this.#settings.connection.maxTokenLength)
     const { signal } = options
@@ -304,7 +310,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     const forward = new ClientForward(
       // What comes on a replacement waits until the old connection has told all.
       connection => this.#hasListeners && connection === this.#connection,
-      (token, from) => void this.emit('token', token, from)
+      (token, from) => this.#tokenListener.emitPair(token, from)
     )
     const context: ConnectionContext = {
       ...facts,
@@ -567,9 +573,14 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     watchListeners(this, 'token', {
       onAdd: () => {
         this.#hasListeners = true
-        process.nextTick(() => this.#connection?.[forwardChanged]())
+        this.#tokenListener.suspend()
+        process.nextTick(() => {
+          this.#tokenListener.forget()
+          this.#connection?.[forwardChanged]()
+        })
       },
       onRemove: isLast => {
+        this.#tokenListener.forget()
         this.#hasListeners = !isLast
       }
     })

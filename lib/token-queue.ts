@@ -86,10 +86,11 @@ export class TokenQueue {
     return isBegun ? number + 1 : number
   }
 
-  push(token: QueuedToken): void {
+  /** @param cost what `waitingCost` says, where the caller knows it: asking costs as much as the rest */
+  push(token: QueuedToken, cost = waitingCost(token)): void {
     this.#entries.push(token)
     this.#taken++
-    this.waitingBytes += waitingCost(token)
+    this.waitingBytes += cost
   }
 
   /** A byte of the head goes out. */

@@ -22,6 +22,7 @@ import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
 import type { SessionLookup, SessionPart } from './hello'
 import { IdentityCounts } from './identity-counts'
+import { OnlyListener } from './only-listener'
 import {
   type ConnectionOptions,
   checkDelay,
@@ -106,6 +107,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #budget: QueueBudget<Connection>
   readonly #sessions: ServerSessions | null
   readonly #forward: Forward & { isWanting: boolean }
+  readonly #tokenListener = new OnlyListener(this, 'token')
   #othersDeadline: Deadline | null = null
   #state: State = 'closed'
   #isOutOfFiles = false
@@ -134,7 +136,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#others = new OtherProtocols(this.#settings.policies.protocols)
     this.#forward = {
       isWanting: false,
-      take: (token, connection) => void this.emit('token', token, connection)
+      take: (token, connection) => this.#tokenListener.emitPair(token, connection)
     }
     this.#budget = this.#createBudget()
     this.#sessions = this.#settings.session === undefined ? null : new ServerSessions(this.#settings)
@@ -527,11 +529,14 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     watchListeners(this, 'token', {
       onAdd: () => {
         this.#forward.isWanting = true
+        this.#tokenListener.suspend()
         process.nextTick(() => {
+          this.#tokenListener.forget()
           for (const connection of this.#connections) connection[forwardChanged]()
         })
       },
       onRemove: isLast => {
+        this.#tokenListener.forget()
         this.#forward.isWanting = !isLast
       }
     })

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { clock } from './clock'
 import { Deadline } from './deadline'
 import type { FrameWriter } from './frame-writer'
 import type { TokenQueue } from './token-queue'
@@ -22,6 +23,10 @@ export interface WriteLoopEvents {
  */
 const YIELD_AFTER_BYTES = 512 * 1024
 
+/** So many milliseconds are enough for them, as soon as that many bytes are out: small tokens take long. */
+const YIELD_AFTER_MS = 0.5
+const YIELD_LEAST_BYTES = 64 * 1024
+
 /**
  * Gives the chunks of a writer to one socket after another, one write at a time: what is queued meanwhile leaves
  * together on its completion, in as few writes as possible, and no timer delays it.
@@ -29,7 +34,7 @@ const YIELD_AFTER_BYTES = 512 * 1024
  * ```
  *             wake()                    chunk                written
  *   idle ───────────────────▶ flush ──────────▶ in flight ──────────────▶ flush …
- *    │  last flush had many     ▲  ▲                │    512 KiB since the last turn
+ *    │  last flush had many     ▲  ▲                │    512 KiB, or half a millisecond, since the last turn
  *    └──────────▶ end of turn ──┘  └── setImmediate ◀────────┘
  * ```
  *
@@ -43,11 +48,13 @@ export class WriteLoop {
   readonly #events: WriteLoopEvents
   readonly #stallDeadline: Deadline
   #socket: Duplex | null = null
+  #onWritten: (error?: Error | null) => void = () => {}
   /** Bytes of the write under way; 0 when there is none. */
   #inFlight = 0
   #hasTokensInFlight = false
   /** Bytes written since the event loop had its turn. */
   #sinceYield = 0
+  #turnBegan = 0
   #isYielding = false
   #isCorked = false
   #isFlushScheduled = false
@@ -66,6 +73,9 @@ export class WriteLoop {
 
   attach(socket: Duplex): void {
     this.#socket = socket
+    this.#onWritten = error => {
+      if (socket === this.#socket) this.#written(error)
+    }
     // Others pass a chunk on as it is, and read it when they like.
     this.#writer.reusesSlabs = socket instanceof Socket
   }
@@ -137,9 +147,7 @@ export class WriteLoop {
     this.#inFlight = chunk.length
     this.#stallDeadline.arm()
     try {
-      socket.write(chunk, error => {
-        if (socket === this.#socket) this.#written(error)
-      })
+      socket.write(chunk, this.#onWritten)
     } catch (error) {
       // A Duplex that throws is as broken as one that fails, and whoever sends has no part in it.
       socket.destroy(error as Error)
@@ -154,9 +162,14 @@ export class WriteLoop {
     if (error != null) return
     this.#writer.written()
     this.#events.onWritten(this.#hasTokensInFlight)
-    if (this.#sinceYield >= YIELD_AFTER_BYTES) this.#yield()
+    if (this.#mustYield) this.#yield()
     else this.flush()
     this.#events.onSettled()
+  }
+
+  get #mustYield(): boolean {
+    if (this.#sinceYield < YIELD_LEAST_BYTES) return false
+    return this.#sinceYield >= YIELD_AFTER_BYTES || clock.now() - this.#turnBegan >= YIELD_AFTER_MS
   }
 
   #yield(): void {
@@ -164,6 +177,7 @@ export class WriteLoop {
     this.#isYielding = true
     setImmediate(() => {
       this.#isYielding = false
+      this.#turnBegan = clock.now()
       this.flush()
     })
   }

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { decodeControl, decodeCount, encodeControl, isAck } from '../lib/control-frame'
 import { TokenError } from '../lib/errors'
 import { FrameReader } from '../lib/frame-reader'
 import { FrameSplitter } from '../lib/frame-splitter'
@@ -319,5 +320,41 @@ describe('FrameSplitter', () => {
       ),
       { numRuns: 500, ...parameters }
     )
+  })
+
+  it('gives ACK and WINDOW as counts where they stand whole, and as control frames where a chunk cuts them', () => {
+    const counts = [
+      encodeControl({ type: 'ack', handed: 7 }),
+      encodeControl({ type: 'window', granted: 300 })
+    ]
+    const input = Buffer.concat([
+      frame('a'),
+      ...counts,
+      frame('b'),
+      ...counts,
+      encodeControl({ type: 'end' })
+    ])
+    const expected = ['ack 7', 'window 300', 'ack 7', 'window 300', 'end']
+    for (let cut = 0; cut <= input.length; cut++) {
+      const data: Buffer[] = []
+      const told: string[] = []
+      const splitter = new FrameSplitter({
+        onFrame: () => null,
+        onData: run => void data.push(run),
+        onCount: (bytes, offset) =>
+          void told.push(`${isAck(bytes, offset) ? 'ack' : 'window'} ${decodeCount(bytes, offset)}`),
+        onControl: body => {
+          const control = decodeControl(body)
+          if (control?.type === 'ack') told.push(`ack ${control.handed}`)
+          else if (control?.type === 'window') told.push(`window ${control.granted}`)
+          else told.push(String(control?.type))
+        },
+        refuseControl: length => new TokenError('ERR_PROTOCOL', `Cannot: ${length}`)
+      })
+      splitter.push(input.subarray(0, cut))
+      splitter.push(input.subarray(cut))
+      expect(told).to.deep.equal(expected)
+      expect(Buffer.concat(data)).to.deep.equal(Buffer.concat([frame('a'), frame('b')]))
+    }
   })
 })

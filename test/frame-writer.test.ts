@@ -4,6 +4,7 @@ import { QueuedWriter } from './helpers/queued-writer'
 
 const KIB = 1024
 const SLAB = 64 * KIB
+const RECORD = 16 * KIB
 const PIECE = 256 * KIB
 
 function write(...tokens: Uint8Array[]): Uint8Array[] {
@@ -57,9 +58,11 @@ describe('FrameWriter', () => {
     writer.push(pattern(100 * KIB))
     writer.push(pattern(5))
     expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 27, 3])
-    expect(writer.next()?.byteLength).to.equal(SLAB)
-    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 27 - SLAB, 2])
-    expect(writer.next()?.byteLength).to.equal(100 * KIB + 27 - SLAB)
+    expect(writer.next()?.byteLength).to.equal(RECORD)
+    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([100 * KIB + 27 - RECORD, 2])
+    expect(writer.next()?.byteLength).to.equal(100 * KIB + 18 - RECORD)
+    expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([9, 1])
+    expect(writer.next()?.byteLength).to.equal(9)
     expect([writer.queuedBytes, writer.queuedTokens]).to.deep.equal([0, 0])
     expect(writer.next()).to.equal(null)
   })
@@ -92,9 +95,9 @@ describe('FrameWriter', () => {
       PIECE,
       PIECE,
       PIECE,
-      1000 * KIB + 4 - SLAB - 3 * PIECE
+      1000 * KIB + 4 - RECORD - 3 * PIECE
     ])
-    expect(chunks[0]?.byteLength).to.equal(SLAB)
+    expect(chunks[0]?.byteLength).to.equal(RECORD)
   })
 
   describe('at the borders of slab, record and piece', () => {
@@ -103,7 +106,9 @@ describe('FrameWriter', () => {
       ['64 KiB', SLAB],
       ['128 KiB', 2 * SLAB],
       ['256 KiB', PIECE],
-      ['64 + 256 KiB', SLAB + PIECE]
+      ['64 + 256 KiB', SLAB + PIECE],
+      ['16 + 64 KiB, where the middle is not copied', RECORD + SLAB],
+      ['16 + 256 KiB', RECORD + PIECE]
     ] as const) {
       it(`a token of ${name} ± 8 bytes, alone and between small ones`, () => {
         for (const length of around(center)) {

@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto'
 import { once } from 'node:events'
-import { connect, type SecureContextOptions, type TLSSocket } from 'node:tls'
+import { connect, DEFAULT_CIPHERS, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import { secureContext, secureDefaults } from '../lib/tls-defaults'
 import { certificates } from './helpers/certificates'
@@ -26,6 +26,16 @@ describe('TLS defaults', () => {
       undefined
     )
     expect(() => secureContext({ secureProtocol: 'TLSv1_2_method' })).not.to.throw()
+  })
+
+  it('put AES with 128 bits first, and take nothing off what Node offers', () => {
+    const ciphers = secureDefaults<SecureContextOptions>({}).ciphers?.split(':') ?? []
+    expect(ciphers[0]).to.equal('TLS_AES_128_GCM_SHA256')
+    expect([...ciphers].sort()).to.deep.equal(DEFAULT_CIPHERS.split(':').sort())
+  })
+
+  it('leave the ciphers of the caller', () => {
+    expect(secureDefaults({ ciphers: 'TLS_AES_256_GCM_SHA384' }).ciphers).to.equal('TLS_AES_256_GCM_SHA384')
   })
 
   it('tell what Node refuses by ERR_OPTION with the cause', () => {
