@@ -24,7 +24,7 @@ export interface WriteLoopEvents {
 const YIELD_AFTER_BYTES = 512 * 1024
 
 /** So many milliseconds are enough for them, as soon as that many bytes are out: small tokens take long. */
-const YIELD_AFTER_MS = 0.5
+const YIELD_AFTER_MS = 0.9
 const YIELD_LEAST_BYTES = 64 * 1024
 
 /**
@@ -34,7 +34,7 @@ const YIELD_LEAST_BYTES = 64 * 1024
  * ```
  *             wake()                    chunk                written
  *   idle ───────────────────▶ flush ──────────▶ in flight ──────────────▶ flush …
- *    │  last flush had many     ▲  ▲                │    512 KiB, or half a millisecond, since the last turn
+ *    │  last flush had many     ▲  ▲                │    512 KiB, or 0.9 ms, since the last turn
  *    └──────────▶ end of turn ──┘  └── setImmediate ◀────────┘
  * ```
  *
