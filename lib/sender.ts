@@ -55,7 +55,7 @@ export class Sender {
     return this.#needsDrain
   }
 
-  /** Tokens taken since the beginning, or since `restart`. */
+  /** Tokens taken since the beginning. */
   get tokensTaken(): number {
     return this.#queue.taken
   }
@@ -143,12 +143,6 @@ export class Sender {
   /** The peer has the tokens up to number `received`: goes on behind it. @throws RangeError when it is not kept */
   rewind(received: number): void {
     for (const number of this.#queue.rewind(received)) this.#events.onAborted(number, null)
-    this.wake()
-  }
-
-  /** A new session: those that were ever sent whole are forgotten, the others are numbered from 1. */
-  restart(): void {
-    this.#queue.restart()
     this.wake()
   }
 

@@ -169,18 +169,6 @@ export class TokenQueue {
     return voided
   }
 
-  /** Numbers begin anew: forgets what was sent, the rest stays. */
-  restart(): void {
-    this.#entries.splice(0, this.#next + this.#sent + 1 - this.#nextNumber)
-    this.#first = 0
-    this.#next = 0
-    this.#nextNumber = 1
-    this.#taken -= this.#sent
-    this.#sent = 0
-    this.#keptBytes = 0
-    this.#countWaiting()
-  }
-
   /** @returns the number of a token that waits, or null */
   numberOf(token: QueuedToken): number | null {
     const index = this.#entries.indexOf(token, this.#next)

@@ -289,21 +289,6 @@ describe('Sender between transports', () => {
     expect(Buffer.concat(next.written)).to.deep.equal(frames('b', 'c'))
   })
 
-  it('forgets in a new session what was sent, and numbers the rest from 1', async () => {
-    const { sender, socket, attach } = opened()
-    sender.retain(1000)
-    for (const text of ['a', 'b']) sender.send(Buffer.from(text))
-    await releaseAll(socket)
-    sender.detach()
-    sender.send(Buffer.from('c'))
-    sender.restart()
-    expect([sender.tokensTaken, sender.tokensSent, sender.retainedBytes]).to.deep.equal([1, 0, 0])
-    const next = attach()
-    sender.wake()
-    await releaseAll(next)
-    expect([sender.tokensSent, next.written]).to.deep.equal([1, [frame('c')]])
-  })
-
   it('brings every token once and in order, whatever is cut wherever', async () => {
     const step = fc.oneof(
       fc.record({ do: fc.constant('send' as const), bytes: fc.oneof(fc.nat(50), fc.nat(600 * KIB)) }),

@@ -99,17 +99,6 @@ describe('TokenQueue', () => {
     expect([queue.firstWaiting, queue.withdraw(1)]).to.deep.equal([1, true])
   })
 
-  it('numbers what is left from 1 in a new session', () => {
-    const queue = queueOf([1, 2, 3, 4], 100)
-    pass(queue, 3)
-    queue.acknowledge(1)
-    queue.rewind(2)
-    queue.restart()
-    expect(counts(queue)).to.deep.equal([1, 0, 1, 8, 0])
-    expect(queue.withdraw(1)).to.equal(true)
-    expect(counts(queue)).to.deep.equal([0, 0, 0, 0, 0])
-  })
-
   it('withdraws what was given up, too', () => {
     const queue = queueOf([1, 2, 3])
     queue.abandon()
