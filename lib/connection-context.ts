@@ -70,6 +70,8 @@ export interface SessionLimits {
 export interface Handover {
   readonly socket: Duplex
   readonly protocol: Token2
+  /** Whom it leads to: of a resumed TLS session the socket does not know. */
+  readonly peer: Peer | null
 }
 
 /** What a server or a client knows of one transport (internal). */

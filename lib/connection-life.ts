@@ -223,10 +223,7 @@ export class ConnectionLife {
 
   /** The transport is another connection's from now on; this one was never open. */
   handOver(): Handover {
-    const handover = { socket: this.#socket, protocol: this.#protocol as Token2 }
-    this.#transport?.release()
-    this.#transport = null
-    this.sender.detach()
+    const handover = this.#giveAway()
     this.#state = CLOSED
     this.#idleDeadline?.clear()
     this.#closeDeadline?.clear()
@@ -239,9 +236,7 @@ export class ConnectionLife {
   loseSession(reason: SessionLossReason): void {
     if (this.#state >= CLOSING) return
     this.#dropTransport()
-    this.#lossReason = reason
-    this.#error = sessionLostError(reason)
-    this.#finish()
+    this.#lose(reason, null)
   }
 
   // --- the transport
@@ -546,13 +541,20 @@ export class ConnectionLife {
 
   /** The server no longer has the session: it has begun another one on this transport, for the next connection. */
   #succeed(reason: SessionLossReason): void {
-    const handover = { socket: this.#socket, protocol: this.#protocol as Token2 }
+    this.#lose(reason, this.#giveAway())
+  }
+
+  #lose(reason: SessionLossReason, successor: Handover | null): void {
+    this.#lossReason = reason
+    this.#error = sessionLostError(reason)
+    this.#finish(successor)
+  }
+
+  #giveAway(): Handover {
     this.#transport?.release()
     this.#transport = null
     this.sender.detach()
-    this.#lossReason = reason
-    this.#error = sessionLostError(reason)
-    this.#finish(handover)
+    return { socket: this.#socket, protocol: this.#protocol as Token2, peer: this.#peer }
   }
 
   /** @param successor the transport, when it goes on without this connection */

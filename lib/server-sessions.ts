@@ -81,8 +81,7 @@ export class ServerSessions {
     if (refusal !== null) return refusal
     this.#sessions.attached(owner, generation)
     owner[sessionOf].advance(generation)
-    const { peer } = candidate
-    const { socket, protocol } = candidate[handOver]()
+    const { socket, protocol, peer } = candidate[handOver]()
     owner[attach](socket, { peer, greeted: protocol })
     return 'resumed'
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import type { CloseInfo, Connection, SessionLoss, TokenError, TokenServer } from '../lib'
 import { TokenClient } from '../lib'
@@ -107,6 +108,22 @@ describe('a session of TokenClient and TokenServer', () => {
     const info: CloseInfo = await connection.closed
     expect(info).to.include({ code: 'ERR_SESSION_LOST', hadError: true, unsent: 2 })
     expect(server.connections.size).to.equal(0)
+  })
+
+  it('is followed by a connection that knows its server, also when TLS was resumed', async () => {
+    const { proxy, client, connection } = await begin(
+      { reconnect: () => 200 },
+      { session: { resumeTimeout: 50 } }
+    )
+    const before = client.connection?.peer?.fingerprint
+    const next = Promise.all([once(client, 'session-lost'), once(client, 'connect'), connection.closed])
+    proxy.cutAll()
+    const [[loss]] = (await next) as unknown as [[SessionLoss]]
+    expect(loss.reason).to.equal('expired')
+    const socket = client.connection?.socket as TLSSocket
+    expect(socket.isSessionReused()).to.equal(true)
+    expect(before).to.be.a('string')
+    expect(client.connection?.peer?.fingerprint).to.equal(before)
   })
 
   it('is lost when the server was started anew: told once with true counts, and the rest goes on', async () => {
