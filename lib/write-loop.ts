@@ -35,12 +35,14 @@ const YIELD_LEAST_BYTES = 64 * 1024
  *             wake()                    chunk                written
  *   idle ───────────────────▶ flush ──────────▶ in flight ──────────────▶ flush …
  *    │  last flush had many     ▲  ▲                │    512 KiB, or 0.9 ms, since the last turn
- *    └──────────▶ end of turn ──┘  └── setImmediate ◀────────┘
+ *    └──────────▶ end of tick ──┘  └── setImmediate ◀────────┘
  * ```
  *
  * A token alone in its turn of the event loop is written at once; when the last flush carried several, the next
- * one waits for the end of the turn and carries all that came in it. While corked nothing leaves: answers to one
- * chunk of tokens leave in one write, with what control frames have to say of them.
+ * one waits for the end of the tick and carries all that came in it. While corked nothing leaves: answers to one
+ * chunk of tokens leave in one write, with what control frames have to say of them. When they were split into two
+ * writes nevertheless, the peer answers in two, and so on for ever: the next ones wait once for all that is read in
+ * this turn.
  */
 export class WriteLoop {
   readonly #queue: TokenQueue
@@ -59,6 +61,9 @@ export class WriteLoop {
   #isCorked = false
   #isFlushScheduled = false
   #lastFlushTokens = 1
+  /** Tokens came while a write was under way that they could have left with. */
+  #isSplitting = false
+  #isGathering = false
 
   constructor(queue: TokenQueue, writer: FrameWriter, writeTimeout: number, events: WriteLoopEvents) {
     this.#queue = queue
@@ -123,11 +128,23 @@ export class WriteLoop {
 
   uncork(): void {
     this.#isCorked = false
-    this.flush()
+    if (this.#isSplitting && this.#queue.size > 0) this.#gather()
+    else this.flush()
   }
 
   get #isIdle(): boolean {
     return this.#inFlight === 0 && !this.#isYielding && !this.#isCorked
+  }
+
+  /** The answers to all that this turn still reads leave in one write, so that the peer answers with one, too. */
+  #gather(): void {
+    if (this.#isGathering) return
+    this.#isGathering = true
+    setImmediate(() => {
+      this.#isGathering = false
+      this.#isSplitting = false
+      this.flush()
+    })
   }
 
   #flush(): void {
@@ -162,6 +179,7 @@ export class WriteLoop {
     if (error != null) return
     this.#writer.written()
     this.#events.onWritten(this.#hasTokensInFlight)
+    if (this.#queue.size > 0) this.#isSplitting = true
     if (this.#mustYield) this.#yield()
     else this.flush()
     this.#events.onSettled()
