@@ -255,6 +255,7 @@ export class ConnectionLife {
     else greeted.rebind(host)
     this.#transport = new Transport(socket, {
       onData: chunk => this.#read(chunk),
+      memory: () => this.receiver.memory,
       onEnd: () => protocol.transportEnded(),
       onError: error => this.fail(socketError(error)),
       onClose: () => this.#transportClosed()

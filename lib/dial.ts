@@ -5,6 +5,7 @@ import { Deadline } from './deadline'
 import { TokenError } from './errors'
 import { certificateOf } from './peer'
 import { codeOf, dialError } from './socket-error'
+import { SocketReads } from './socket-reads'
 import { checkTrust } from './trust'
 
 /** What a later dial needs to resume a TLS session. */
@@ -94,7 +95,7 @@ export class Dial {
     let isTcpOpen = false
     const failed = (cause: Error) => this.#failed(cause, isTcpOpen)
     try {
-      const socket = connect(this.#options)
+      const socket = this.#connect()
       this.#socket = socket
       socket.once('connect', () => {
         isTcpOpen = true
@@ -107,6 +108,15 @@ export class Dial {
     } catch (cause) {
       process.nextTick(failed, cause)
     }
+  }
+
+  #connect(): TLSSocket {
+    // Over another stream TLS gives `data`.
+    if (this.#options.socket !== undefined) return connect(this.#options)
+    const reads = new SocketReads()
+    const socket = connect({ ...this.#options, onread: reads.onread } as ConnectionOptions)
+    reads.own(socket)
+    return socket
   }
 
   #secured(socket: TLSSocket): void {

@@ -9,6 +9,9 @@ import { ABORTED, NOTHING, type Passed, WHOLE } from './passed'
 import { protocolError } from './protocol-error'
 import { ABORT_COST, HEADER_LENGTH, readHeader } from './wire'
 
+/** Bytes that must be missing of a token for a read into its own memory: a copy of fewer costs less. */
+const DIRECT_ABOVE = 4096
+
 const NO_BYTES: Buffer = Buffer.alloc(0)
 
 /**
@@ -51,7 +54,7 @@ export class FrameReader {
   constructor(maxTokenLength: number, hasMarks = false) {
     this.#maxTokenLength = maxTokenLength
     this.#cursor = new FrameCursor(hasMarks)
-    this.#joined = new JoinedToken()
+    this.#joined = new JoinedToken(maxTokenLength)
   }
 
   /** Bytes pushed and not yet looked at. */
@@ -67,6 +70,13 @@ export class FrameReader {
   /** What the whole tokens that wait cost of the credit. */
   get waitingCost(): number {
     return this.#cursor.scan().cost
+  }
+
+  /** Memory for what is missing of a long token, as far as it is taken; null when the next bytes belong nowhere yet. */
+  get memory(): Buffer | null {
+    const { left, unreadBytes } = this.#cursor
+    if (left < DIRECT_ABOVE || unreadBytes > 0 || this.#isTold) return null
+    return this.#joined.room(left)
   }
 
   /** Takes a chunk. The tokens that `next` returns may be views of it: it must not be changed afterwards. */

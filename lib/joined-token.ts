@@ -1,77 +1,123 @@
-import { ChunkQueue } from './chunk-queue'
-import { HEADER_LENGTH } from './wire'
+import { BufferView } from './buffer-view'
+import { HEADER_LENGTH, MARK_LENGTH } from './wire'
 
-/** The first memory taken for a token that spans chunks, bytes. */
+/** The first memory for small pieces, bytes. */
 const FIRST_ALLOCATION = 4096
 
-/** Memory for a token of one frame is at most this many times the bytes that have arrived of it. */
+/** A piece of this length is kept as it is until there is memory, bytes. */
+const KEEP_ABOVE = 4096
+
+/** Memory is at most this many times the bytes that have arrived, and at the end this many times the token. */
 const GROWTH = 4
+const SLACK = 2
+
+/** What came with each part beside its bytes. With it, four times as much is a round length for most parts. */
+const PART_HEAD = MARK_LENGTH + HEADER_LENGTH
 
 const NOTHING: Buffer = Buffer.alloc(0)
 
 /**
- * A token that is joined from pieces, in memory of exactly its length.
+ * A token that is joined from pieces, in memory that is taken when enough has arrived: a length that is announced is no
+ * promise.
  *
  * ```
- *  one frame, its length is known    ▶ copied as they come, into memory that grows with what arrived
- *  parts, their sum is not known     ▶ kept as they are until the last one is there, and then copied once
+ *  one frame   pieces, a quarter ▸ [ of exactly the length                                    ]
+ *  parts       pieces, the first ▸ [ 4 × as much                   ] pieces ▸ [ 4 × as much …      the sum is not known
  * ```
+ *
+ * A piece that was read into `room` is not copied, another one once, and what has outgrown its memory again.
  */
 export class JoinedToken {
+  readonly #maxLength: number
   #memory = NOTHING
   #filled = 0
-  readonly #parts = new ChunkQueue()
+  /** What came when there was no room, and its bytes. */
+  #pieces: Buffer[] = []
+  #kept = 0
+
+  /** @param maxLength the longest token, bytes */
+  constructor(maxLength: number) {
+    this.#maxLength = maxLength
+  }
 
   /** Bytes joined. */
   get length(): number {
-    return this.#filled + this.#parts.bytes
+    return this.#filled + this.#kept
   }
 
   /**
-   * Adds a piece. One that has all of its frame is not copied while no other comes.
+   * Adds a piece. One that has all of the token is not copied.
    *
    * @param left bytes that are missing of its frame
-   * @param isPart more frames follow, of unknown length
+   * @param isPart more frames follow
    */
   add(piece: Buffer, left: number, isPart: boolean): void {
-    if (isPart || this.#parts.bytes > 0) {
-      if (piece.length > 0) this.#parts.push(piece)
+    if (left === 0 && !isPart && this.length === 0) {
+      this.#memory = piece
+      this.#filled = piece.length
       return
     }
-    const needed = this.#filled + piece.length
-    if (this.#filled === 0 && left === 0) {
-      this.#memory = piece
+    if (this.#isInPlace(piece)) {
+      this.#filled += piece.length
+    } else if (this.#pieces.length === 0 && piece.length <= this.#memory.length - this.#filled) {
+      this.#copy(piece)
     } else if (piece.length > 0) {
-      if (needed > this.#memory.length) this.#grow(needed, needed + left)
-      this.#memory.set(piece, this.#filled)
+      this.#pieces.push(piece)
+      this.#kept += piece.length
     }
-    this.#filled = needed
+    if (this.#kept > 0 && (piece.length < KEEP_ABOVE || this.#isTime(left, isPart)))
+      this.#gather(left, isPart)
+  }
+
+  /** @returns memory for what comes next, at most the `left` bytes that are missing of the frame; null: there is none */
+  room(left: number): Buffer | null {
+    const memory = this.#memory
+    const length = Math.min(left, memory.length - this.#filled)
+    if (length === 0 || this.#kept > 0) return null
+    return new BufferView(memory.buffer, memory.byteOffset + this.#filled, length)
   }
 
   /** @returns what was joined, and begins anew */
   take(): Buffer {
-    if (this.#parts.bytes > 0) return this.#joinParts()
+    if (this.#kept > 0) this.#move(this.length)
     const memory = this.#memory
     const length = this.#filled
     this.#memory = NOTHING
     this.#filled = 0
-    return memory.length === length ? memory : memory.subarray(0, length)
+    if (memory.length === length) return memory
+    return memory.length > length * SLACK
+      ? Buffer.from(memory.subarray(0, length))
+      : memory.subarray(0, length)
   }
 
-  #grow(needed: number, most: number): void {
-    const wanted = Math.max((needed + HEADER_LENGTH) * GROWTH, FIRST_ALLOCATION)
-    const grown = Buffer.allocUnsafeSlow(Math.min(most, wanted))
-    if (this.#filled > 0) this.#memory.copy(grown, 0, 0, this.#filled)
-    this.#memory = grown
+  #isInPlace(piece: Buffer): boolean {
+    const memory = this.#memory
+    return piece.buffer === memory.buffer && piece.byteOffset === memory.byteOffset + this.#filled
   }
 
-  #joinParts(): Buffer {
-    const token = Buffer.allocUnsafeSlow(this.#parts.bytes)
-    let length = 0
-    for (let piece = this.#parts.shift(); piece !== undefined; piece = this.#parts.shift()) {
-      token.set(piece, length)
-      length += piece.length
-    }
-    return token
+  #copy(piece: Buffer): void {
+    this.#memory.set(piece, this.#filled)
+    this.#filled += piece.length
+  }
+
+  /** True when what has arrived is worth memory for all that is known of the token. */
+  #isTime(left: number, isPart: boolean): boolean {
+    return isPart ? left === 0 : left <= this.length * (GROWTH - 1)
+  }
+
+  #gather(left: number, isPart: boolean): void {
+    const { length } = this
+    const arrived = isPart ? length + PART_HEAD : length
+    const most = isPart ? this.#maxLength : length + left
+    this.#move(Math.min(most, Math.max(arrived * GROWTH, FIRST_ALLOCATION)))
+  }
+
+  #move(length: number): void {
+    const pieces = [this.#memory.subarray(0, this.#filled), ...this.#pieces]
+    this.#memory = Buffer.allocUnsafeSlow(length)
+    this.#filled = 0
+    this.#pieces = []
+    this.#kept = 0
+    for (const piece of pieces) this.#copy(piece)
   }
 }

@@ -92,6 +92,11 @@ export class Receiver {
     return this.#reader.unreadBytes
   }
 
+  /** Where the next bytes belong: of a long token that is being joined they need not be copied. Null: anywhere. */
+  get memory(): Buffer | null {
+    return this.#isDiscarding || this.#isBroken ? null : this.#reader.memory
+  }
+
   /** What the whole tokens that wait cost of the credit: walks over them. */
   get heldBytes(): number {
     return this.#reader.waitingCost

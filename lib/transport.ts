@@ -1,8 +1,11 @@
 import type { Duplex } from 'node:stream'
+import { SocketReads } from './socket-reads'
 
 /** What a transport tells its connection; the functions are the listeners themselves. */
 export interface TransportEvents {
   readonly onData: (chunk: unknown) => void
+  /** Where the next bytes belong, null when that is not known. */
+  readonly memory: () => Buffer | null
   readonly onEnd: () => void
   readonly onError: (error: Error) => void
   readonly onClose: () => void
@@ -12,16 +15,19 @@ export interface TransportEvents {
 export class Transport {
   readonly socket: Duplex
   readonly #events: TransportEvents
+  /** Undefined where the socket gives `data`. */
+  readonly #reads: SocketReads | undefined
   #isReleased = false
 
   constructor(socket: Duplex, events: TransportEvents) {
     this.socket = socket
     this.#events = events
+    this.#reads = SocketReads.of(socket)
     configure(socket)
     socket.on('error', events.onError)
     socket.on('close', events.onClose)
     socket.on('end', events.onEnd)
-    socket.on('data', events.onData)
+    this.#listen()
     socket.resume()
     if (socket.destroyed) this.#later(events.onClose)
     else if (socket.readableEnded) this.#later(events.onEnd)
@@ -36,7 +42,14 @@ export class Transport {
     socket.removeListener('error', onError)
     socket.removeListener('close', onClose)
     socket.removeListener('end', onEnd)
-    socket.removeListener('data', onData)
+    if (this.#reads === undefined) socket.removeListener('data', onData)
+    else this.#reads.release()
+  }
+
+  #listen(): void {
+    const { onData, memory } = this.#events
+    if (this.#reads === undefined) this.socket.on('data', onData)
+    else this.#reads.attach({ onData, memory })
   }
 
   #later(tell: () => void): void {
