@@ -37,9 +37,15 @@ export class FrameCursor extends ByteCursor {
     return this.left >= 0 || this.#headFilled > 0
   }
 
-  /** The length found, or whatever stands in its place. */
-  get headBytes(): Uint8Array {
-    return this.#head.subarray(0, HEADER_LENGTH)
+  /** Bytes of the data frame entered that have not arrived; 0 while others wait. */
+  get missing(): number {
+    return this.unreadBytes > 0 ? 0 : this.left
+  }
+
+  /** @returns the length found, or whatever stands in its place, and up to `most` bytes of the chunk behind it */
+  peek(most: number): Buffer {
+    const behind = this.chunk.subarray(this.position, this.position + most)
+    return Buffer.concat([this.#head.subarray(0, HEADER_LENGTH), behind])
   }
 
   /** @returns the length of the next data frame, which is then entered or found again; MISSING, or ABORT */
@@ -56,6 +62,14 @@ export class FrameCursor extends ByteCursor {
   enter(length: number): void {
     this.left = length
     this.#headFilled = 0
+  }
+
+  /** @returns bytes of the data frame entered as the chunk has them, none only of an empty one; null: none is there */
+  takeBody(): Buffer | null {
+    if (this.left > 0 && !this.hasBytes()) return null
+    const bytes = this.take(this.left)
+    this.left -= bytes.length
+    return bytes
   }
 
   /** Walks over what waits, to the end of its last whole token. */

@@ -9,9 +9,6 @@ import { ABORTED, NOTHING, type Passed, WHOLE } from './passed'
 import { protocolError } from './protocol-error'
 import { ABORT_COST, HEADER_LENGTH, readHeader } from './wire'
 
-/** Bytes that must be missing of a token for a read into its own memory: a copy of fewer costs less. */
-const DIRECT_ABOVE = 4096
-
 const NO_BYTES: Buffer = Buffer.alloc(0)
 
 /**
@@ -21,7 +18,7 @@ const NO_BYTES: Buffer = Buffer.alloc(0)
  * ```
  *             whole in the chunk ──▶ a view of the chunk, nothing copied
  *            ╱
- *  header ──▶─ spans chunks, or has parts ──▶ copied once into memory that grows with what arrived
+ *  header ──▶─ spans chunks, or has parts ──▶ joined in memory of its own; bytes read into `memory` are there already
  *            ╲
  *             begin(), read() ──▶ views, as the bytes come
  * ```
@@ -39,7 +36,6 @@ export class FrameReader {
   /** True from the first header that was no error. */
   #hasRead = false
   readonly #joined: JoinedToken
-
   /** A consumer of bytes was told of the token at hand, and has had `given` bytes of it. */
   #isTold = false
   #given = 0
@@ -74,9 +70,7 @@ export class FrameReader {
 
   /** Memory for what is missing of a long token, as far as it is taken; null when the next bytes belong nowhere yet. */
   get memory(): Buffer | null {
-    const { left, unreadBytes } = this.#cursor
-    if (left < DIRECT_ABOVE || unreadBytes > 0 || this.#isTold) return null
-    return this.#joined.room(left)
+    return this.#isTold ? null : this.#joined.room(this.#cursor.missing)
   }
 
   /** Takes a chunk. The tokens that `next` returns may be views of it: it must not be changed afterwards. */
@@ -214,11 +208,8 @@ export class FrameReader {
 
   /** @returns bytes of the data frame at hand as the chunk has them, none only of an empty one; null: none is there */
   #takeBytes(): Buffer | null {
-    const cursor = this.#cursor
-    if (cursor.left > 0 && !cursor.hasBytes()) return null
-    const bytes = cursor.take(cursor.left)
-    cursor.left -= bytes.length
-    this.dues.owe(bytes.length)
+    const bytes = this.#cursor.takeBody()
+    if (bytes !== null) this.dues.owe(bytes.length)
     return bytes
   }
 
@@ -252,8 +243,7 @@ export class FrameReader {
   }
 
   #refusal(length: number, sum: number): TokenError {
-    const { chunk, position, headBytes } = this.#cursor
-    const first = [headBytes, chunk.subarray(position, position + DIAGNOSIS_LENGTH)]
-    return frameRefusal(length, sum, this.#maxTokenLength, this.#hasRead ? null : Buffer.concat(first))
+    const first = this.#hasRead ? null : this.#cursor.peek(DIAGNOSIS_LENGTH)
+    return frameRefusal(length, sum, this.#maxTokenLength, first)
   }
 }

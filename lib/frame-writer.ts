@@ -1,3 +1,4 @@
+import { BufferView } from './buffer-view'
 import { encodeControl } from './control-frame'
 import { SLAB_LENGTH, slabs } from './slab-pool'
 import { isStreamed, type QueuedToken, type TokenQueue } from './token-queue'
@@ -138,7 +139,7 @@ export class FrameWriter {
       used = this.#copy(slab, used)
       if (this.#body !== null) break
     }
-    return used === slab.length ? slab : slab.subarray(0, used)
+    return used === slab.length ? slab : new BufferView(slab.buffer, slab.byteOffset, used)
   }
 
   #memory(controlLength: number): Buffer {

@@ -14,6 +14,9 @@ const SLACK = 2
 /** What came with each part beside its bytes. With it, four times as much is a round length for most parts. */
 const PART_HEAD = MARK_LENGTH + HEADER_LENGTH
 
+/** Room for fewer bytes is not worth a read of its own. */
+const LEAST_ROOM = 4096
+
 const NOTHING: Buffer = Buffer.alloc(0)
 
 /**
@@ -69,11 +72,11 @@ export class JoinedToken {
       this.#gather(left, isPart)
   }
 
-  /** @returns memory for what comes next, at most the `left` bytes that are missing of the frame; null: there is none */
+  /** @returns memory for the next bytes of the `left` that are missing of the frame; null: there is none of use */
   room(left: number): Buffer | null {
     const memory = this.#memory
     const length = Math.min(left, memory.length - this.#filled)
-    if (length === 0 || this.#kept > 0) return null
+    if (length < LEAST_ROOM || this.#kept > 0) return null
     return new BufferView(memory.buffer, memory.byteOffset + this.#filled, length)
   }
 

@@ -43,7 +43,7 @@ export interface ConnectionOptions {
    * heard of twice in each. 0, or 100 to 86,400,000. Default 15,000.
    */
   heartbeat?: number | undefined
-  /** Bytes of tokens that the peer may send before this side has taken some; token/2 only. Default 1 MiB. */
+  /** Bytes of tokens that the peer may send before this side has taken some; token/2 only. Default 2 MiB. */
   receiveWindow?: number | undefined
   /** Milliseconds that `close()` waits for the peer before it destroys, 0: at once. Default 10,000. */
   closeTimeout?: number | undefined
@@ -219,7 +219,7 @@ const CONNECTION_DEFAULTS = {
   writeTimeout: 60_000,
   idleTimeout: 0,
   heartbeat: 15_000,
-  receiveWindow: MIB,
+  receiveWindow: 2 * MIB,
   closeTimeout: 10_000
 }
 

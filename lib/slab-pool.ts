@@ -4,8 +4,8 @@ export const SLAB_LENGTH = 64 * 1024
 /** Memory for a few bytes, a question or an answer. */
 export const SMALL_SLAB_LENGTH = 4 * 1024
 
-/** Slabs of each kind that are kept for later; what busier times needed on top goes back to the garbage collector. */
-const MAX_KEPT = 16
+/** Bytes of each kind that are kept for later; what busier times needed on top goes back to the garbage collector. */
+const KEPT_BYTES = 1024 * 1024
 
 /**
  * Slabs of memory that all connections share: one owns a slab while a write is under way, an idle one owns none.
@@ -23,7 +23,7 @@ export class SlabPool {
   /** Nobody reads the slab any more: it may be written anew. */
   give(slab: Buffer): void {
     const kept = slab.length === SLAB_LENGTH ? this.#large : this.#small
-    if (kept.length < MAX_KEPT) kept.push(slab)
+    if (kept.length * slab.length < KEPT_BYTES) kept.push(slab)
   }
 }
 

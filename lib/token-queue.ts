@@ -1,3 +1,4 @@
+import { PlacePool } from './place-pool'
 import { TokenSource } from './token-source'
 import { costOf, HEADER_LENGTH } from './wire'
 
@@ -9,6 +10,9 @@ const COMPACT_ABOVE = 1024
 
 /** Stands in the queue for a token that is done with, so that its memory is free. */
 const GONE = new Uint8Array(0)
+
+/** All queues of this process share it. */
+const places = new PlacePool<QueuedToken>()
 
 /**
  * The tokens of one direction, in order and numbered from 1: those that wait, and in a session those that are kept
@@ -31,7 +35,9 @@ export class TokenQueue {
   waitingBytes = 0
   #taken = 0
   #windowBytes: number | null = null
-  #entries: QueuedToken[] = []
+  /** Behind `#end` are places for later. */
+  #entries: QueuedToken[] = places.none
+  #end = 0
   #first = 0
   #next = 0
   /** The number of the token at `#next`. */
@@ -44,12 +50,12 @@ export class TokenQueue {
 
   /** The token to be written next, or being written. */
   get head(): QueuedToken | undefined {
-    return this.#entries[this.#next]
+    return this.#next < this.#end ? this.#entries[this.#next] : undefined
   }
 
   /** Tokens that wait, with the one begun. */
   get size(): number {
-    return this.#entries.length - this.#next
+    return this.#end - this.#next
   }
 
   /** Tokens taken, also those that were given up. */
@@ -88,7 +94,8 @@ export class TokenQueue {
 
   /** @param cost what `waitingCost` says, where the caller knows it: asking costs as much as the rest */
   push(token: QueuedToken, cost = waitingCost(token)): void {
-    this.#entries.push(token)
+    if (this.#end === 0 && this.#entries === places.none) this.#entries = places.take()
+    this.#entries[this.#end++] = token
     this.#taken++
     this.waitingBytes += cost
   }
@@ -232,14 +239,14 @@ export class TokenQueue {
   abandonHead(): void {
     const token = this.head as QueuedToken
     this.unbegin(null)
-    this.#entries.splice(this.#next, 1)
+    this.#splice(this.#next, 1)
     this.#abandoned = [token, ...this.#abandoned]
     this.#countWaiting()
   }
 
   /** Gives everything up. @returns those of which the last byte was never given to a socket; null for a stream's */
   takeUnsent(): (Uint8Array | null)[] {
-    const waiting = this.#entries.splice(this.#next + Math.max(0, this.#sent + 1 - this.#nextNumber))
+    const waiting = this.#splice(this.#next + Math.max(0, this.#sent + 1 - this.#nextNumber), this.#end)
     this.#abandoned = [...waiting, ...this.#abandoned]
     this.#abandoned.forEach(letGo)
     this.#countWaiting()
@@ -248,9 +255,9 @@ export class TokenQueue {
 
   /** Lets go of everything. */
   clear(): void {
-    this.#entries.forEach(letGo)
+    this.#splice(0, this.#end).forEach(letGo)
     this.#abandoned.forEach(letGo)
-    this.#entries = []
+    this.#entries = places.none
     this.#abandoned = []
     this.#first = 0
     this.#next = 0
@@ -259,12 +266,20 @@ export class TokenQueue {
   }
 
   #at(number: number): QueuedToken | undefined {
-    return this.#entries[this.#next + number - this.#nextNumber]
+    const index = this.#next + number - this.#nextNumber
+    return index < this.#end ? this.#entries[index] : undefined
   }
 
   #remove(number: number, count: number): QueuedToken[] {
-    const removed = this.#entries.splice(this.#next + number - this.#nextNumber, count)
+    const removed = this.#splice(this.#next + number - this.#nextNumber, count)
     for (const token of removed) this.waitingBytes -= waitingCost(token)
+    return removed
+  }
+
+  #splice(start: number, count: number): QueuedToken[] {
+    this.#entries.length = this.#end
+    const removed = this.#entries.splice(start, count)
+    this.#end = this.#entries.length
     return removed
   }
 
@@ -274,10 +289,12 @@ export class TokenQueue {
   }
 
   #compact(): void {
-    if (this.#first === this.#entries.length) {
-      if (this.#first > 0) this.#entries = []
-    } else if (this.#first > COMPACT_ABOVE && this.#first * 2 > this.#entries.length) {
-      this.#entries.splice(0, this.#first)
+    if (this.#first === this.#end) {
+      places.give(this.#entries)
+      this.#entries = places.none
+      this.#end = 0
+    } else if (this.#first > COMPACT_ABOVE && this.#first * 2 > this.#end) {
+      this.#splice(0, this.#first)
     } else {
       return
     }
@@ -287,7 +304,7 @@ export class TokenQueue {
 
   #countWaiting(): void {
     this.waitingBytes = 0
-    for (let i = this.#next; i < this.#entries.length; i++)
+    for (let i = this.#next; i < this.#end; i++)
       this.waitingBytes += waitingCost(this.#entries[i] as QueuedToken)
   }
 }

@@ -14,7 +14,7 @@ export function checkToken(token: Uint8Array, maxTokenLength: number): void {
       `Cannot send a token: it must be a Buffer or Uint8Array, and is ${kindOf(token)}`
     )
   }
-  if (token.byteLength > maxTokenLength) throw tooLargeError(token.byteLength, maxTokenLength)
+  if (token.length > maxTokenLength) throw tooLargeError(token.length, maxTokenLength)
 }
 
 /**

@@ -32,7 +32,7 @@ const DEFAULTS = {
   writeTimeout: 60_000,
   idleTimeout: 0,
   heartbeat: 15_000,
-  receiveWindow: MIB,
+  receiveWindow: 2 * MIB,
   closeTimeout: 10_000
 }
 

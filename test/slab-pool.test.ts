@@ -19,11 +19,14 @@ describe('SlabPool', () => {
     expect(pool.take(1)).to.not.equal(first)
   })
 
-  it('keeps 16 of each kind for later, and no more', () => {
-    const pool = new SlabPool()
-    const given = Array.from({ length: 20 }, () => pool.take(SLAB_LENGTH))
-    for (const slab of given) pool.give(slab)
-    const again = Array.from({ length: 20 }, () => pool.take(SLAB_LENGTH))
-    expect(again.filter(slab => given.includes(slab))).to.have.length(16)
-  })
+  for (const length of [SMALL_SLAB_LENGTH, SLAB_LENGTH]) {
+    it(`keeps 1 MiB of ${length} bytes each for later, and no more`, () => {
+      const pool = new SlabPool()
+      const fitting = (1024 * 1024) / length
+      const given = new Set(Array.from({ length: fitting + 4 }, () => pool.take(length)))
+      for (const slab of given) pool.give(slab)
+      const again = Array.from({ length: fitting + 4 }, () => pool.take(length))
+      expect(again.filter(slab => given.has(slab))).to.have.length(fitting)
+    })
+  }
 })
