@@ -16,6 +16,7 @@ import { fingerprintBytes, type Peer, peerOf } from './peer'
 import type { ProtocolHost } from './protocol'
 import { Receiver, type ReceiverEvents } from './receiver'
 import { Sender } from './sender'
+import type { SenderEvents } from './sender-events'
 import { Session, type SessionLossReason } from './session'
 import { socketError } from './socket-error'
 import { Token1 } from './token-1'
@@ -24,6 +25,8 @@ import { Transport } from './transport'
 
 /** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
 const GREETING_TIMEOUT = 10_000
+
+const NO_NUMBERS: ReadonlySet<number> = new Set()
 
 const OPENING = 0
 const OPEN = 1
@@ -79,7 +82,7 @@ export class ConnectionLife {
   readonly sender: Sender
   readonly receiver: Receiver
   /** Numbers of the tokens that never left and of which a promise said so; known at the end. */
-  unsentDeliveries: ReadonlySet<number> = new Set()
+  unsentDeliveries: ReadonlySet<number> = NO_NUMBERS
   readonly #connection: Connection
   readonly #limits: ConnectionLimits
   readonly #protocolOptions: ProtocolOptions
@@ -124,7 +127,7 @@ export class ConnectionLife {
     const { session } = context
     this.#resumeDeadline =
       session === undefined ? null : new Deadline(session.resumeTimeout, () => this.loseSession('expired'))
-    this.sender = this.#createSender()
+    this.sender = new Sender(limits, new ConnectionLife.#Sent(this))
     this.receiver = this.#createReceiver(options.protocol.protocol === 'token/2')
   }
 
@@ -261,29 +264,47 @@ export class ConnectionLife {
     })
   }
 
-  #createSender(): Sender {
-    return new Sender(this.#limits, {
-      onDrain: () => {
-        this.#context.onDrain?.()
-        this.#connection.emit('drain')
-      },
-      onActivity: hasTokens => {
-        if (hasTokens) this.#idleDeadline?.arm()
-        this.#protocol.wrote()
-      },
-      onStall: () => this.fail(stallError(this.#limits.writeTimeout)),
-      onFlushed: () => this.#protocol.flushed(),
-      onAborted: (number, cause) => this.#tokens.onAborted(number, cause),
-      onWithdrawn: (number, cause) => this.#tokens.onWithdrawn(number, cause)
-    })
-  }
-
   #createReceiver(hasMarks: boolean): Receiver {
     return new Receiver(
       this.#limits.maxTokenLength,
       new ConnectionLife.#Received(this, this.#tokens),
       hasMarks
     )
+  }
+
+  /** A class, as the next one. */
+  static readonly #Sent = class implements SenderEvents {
+    readonly #life: ConnectionLife
+
+    constructor(life: ConnectionLife) {
+      this.#life = life
+    }
+
+    onDrain(): void {
+      this.#life.#context.onDrain?.()
+      this.#life.#connection.emit('drain')
+    }
+
+    onActivity(hasTokens: boolean): void {
+      if (hasTokens) this.#life.#idleDeadline?.arm()
+      this.#life.#protocol.wrote()
+    }
+
+    onStall(): void {
+      this.#life.fail(stallError(this.#life.#limits.writeTimeout))
+    }
+
+    onFlushed(): void {
+      this.#life.#protocol.flushed()
+    }
+
+    onAborted(number: number, cause: unknown): void {
+      this.#life.#tokens.onAborted(number, cause)
+    }
+
+    onWithdrawn(number: number, cause: unknown): void {
+      this.#life.#tokens.onWithdrawn(number, cause)
+    }
   }
 
   /** A class, for a literal with a getter makes a hidden class of its own for each connection: 1 KB. */
