@@ -81,7 +81,8 @@ export class Token2 implements Protocol {
   readonly #splitter: FrameSplitter
   #credit: ReceiveCredit
   readonly #parts: PartOrder
-  readonly #frameWatch: FrameWatch
+  /** Made for the first frame that does not come whole. */
+  #frameWatch: FrameWatch | null = null
   #greetingDeadline: Deadline | null = null
   #lingerDeadline: Deadline | null = null
   #heartbeat: Heartbeat | null = null
@@ -126,9 +127,6 @@ export class Token2 implements Protocol {
     this.#greeting = options
     this.#credit = this.#newCredit()
     this.#parts = new PartOrder(host.limits.maxTokenLength, host.limits.maxStreamLength)
-    this.#frameWatch = new FrameWatch(host.limits.frameTimeout, bytes =>
-      this.#host.fail(frameTimeoutError(bytes))
-    )
     const events = new Token2.#Events(this)
     this.#events = events
     this.#counts = new CountSchedule(events)
@@ -246,10 +244,20 @@ export class Token2 implements Protocol {
     const { sender, receiver } = this.#host
     if (this.#splitter.heldBytes > MAX_HELD_BYTES && !this.#isBreaking)
       this.#host.fail(tooMuchBeforeAcceptance())
-    this.#frameWatch.update(this.#splitter.isMidFrame, this.#framesBegun, chunk.length)
+    this.#watchFrame(chunk.length)
     receiver.deliver()
     sender.uncork()
     this.#counts.read()
+  }
+
+  #watchFrame(bytes: number): void {
+    const { isMidFrame } = this.#splitter
+    if (isMidFrame) {
+      this.#frameWatch ??= new FrameWatch(this.#host.limits.frameTimeout, count =>
+        this.#host.fail(frameTimeoutError(count))
+      )
+    }
+    this.#frameWatch?.update(isMidFrame, this.#framesBegun, bytes)
   }
 
   wrote(): void {
@@ -609,7 +617,7 @@ export class Token2 implements Protocol {
   }
 
   transportEnded(): void {
-    this.#frameWatch.suspend()
+    this.#frameWatch?.suspend()
     if (this.#state === 'over' || this.#isBreaking) return
     this.#host.fail(
       new TokenError('ERR_LOST', 'Cannot go on: the peer ended the transport without saying CLOSE')
@@ -703,7 +711,7 @@ export class Token2 implements Protocol {
     this.#state = 'over'
     this.#isStopped = true
     this.#counts.stop()
-    this.#frameWatch.clear()
+    this.#frameWatch?.clear()
     this.#greetingDeadline?.clear()
     this.#lingerDeadline?.clear()
     this.#heartbeat?.stop()
