@@ -77,7 +77,6 @@ export interface LifeOptions {
  * ```
  */
 export class ConnectionLife {
-  readonly closed: Promise<CloseInfo>
   readonly session = new Session()
   readonly sender: Sender
   readonly receiver: Receiver
@@ -106,7 +105,10 @@ export class ConnectionLife {
   #closeCode: CloseCode = 'normal'
   #error: TokenError | null = null
   #lossReason: SessionLossReason | null = null
-  #resolveClosed!: (info: CloseInfo) => void
+  /** What is known at the end. */
+  #info: CloseInfo | null = null
+  #closed: Promise<CloseInfo> | null = null
+  #resolveClosed: ((info: CloseInfo) => void) | null = null
 
   /** @param connection whose events are told */
   constructor(connection: Connection, socket: Duplex, options: LifeOptions, tokens: LifeTokens) {
@@ -119,9 +121,6 @@ export class ConnectionLife {
     this.#socket = socket
     this.#facts = context
     this.#peer = context.peer === undefined ? peerOf(socket) : context.peer
-    this.closed = new Promise(resolve => {
-      this.#resolveClosed = resolve
-    })
     this.#idleDeadline =
       limits.idleTimeout === 0 ? null : new Deadline(limits.idleTimeout, () => this.#idleExpired())
     const { session } = context
@@ -129,6 +128,17 @@ export class ConnectionLife {
       session === undefined ? null : new Deadline(session.resumeTimeout, () => this.loseSession('expired'))
     this.sender = new Sender(limits, new ConnectionLife.#Sent(this))
     this.receiver = this.#createReceiver(options.protocol.protocol === 'token/2')
+  }
+
+  /** Made when it is asked for: few connections are waited for, and a promise takes 200 bytes. */
+  get closed(): Promise<CloseInfo> {
+    this.#closed ??=
+      this.#info !== null
+        ? Promise.resolve(this.#info)
+        : new Promise(resolve => {
+            this.#resolveClosed = resolve
+          })
+    return this.#closed
   }
 
   /** The transport, or the last one. */
@@ -231,7 +241,7 @@ export class ConnectionLife {
     this.#idleDeadline?.clear()
     this.#closeDeadline?.clear()
     this.#gone?.abort()
-    this.#resolveClosed(this.#closeInfo())
+    this.#settleClosed(this.#closeInfo())
     return handover
   }
 
@@ -597,7 +607,7 @@ export class ConnectionLife {
     if (successor === null) this.#protocol.stop()
     deliveries.end(this.sender.tokensSent, null, error)
     this.receiver.stop(error)
-    this.#resolveClosed(info)
+    this.#settleClosed(info)
     this.#tellLoss(info)
     try {
       if (error !== null && this.#connection.listenerCount('error') > 0) this.#connection.emit('error', error)
@@ -606,6 +616,11 @@ export class ConnectionLife {
       this.sender.release()
       this.#connection.emit('close', info.hadError, info)
     }
+  }
+
+  #settleClosed(info: CloseInfo): void {
+    this.#info = info
+    this.#resolveClosed?.(info)
   }
 
   #tellLoss({ unconfirmed, unsent }: CloseInfo): void {
