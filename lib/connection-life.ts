@@ -21,7 +21,7 @@ import { Session, type SessionLossReason } from './session'
 import { socketError } from './socket-error'
 import { Token1 } from './token-1'
 import { Token2 } from './token-2'
-import { Transport } from './transport'
+import { Transport, type TransportEvents } from './transport'
 
 /** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
 const GREETING_TIMEOUT = 10_000
@@ -266,12 +266,32 @@ export class ConnectionLife {
     )
     if (greeted === undefined) protocol.start()
     else greeted.rebind(host)
-    this.#transport = new Transport(socket, {
-      onData: chunk => this.#read(chunk),
-      onEnd: () => protocol.transportEnded(),
-      onError: error => this.fail(socketError(error)),
-      onClose: () => this.#transportClosed()
-    })
+    this.#transport = new Transport(socket, new ConnectionLife.#Carried(this))
+  }
+
+  /** What the transport tells: a class, as the others. */
+  static readonly #Carried = class implements TransportEvents {
+    readonly #life: ConnectionLife
+
+    constructor(life: ConnectionLife) {
+      this.#life = life
+    }
+
+    onData(chunk: unknown): void {
+      this.#life.#read(chunk)
+    }
+
+    onEnd(): void {
+      this.#life.#protocol.transportEnded()
+    }
+
+    onError(error: Error): void {
+      this.#life.fail(socketError(error))
+    }
+
+    onClose(): void {
+      this.#life.#transportClosed()
+    }
   }
 
   #createReceiver(hasMarks: boolean): Receiver {
@@ -282,7 +302,7 @@ export class ConnectionLife {
     )
   }
 
-  /** A class, as the next one. */
+  /** A class, as the others. */
   static readonly #Sent = class implements SenderEvents {
     readonly #life: ConnectionLife
 
