@@ -93,10 +93,9 @@ export interface ConnectionContext extends TransportFacts {
   readonly forward?: Forward
   /** Milliseconds of `greetingTimeout` that `authorize` is given at most. */
   readonly authorizeTimeout?: number
-  readonly authorize?: (
-    connection: Connection,
-    signal: AbortSignal
-  ) => AuthorizeAnswer | Promise<AuthorizeAnswer>
+  readonly authorize?:
+    | ((connection: Connection, signal: AbortSignal) => AuthorizeAnswer | Promise<AuthorizeAnswer>)
+    | undefined
   /** Asked before the peer learns that it was accepted; as `ProtocolHost.admit`. */
   readonly admit?: (connection: Connection, request: SessionPart | null) => TokenError | SessionLookup | null
   /** Told before the listeners of the event, and whoever removes all listeners does not remove it. */

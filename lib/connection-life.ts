@@ -16,14 +16,17 @@ import { fingerprintBytes, type Peer, peerOf } from './peer'
 import type { ProtocolHost } from './protocol'
 import { Receiver, type ReceiverEvents } from './receiver'
 import { Sender } from './sender'
+import type { SenderEvents } from './sender-events'
 import { Session, type SessionLossReason } from './session'
 import { socketError } from './socket-error'
 import { Token1 } from './token-1'
 import { Token2 } from './token-2'
-import { Transport } from './transport'
+import { Transport, type TransportEvents } from './transport'
 
 /** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
 const GREETING_TIMEOUT = 10_000
+
+const NO_NUMBERS: ReadonlySet<number> = new Set()
 
 const OPENING = 0
 const OPEN = 1
@@ -74,12 +77,11 @@ export interface LifeOptions {
  * ```
  */
 export class ConnectionLife {
-  readonly closed: Promise<CloseInfo>
   readonly session = new Session()
   readonly sender: Sender
   readonly receiver: Receiver
   /** Numbers of the tokens that never left and of which a promise said so; known at the end. */
-  unsentDeliveries: ReadonlySet<number> = new Set()
+  unsentDeliveries: ReadonlySet<number> = NO_NUMBERS
   readonly #connection: Connection
   readonly #limits: ConnectionLimits
   readonly #protocolOptions: ProtocolOptions
@@ -103,7 +105,10 @@ export class ConnectionLife {
   #closeCode: CloseCode = 'normal'
   #error: TokenError | null = null
   #lossReason: SessionLossReason | null = null
-  #resolveClosed!: (info: CloseInfo) => void
+  /** What is known at the end. */
+  #info: CloseInfo | null = null
+  #closed: Promise<CloseInfo> | null = null
+  #resolveClosed: ((info: CloseInfo) => void) | null = null
 
   /** @param connection whose events are told */
   constructor(connection: Connection, socket: Duplex, options: LifeOptions, tokens: LifeTokens) {
@@ -116,16 +121,24 @@ export class ConnectionLife {
     this.#socket = socket
     this.#facts = context
     this.#peer = context.peer === undefined ? peerOf(socket) : context.peer
-    this.closed = new Promise(resolve => {
-      this.#resolveClosed = resolve
-    })
     this.#idleDeadline =
       limits.idleTimeout === 0 ? null : new Deadline(limits.idleTimeout, () => this.#idleExpired())
     const { session } = context
     this.#resumeDeadline =
       session === undefined ? null : new Deadline(session.resumeTimeout, () => this.loseSession('expired'))
-    this.sender = this.#createSender()
+    this.sender = new Sender(limits, new ConnectionLife.#Sent(this))
     this.receiver = this.#createReceiver(options.protocol.protocol === 'token/2')
+  }
+
+  /** Made when it is asked for: few connections are waited for, and a promise takes 200 bytes. */
+  get closed(): Promise<CloseInfo> {
+    this.#closed ??=
+      this.#info !== null
+        ? Promise.resolve(this.#info)
+        : new Promise(resolve => {
+            this.#resolveClosed = resolve
+          })
+    return this.#closed
   }
 
   /** The transport, or the last one. */
@@ -228,7 +241,7 @@ export class ConnectionLife {
     this.#idleDeadline?.clear()
     this.#closeDeadline?.clear()
     this.#gone?.abort()
-    this.#resolveClosed(this.#closeInfo())
+    this.#settleClosed(this.#closeInfo())
     return handover
   }
 
@@ -253,30 +266,36 @@ export class ConnectionLife {
     )
     if (greeted === undefined) protocol.start()
     else greeted.rebind(host)
-    this.#transport = new Transport(socket, {
-      onData: chunk => this.#read(chunk),
-      memory: () => this.receiver.memory,
-      onEnd: () => protocol.transportEnded(),
-      onError: error => this.fail(socketError(error)),
-      onClose: () => this.#transportClosed()
-    })
+    this.#transport = new Transport(socket, new ConnectionLife.#Carried(this))
   }
 
-  #createSender(): Sender {
-    return new Sender(this.#limits, {
-      onDrain: () => {
-        this.#context.onDrain?.()
-        this.#connection.emit('drain')
-      },
-      onActivity: hasTokens => {
-        if (hasTokens) this.#idleDeadline?.arm()
-        this.#protocol.wrote()
-      },
-      onStall: () => this.fail(stallError(this.#limits.writeTimeout)),
-      onFlushed: () => this.#protocol.flushed(),
-      onAborted: (number, cause) => this.#tokens.onAborted(number, cause),
-      onWithdrawn: (number, cause) => this.#tokens.onWithdrawn(number, cause)
-    })
+  /** What the transport tells: a class, as the others. */
+  static readonly #Carried = class implements TransportEvents {
+    readonly #life: ConnectionLife
+
+    constructor(life: ConnectionLife) {
+      this.#life = life
+    }
+
+    onData(chunk: unknown): void {
+      this.#life.#read(chunk)
+    }
+
+    memory(): Buffer | null {
+      return this.#life.receiver.memory
+    }
+
+    onEnd(): void {
+      this.#life.#protocol.transportEnded()
+    }
+
+    onError(error: Error): void {
+      this.#life.fail(socketError(error))
+    }
+
+    onClose(): void {
+      this.#life.#transportClosed()
+    }
   }
 
   #createReceiver(hasMarks: boolean): Receiver {
@@ -285,6 +304,41 @@ export class ConnectionLife {
       new ConnectionLife.#Received(this, this.#tokens),
       hasMarks
     )
+  }
+
+  /** A class, as the others. */
+  static readonly #Sent = class implements SenderEvents {
+    readonly #life: ConnectionLife
+
+    constructor(life: ConnectionLife) {
+      this.#life = life
+    }
+
+    onDrain(): void {
+      this.#life.#context.onDrain?.()
+      this.#life.#connection.emit('drain')
+    }
+
+    onActivity(hasTokens: boolean): void {
+      if (hasTokens) this.#life.#idleDeadline?.arm()
+      this.#life.#protocol.wrote()
+    }
+
+    onStall(): void {
+      this.#life.fail(stallError(this.#life.#limits.writeTimeout))
+    }
+
+    onFlushed(): void {
+      this.#life.#protocol.flushed()
+    }
+
+    onAborted(number: number, cause: unknown): void {
+      this.#life.#tokens.onAborted(number, cause)
+    }
+
+    onWithdrawn(number: number, cause: unknown): void {
+      this.#life.#tokens.onWithdrawn(number, cause)
+    }
   }
 
   /** A class, for a literal with a getter makes a hidden class of its own for each connection: 1 KB. */
@@ -577,7 +631,7 @@ export class ConnectionLife {
     if (successor === null) this.#protocol.stop()
     deliveries.end(this.sender.tokensSent, null, error)
     this.receiver.stop(error)
-    this.#resolveClosed(info)
+    this.#settleClosed(info)
     this.#tellLoss(info)
     try {
       if (error !== null && this.#connection.listenerCount('error') > 0) this.#connection.emit('error', error)
@@ -586,6 +640,11 @@ export class ConnectionLife {
       this.sender.release()
       this.#connection.emit('close', info.hadError, info)
     }
+  }
+
+  #settleClosed(info: CloseInfo): void {
+    this.#info = info
+    this.#resolveClosed?.(info)
   }
 
   #tellLoss({ unconfirmed, unsent }: CloseInfo): void {

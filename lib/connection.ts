@@ -45,7 +45,7 @@ import { Token2 } from './token-2'
 import { TokenIterator } from './token-iterator'
 import { TokenSource } from './token-source'
 import { TokenStream } from './token-stream'
-import { watchListeners } from './watch-listeners'
+import { type ListenerWatch, watchListeners } from './watch-listeners'
 import type { ProtocolName } from './wire'
 
 /**
@@ -82,12 +82,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       this,
       socket,
       { limits: this.#limits, protocol: options, context },
-      this.#tokens()
+      new Connection.#Tokens(this)
     )
     this.#sender = this.#life.sender
     this.#receiver = this.#life.receiver
     this.#session = this.#life.session
-    this.#watchListeners()
+    watchListeners(this, 'token', new Connection.#TokenListeners(this))
     this.#life.start()
   }
 
@@ -444,35 +444,59 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#session
   }
 
-  #tokens(): LifeTokens {
-    return {
-      hasListeners: () => this.#hasListener || this.#context.forward?.isWanting === true,
-      onToken: token => this.#emitToken(token),
-      onAbilities: () => this.#withdrawTooLong(),
-      onAborted: (number, cause) => this.#rejectStreamed(number, cause),
-      onWithdrawn: (number, cause) => {
-        this.#rejectStreamed(number, cause)
-        this.#session.deliveries.shiftAfter(number)
-      }
+  /** A class, for a literal of closures costs each connection 400 bytes. */
+  static readonly #Tokens = class implements LifeTokens {
+    readonly #connection: Connection
+
+    constructor(connection: Connection) {
+      this.#connection = connection
+    }
+
+    hasListeners(): boolean {
+      const connection = this.#connection
+      return connection.#hasListener || connection.#context.forward?.isWanting === true
+    }
+
+    onToken(token: Buffer): void {
+      this.#connection.#emitToken(token)
+    }
+
+    onAbilities(): void {
+      this.#connection.#withdrawTooLong()
+    }
+
+    onAborted(number: number, cause: unknown): void {
+      this.#connection.#rejectStreamed(number, cause)
+    }
+
+    onWithdrawn(number: number, cause: unknown): void {
+      this.#connection.#rejectStreamed(number, cause)
+      this.#connection.#session.deliveries.shiftAfter(number)
     }
   }
 
-  #watchListeners(): void {
-    watchListeners(this, 'token', {
-      onAdd: () => {
-        if (this.#receiver.isClaimed) throw mixedConsumers()
-        this.#hasListener = true
-        this.#tokenListener.suspend()
-        process.nextTick(() => {
-          this.#tokenListener.forget()
-          this.#receiver.deliver()
-        })
-      },
-      onRemove: isLast => {
-        this.#hasListener = !isLast
-        this.#tokenListener.forget()
-      }
-    })
+  static readonly #TokenListeners = class implements ListenerWatch {
+    readonly #connection: Connection
+
+    constructor(connection: Connection) {
+      this.#connection = connection
+    }
+
+    onAdd(): void {
+      const connection = this.#connection
+      if (connection.#receiver.isClaimed) throw mixedConsumers()
+      connection.#hasListener = true
+      connection.#tokenListener.suspend()
+      process.nextTick(() => {
+        connection.#tokenListener.forget()
+        connection.#receiver.deliver()
+      })
+    }
+
+    onRemove(isLast: boolean): void {
+      this.#connection.#hasListener = !isLast
+      this.#connection.#tokenListener.forget()
+    }
   }
 
   #withdrawTooLong(): void {

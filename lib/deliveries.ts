@@ -19,7 +19,7 @@ export class Deliveries {
   #pending: (Delivery | null)[] = []
   #first = 0
   /** Numbers of tokens that were told not to arrive, or not to be known of. */
-  readonly #givenUp = new Set<number>()
+  #givenUp: Set<number> | null = null
   #settled = 0
   /** The peer has given its final count: what it does not cover was never handed. */
   #isFinal = false
@@ -35,7 +35,7 @@ export class Deliveries {
 
   /** The numbers of the tokens that no count has covered: whatever was told of them, nobody else may send them. */
   numbers(): Set<number> {
-    return new Set([...this.#givenUp, ...this.#open().map(delivery => delivery.number)])
+    return new Set([...(this.#givenUp ?? []), ...this.#open().map(delivery => delivery.number)])
   }
 
   add(delivery: Delivery): void {
@@ -70,7 +70,7 @@ export class Deliveries {
 
   /** The promise of the token that is half out is settled: only this connection may send its rest. */
   forsake(number: number): void {
-    this.#givenUp.add(number)
+    this.#giveUp(number)
   }
 
   /** A token was taken out of the queue: those behind it move up. */
@@ -104,9 +104,15 @@ export class Deliveries {
       this.#isFinal = true
     }
     for (const delivery of this.#open().splice(0)) {
-      this.#givenUp.add(delivery.number)
+      this.#giveUp(delivery.number)
       delivery.reject(delivery.number > sent || this.#isFinal ? notSent(cause) : fateUnknown(cause))
     }
+  }
+
+  /** The set is made for the first one: most connections give up none. */
+  #giveUp(number: number): void {
+    this.#givenUp ??= new Set()
+    this.#givenUp.add(number)
   }
 
   /** Moves those that are pending to the front. @returns them alone, to be changed in place */

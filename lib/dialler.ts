@@ -94,13 +94,11 @@ export class Dialler {
   /** New keys void the tickets: a resumed connection would show the old certificate. */
   #readCredentials(): void {
     const { key, cert, ca } = this.#settings.policies
-    const given = attempt(() => ({ key: current(key), cert: current(cert), ca: current(ca) }))
-    const credentials = { ...this.#settings.tls, ...given } as Credentials
+    const given = attempt(() => ({ key: current(key), cert: current(cert), ca: current(ca) })) as Credentials
     const old = this.#given
-    if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], credentials[name])))
-      return
-    this.#credentials = clientCredentials(credentials)
-    this.#given = credentials
+    if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], given[name]))) return
+    this.#credentials = clientCredentials({ ...this.#settings.tls, ...given } as Credentials)
+    this.#given = given
     this.#tickets.clear()
   }
 }

@@ -2,6 +2,8 @@ import { ByteCursor } from './byte-cursor'
 import { type FrameScan, scanFrames } from './frame-scan'
 import { HEADER_LENGTH, isMark, MARK_LENGTH, readHeader, TYPE_PART } from './wire'
 
+const NO_HEAD = new Uint8Array(0)
+
 /** What `findLength` says when there is none. */
 export const MISSING = -1
 export const ABORT = -2
@@ -23,7 +25,8 @@ export class FrameCursor extends ByteCursor {
   /** True when no token and no head has begun. The owner sets it at the end of a token. */
   isBetween = true
   readonly #hasMarks: boolean
-  readonly #head = new Uint8Array(MARK_LENGTH)
+  /** The head under way; its memory is taken for the first one that is read byte by byte. */
+  #head = NO_HEAD
   #headFilled = 0
 
   /** @param hasMarks PART and ABORT, which were judged before, may stand between the data frames */
@@ -92,6 +95,7 @@ export class FrameCursor extends ByteCursor {
         return true
       if (!this.hasBytes()) return false
       this.isBetween = false
+      if (this.#head === NO_HEAD) this.#head = new Uint8Array(MARK_LENGTH)
       this.#head[this.#headFilled++] = this.chunk[this.position++] as number
     }
   }

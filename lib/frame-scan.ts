@@ -23,7 +23,8 @@ export interface FrameScan {
 
 /** Walks over chunks that wait, and leaves them as they are. The bytes were judged before. */
 export function scanFrames(place: FramePlace, chunks: Iterable<Buffer>): FrameScan {
-  const head = Uint8Array.from(place.head)
+  const head = new Uint8Array(MARK_LENGTH)
+  head.set(place.head)
   let { headFilled, left, isPart } = place
   /** Bytes so far, with those of the head that the reader has taken; and how many of them cost nothing. */
   let seen = headFilled

@@ -13,6 +13,8 @@ import {
   writeHeader
 } from './wire'
 
+const NO_HEAD: Buffer = Buffer.alloc(0)
+
 /** What a splitter tells its owner, in the order of the wire. An exception stops it where it is. */
 export interface SplitterEvents {
   /** A data frame of `length` bytes begins. The error, if any, refuses it before its bytes are looked at. */
@@ -53,7 +55,8 @@ export class FrameSplitter {
   readonly #events: SplitterEvents
   /** Bytes that are missing of the data frame begun. */
   #bodyLeft = 0
-  readonly #head = Buffer.alloc(HEADER_LENGTH)
+  /** A head that two chunks share; its memory is taken for the first one. */
+  #head = NO_HEAD
   #headFilled = 0
   /** The control frame begun, null when none is. */
   #control: Buffer | null = null
@@ -172,6 +175,7 @@ export class FrameSplitter {
   /** A head that two chunks share. */
   #keepHead(chunk: Buffer, start: number): number {
     let position = start
+    if (this.#head === NO_HEAD) this.#head = Buffer.alloc(HEADER_LENGTH)
     while (this.#headFilled < HEADER_LENGTH && position < chunk.length) {
       this.#head[this.#headFilled++] = chunk[position++] as number
     }

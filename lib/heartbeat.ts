@@ -16,16 +16,19 @@ export interface HeartbeatEvents {
  * ```
  *
  * Any byte read is life; the completion of a write is not. Before the verdict the event loop polls once: a
- * process that was itself stopped finds there what had arrived meanwhile.
+ * process that was itself stopped finds there what had arrived meanwhile. One timer serves both sides, for many
+ * connections have nothing else to do.
  */
 export class Heartbeat {
   readonly #own: number
   readonly #peer: number
   readonly #events: HeartbeatEvents
   #lastRead: number
+  /** When something was written, or a PING asked for. */
   #lastWrite: number
-  #readTimer: ClockTimer | undefined
-  #writeTimer: ClockTimer | undefined
+  #timer: ClockTimer | null = null
+  /** The event loop polls before the verdict. */
+  #isJudging = false
   #isStopped = false
 
   /**
@@ -38,8 +41,7 @@ export class Heartbeat {
     this.#events = events
     this.#lastRead = clock.now()
     this.#lastWrite = this.#lastRead
-    if (own > 0) this.#watchReads(own * 2)
-    if (peer > 0) this.#watchWrites(peer / 2)
+    this.#sleep()
   }
 
   sawRead(): void {
@@ -52,40 +54,46 @@ export class Heartbeat {
 
   stop(): void {
     this.#isStopped = true
-    if (this.#readTimer) clock.clearTimeout(this.#readTimer)
-    if (this.#writeTimer) clock.clearTimeout(this.#writeTimer)
+    if (this.#timer !== null) clock.clearTimeout(this.#timer)
   }
 
-  #watchReads(delay: number): void {
-    this.#readTimer = clock.setTimeout(() => this.#judge(), delay)
-    this.#readTimer.unref()
+  get #untilDead(): number {
+    return this.#own === 0 ? Number.POSITIVE_INFINITY : this.#lastRead + this.#own * 2 - clock.now()
+  }
+
+  get #untilPing(): number {
+    return this.#peer === 0 ? Number.POSITIVE_INFINITY : this.#lastWrite + this.#peer / 2 - clock.now()
+  }
+
+  /** Until the one that is due first. */
+  #sleep(): void {
+    if (this.#timer !== null) clock.clearTimeout(this.#timer)
+    this.#timer = null
+    const delay = this.#isJudging ? this.#untilPing : Math.min(this.#untilDead, this.#untilPing)
+    if (delay === Number.POSITIVE_INFINITY) return
+    this.#timer = clock.setTimeout(() => this.#wake(), delay)
+    this.#timer.unref()
+  }
+
+  #wake(): void {
+    if (!this.#isJudging && this.#untilDead <= 0) {
+      this.#isJudging = true
+      clock.setImmediate(() => this.#judge())
+    }
+    if (this.#untilPing <= 0) {
+      this.#lastWrite = clock.now()
+      this.#events.ping()
+    }
+    if (!this.#isStopped) this.#sleep()
   }
 
   #judge(): void {
-    const left = this.#silenceLeft()
-    if (left > 0) this.#watchReads(left)
-    else clock.setImmediate(() => this.#verdict())
-  }
-
-  #verdict(): void {
     if (this.#isStopped) return
-    const left = this.#silenceLeft()
-    if (left > 0) this.#watchReads(left)
-    else this.#events.dead()
-  }
-
-  #silenceLeft(): number {
-    return this.#lastRead + this.#own * 2 - clock.now()
-  }
-
-  #watchWrites(delay: number): void {
-    this.#writeTimer = clock.setTimeout(() => this.#pingWhenSilent(), delay)
-    this.#writeTimer.unref()
-  }
-
-  #pingWhenSilent(): void {
-    const left = this.#lastWrite + this.#peer / 2 - clock.now()
-    if (left <= 0) this.#events.ping()
-    this.#watchWrites(left > 0 ? left : this.#peer / 2)
+    if (this.#untilDead <= 0) {
+      this.#events.dead()
+      return
+    }
+    this.#isJudging = false
+    this.#sleep()
   }
 }

@@ -69,6 +69,14 @@ export function identityOf(peer: Peer | null): string | null {
   return peer === null ? null : JSON.stringify([peer.issuer, peer.subject, [...peer.sans].sort()])
 }
 
+/** When a certificate begins and ends to be valid, milliseconds since 1970; NaN for a date that can't be read. */
+export function validityOf(certificate: X509Certificate): {
+  readonly notBefore: number
+  readonly notAfter: number
+} {
+  return textsOf(certificate)
+}
+
 type Texts = Omit<Peer, 'validFrom' | 'validTo' | 'isAuthorized'> & { notBefore: number; notAfter: number }
 
 /** Read once for each certificate that is known, so that a thousand connections of one peer share their strings. */

@@ -42,14 +42,14 @@ export class Session {
   readonly deliveries = new Deliveries()
   /** Tokens of the peer that the application has had. */
   handed = 0
-  /** Those that nobody will acknowledge, because they were aborted. */
-  readonly voids = new VoidTokens()
   /** Whole tokens of the peer that are safe on this side; counted when a transport is gone. */
   received = 0
   /** What the peer's HELLO says that it takes: known from the first one on, also while the next transport is greeted. */
   peerMaxTokenLength = Number.POSITIVE_INFINITY
   peerMaxStreamLength = 0
   peerTakesParts = false
+  /** Those that nobody will acknowledge, because they were aborted; null before the first. */
+  #voids: VoidTokens | null = null
   #key: SessionKey | null = null
   #generation = 0
 
@@ -60,13 +60,20 @@ export class Session {
 
   /** The application has had `count` more tokens of those that it was given. */
   acknowledge(count: number): void {
-    this.handed = this.voids.pass(this.handed + count)
+    const handed = this.handed + count
+    this.handed = this.#voids?.pass(handed) ?? handed
   }
 
   /** The peer has aborted the token of this number, and its turn has passed. */
   aborted(number: number): void {
-    this.voids.add(number)
-    this.handed = this.voids.pass(this.handed)
+    this.#voids ??= new VoidTokens()
+    this.#voids.add(number)
+    this.handed = this.#voids.pass(this.handed)
+  }
+
+  /** Aborted tokens of the peer that no count has passed. */
+  get voidsWaiting(): number {
+    return this.#voids?.waiting ?? 0
   }
 
   /** The largest generation of a dial; 0 before the first. */

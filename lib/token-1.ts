@@ -19,13 +19,13 @@ export class Token1 implements Protocol {
   readonly rtt = null
   readonly isOver = false
   readonly #host: ProtocolHost
-  readonly #frameWatch: FrameWatch
+  /** Made for the first token that does not come whole. */
+  #frameWatch: FrameWatch | null = null
   #bytesRead = 0
   #isPaused = false
 
   constructor(host: ProtocolHost) {
     this.#host = host
-    this.#frameWatch = new FrameWatch(host.limits.frameTimeout, bytes => host.fail(frameTimeoutError(bytes)))
   }
 
   get isPaused(): boolean {
@@ -52,12 +52,21 @@ export class Token1 implements Protocol {
     const { receiver } = this.#host
     if (isDrained) {
       this.#setPaused(false)
-      this.#frameWatch.update(receiver.isMidFrame, receiver.tokens, this.#bytesRead)
-      this.#bytesRead = 0
+      this.#watchFrame(receiver.isMidFrame, receiver.tokens)
     } else {
-      this.#frameWatch.suspend()
+      this.#frameWatch?.suspend()
       this.#setPaused(receiver.unreadBytes >= READ_AHEAD_BYTES)
     }
+  }
+
+  #watchFrame(isMidFrame: boolean, tokens: number): void {
+    if (isMidFrame) {
+      this.#frameWatch ??= new FrameWatch(this.#host.limits.frameTimeout, bytes =>
+        this.#host.fail(frameTimeoutError(bytes))
+      )
+    }
+    this.#frameWatch?.update(isMidFrame, tokens, this.#bytesRead)
+    this.#bytesRead = 0
   }
 
   wrote(): void {}
@@ -68,7 +77,7 @@ export class Token1 implements Protocol {
   aborted(): void {}
 
   transportEnded(): void {
-    this.#frameWatch.suspend()
+    this.#frameWatch?.suspend()
     this.#host.receiver.end()
   }
 
@@ -82,7 +91,7 @@ export class Token1 implements Protocol {
   }
 
   discarding(): void {
-    this.#frameWatch.suspend()
+    this.#frameWatch?.suspend()
     this.#setPaused(false)
   }
 
@@ -99,7 +108,7 @@ export class Token1 implements Protocol {
   }
 
   stop(): void {
-    this.#frameWatch.clear()
+    this.#frameWatch?.clear()
   }
 
   #decided(verdict: Verdict): void {

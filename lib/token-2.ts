@@ -13,15 +13,15 @@ import {
   writeAck,
   writeWindow
 } from './control-frame'
-import { CountSchedule } from './count-schedule'
+import { CountSchedule, type CountScheduleEvents } from './count-schedule'
 import { ReceiveCredit } from './credit'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
-import { FrameSplitter } from './frame-splitter'
+import { FrameSplitter, type SplitterEvents } from './frame-splitter'
 import { FrameWatch } from './frame-watch'
 import { closeCodeOf } from './goodbye'
 import { type Fingerprints, helloFault, helloOf } from './greeting'
-import { Heartbeat } from './heartbeat'
+import { Heartbeat, type HeartbeatEvents } from './heartbeat'
 import { FEATURE_ACK, FEATURE_END, FEATURE_PART, type Hello, type Role, type SessionPart } from './hello'
 import { LINGER_TIMEOUT } from './last-word'
 import { PartOrder } from './part-order'
@@ -73,16 +73,24 @@ type State = 'greeting' | 'authorizing' | 'open' | 'saying-close' | 'awaiting-cl
 export class Token2 implements Protocol {
   readonly name = 'token/2'
   #host: ProtocolHost
-  readonly #options: Token2Options
+  readonly role: Role
+  readonly #isManualAck: boolean
+  /** Null when it is over. */
+  #greeting: Token2Options | null
+  readonly #events: HeartbeatEvents
   readonly #splitter: FrameSplitter
   #credit: ReceiveCredit
   readonly #parts: PartOrder
-  readonly #frameWatch: FrameWatch
-  readonly #greetingDeadline: Deadline
+  /** Made for the first frame that does not come whole. */
+  #frameWatch: FrameWatch | null = null
+  #greetingDeadline: Deadline | null = null
   #lingerDeadline: Deadline | null = null
   #heartbeat: Heartbeat | null = null
   #state: State = 'greeting'
-  #peer: Hello | null = null
+  /** The peer's HELLO, until it is answered. */
+  #hello: Hello | null = null
+  /** What the peer's HELLO says that it can do. */
+  #peerFeatures = 0
   #framesBegun = 0
   /** True when bytes came before the answer to HELLO: nothing but CLOSE may be in them. */
   #mustBeClose = false
@@ -94,9 +102,9 @@ export class Token2 implements Protocol {
   /** The count that the peer was told last. */
   #ackSent = 0
   readonly #counts: CountSchedule
-  /** WINDOW and ACK as they are written, and the first of them. */
-  readonly #countFrames = Buffer.allocUnsafe(2 * COUNT_LENGTH)
-  readonly #countFrame = this.#countFrames.subarray(0, COUNT_LENGTH)
+  /** WINDOW and ACK as they are written, and the first of them; made for the first one. */
+  #countFrames: Buffer | null = null
+  #countFrame: Buffer | null = null
   #granted = 0
   #peerHasClosed = false
   #hasPeerEnded = false
@@ -109,33 +117,80 @@ export class Token2 implements Protocol {
   #saying: { code: WireCloseCode; reason: string } | null = null
   #isBreaking = false
   #isStopped = false
-  readonly #roundTrip = new RoundTrip()
+  /** Null before the first PING. */
+  #roundTrip: RoundTrip | null = null
 
   constructor(host: ProtocolHost, options: Token2Options) {
     this.#host = host
-    this.#options = options
+    this.role = options.role
+    this.#isManualAck = options.isManualAck
+    this.#greeting = options
     this.#credit = this.#newCredit()
     this.#parts = new PartOrder(host.limits.maxTokenLength, host.limits.maxStreamLength)
-    this.#frameWatch = new FrameWatch(host.limits.frameTimeout, bytes =>
-      this.#host.fail(frameTimeoutError(bytes))
-    )
-    this.#greetingDeadline = new Deadline(options.greetingTimeout, () => this.#greetingExpired())
-    this.#counts = this.#createSchedule()
-    this.#splitter = new FrameSplitter({
-      onFrame: length => this.#frameBegins(length),
-      onMark: isAbort => this.#markRead(isAbort),
-      onData: run => {
-        this.#host.active()
-        this.#host.receiver.push(run)
-      },
-      onCount: (frame, offset) => this.#countRead(isAck(frame, offset), decodeCount(frame, offset)),
-      onControl: body => this.#controlRead(decodeControl(body)),
-      refuseControl: length =>
-        protocolError(
-          'protocol-error',
-          `Cannot read a control frame: its length is ${length}, 1 to 1024 is allowed`
-        )
-    })
+    const events = new Token2.#Events(this)
+    this.#events = events
+    this.#counts = new CountSchedule(events)
+    this.#splitter = new FrameSplitter(events)
+  }
+
+  /** What its parts ask of it and tell it: a class, for literals of closures cost each connection 1 KB. */
+  static readonly #Events = class implements SplitterEvents, CountScheduleEvents, HeartbeatEvents {
+    readonly #protocol: Token2
+
+    constructor(protocol: Token2) {
+      this.#protocol = protocol
+    }
+
+    onFrame(length: number): TokenError | null {
+      return this.#protocol.#frameBegins(length)
+    }
+
+    onMark(isAbort: boolean): TokenError | null {
+      return this.#protocol.#markRead(isAbort)
+    }
+
+    onData(run: Buffer): void {
+      const host = this.#protocol.#host
+      host.active()
+      host.receiver.push(run)
+    }
+
+    onCount(frame: Buffer, offset: number): void {
+      this.#protocol.#countRead(isAck(frame, offset), decodeCount(frame, offset))
+    }
+
+    onControl(body: Buffer): void {
+      this.#protocol.#controlRead(decodeControl(body))
+    }
+
+    refuseControl(length: number): TokenError {
+      return protocolError(
+        'protocol-error',
+        `Cannot read a control frame: its length is ${length}, 1 to 1024 is allowed`
+      )
+    }
+
+    hasNews(): boolean {
+      const protocol = this.#protocol
+      return protocol.#session.handed > protocol.#ackSent || protocol.#credit.isDue
+    }
+
+    isPressing(): boolean {
+      return this.#protocol.#credit.isDue
+    }
+
+    onDue(): void {
+      this.#protocol.#host.sender.wake()
+    }
+
+    ping(): void {
+      this.#protocol.ping()
+    }
+
+    dead(): void {
+      const host = this.#protocol.#host
+      host.fail(heartbeatError(host.limits.heartbeat))
+    }
   }
 
   readonly isPaused = false
@@ -144,12 +199,8 @@ export class Token2 implements Protocol {
     return this.#state === 'over' || this.#isBreaking
   }
 
-  get role(): Role {
-    return this.#options.role
-  }
-
   get rtt(): number | null {
-    return this.#roundTrip.milliseconds
+    return this.#roundTrip?.milliseconds ?? null
   }
 
   /**
@@ -158,7 +209,7 @@ export class Token2 implements Protocol {
    */
   rebind(host: ProtocolHost): void {
     this.#host = host
-    if (this.#options.role === 'server') this.#credit = this.#newCredit()
+    if (this.role === 'server') this.#credit = this.#newCredit()
     else this.#credit.freeAll()
     this.#ackSent = 0
     host.sender.credit = 0
@@ -171,8 +222,10 @@ export class Token2 implements Protocol {
 
   start(): void {
     this.#host.sender.credit = 0
+    const { greetingTimeout } = this.#greeting as Token2Options
+    this.#greetingDeadline = new Deadline(greetingTimeout, () => this.#greetingExpired(greetingTimeout))
     this.#greetingDeadline.arm()
-    if (this.#options.role === 'client') {
+    if (this.role === 'client') {
       this.#sayHello(this.#host.wantsSession ? this.#session.request() : null)
     }
   }
@@ -191,10 +244,20 @@ export class Token2 implements Protocol {
     const { sender, receiver } = this.#host
     if (this.#splitter.heldBytes > MAX_HELD_BYTES && !this.#isBreaking)
       this.#host.fail(tooMuchBeforeAcceptance())
-    this.#frameWatch.update(this.#splitter.isMidFrame, this.#framesBegun, chunk.length)
+    this.#watchFrame(chunk.length)
     receiver.deliver()
     sender.uncork()
     this.#counts.read()
+  }
+
+  #watchFrame(bytes: number): void {
+    const { isMidFrame } = this.#splitter
+    if (isMidFrame) {
+      this.#frameWatch ??= new FrameWatch(this.#host.limits.frameTimeout, count =>
+        this.#host.fail(frameTimeoutError(count))
+      )
+    }
+    this.#frameWatch?.update(isMidFrame, this.#framesBegun, bytes)
   }
 
   wrote(): void {
@@ -207,21 +270,21 @@ export class Token2 implements Protocol {
 
   handed(count: number, cost: number): void {
     this.#credit.free(cost)
-    if (!this.#options.isManualAck) this.#session.handed += count
+    if (!this.#isManualAck) this.#session.handed += count
     this.#counts.moved()
   }
 
   /** Nobody acknowledges it: it counts when all before it do. */
   aborted(number: number): void {
-    if (this.#options.isManualAck) this.#session.aborted(number)
+    if (this.#isManualAck) this.#session.aborted(number)
     else this.#session.handed++
     this.#counts.moved()
   }
 
   /** Tokens that the application was given and that it has not acknowledged; null when it need not. */
   get unacknowledged(): number | null {
-    if (!this.#options.isManualAck) return null
-    return this.#host.receiver.tokens - this.#session.handed - this.#session.voids.waiting
+    if (!this.#isManualAck) return null
+    return this.#host.receiver.tokens - this.#session.handed - this.#session.voidsWaiting
   }
 
   /** The application has had `count` more tokens. @returns false when the final count was said before */
@@ -235,6 +298,7 @@ export class Token2 implements Protocol {
 
   /** Asks for a PONG. */
   ping(): void {
+    this.#roundTrip ??= new RoundTrip()
     this.#say({ type: 'ping', opaque: this.#roundTrip.begin() })
   }
 
@@ -260,28 +324,24 @@ export class Token2 implements Protocol {
     return frames.length === 1 ? (frames[0] as Uint8Array) : Buffer.concat(frames)
   }
 
-  #createSchedule(): CountSchedule {
-    return new CountSchedule({
-      hasNews: () => this.#session.handed > this.#ackSent || this.#credit.isDue,
-      isPressing: () => this.#credit.isDue,
-      onDue: () => this.#host.sender.wake()
-    })
-  }
-
   /** WINDOW and ACK as far as there is news, in memory that the next ones are written to. */
   #takeCounts(): Uint8Array | null {
     if (this.#state !== 'open' && this.#state !== 'saying-close') return null
     this.#counts.told()
+    const { handed } = this.#session
+    const hasAck = handed > this.#ackSent && this.#peerHas(FEATURE_ACK)
+    if (!hasAck && !this.#credit.isDue) return null
+    this.#countFrames ??= Buffer.allocUnsafe(2 * COUNT_LENGTH)
     const frames = this.#countFrames
     let end = 0
     if (this.#credit.isDue) end = writeWindow(frames, end, this.#credit.grant())
-    const { handed } = this.#session
-    if (handed > this.#ackSent && this.#peerHas(FEATURE_ACK)) {
+    if (hasAck) {
       this.#ackSent = handed
       end = writeAck(frames, end, handed)
     }
-    if (end === 0) return null
-    return end === frames.length ? frames : this.#countFrame
+    if (end === frames.length) return frames
+    this.#countFrame ??= frames.subarray(0, COUNT_LENGTH)
+    return this.#countFrame
   }
 
   #say(frame: ControlFrame): void {
@@ -341,10 +401,10 @@ export class Token2 implements Protocol {
     if (frame.type === 'window') this.#windowRead(frame.granted)
     else if (frame.type === 'ack') this.#ackRead(frame.handed)
     else if (frame.type === 'ping') this.#pingRead(frame.opaque)
-    else if (frame.type === 'pong') this.#roundTrip.end(frame.opaque)
+    else if (frame.type === 'pong') this.#roundTrip?.end(frame.opaque)
     else if (frame.type === 'close') this.#closeRead(frame)
     else if (frame.type === 'end') this.#endRead()
-    else if (frame.type === 'goaway' && this.#options.role === 'client') this.#host.goaway(frame)
+    else if (frame.type === 'goaway' && this.role === 'client') this.#host.goaway(frame)
     else throw unexpected(frame.type.toUpperCase(), 'another frame')
   }
 
@@ -397,13 +457,13 @@ export class Token2 implements Protocol {
   }
 
   #peerHas(feature: number): boolean {
-    return this.#peer !== null && (this.#peer.features & feature) !== 0
+    return (this.#peerFeatures & feature) !== 0
   }
 
   // --- greeting
 
   #greetingRead(frame: ControlFrame | null): void {
-    const { role, fingerprints } = this.#options
+    const { role, fingerprints } = this.#greeting as Token2Options
     if (frame?.type === 'close' && role === 'client') {
       this.#peerHasClosed = true
       throw refused(frame)
@@ -411,7 +471,8 @@ export class Token2 implements Protocol {
     if (frame?.type !== 'hello') throw unexpected('a frame', 'HELLO')
     const fault = helloFault(frame, role, fingerprints, this.#host.wantsSession)
     if (fault !== null) throw fault
-    this.#peer = frame
+    this.#hello = frame
+    this.#peerFeatures = frame.features
     if (role === 'server') this.#askAuthorize()
     else if (frame.session === null) this.#open()
     else this.#sessionAnswered(frame.session)
@@ -448,7 +509,7 @@ export class Token2 implements Protocol {
   }
 
   #accept(): void {
-    const { session: request } = this.#peer as Hello
+    const { session: request } = this.#hello as Hello
     const admission = this.#host.admit(request)
     if (admission instanceof TokenError) {
       this.#host.fail(admission)
@@ -466,7 +527,7 @@ export class Token2 implements Protocol {
   }
 
   #sayHello(session: SessionPart | null): void {
-    const { role, fingerprints } = this.#options
+    const { role, fingerprints } = this.#greeting as Token2Options
     const receiveWindow = this.#credit.helloWindow
     this.#ackSent = session?.handed ?? 0
     this.#say({ type: 'hello', ...helloOf(role, this.#host.limits, fingerprints, session), receiveWindow })
@@ -474,14 +535,11 @@ export class Token2 implements Protocol {
 
   /** @param resumed where the peer stands in the session that goes on; null when nothing does */
   #open(resumed: SessionPart | null = null): void {
-    const peer = this.#peer as Hello
+    const peer = this.#hello as Hello
     if (resumed !== null) this.#resume(resumed)
     this.#state = 'open'
-    this.#greetingDeadline.clear()
-    this.#heartbeat = new Heartbeat(this.#host.limits.heartbeat, peer.heartbeat, {
-      ping: () => this.ping(),
-      dead: () => this.#host.fail(heartbeatError(this.#host.limits.heartbeat))
-    })
+    this.#endGreeting()
+    this.#heartbeat = new Heartbeat(this.#host.limits.heartbeat, peer.heartbeat, this.#events)
     this.#host.sender.credit = peer.receiveWindow
     this.#readAbilities(peer)
     this.#host.opened()
@@ -490,6 +548,14 @@ export class Token2 implements Protocol {
     else if (this.#isEndWanted) this.#endOrClose()
     if (this.#saying !== null) this.#host.sender.end()
     this.#host.sender.wake()
+  }
+
+  /** Lets go of what only the greeting needs. */
+  #endGreeting(): void {
+    this.#greeting = null
+    this.#hello = null
+    this.#greetingDeadline?.clear()
+    this.#greetingDeadline = null
   }
 
   #readAbilities(peer: Hello): void {
@@ -512,8 +578,7 @@ export class Token2 implements Protocol {
     this.#acknowledged(peer.handed)
   }
 
-  #greetingExpired(): void {
-    const { greetingTimeout } = this.#options
+  #greetingExpired(greetingTimeout: number): void {
     this.#host.fail(
       new TokenError(
         'ERR_HANDSHAKE_TIMEOUT',
@@ -552,7 +617,7 @@ export class Token2 implements Protocol {
   }
 
   transportEnded(): void {
-    this.#frameWatch.suspend()
+    this.#frameWatch?.suspend()
     if (this.#state === 'over' || this.#isBreaking) return
     this.#host.fail(
       new TokenError('ERR_LOST', 'Cannot go on: the peer ended the transport without saying CLOSE')
@@ -577,7 +642,7 @@ export class Token2 implements Protocol {
 
   close(code: CloseCode): void {
     this.#saying ??= { code: code === 'shutdown' ? 'shutdown' : 'normal', reason: '' }
-    if (this.#state === 'authorizing' || (this.#state === 'greeting' && this.#options.role === 'server')) {
+    if (this.#state === 'authorizing' || (this.#state === 'greeting' && this.role === 'server')) {
       this.#breakOff(this.#saying.code)
     } else if (this.#state === 'open') {
       this.#state = 'saying-close'
@@ -615,7 +680,7 @@ export class Token2 implements Protocol {
     this.#heartbeat?.stop()
     this.#host.receiver.discard()
     // What the application was given before the last word it has had: the peer must not send it again.
-    if (!this.#options.isManualAck) this.#session.handed = this.#host.receiver.tokens
+    if (!this.#isManualAck) this.#session.handed = this.#host.receiver.tokens
     const { handed } = this.#session
     this.#urgent.push(encodeControl({ type: 'close', code: closeCodeNumber(code), handed, reason }))
     this.#host.sender.end()
@@ -646,8 +711,8 @@ export class Token2 implements Protocol {
     this.#state = 'over'
     this.#isStopped = true
     this.#counts.stop()
-    this.#frameWatch.clear()
-    this.#greetingDeadline.clear()
+    this.#frameWatch?.clear()
+    this.#greetingDeadline?.clear()
     this.#lingerDeadline?.clear()
     this.#heartbeat?.stop()
   }

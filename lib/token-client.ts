@@ -26,12 +26,21 @@ import type { Dial } from './dial'
 import { Dialler } from './dialler'
 import { TokenError } from './errors'
 import { OnlyListener } from './only-listener'
-import { type ClientSettings, checkDelay, clientSettings, duration, type TokenClientOptions } from './options'
+import {
+  type ClientSettings,
+  type ConnectionOptions,
+  checkDelay,
+  clientSettings,
+  duration,
+  type ProtocolOptions,
+  type TokenClientOptions
+} from './options'
 import { Outbox } from './outbox'
 import { fullJitter, isHopeless, type ReconnectPolicy } from './reconnect'
 import type { SessionLoss } from './session'
 import { checkToken } from './token'
 import { watchListeners } from './watch-listeners'
+import type { ProtocolName } from './wire'
 
 /** Events of a {@link TokenClient}. */
 export interface TokenClientEvents {
@@ -98,6 +107,8 @@ interface Departure {
  */
 export class TokenClient extends EventEmitter<TokenClientEvents> {
   readonly #settings: ClientSettings
+  /** One object for all connections, checked once. */
+  readonly #connectionOptions: Record<ProtocolName, ConnectionOptions & ProtocolOptions>
   readonly #dialler: Dialler
   readonly #policy: ReconnectPolicy | null
   readonly #outbox: Outbox
@@ -125,6 +136,11 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#settings = clientSettings(options)
     const { session } = this.#settings
     const { reconnect = session !== undefined } = this.#settings.policies
+    const shared = { ...this.#settings.connection, role: 'client' } as const
+    this.#connectionOptions = {
+      'token/1': Object.freeze({ ...shared, protocol: 'token/1' }),
+      'token/2': Object.freeze({ ...shared, protocol: 'token/2', ack: this.#settings.policies.ack })
+    }
     this.#policy = typeof reconnect === 'function' ? reconnect : reconnect ? fullJitter() : null
     this.#outbox = new Outbox(this.#settings.connection.outboxBytes)
     this.#stable = new Deadline(this.#settings.stablePeriod, () => {
@@ -304,7 +320,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 
   #createConnection(socket: Duplex, facts: TransportFacts): Connection {
-    const { connection: limits, policies, session } = this.#settings
+    const { session } = this.#settings
     const isHonest = facts.greeted !== undefined || (socket as TLSSocket).alpnProtocol === 'token/2'
     const protocol = isHonest ? 'token/2' : 'token/1'
     const forward = new ClientForward(
@@ -325,8 +341,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       onResumed: resumed => this.#resumed(resumed),
       onSessionLost: loss => void this.emit('session-lost', loss)
     }
-    const options = { ...limits, protocol, role: 'client', ...(isHonest && { ack: policies.ack }) } as const
-    forward.connection = new Connection(socket, options, context)
+    forward.connection = new Connection(socket, this.#connectionOptions[protocol], context)
     return forward.connection
   }
 
@@ -364,9 +379,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   /** A connection lives no longer than the certificate of its server. */
   #endWithCertificate(connection: Connection): void {
     if (connection.peer === null || this.#settings.tls.rejectUnauthorized === false) return
-    const message = "Cannot keep the connection: the server's certificate has expired"
-    const error = new TokenError('ERR_CERTIFICATE', message, { closeCode: 'certificate-expired' })
-    this.#end = new WallClockDeadline(connection.peer.validTo, () => connection[breakWith](error))
+    this.#end = new WallClockDeadline(connection.peer.validTo, () => connection[breakWith](expiredError()))
   }
 
   // --- sessions and GOAWAY
@@ -585,6 +598,11 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       }
     })
   }
+}
+
+function expiredError(): TokenError {
+  const message = "Cannot keep the connection: the server's certificate has expired"
+  return new TokenError('ERR_CERTIFICATE', message, { closeCode: 'certificate-expired' })
 }
 
 function errorOf(error: TokenError | null): Pick<CloseInfo, 'code' | 'hadError' | 'error'> {

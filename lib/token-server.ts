@@ -10,12 +10,14 @@ import type { CloseInfo, CloseOptions } from './close-info'
 import { Connection } from './connection'
 import {
   breakWith,
+  type ConnectionContext,
   closeWith,
   dropOldest,
   type Forward,
   forwardChanged,
   type Goaway,
-  loseSession
+  loseSession,
+  type SessionLimits
 } from './connection-context'
 import { Deadline } from './deadline'
 import { Drain, type DrainOptions } from './drain'
@@ -355,28 +357,68 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   }
 
   #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
-    const { authorize } = this.#settings.policies
-    const { certificate } = visitor
-    const connection = new Connection(socket, this.#connectionOptions[protocol], {
-      forward: this.#forward,
-      session: protocol === 'token/2' ? this.#settings.session : undefined,
-      admit: (candidate, request) => this.#admit(visitor, candidate, request),
-      onOpen: opened => void this.emit('connection', opened),
-      onRefused: error => this.#refuse(visitor, error),
-      onClose: (info, closed) => this.#ended(visitor, closed, info),
-      onDetached: (_error, detached) => this.#detached(detached),
-      onResumed: resumed => this.#resumed(resumed),
-      onSessionLost: (loss, lost) => void this.emit('session-lost', loss, lost),
-      greetingTimeout: this.#timeLeft(visitor),
-      authorizeTimeout: this.#settings.authorizeTimeout,
-      peer: certificate === undefined ? null : peerFrom(certificate, socket.authorized),
-      ownFingerprints: this.#ownFingerprints(visitor, socket),
-      ...(authorize && {
-        authorize: (connection: Connection, signal: AbortSignal) =>
-          authorize(connection.peer, connection, signal)
-      })
-    })
-    visitor.peer = connection.peer
+    const context = new TokenServer.#VisitorContext(this, visitor, socket, protocol)
+    visitor.peer = context.peer
+    new Connection(socket, this.#connectionOptions[protocol], context)
+  }
+
+  /** What a connection asks of the server: a class, for a literal of closures costs each connection 1 KB. */
+  static readonly #VisitorContext = class implements ConnectionContext {
+    readonly forward: Forward
+    readonly session: SessionLimits | undefined
+    readonly greetingTimeout: number
+    readonly peer: Peer | null
+    readonly ownFingerprints: readonly Uint8Array[]
+    readonly #server: TokenServer
+    readonly #visitor: Visitor
+
+    constructor(server: TokenServer, visitor: Visitor, socket: TLSSocket, protocol: ProtocolName) {
+      const { certificate } = visitor
+      this.#server = server
+      this.#visitor = visitor
+      this.forward = server.#forward
+      this.session = protocol === 'token/2' ? server.#settings.session : undefined
+      this.greetingTimeout = server.#timeLeft(visitor)
+      this.peer = certificate === undefined ? null : peerFrom(certificate, socket.authorized)
+      this.ownFingerprints = server.#ownFingerprints(visitor, socket)
+    }
+
+    get authorizeTimeout(): number {
+      return this.#server.#settings.authorizeTimeout
+    }
+
+    get authorize(): ConnectionContext['authorize'] {
+      const { authorize } = this.#server.#settings.policies
+      return authorize && ((connection, signal) => authorize(connection.peer, connection, signal))
+    }
+
+    admit(candidate: Connection, request: SessionPart | null): TokenError | SessionLookup | null {
+      return this.#server.#admit(this.#visitor, candidate, request)
+    }
+
+    onOpen(opened: Connection): void {
+      this.#server.emit('connection', opened)
+    }
+
+    onRefused(error: TokenError): void {
+      this.#server.#refuse(this.#visitor, error)
+    }
+
+    onClose(info: CloseInfo, closed: Connection): void {
+      this.#server.#ended(this.#visitor, closed, info)
+    }
+
+    onDetached(_error: TokenError, detached: Connection): void {
+      this.#server.#detached(detached)
+    }
+
+    onResumed(resumed: Connection): void {
+      this.#server.#resumed(resumed)
+    }
+
+    onSessionLost(loss: SessionLoss, lost: Connection): void {
+      this.#server.emit('session-lost', loss, lost)
+    }
   }
 
   /** Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO. */

@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls'
-import { certificateOf } from './peer'
+import { certificateOf, validityOf } from './peer'
 
 /** Why a peer is not trusted. */
 export interface TrustFailure {
@@ -34,8 +34,9 @@ export function checkTrust(
   if (certificate === undefined) return { code: 'certificate-required', reason: 'no certificate' }
   if (socket.authorized !== true) return chainFailure(String(socket.authorizationError ?? 'not authorized'))
   // A date that can't be read compares false with everything: hence the conditions that must be true.
-  if (!(Date.parse(certificate.validFrom) <= now.getTime())) return chainFailure('CERT_NOT_YET_VALID')
-  if (!(now.getTime() <= Date.parse(certificate.validTo))) return chainFailure('CERT_HAS_EXPIRED')
+  const { notBefore, notAfter } = validityOf(certificate)
+  if (!(notBefore <= now.getTime())) return chainFailure('CERT_NOT_YET_VALID')
+  if (!(now.getTime() <= notAfter)) return chainFailure('CERT_HAS_EXPIRED')
   return null
 }
 
