@@ -10,16 +10,16 @@ export interface CountScheduleEvents {
   onDue(): void
 }
 
-/** Bytes read after which the counts are told although more keeps coming: a part of a large token. */
-const TELL_AFTER_BYTES = 256 * 1024
+/** Bytes read after which the counts are told although more keeps coming. */
+const TELL_AFTER_BYTES = 1024 * 1024
 
 /**
  * When ACK and WINDOW are written by themselves, without data that they can go with. A write costs both sides more
- * than many tokens, and one of each says everything: so they wait while more comes, up to 256 KiB, and for the end of
+ * than many tokens, and one of each says everything: so they wait while more comes, up to 1 MiB, and for the end of
  * the turn of the event loop. A WINDOW that the peer may need does not wait: one turn can read 2 MiB.
  *
  * ```
- *  read  read      read  read      read │ quiet                read … 256 KiB
+ *  read  read      read  read      read │ quiet                read … 1 MiB
  *        └─ turn ──┴─── turn ──────┴────┴─▶ due                      └─▶ due
  * ```
  */

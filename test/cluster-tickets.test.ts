@@ -1,11 +1,21 @@
+import cluster, { type Worker } from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import type { Connection, TokenClient, TokenClientOptions } from '../lib'
 import { type Certificates, certificates } from './helpers/certificates'
-import { closesWhatItOpened, eventsOf, makeClient, plainServer, startServer } from './helpers/loopback'
+import {
+  closesWhatItOpened,
+  eventsOf,
+  makeClient,
+  onCleanUp,
+  plainServer,
+  serverOptions,
+  startServer
+} from './helpers/loopback'
 
 describe('servers that share ticketKeys', () => {
   closesWhatItOpened()
@@ -95,5 +105,47 @@ describe('servers that share ticketKeys', () => {
     expect(await visits(client, [b.port])).to.deep.equal([false])
     a.server.reload({ ca })
     expect(await visits(client, [a.port])).to.deep.equal([true])
+  })
+})
+
+describe('workers of a cluster that share ticketKeys', () => {
+  closesWhatItOpened()
+
+  /** A worker that serves. @returns the port, which is the same for all of them */
+  async function startWorker(ticketKeys: Buffer): Promise<number> {
+    cluster.setupPrimary({ exec: join(__dirname, 'helpers/cluster-worker.js'), execArgv: [], args: [] })
+    const worker: Worker = cluster.fork()
+    onCleanUp(async () => {
+      const exited = once(worker, 'exit')
+      worker.disconnect()
+      await exited
+    })
+    await once(worker, 'online')
+    worker.send({ ...(await serverOptions()), ticketKeys: ticketKeys.toString('hex') })
+    const [{ address }] = (await once(worker, 'message')) as [{ address: { port: number } }]
+    return address.port
+  }
+
+  it('resume the tickets of each other, whichever of them is reached', async () => {
+    const ticketKeys = randomBytes(48)
+    const port = await startWorker(ticketKeys)
+    expect(await startWorker(ticketKeys)).to.equal(port)
+    const client = await makeClient(port)
+    const visits: { worker: string; isResumed: boolean }[] = []
+    while (visits.length < 6) {
+      await once(client, 'connect')
+      const connection = client.connection as Connection
+      connection.send(Buffer.from('who?'))
+      const [answer] = (await once(connection, 'token')) as [Buffer]
+      visits.push({
+        worker: answer.toString(),
+        isResumed: (connection.socket as TLSSocket).isSessionReused()
+      })
+      client.close()
+      await client.closed
+      client.connect()
+    }
+    expect(new Set(visits.map(({ worker }) => worker)).size, 'workers that were reached').to.equal(2)
+    expect(visits.map(({ isResumed }) => isResumed)).to.deep.equal([false, true, true, true, true, true])
   })
 })
