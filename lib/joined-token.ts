@@ -14,7 +14,7 @@ const SLACK = 2
 /** What came with each part beside its bytes. With it, four times as much is a round length for most parts. */
 const PART_HEAD = MARK_LENGTH + HEADER_LENGTH
 
-/** Room for fewer bytes is not worth a read of its own. */
+/** Room for fewer bytes is not worth a chunk of its own. */
 const LEAST_ROOM = 4096
 
 const NOTHING: Buffer = Buffer.alloc(0)

@@ -1,3 +1,4 @@
+import { throwLater } from './application-call'
 import type { Claim, Consumer, PieceConsumer } from './consumer'
 import { TokenError } from './errors'
 import { FrameReader } from './frame-reader'
@@ -372,13 +373,6 @@ export class Receiver {
     this.#isEndTold = true
     this.#events.onEnd(this.#consumer?.holdsOpen === true)
   }
-}
-
-/** An exception of the application is reported as uncaught, but never leaves through the parser. */
-function throwLater(error: unknown): void {
-  process.nextTick(() => {
-    throw error
-  })
 }
 
 /** The error for a second consumer. */

@@ -1,55 +1,54 @@
 import type { Duplex } from 'node:stream'
+import { throwLater } from './application-call'
 import { BufferView } from './buffer-view'
 
 /** Who takes what a socket reads. */
 export interface ReadSink {
   onData(chunk: Buffer): void
-  /** Where the next bytes belong, as far as that is known: they are read right there. Null: anywhere. */
+  /** Where the next bytes belong, as far as that is known; null: anywhere. */
   memory(): Buffer | null
 }
 
-/** What one read can have at most, bytes: a TLS record. */
-const RECORD_LENGTH = 16 * 1024
+/** What Node reads into, bytes: a TLS record at least. */
+const INPUT_LENGTH = 64 * 1024
 
-/** Memory for busy reading, bytes: four full records. */
-const LARGE_LENGTH = 4 * RECORD_LENGTH
+/** Memory for chunks, bytes. */
+const SLAB_LENGTH = 64 * 1024
 
-/** Memory for a few answers, bytes; all that an idle connection keeps. */
-const SMALL_LENGTH = 4 * 1024
+/**
+ * All sockets of this process are read into it, one after the other: Node calls back before it reads again.
+ *
+ * Memory that changed with each read would save a copy within the cache. But Node learns the next one by what a call
+ * returns, and an uncaught exception of anybody in the same turn takes that away: it would read into the old one.
+ */
+const input = Buffer.allocUnsafeSlow(INPUT_LENGTH)
 
-/** A read below this length is no busy one, bytes. */
-const QUIET_BELOW = 1024
+const { set } = Uint8Array.prototype
 
 const bySocket = new WeakMap<Duplex, SocketReads>()
 
 /** Throws away what comes. */
 const NOBODY: ReadSink = { onData: () => {}, memory: () => null }
 
+let slab = Buffer.allocUnsafeSlow(SLAB_LENGTH)
+let used = 0
+
 /**
- * Reads of a socket by Node's option `onread`: into memory of ours, past the machinery of a Readable. Only a socket
- * that is being made can be read so, and over TLS only a client's; others give `data`.
+ * Reads of a socket by Node's option `onread`: past the machinery of a Readable, and without memory of 64 KiB for each
+ * read. Only a socket that is being made can be read so, and over TLS only a client's; others give `data`.
  *
  * ```
- *  slab   [ chunk │ chunk │ chunk │ next read ······ ]      never written twice: chunks are handed out as they are
- *  token  [ from chunks before │ next read ·········· ]     of a large one the rest is read where it belongs
+ *          ┌──▶ slab   [ chunk │ chunk │ chunk │ · · · · ]    never written twice: views of it are handed out
+ *  input ──┤
+ *          └──▶ token  [ from chunks before │ · · · · · ]     of a large one the rest is copied where it belongs
  * ```
  */
 export class SocketReads {
   /** The option of `tls.connect`. */
-  readonly onread = {
-    buffer: () => this.#next(),
-    callback: (bytes: number, memory: Uint8Array) => this.#read(bytes, memory as Buffer)
-  }
+  readonly onread = { buffer: input, callback: (bytes: number) => this.#read(bytes) }
   /** Null until the first one: reading waits for it. */
   #sink: ReadSink | null = null
   #waiting: Buffer[] = []
-  #slab = Buffer.allocUnsafeSlow(SMALL_LENGTH)
-  #used = 0
-  /** The last read filled its memory: the next one has more of the same record, most likely. */
-  #isFull = false
-  /** Bytes of the last record, as far as it was read. */
-  #recordBytes = 0
-  #isDirect = false
 
   /** @returns the reads of a socket that was made with them */
   static of(socket: Duplex): SocketReads | undefined {
@@ -73,39 +72,44 @@ export class SocketReads {
   }
 
   #giveWaiting(): void {
-    for (const chunk of this.#waiting.splice(0)) this.#sink?.onData(chunk)
+    for (const chunk of this.#waiting.splice(0)) give(this.#sink ?? NOBODY, chunk)
   }
 
   /** @returns false to read no more until the socket is resumed */
-  #read(bytes: number, memory: Buffer): boolean {
-    this.#recordBytes = this.#isFull ? this.#recordBytes + bytes : bytes
-    this.#isFull = bytes === memory.length
-    if (!this.#isDirect) this.#used += bytes
-    const chunk = bytes === memory.length ? memory : new BufferView(memory.buffer, memory.byteOffset, bytes)
-    if (this.#sink !== null && this.#waiting.length === 0) {
-      this.#sink.onData(chunk)
-      return true
+  #read(bytes: number): boolean {
+    for (let at = 0; at < bytes; ) {
+      const sink = this.#waiting.length > 0 ? null : this.#sink
+      const chunk = copy(at, bytes, sink?.memory() ?? null)
+      if (sink === null) this.#waiting.push(chunk)
+      else give(sink, chunk)
+      at += chunk.length
     }
-    this.#waiting.push(chunk)
     return this.#sink !== null
   }
+}
 
-  /** Memory for the next read. */
-  #next(): Buffer {
-    const memory = this.#waiting.length > 0 ? null : (this.#sink?.memory() ?? null)
-    this.#isDirect = memory !== null
-    if (memory !== null) return memory
-    const left = this.#slab.length - this.#used
-    const isQuiet = this.#recordBytes < QUIET_BELOW
-    const isLarge = this.#slab.length > SMALL_LENGTH
-    if (isLarge ? isQuiet || left < RECORD_LENGTH : left < Math.max(this.#recordBytes, QUIET_BELOW)) {
-      this.#slab = Buffer.allocUnsafeSlow(isQuiet ? SMALL_LENGTH : LARGE_LENGTH)
-      this.#used = 0
-    }
-    return new BufferView(
-      this.#slab.buffer,
-      this.#slab.byteOffset + this.#used,
-      this.#slab.length - this.#used
-    )
+/** @returns a copy of the input up to `end`, or of as much of it as there is room where it belongs */
+function copy(start: number, end: number, room: Buffer | null): Buffer {
+  const memory = room ?? allocate(end - start)
+  const length = Math.min(memory.length, end - start)
+  set.call(memory, new BufferView(input.buffer, input.byteOffset + start, length))
+  return length === memory.length ? memory : new BufferView(memory.buffer, memory.byteOffset, length)
+}
+
+function allocate(length: number): Buffer {
+  if (slab.length - used < length) {
+    slab = Buffer.allocUnsafeSlow(Math.max(SLAB_LENGTH, length))
+    used = 0
+  }
+  used += length
+  return new BufferView(slab.buffer, slab.byteOffset + used - length, length)
+}
+
+/** An exception must not end the loop over what was read. */
+function give(sink: ReadSink, chunk: Buffer): void {
+  try {
+    sink.onData(chunk)
+  } catch (error) {
+    throwLater(error)
   }
 }

@@ -16,7 +16,7 @@ import {
   tlsOptions,
   until
 } from './helpers/loopback'
-import { settled, tokensOf } from './helpers/moments'
+import { settled, tokensOf, uncaughtDuring } from './helpers/moments'
 
 const KIB = 1024
 
@@ -170,18 +170,38 @@ describe('SocketReads', () => {
       expect([first.bytes.length, second.bytes.toString()]).to.deep.equal([10, 'somebody'])
     })
 
-    it('an idle socket keeps 4 KiB, also one that was busy', async () => {
-      const { reads, socket, peer } = await dial(pattern(1024 * KIB))
+    it('goes on after an exception of its sink, which is told as uncaught', async () => {
+      const { reads, socket, peer } = await dial(pattern(10))
       const sink = new Sink()
-      reads.attach(sink)
-      socket.resume()
-      await until(() => sink.bytes.length === 1024 * KIB)
-      for (const text of ['the rest', 'quiet', 'still']) {
-        peer.write(text)
-        const { length } = sink.bytes
-        await until(() => sink.bytes.length > length)
-      }
-      expect(sink.chunks.at(-1)?.buffer.byteLength).to.equal(4 * KIB)
+      reads.attach({
+        onData: chunk => {
+          sink.onData(chunk)
+          throw new Error('of the sink')
+        },
+        memory: () => null
+      })
+      const uncaught = await uncaughtDuring(async () => {
+        socket.resume()
+        await until(() => sink.bytes.length === 10)
+        peer.write('more')
+        await until(() => sink.bytes.length === 14)
+      })
+      expect(uncaught.map(String)).to.deep.equal(['Error: of the sink', 'Error: of the sink'])
+      expect(sink.chunks.map(String)).to.deep.equal([pattern(10).toString(), 'more'])
+    })
+
+    it('keeps nothing for an idle socket: two share memory, and never a byte of it', async () => {
+      const all = [await dial(pattern(10)), await dial(pattern(20))]
+      const sinks = all.map(({ reads, socket }) => {
+        const sink = new Sink()
+        reads.attach(sink)
+        socket.resume()
+        return sink
+      })
+      await until(() => sinks.every(({ bytes }) => bytes.length > 0))
+      const [first, second] = sinks.map(({ chunks }) => chunks[0] as Buffer) as [Buffer, Buffer]
+      expect(first.buffer).to.equal(second.buffer)
+      expect([first, second].map(chunk => chunk.equals(pattern(chunk.length)))).to.deep.equal([true, true])
     })
   })
 })

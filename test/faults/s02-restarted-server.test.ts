@@ -8,6 +8,7 @@ import { LiveProgram } from '../helpers/live-program'
 import { closesWhatItOpened, freePort, makeClient, onCleanUp } from '../helpers/loopback'
 import { idsIn, numberedToken } from '../helpers/numbered-token'
 import { remove, temporaryFolder } from '../helpers/program'
+import { installReadTap, removeReadTap, tapReads } from '../helpers/read-tap'
 import { WireCounts } from '../helpers/wire-counts'
 import type { PeerNote, PeerOrder } from './programs/honest-peer'
 
@@ -91,7 +92,7 @@ class Stream {
   #connected(connection: Connection): void {
     const life: Life = { wire: new WireCounts(), sent: this.#waiting, loss: null, info: null }
     this.#waiting = []
-    connection.socket.on('data', chunk => life.wire.read(chunk))
+    tapReads(connection.socket, chunk => life.wire.read(chunk))
     // No more and no less than what may be sent again, and what was never sent.
     expect(connection.tokensSent, 'sent first in the new session').to.equal(life.sent.length)
     this.lives.push(life)
@@ -116,9 +117,13 @@ describe('S2 a server restarted under a session', () => {
   const OUTSTANDING = 64
   let folder: string
   before(() => {
+    installReadTap()
     folder = temporaryFolder()
   })
-  after(() => remove(folder))
+  after(() => {
+    removeReadTap()
+    remove(folder)
+  })
 
   type ServerProgram = LiveProgram<PeerOrder, PeerNote>
 

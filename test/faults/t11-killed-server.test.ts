@@ -9,6 +9,7 @@ import { LiveProgram } from '../helpers/live-program'
 import { closesWhatItOpened, freePort, makeClient, onCleanUp } from '../helpers/loopback'
 import { idsIn, numberedToken } from '../helpers/numbered-token'
 import { remove, temporaryFolder } from '../helpers/program'
+import { installReadTap, removeReadTap, tapReads } from '../helpers/read-tap'
 import { WireCounts } from '../helpers/wire-counts'
 import type { PeerNote, PeerOrder } from './programs/honest-peer'
 
@@ -78,7 +79,7 @@ class DeliverStream {
   #opened(connection: Connection): void {
     const wire = new WireCounts()
     this.wires.push(wire)
-    connection.socket.on('data', chunk => wire.read(chunk))
+    tapReads(connection.socket, chunk => wire.read(chunk))
     expect(connection.tokensSent).to.equal(this.#waiting.size)
     let number = 0
     for (const sent of this.#waiting) this.#place(sent, ++number)
@@ -92,9 +93,13 @@ describe('T11 a server killed under a stream of deliver()', () => {
   const OUTSTANDING = 64
   let folder: string
   before(() => {
+    installReadTap()
     folder = temporaryFolder()
   })
-  after(() => remove(folder))
+  after(() => {
+    removeReadTap()
+    remove(folder)
+  })
 
   type ServerProgram = LiveProgram<PeerOrder, PeerNote>
 
