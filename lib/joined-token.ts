@@ -1,4 +1,5 @@
 import { BufferView } from './buffer-view'
+import { allocate } from './shared-slab'
 import { HEADER_LENGTH, MARK_LENGTH } from './wire'
 
 /** The first memory for small pieces, bytes. */
@@ -117,7 +118,7 @@ export class JoinedToken {
 
   #move(length: number): void {
     const pieces = [this.#memory.subarray(0, this.#filled), ...this.#pieces]
-    this.#memory = Buffer.allocUnsafeSlow(length)
+    this.#memory = length < FIRST_ALLOCATION ? allocate(length) : Buffer.allocUnsafeSlow(length)
     this.#filled = 0
     this.#pieces = []
     this.#kept = 0

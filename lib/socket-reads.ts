@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { throwLater } from './application-call'
 import { BufferView } from './buffer-view'
+import { allocate } from './shared-slab'
 
 /** Who takes what a socket reads. */
 export interface ReadSink {
@@ -11,9 +12,6 @@ export interface ReadSink {
 
 /** What Node reads into, bytes: a TLS record at least. */
 const INPUT_LENGTH = 64 * 1024
-
-/** Memory for chunks, bytes. */
-const SLAB_LENGTH = 64 * 1024
 
 /**
  * All sockets of this process are read into it, one after the other: Node calls back before it reads again.
@@ -29,9 +27,6 @@ const bySocket = new WeakMap<Duplex, SocketReads>()
 
 /** Throws away what comes. */
 const NOBODY: ReadSink = { onData: () => {}, memory: () => null }
-
-let slab = Buffer.allocUnsafeSlow(SLAB_LENGTH)
-let used = 0
 
 /**
  * Reads of a socket by Node's option `onread`: past the machinery of a Readable, and without memory of 64 KiB for each
@@ -94,15 +89,6 @@ function copy(start: number, end: number, room: Buffer | null): Buffer {
   const length = Math.min(memory.length, end - start)
   set.call(memory, new BufferView(input.buffer, input.byteOffset + start, length))
   return length === memory.length ? memory : new BufferView(memory.buffer, memory.byteOffset, length)
-}
-
-function allocate(length: number): Buffer {
-  if (slab.length - used < length) {
-    slab = Buffer.allocUnsafeSlow(Math.max(SLAB_LENGTH, length))
-    used = 0
-  }
-  used += length
-  return new BufferView(slab.buffer, slab.byteOffset + used - length, length)
 }
 
 /** An exception must not end the loop over what was read. */

@@ -11,6 +11,9 @@ const MANY = ALL.filter(name => !CONTENDERS[name].isSingle)
 /** Large messages need memory that the system has to give first, and that is slow once. */
 const WARM_UP_FACTORS = { [64 * KIB]: 2, [MIB]: 4 }
 
+/** A program that connects again and again has compiled what it runs; some hundred handshakes are needed for that. */
+const HANDSHAKES_WARM_UP = 4
+
 /**
  * What is measured, in stages: all contenders of a stage are connected at once and take turns in each of its items.
  * `base` is what the others are compared with.
@@ -106,6 +109,7 @@ export const STAGES = [
   },
   {
     kind: 'handshakes',
+    warmUpFactor: HANDSHAKES_WARM_UP,
     contenders: ['tls-full', 'tls-resumed', 'ours-full', 'ours-resumed'],
     items: [
       {
