@@ -27,6 +27,12 @@ const YIELD_AFTER_BYTES = 512 * 1024
 const YIELD_AFTER_MS = 0.9
 const YIELD_LEAST_BYTES = 64 * 1024
 
+/** Answers to one chunk that leave before all of it is read: the peer then works on them while this side goes on. */
+const OVERLAP_TOKENS = 32
+
+/** The one that was corked last, of all in this process: with several the processor has enough to do. */
+let lastCorked: WriteLoop | null = null
+
 /**
  * Gives the chunks of a writer to one socket after another, one write at a time: what is queued meanwhile leaves
  * together on its completion, in as few writes as possible, and no timer delays it.
@@ -42,7 +48,8 @@ const YIELD_LEAST_BYTES = 64 * 1024
  * one waits for the end of the tick and carries all that came in it. While corked nothing leaves: answers to one
  * chunk of tokens leave in one write, with what control frames have to say of them. When they were split into two
  * writes nevertheless, the peer answers in two, and so on for ever: the next ones wait once for all that is read in
- * this turn.
+ * this turn. A connection that is alone gives its peer the first 32 answers at once: two processors work then, not one
+ * after the other.
  */
 export class WriteLoop {
   readonly #queue: TokenQueue
@@ -58,12 +65,17 @@ export class WriteLoop {
   #sinceYield = 0
   #turnBegan = 0
   #isYielding = false
+  #hasSocket = false
   #isCorked = false
   #isFlushScheduled = false
   #lastFlushTokens = 1
   /** Tokens came while a write was under way that they could have left with. */
   #isSplitting = false
   #isGathering = false
+  /** No other connection has read since this one did. */
+  #isAlone = false
+  /** The write under way left while the chunk it answers was being read. */
+  #isOverlapping = false
 
   constructor(queue: TokenQueue, writer: FrameWriter, writeTimeout: number, events: WriteLoopEvents) {
     this.#queue = queue
@@ -81,8 +93,9 @@ export class WriteLoop {
     this.#onWritten = error => {
       if (socket === this.#socket) this.#written(error)
     }
+    this.#hasSocket = socket instanceof Socket
     // Others pass a chunk on as it is, and read it when they like.
-    this.#writer.reusesSlabs = socket instanceof Socket
+    this.#writer.reusesSlabs = this.#hasSocket
   }
 
   /** The socket is gone: what comes of its last write is no matter any more. */
@@ -93,6 +106,7 @@ export class WriteLoop {
     this.#isCorked = false
     this.#lastFlushTokens = 1
     this.#writer.reset()
+    if (lastCorked === this) lastCorked = null
     this.stop()
   }
 
@@ -101,6 +115,10 @@ export class WriteLoop {
   }
 
   wake(): void {
+    if (this.#isCorked) {
+      this.#overlap()
+      return
+    }
     if (!this.#isIdle || this.#isFlushScheduled) return
     if (this.#lastFlushTokens <= 1) {
       this.#flush()
@@ -119,11 +137,13 @@ export class WriteLoop {
   }
 
   /**
-   * Nothing leaves until `uncork`. Over a Duplex in memory a write could make the next bytes arrive in the middle of
-   * those that are being read.
+   * Nothing leaves until `uncork`, but the first of many answers over a socket. Over a Duplex in memory a write could
+   * make the next bytes arrive in the middle of those that are being read.
    */
   cork(): void {
     this.#isCorked = true
+    this.#isAlone = lastCorked === this
+    lastCorked = this
   }
 
   uncork(): void {
@@ -134,6 +154,13 @@ export class WriteLoop {
 
   get #isIdle(): boolean {
     return this.#inFlight === 0 && !this.#isYielding && !this.#isCorked
+  }
+
+  #overlap(): void {
+    if (!this.#isAlone || this.#queue.size < OVERLAP_TOKENS || !this.#hasSocket) return
+    if (this.#inFlight > 0 || this.#isYielding) return
+    this.#isOverlapping = true
+    this.#flush()
   }
 
   /** The answers to all that this turn still reads leave in one write, so that the peer answers with one, too. */
@@ -179,7 +206,8 @@ export class WriteLoop {
     if (error != null) return
     this.#writer.written()
     this.#events.onWritten(this.#hasTokensInFlight)
-    if (this.#queue.size > 0) this.#isSplitting = true
+    if (this.#queue.size > 0 && !this.#isOverlapping) this.#isSplitting = true
+    this.#isOverlapping = false
     if (this.#mustYield) this.#yield()
     else this.flush()
     this.#events.onSettled()
