@@ -4,7 +4,7 @@ import { clock } from './clock'
 export interface CountScheduleEvents {
   /** True when a count has moved since the peer was told. */
   hasNews(): boolean
-  /** True when the peer may have to stop for want of a WINDOW. */
+  /** True when the peer may have to stop for want of a WINDOW, or waits for many counts. */
   isPressing(): boolean
   /** The counts are due now, by themselves. */
   onDue(): void

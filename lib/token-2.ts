@@ -54,6 +54,9 @@ export interface Token2Options {
 /** Milliseconds for the same when `closeTimeout` is over already: whoever waits for the end has waited enough. */
 const AFTER_CLOSE_TIMEOUT = 50
 
+/** Tokens after which ACK is pressing: the peer's promises for more of them cost its garbage collector too much. */
+const ACK_AFTER_TOKENS = 1024
+
 type State = 'greeting' | 'authorizing' | 'open' | 'saying-close' | 'awaiting-close' | 'over'
 
 /**
@@ -176,7 +179,8 @@ export class Token2 implements Protocol {
     }
 
     isPressing(): boolean {
-      return this.#protocol.#credit.isDue
+      const protocol = this.#protocol
+      return protocol.#credit.isDue || protocol.#session.handed - protocol.#ackSent >= ACK_AFTER_TOKENS
     }
 
     onDue(): void {

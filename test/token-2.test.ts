@@ -468,6 +468,19 @@ describe('token/2', () => {
       await peer.say(...Array(50).fill('x'))
       expect(peer.frames(true)).to.deep.equal([{ type: 'ack', handed: 50 }])
     })
+
+    for (const [count, told] of [
+      [1023, [1026]],
+      [1024, [1024, 1027]]
+    ] as const) {
+      it(`ACK ${told.length === 1 ? 'waits' : 'does not wait'} for the end of the turn after ${count} tokens`, async () => {
+        const peer = await greeted('server')
+        listen(peer.connection)
+        for (const tokens of [count, 3]) peer.socket.write(frames(...Array(tokens).fill('')))
+        await settled()
+        expect(peer.frames(true)).to.deep.equal(told.map(handed => ({ type: 'ack', handed })))
+      })
+    }
   })
 
   describe('heartbeat', () => {
