@@ -94,9 +94,11 @@ export class IncomingTokens implements AsyncIterableIterator<IncomingToken, unde
   }
 
   #passOver(): void {
-    if (this.#current === null) return
-    this.#current.pull = null
-    this.#current.pulls.end(passedOverError())
+    const inlet = this.#current
+    if (inlet === null) return
+    inlet.pull = null
+    // The error is made only where it is told: its stack costs more than a chunk.
+    if (!inlet.pulls.hasEnded) inlet.pulls.end(passedOverError())
   }
 }
 
