@@ -3,7 +3,7 @@ import { encodeControl } from './control-frame'
 import { SLAB_LENGTH, slabs } from './slab-pool'
 import { isStreamed, type QueuedToken, type TokenQueue } from './token-queue'
 import type { TokenSource } from './token-source'
-import { costOf, HEADER_LENGTH, PART_LENGTH, SPLIT_ABOVE, writeHeader } from './wire'
+import { costOf, HEADER_LENGTH, MAX_LAST_PART_LENGTH, PART_LENGTH, SPLIT_ABOVE, writeHeader } from './wire'
 
 /** A frame with this many bytes left is written without being copied, bytes. */
 const COPY_BELOW = 64 * 1024
@@ -160,7 +160,7 @@ export class FrameWriter {
     const token = this.#queue.head as QueuedToken
     if (isStreamed(token)) return this.splits && this.#beginStreamed(token)
     const from = this.#partsOut
-    const isLast = !this.splits || token.length - from <= (from === 0 ? SPLIT_ABOVE : PART_LENGTH)
+    const isLast = !this.splits || token.length - from <= (from === 0 ? SPLIT_ABOVE : MAX_LAST_PART_LENGTH)
     const body =
       isLast && from === 0 ? token : token.subarray(from, isLast ? token.length : from + PART_LENGTH)
     this.#start(isLast ? EMPTY : PART, body, isLast)

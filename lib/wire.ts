@@ -18,6 +18,9 @@ export const SPLIT_ABOVE = 256 * 1024
 /** Bytes of a part: with PART and its own header it fills sixteen TLS records exactly. */
 export const PART_LENGTH = SPLIT_ABOVE - 9
 
+/** The last part may be longer by a TLS record, bytes: few bytes that are left over are not worth a write. */
+export const MAX_LAST_PART_LENGTH = PART_LENGTH + 16 * 1024
+
 /** The smallest part but the last of a token, bytes. */
 export const MIN_PART_LENGTH = 16 * 1024
 

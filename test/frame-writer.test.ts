@@ -67,6 +67,27 @@ describe('FrameWriter', () => {
     expect(writer.next()).to.equal(null)
   })
 
+  it('splits a token of 1 MiB into four parts, and leaves no few bytes for a fifth', () => {
+    const writer = new QueuedWriter()
+    writer.splits = true
+    const token = pattern(1024 * KIB)
+    writer.push(token)
+    const part = PIECE - 9
+    const parts = [0, 1, 2].flatMap(i => [
+      bytes('80 00 00 01 85'),
+      frame(token.subarray(i * part, (i + 1) * part))
+    ])
+    const chunks = drain(writer)
+    expect(Buffer.concat(chunks).equals(Buffer.concat([...parts, frame(token.subarray(3 * part))]))).to.equal(
+      true
+    )
+    expect(chunks.map(({ length }) => length)).to.deep.equal([
+      ...[0, 1, 2].flatMap(() => [RECORD, PIECE - RECORD]),
+      RECORD,
+      1024 * KIB - 3 * part + 4 - RECORD
+    ])
+  })
+
   it('takes tokens between two chunks, also in the middle of a large one', () => {
     const writer = new QueuedWriter()
     const tokens = [pattern(700 * KIB, 1), pattern(3, 2), pattern(70 * KIB, 3), Buffer.alloc(0)]

@@ -95,6 +95,8 @@ describe('Sender, where PART is agreed', () => {
       256 * KIB + 1,
       512 * KIB - 18,
       512 * KIB,
+      528 * KIB - 18,
+      528 * KIB - 17,
       1024 * KIB
     ]) {
       const { sender, socket } = opened()
@@ -103,7 +105,9 @@ describe('Sender, where PART is agreed', () => {
       await releaseAll(socket)
       const reading = new TokenReading().push(...socket.written)
       expectTokens(reading, pattern(length), pattern(3))
-      const parts = length <= 256 * KIB ? 0 : Math.ceil(length / (256 * KIB - 9)) - 1
+      const behindFirst = length - (256 * KIB - 9)
+      const others = Math.max(0, Math.ceil((behindFirst - 16 * KIB) / (256 * KIB - 9)) - 1)
+      const parts = length <= 256 * KIB ? 0 : 1 + others
       expect(reading.partLengths).to.deep.equal(Array(parts).fill(256 * KIB - 9))
       expect([sender.bufferedAmount, sender.tokensSent]).to.deep.equal([0, 2])
     }
@@ -111,7 +115,7 @@ describe('Sender, where PART is agreed', () => {
 
   it('fills whole TLS records with each part of a token', async () => {
     const { sender, socket } = opened()
-    sender.send(pattern(3 * 256 * KIB))
+    sender.send(pattern(4 * 256 * KIB))
     await releaseAll(socket)
     const sizes = socket.written.map(chunk => chunk.length % (16 * KIB))
     expect(sizes.slice(0, 6)).to.deep.equal([0, 0, 0, 0, 0, 0])
