@@ -55,7 +55,7 @@ export interface Token2Options {
 const AFTER_CLOSE_TIMEOUT = 50
 
 /** Tokens after which ACK is pressing: the peer's promises for more of them cost its garbage collector too much. */
-const ACK_AFTER_TOKENS = 1024
+const ACK_AFTER_TOKENS = 4096
 
 type State = 'greeting' | 'authorizing' | 'open' | 'saying-close' | 'awaiting-close' | 'over'
 

@@ -470,8 +470,8 @@ describe('token/2', () => {
     })
 
     for (const [count, told] of [
-      [1023, [1026]],
-      [1024, [1024, 1027]]
+      [4095, [4098]],
+      [4096, [4096, 4099]]
     ] as const) {
       it(`ACK ${told.length === 1 ? 'waits' : 'does not wait'} for the end of the turn after ${count} tokens`, async () => {
         const peer = await greeted('server')
