@@ -83,7 +83,7 @@ export class JoinedToken {
 
   /** @returns what was joined, and begins anew */
   take(): Buffer {
-    if (this.#kept > 0) this.#move(this.length)
+    if (this.#kept > 0) this.#move(allocate(this.length))
     const memory = this.#memory
     const length = this.#filled
     this.#memory = NOTHING
@@ -96,6 +96,7 @@ export class JoinedToken {
 
   #isInPlace(piece: Buffer): boolean {
     const memory = this.#memory
+    if (piece.length > memory.length - this.#filled) return false
     return piece.buffer === memory.buffer && piece.byteOffset === memory.byteOffset + this.#filled
   }
 
@@ -110,15 +111,16 @@ export class JoinedToken {
   }
 
   #gather(left: number, isPart: boolean): void {
-    const { length } = this
-    const arrived = isPart ? length + PART_HEAD : length
-    const most = isPart ? this.#maxLength : length + left
-    this.#move(Math.min(most, Math.max(arrived * GROWTH, FIRST_ALLOCATION)))
+    const arrived = isPart ? this.length + PART_HEAD : this.length
+    const wanted = Math.max(arrived * GROWTH, FIRST_ALLOCATION)
+    const total = this.length + left
+    if (isPart) this.#move(Buffer.allocUnsafeSlow(Math.min(wanted, this.#maxLength)))
+    else this.#move(wanted < total ? Buffer.allocUnsafeSlow(wanted) : allocate(total))
   }
 
-  #move(length: number): void {
+  #move(memory: Buffer): void {
     const pieces = [this.#memory.subarray(0, this.#filled), ...this.#pieces]
-    this.#memory = length < FIRST_ALLOCATION ? allocate(length) : Buffer.allocUnsafeSlow(length)
+    this.#memory = memory
     this.#filled = 0
     this.#pieces = []
     this.#kept = 0

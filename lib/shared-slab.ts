@@ -1,19 +1,38 @@
 import { BufferView } from './buffer-view'
 
-const SLAB_LENGTH = 64 * 1024
+/** Below this length, bytes, a small slab is shared; up to that length a large one. */
+const SMALL_BELOW = 4 * 1024
+const LARGE_UP_TO = 64 * 1024
 
-let slab = Buffer.allocUnsafeSlow(SLAB_LENGTH)
-let used = 0
+/** Memory that is given away piece by piece, and never taken back: it is gone with the last piece. */
+class SharedSlab {
+  readonly #length: number
+  #memory: ArrayBufferLike
+  #used = 0
+
+  constructor(length: number) {
+    this.#length = length
+    this.#memory = Buffer.allocUnsafeSlow(length).buffer
+  }
+
+  take(length: number): Buffer {
+    if (this.#length - this.#used < length) {
+      this.#memory = Buffer.allocUnsafeSlow(this.#length).buffer
+      this.#used = 0
+    }
+    this.#used += length
+    return new BufferView(this.#memory, this.#used - length, length)
+  }
+}
+
+const small = new SharedSlab(64 * 1024)
+const large = new SharedSlab(256 * 1024)
 
 /**
- * Memory for bytes that arrived, which nobody writes a second time: who reads shares it, because memory of its own costs
- * a small token more than its bytes.
+ * Memory for bytes that arrived, which nobody writes a second time. Up to 64 KiB it is shared: memory of its own costs
+ * the allocator and the garbage collector more than the bytes cost.
  */
 export function allocate(length: number): Buffer {
-  if (slab.length - used < length) {
-    slab = Buffer.allocUnsafeSlow(Math.max(SLAB_LENGTH, length))
-    used = 0
-  }
-  used += length
-  return new BufferView(slab.buffer, slab.byteOffset + used - length, length)
+  if (length > LARGE_UP_TO) return Buffer.allocUnsafeSlow(length)
+  return (length < SMALL_BELOW ? small : large).take(length)
 }

@@ -54,12 +54,21 @@ describe('JoinedToken', () => {
     )
   })
 
-  for (const length of [64 * KIB, 256 * KIB, 1024 * KIB, 1500 * KIB]) {
-    it(`a token of ${length / KIB} KiB in one frame has memory of exactly its length`, () => {
+  for (const length of [64 * KIB + 1, 256 * KIB, 1024 * KIB, 1500 * KIB]) {
+    it(`a token of ${length} bytes in one frame has memory of exactly its length`, () => {
       const { token } = join([length], 16 * KIB, true)
       expect(token.buffer.byteLength).to.equal(length)
     })
   }
+
+  it('tokens of up to 64 KiB share memory of 256 KiB, and have no byte of it in common', () => {
+    const sent = [64 * KIB, 4 * KIB, 64 * KIB, 20 * KIB, 64 * KIB, 64 * KIB].map(length =>
+      join([length], 3000, false)
+    )
+    for (const { token, sent: bytes } of sent) expect(token.equals(bytes)).to.equal(true)
+    expect(new Set(sent.map(({ token }) => token.buffer.byteLength))).to.deep.equal(new Set([256 * KIB]))
+    expect(new Set(sent.map(({ token }) => token.buffer)).size).to.be.below(4)
+  })
 
   it('a token in parts keeps no more than twice its length', () => {
     for (const last of [1, 100 * KIB, 200 * KIB, 256 * KIB]) {
