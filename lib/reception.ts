@@ -163,6 +163,7 @@ export class Reception {
       socket.destroy()
     } else if (!this.#isFull(visitor)) {
       visitor.socket = socket
+      forgetConnect(raw)
       this.#events.onSecured(visitor, socket)
     }
   }
@@ -197,6 +198,12 @@ export class Reception {
 }
 
 function ignore(): void {}
+
+/** TLS waits for a `connect` that came before it, and its listener would take 200 bytes for as long as the socket lives. */
+function forgetConnect(raw: Socket): void {
+  // One by one: after `removeAllListeners` the table of listeners takes more memory than it had.
+  for (const listener of raw.listeners('connect')) raw.removeListener('connect', listener as () => void)
+}
 
 /** Node gives no public way from a TLS socket to the raw one it wraps, and forgets the address on a reset. */
 function rawOf(socket: TLSSocket): Socket | undefined {
