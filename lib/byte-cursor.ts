@@ -10,23 +10,27 @@ export class ByteCursor {
   /** Memory of the chunk and its offset there: the getters of a Buffer are slow. */
   memory: ArrayBufferLike = NO_CHUNK.buffer
   offset = 0
-  /** Chunks behind the one at hand, only while nobody takes tokens. */
-  readonly #queue = new ChunkQueue()
+  /** Chunks behind the one at hand, only while nobody takes tokens; null before the first. */
+  #queue: ChunkQueue | null = null
 
   /** Bytes behind the position. */
   get unreadBytes(): number {
-    return this.chunk.length - this.position + this.#queue.bytes
+    return this.chunk.length - this.position + (this.#queue?.bytes ?? 0)
   }
 
   push(chunk: Buffer): void {
-    if (this.position === this.chunk.length && this.#queue.isEmpty) this.#setChunk(chunk)
-    else this.#queue.push(chunk)
+    if (this.position === this.chunk.length && this.#queue?.isEmpty !== false) {
+      this.#setChunk(chunk)
+    } else {
+      this.#queue ??= new ChunkQueue()
+      this.#queue.push(chunk)
+    }
   }
 
   /** Goes on to the next chunk at the end of one. @returns true when a byte is there */
   hasBytes(): boolean {
     while (this.position === this.chunk.length) {
-      const chunk = this.#queue.shift()
+      const chunk = this.#queue?.shift()
       this.#setChunk(chunk ?? NO_CHUNK)
       if (chunk === undefined) return false
     }
@@ -43,13 +47,13 @@ export class ByteCursor {
 
   /** All that is behind the position. */
   unread(): Buffer[] {
-    return [this.chunk.subarray(this.position), ...this.#queue]
+    return [this.chunk.subarray(this.position), ...(this.#queue ?? [])]
   }
 
   /** Throws away all but the next `bytes`. */
   truncate(bytes: number): void {
     const rest = this.chunk.length - this.position
-    this.#queue.truncate(Math.max(bytes - rest, 0))
+    this.#queue?.truncate(Math.max(bytes - rest, 0))
     if (bytes < rest) this.#setChunk(this.chunk.subarray(this.position, this.position + bytes))
   }
 

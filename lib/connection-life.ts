@@ -260,10 +260,7 @@ export class ConnectionLife {
     const host = new ConnectionLife.#Host(this, socket)
     const protocol = greeted ?? this.#createProtocol(host)
     this.#protocol = protocol
-    this.sender.attach(
-      socket,
-      protocol instanceof Token2 ? hasData => protocol.takeControl(hasData) : undefined
-    )
+    this.sender.attach(socket, protocol instanceof Token2 ? protocol : undefined)
     if (greeted === undefined) protocol.start()
     else greeted.rebind(host)
     this.#transport = new Transport(socket, new ConnectionLife.#Carried(this))

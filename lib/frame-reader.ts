@@ -35,7 +35,8 @@ export class FrameReader {
   readonly #cursor: FrameCursor
   /** True from the first header that was no error. */
   #hasRead = false
-  readonly #joined: JoinedToken
+  /** Null before the first token that does not come whole. */
+  #joined: JoinedToken | null = null
   /** A consumer of bytes was told of the token at hand, and has had `given` bytes of it. */
   #isTold = false
   #given = 0
@@ -50,7 +51,6 @@ export class FrameReader {
   constructor(maxTokenLength: number, hasMarks = false) {
     this.#maxTokenLength = maxTokenLength
     this.#cursor = new FrameCursor(hasMarks)
-    this.#joined = new JoinedToken(maxTokenLength)
   }
 
   /** Bytes pushed and not yet looked at. */
@@ -70,7 +70,7 @@ export class FrameReader {
 
   /** Memory for what is missing of a long token, as far as it is taken; null when the next bytes belong nowhere yet. */
   get memory(): Buffer | null {
-    return this.#isTold ? null : this.#joined.room(this.#cursor.missing)
+    return this.#isTold ? null : (this.#joined?.room(this.#cursor.missing) ?? null)
   }
 
   /** Takes a chunk. The tokens that `next` returns may be views of it: it must not be changed afterwards. */
@@ -107,13 +107,13 @@ export class FrameReader {
   begin(): boolean {
     if (this.#isTold) return this.#drop() ?? false
     // What was joined for another consumer is the beginning.
-    this.#isTold = this.#joined.length > 0 || this.#findFrame(false)
+    this.#isTold = this.#joinedLength > 0 || this.#findFrame(false)
     return this.#isTold
   }
 
   /** @returns the next bytes of the token begun; null when more are needed, or it came to its end without one */
   read(): Buffer | null {
-    if (this.#joined.length > 0) return this.#give(this.#joined.take())
+    if (this.#joined !== null && this.#joined.length > 0) return this.#give(this.#joined.take())
     let bytes = NO_BYTES
     while (bytes.length === 0 && this.#passed === NOTHING && this.#findFrame(false)) {
       const taken = this.#takeBytes()
@@ -145,7 +145,7 @@ export class FrameReader {
     if (tokens > 0) return tokens
     this.#cursor.rewind()
     this.#cursor.isBetween = !this.#isTold
-    this.#joined.take()
+    this.#joined?.take()
     this.#skip = this.#given
     return 0
   }
@@ -156,12 +156,17 @@ export class FrameReader {
     this.dues.forget()
   }
 
+  get #joinedLength(): number {
+    return this.#joined?.length ?? 0
+  }
+
   #nextByPieces(): Buffer | null {
     // The consumer that read it in pieces has left.
     if (this.#isTold) return this.#drop()
     while (this.#findFrame(true)) {
       const bytes = this.#takeBytes()
       if (bytes === null) return null
+      this.#joined ??= new JoinedToken(this.#maxTokenLength)
       this.#joined.add(bytes, this.#cursor.left, this.#cursor.isPart)
       if (this.#cursor.left > 0 || !this.#endFrame()) continue
       this.cost = this.dues.takeUnpaid()
@@ -175,7 +180,7 @@ export class FrameReader {
   /** Throws away what is left of the token at hand; when all of it is, it has passed. */
   #drop(): null {
     this.#skip = 0
-    this.#joined.take()
+    this.#joined?.take()
     while (this.#findFrame(false) && this.#takeBytes() !== null) {
       this.dues.pay()
       if (this.#cursor.left > 0 || !this.#endFrame()) continue
@@ -191,7 +196,7 @@ export class FrameReader {
     if (cursor.left >= 0) return true
     const length = cursor.findLength()
     if (length >= 0) {
-      const sum = isJoining ? this.#joined.length + length : length
+      const sum = isJoining ? this.#joinedLength + length : length
       // It is found again: each further call refuses again.
       if (sum > this.#maxTokenLength) throw this.#refusal(length, sum)
       cursor.enter(length)
@@ -236,7 +241,7 @@ export class FrameReader {
     this.#passed = passed
     this.#cursor.rewind()
     this.#cursor.isBetween = true
-    this.#joined.take()
+    this.#joined?.take()
     this.#isTold = false
     this.#given = 0
     this.#skip = 0

@@ -20,11 +20,17 @@ const ABORT = encodeControl({ type: 'abort' })
 
 const { set } = Uint8Array.prototype
 
-/**
- * What may be said between two frames: whole control frames, or null when there is nothing to say. They stay as they
- * are until the chunk that has them is written. `hasData`: a data frame follows, most likely.
- */
-export type ControlSource = (hasData: boolean) => Uint8Array | null
+/** Who has something to say between two frames. */
+export interface ControlSource {
+  /**
+   * @param hasData a data frame follows, most likely
+   * @returns whole control frames, which stay as they are until the chunk that has them is written; or null
+   */
+  takeControl(hasData: boolean): Uint8Array | null
+}
+
+/** Has nothing to say. */
+export const NO_CONTROL: ControlSource = { takeControl: () => null }
 
 /**
  * Turns queued tokens into chunks of bytes. Knows no socket: write what `next` returns, say `written` when that is
@@ -50,8 +56,9 @@ export class FrameWriter {
   reusesSlabs = false
   /** True when the last chunk had bytes of a token. */
   hasTokens = false
+  /** Who is asked between two frames. */
+  control = NO_CONTROL
   readonly #queue: TokenQueue
-  readonly #control: ControlSource
   /** The memory of the chunk under way. */
   #slab: Buffer | null = null
   /** The payload of the frame that is begun; null between two frames. */
@@ -66,9 +73,8 @@ export class FrameWriter {
   #partsOut = 0
   #isHeadGivenUp = false
 
-  constructor(queue: TokenQueue, control: ControlSource = () => null) {
+  constructor(queue: TokenQueue) {
     this.#queue = queue
-    this.#control = control
   }
 
   /** True when the last chunk ended inside a frame: nothing but its rest may follow. */
@@ -80,7 +86,7 @@ export class FrameWriter {
   next(): Uint8Array | null {
     this.hasTokens = true
     if (this.#body !== null) return this.#piece() ?? this.#fill(null)
-    const control = this.#control(this.#mayBegin)
+    const control = this.control.takeControl(this.#mayBegin)
     if (this.#mayBegin && (!isStreamed(this.#queue.head) || this.#begin())) return this.#fill(control)
     this.hasTokens = false
     return control === null || this.reusesSlabs ? control : Buffer.from(control)

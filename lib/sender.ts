@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { type ControlSource, FrameWriter } from './frame-writer'
+import { FrameWriter, NO_CONTROL } from './frame-writer'
 import type { ConnectionLimits } from './options'
 import type { SenderEvents } from './sender-events'
 import { type QueuedToken, TokenQueue } from './token-queue'
@@ -25,14 +25,13 @@ export class Sender {
   readonly #queue = new TokenQueue()
   readonly #writer: FrameWriter
   readonly #loop: WriteLoop
-  #control: ControlSource = () => null
   #needsDrain = false
   #isEnding = false
 
   constructor(limits: ConnectionLimits, events: SenderEvents) {
     this.#limits = limits
     this.#events = events
-    this.#writer = new FrameWriter(this.#queue, hasData => this.#control(hasData))
+    this.#writer = new FrameWriter(this.#queue)
     this.#loop = new WriteLoop(this.#queue, this.#writer, limits.writeTimeout, new Sender.#Writes(this))
   }
 
@@ -119,8 +118,8 @@ export class Sender {
   }
 
   /** A transport begins. Its credit is without bounds until the protocol sets it, and PART is not agreed. */
-  attach(socket: Duplex, control: ControlSource = () => null): void {
-    this.#control = control
+  attach(socket: Duplex, control = NO_CONTROL): void {
+    this.#writer.control = control
     this.#writer.credit = Number.POSITIVE_INFINITY
     this.#writer.splits = false
     this.#loop.attach(socket)
@@ -129,7 +128,7 @@ export class Sender {
   /** The transport is gone: a token begun goes back to its first byte. */
   detach(cause: unknown = null): void {
     this.#loop.detach()
-    this.#control = () => null
+    this.#writer.control = NO_CONTROL
     const voided = this.#queue.unbegin(cause)
     if (voided !== null) this.#events.onAborted(voided, cause)
   }

@@ -11,6 +11,9 @@ const COMPACT_ABOVE = 1024
 /** Stands in the queue for a token that is done with, so that its memory is free. */
 const GONE = new Uint8Array(0)
 
+/** The same for all, for an empty array of its own costs each queue 32 bytes. */
+const NONE: readonly QueuedToken[] = []
+
 /** All queues of this process share it. */
 const places = new PlacePool<QueuedToken>()
 
@@ -46,7 +49,7 @@ export class TokenQueue {
   #isBegun = false
   #keptBytes = 0
   /** Those that were given up, behind all others: they count as unsent. */
-  #abandoned: QueuedToken[] = []
+  #abandoned = NONE
 
   /** The token to be written next, or being written. */
   get head(): QueuedToken | undefined {
@@ -194,7 +197,8 @@ export class TokenQueue {
   withdraw(number: number): boolean {
     if (number < this.firstWaiting || number > this.#taken) return false
     const behind = number - this.#nextNumber - this.size
-    const [token] = behind < 0 ? this.#remove(number, 1) : this.#abandoned.splice(behind, 1)
+    const token = behind < 0 ? this.#remove(number, 1)[0] : this.#abandoned[behind]
+    if (behind >= 0) this.#abandoned = this.#abandoned.toSpliced(behind, 1)
     letGo(token as QueuedToken)
     this.#taken--
     return true
@@ -258,7 +262,7 @@ export class TokenQueue {
     this.#splice(0, this.#end).forEach(letGo)
     this.#abandoned.forEach(letGo)
     this.#entries = places.none
-    this.#abandoned = []
+    this.#abandoned = NONE
     this.#first = 0
     this.#next = 0
     this.waitingBytes = 0

@@ -275,13 +275,15 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #createServer(): Server {
     const { tls, handshakeTimeout, policies } = this.#settings
     const tokens = policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
+    const names = [...tokens, ...this.#others.names]
     const server = createServer({
       sessionTimeout: SESSION_TIMEOUT,
       ...this.#credentials.tlsOptions,
       requestCert: tls.requestCert ?? true,
       // Node would refuse without a word: the handshake succeeds, and checkTrust stands behind it.
       rejectUnauthorized: false,
-      ALPNProtocols: [...tokens, ...this.#others.names],
+      // Of ALPNProtocols Node would keep a copy for each socket.
+      ALPNCallback: ({ protocols }) => names.find(name => protocols.includes(name)),
       handshakeTimeout
     })
     const reception = new Reception(server, this.#settings, {

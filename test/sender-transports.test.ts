@@ -29,7 +29,7 @@ function detached() {
   const attach = (): HeldDuplex => {
     const socket = new HeldDuplex()
     socket.on('error', () => {})
-    sender.attach(socket, () => said.shift() ?? null)
+    sender.attach(socket, { takeControl: () => said.shift() ?? null })
     sender.splitsTokens = true
     return socket
   }

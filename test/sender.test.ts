@@ -29,7 +29,7 @@ function open(options?: ConnectionOptions, control: Buffer[] = []) {
     onWithdrawn: (number: number) => void log.push(`withdrawn ${number}`)
   }
   const sender = new Sender(connectionLimits(options), events)
-  sender.attach(socket, () => control.shift() ?? null)
+  sender.attach(socket, { takeControl: () => control.shift() ?? null })
   return { sender, socket, log, stalled, events, control }
 }
 

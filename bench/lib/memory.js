@@ -1,5 +1,5 @@
-/** Connections that are made before the first look, so that what is there once is not counted. */
-const WARM_UP = 50
+/** Connections that are made before the first look, so that what is there once, compiled code above all, is not counted. */
+const WARM_UP = 500
 
 /** Connections asked for at once: a side has to answer in time also on a busy machine. */
 const STEP = 100

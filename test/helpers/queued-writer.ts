@@ -5,8 +5,9 @@ import { TokenQueue } from '../../lib/token-queue'
 export class QueuedWriter extends FrameWriter {
   readonly queue: TokenQueue
 
-  constructor(control?: ControlSource, queue = new TokenQueue()) {
-    super(queue, control)
+  constructor(takeControl: ControlSource['takeControl'] = () => null, queue = new TokenQueue()) {
+    super(queue)
+    this.control = { takeControl }
     this.queue = queue
   }
 
