@@ -67,6 +67,8 @@ export class WriteLoop {
   #isYielding = false
   #hasSocket = false
   #isCorked = false
+  /** Tokens that waited then; more are answers. */
+  #sizeWhenCorked = 0
   #isFlushScheduled = false
   #lastFlushTokens = 1
   /** Tokens came while a write was under way that they could have left with. */
@@ -104,6 +106,8 @@ export class WriteLoop {
     this.#inFlight = 0
     this.#sinceYield = 0
     this.#isCorked = false
+    this.#isSplitting = false
+    this.#isOverlapping = false
     this.#lastFlushTokens = 1
     this.#writer.reset()
     if (lastCorked === this) lastCorked = null
@@ -142,13 +146,14 @@ export class WriteLoop {
    */
   cork(): void {
     this.#isCorked = true
+    this.#sizeWhenCorked = this.#queue.size
     this.#isAlone = lastCorked === this
     lastCorked = this
   }
 
   uncork(): void {
     this.#isCorked = false
-    if (this.#isSplitting && this.#queue.size > 0) this.#gather()
+    if (this.#isSplitting && this.#queue.size > this.#sizeWhenCorked) this.#gather()
     else this.flush()
   }
 
