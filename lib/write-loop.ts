@@ -30,8 +30,12 @@ const YIELD_LEAST_BYTES = 64 * 1024
 /** Answers to one chunk that leave before all of it is read: the peer then works on them while this side goes on. */
 const OVERLAP_TOKENS = 32
 
-/** The one that was corked last, of all in this process: with several the processor has enough to do. */
+/** A connection is alone that has read so many chunks in a row: of several, one may read some in the same turn. */
+const ALONE_AFTER_CHUNKS = 8
+
+/** The one that was corked last, of all in this process, and how often it was in a row. */
 let lastCorked: WriteLoop | null = null
+let timesInARow = 0
 
 /**
  * Gives the chunks of a writer to one socket after another, one write at a time: what is queued meanwhile leaves
@@ -74,8 +78,6 @@ export class WriteLoop {
   /** Tokens came while a write was under way that they could have left with. */
   #isSplitting = false
   #isGathering = false
-  /** No other connection has read since this one did. */
-  #isAlone = false
   /** The write under way left while the chunk it answers was being read. */
   #isOverlapping = false
 
@@ -147,7 +149,7 @@ export class WriteLoop {
   cork(): void {
     this.#isCorked = true
     this.#sizeWhenCorked = this.#queue.size
-    this.#isAlone = lastCorked === this
+    timesInARow = lastCorked === this ? timesInARow + 1 : 1
     lastCorked = this
   }
 
@@ -162,7 +164,7 @@ export class WriteLoop {
   }
 
   #overlap(): void {
-    if (!this.#isAlone || this.#queue.size < OVERLAP_TOKENS || !this.#hasSocket) return
+    if (timesInARow < ALONE_AFTER_CHUNKS || this.#queue.size < OVERLAP_TOKENS || !this.#hasSocket) return
     if (this.#inFlight > 0 || this.#isYielding) return
     this.#isOverlapping = true
     this.#flush()
