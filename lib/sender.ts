@@ -99,11 +99,6 @@ export class Sender {
     return this.#writer.isMidFrame
   }
 
-  /** True between two parts of a token: a control frame may follow, END and an orderly CLOSE must wait. */
-  get isMidParts(): boolean {
-    return this.#queue.isBegun && !this.#writer.isMidFrame
-  }
-
   /** Bytes of tokens that the peer allows; set by its HELLO, added to by its WINDOW. */
   set credit(bytes: number) {
     this.#writer.credit = bytes

@@ -128,13 +128,13 @@ describe('Sender, where PART is agreed', () => {
     const states: string[] = []
     for (let i = 0; socket.held.length > 0; i++) {
       reading.push(socket.written[i] as Buffer)
-      states.push(`${sender.isMidToken} ${sender.isMidParts} ${reading.isWhole}`)
+      states.push(`${sender.isMidToken} ${reading.isWhole}`)
       socket.release()
       await settled()
     }
-    const middle = 'true false false'
-    const between = 'false true false'
-    const end = 'false false true'
+    const middle = 'true false'
+    const between = 'false false'
+    const end = 'false true'
     expect(states).to.deep.equal([middle, between, middle, between, middle, end])
   })
 
@@ -156,10 +156,10 @@ describe('Sender, where PART is agreed', () => {
     sender.send(pattern(600 * KIB))
     sender.end()
     await releaseAll(socket)
-    expect([sender.isMidToken, sender.isMidParts, sender.tokensSent]).to.deep.equal([false, true, 0])
+    expect([sender.isMidToken, sender.tokensSent]).to.deep.equal([false, 0])
     sender.addCredit(256 * KIB - 9 + 4 - 1)
     await releaseAll(socket)
-    expect(sender.isMidParts).to.equal(true)
+    expect(new TokenReading().push(...socket.written).partLengths).to.have.length(1)
     sender.addCredit(1)
     await releaseAll(socket)
     expect(new TokenReading().push(...socket.written).partLengths).to.have.length(2)
@@ -185,7 +185,7 @@ describe('Sender, where PART is agreed', () => {
       await releaseAll(socket)
       const reading = new TokenReading().push(...socket.written)
       expect([reading.tokens.length, reading.control.length]).to.deep.equal([0, 1])
-      expect([sender.tokensTaken, sender.tokensUnsent, sender.isMidParts]).to.deep.equal([2, 2, false])
+      expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([2, 2])
       expect(sender.takeUnsent().map(token => token?.length)).to.deep.equal([700 * KIB, 1])
     }
   })
@@ -235,7 +235,7 @@ describe('Sender between transports', () => {
       const reading = new TokenReading().push(...socket.written)
       sender.detach()
       reading.cut()
-      expect([sender.isMidToken, sender.isMidParts]).to.deep.equal([false, false])
+      expect(sender.isMidToken).to.equal(false)
       const next = attach()
       sender.rewind(reading.tokens.length)
       await releaseAll(next)
@@ -400,7 +400,7 @@ describe('Sender of a stream', () => {
     await releaseAll(socket)
     const reading = new TokenReading().push(...socket.written)
     expect(reading.control.map(({ partBytes }) => partBytes)).to.deep.equal([20 * KIB])
-    expect([reading.tokens.length, sender.isMidParts, sender.isMidToken]).to.deep.equal([0, true, false])
+    expect([reading.tokens.length, sender.isMidToken]).to.deep.equal([0, false])
   })
 
   it('ends with an empty last part when all bytes left before the stream ended', async () => {
