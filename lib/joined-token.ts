@@ -63,7 +63,7 @@ export class JoinedToken {
     }
     if (this.#isInPlace(piece)) {
       this.#filled += piece.length
-    } else if (this.#pieces.length === 0 && piece.length <= this.#memory.length - this.#filled) {
+    } else if (this.#kept === 0 && piece.length <= this.#memory.length - this.#filled) {
       this.#copy(piece)
     } else if (piece.length > 0) {
       this.#pieces.push(piece)

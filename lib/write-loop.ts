@@ -69,7 +69,6 @@ export class WriteLoop {
   #sinceYield = 0
   #turnBegan = 0
   #isYielding = false
-  #hasSocket = false
   #isCorked = false
   /** Tokens that waited then; more are answers. */
   #sizeWhenCorked = 0
@@ -97,9 +96,8 @@ export class WriteLoop {
     this.#onWritten = error => {
       if (socket === this.#socket) this.#written(error)
     }
-    this.#hasSocket = socket instanceof Socket
     // Others pass a chunk on as it is, and read it when they like.
-    this.#writer.reusesSlabs = this.#hasSocket
+    this.#writer.reusesSlabs = socket instanceof Socket
   }
 
   /** The socket is gone: what comes of its last write is no matter any more. */
@@ -164,8 +162,8 @@ export class WriteLoop {
   }
 
   #overlap(): void {
-    if (timesInARow < ALONE_AFTER_CHUNKS || this.#queue.size < OVERLAP_TOKENS || !this.#hasSocket) return
-    if (this.#inFlight > 0 || this.#isYielding) return
+    if (timesInARow < ALONE_AFTER_CHUNKS || this.#queue.size < OVERLAP_TOKENS) return
+    if (this.#inFlight > 0 || this.#isYielding || !(this.#socket instanceof Socket)) return
     this.#isOverlapping = true
     this.#flush()
   }

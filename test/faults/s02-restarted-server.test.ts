@@ -2,20 +2,20 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import type { CloseInfo, Connection, SessionLoss, TokenClient, TokenError } from '../../lib'
+import type { CloseInfo, Connection, SessionLoss, TokenClient } from '../../lib'
 import { figures, isLong, numbersFrom } from '../helpers/figures'
 import { LiveProgram } from '../helpers/live-program'
 import { closesWhatItOpened, freePort, makeClient, onCleanUp } from '../helpers/loopback'
 import { idsIn, numberedToken } from '../helpers/numbered-token'
+import { type Fated, Outstanding } from '../helpers/outstanding'
 import { remove, temporaryFolder } from '../helpers/program'
-import { installReadTap, removeReadTap, tapReads } from '../helpers/read-tap'
+import { tapReads, tapsReads } from '../helpers/read-tap'
 import { WireCounts } from '../helpers/wire-counts'
 import type { PeerNote, PeerOrder } from './programs/honest-peer'
 
-interface Sent {
+interface Sent extends Fated {
   readonly id: number
   readonly isDelivery: boolean
-  fate: string
 }
 
 /** A session of the client with one life of the server. */
@@ -28,52 +28,31 @@ interface Life {
 }
 
 /** `send()` and `deliver()` in turn, without a pause, and where each token went. */
-class Stream {
+class Stream extends Outstanding<Sent> {
   readonly lives: Life[] = []
   readonly all: Sent[] = []
-  handed = 0
-  onHanded: () => void = () => {}
   readonly #client: TokenClient
   readonly #random: () => number
   readonly #lifeOf = new Map<Connection, Life>()
   /** What the next session will send first: what had not left with the last one, then what came since. */
   #waiting: Sent[] = []
-  #isOver = false
 
   constructor(client: TokenClient, random: () => number) {
+    super()
     this.#client = client
     this.#random = random
     client.on('connect', () => this.#connected(client.connection as Connection))
   }
 
-  /** Keeps that many promises unsettled until `end`, and resolves when all are settled. */
-  async run(outstanding: number): Promise<void> {
-    await Promise.all(Array.from({ length: outstanding }, () => this.#loop()))
-  }
-
-  end(): void {
-    this.#isOver = true
-  }
-
-  async #loop(): Promise<void> {
-    while (!this.#isOver) {
-      this.#place(false, token => {
-        expect(this.#client.send(token), 'taken').to.equal(true)
-      })
-      let fate: Promise<void> | null = null
-      const sent = this.#place(true, token => {
-        fate = this.#client.deliver(token)
-      })
-      try {
-        await fate
-        sent.fate = 'handed'
-        this.handed++
-        this.onHanded()
-      } catch (error) {
-        sent.fate = (error as TokenError).code
-        await new Promise(resolve => setImmediate(resolve))
-      }
-    }
+  protected deliver(): { sent: Sent; promise: Promise<void> } {
+    this.#place(false, token => {
+      expect(this.#client.send(token), 'taken').to.equal(true)
+    })
+    let promise!: Promise<void>
+    const sent = this.#place(true, token => {
+      promise = this.#client.deliver(token)
+    })
+    return { sent, promise }
   }
 
   #place(isDelivery: boolean, send: (token: Buffer) => void): Sent {
@@ -113,17 +92,14 @@ class Stream {
 
 describe('S2 a server restarted under a session', () => {
   closesWhatItOpened()
+  tapsReads()
 
   const OUTSTANDING = 64
   let folder: string
   before(() => {
-    installReadTap()
     folder = temporaryFolder()
   })
-  after(() => {
-    removeReadTap()
-    remove(folder)
-  })
+  after(() => remove(folder))
 
   type ServerProgram = LiveProgram<PeerOrder, PeerNote>
 

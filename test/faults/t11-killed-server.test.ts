@@ -2,72 +2,54 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import type { Connection, TokenClient, TokenError, TokenErrorCode } from '../../lib'
+import type { Connection, TokenClient } from '../../lib'
 import { seededRandom } from '../../lib/testing'
 import { figures, isLong } from '../helpers/figures'
 import { LiveProgram } from '../helpers/live-program'
 import { closesWhatItOpened, freePort, makeClient, onCleanUp } from '../helpers/loopback'
 import { idsIn, numberedToken } from '../helpers/numbered-token'
+import { type Fated, Outstanding } from '../helpers/outstanding'
 import { remove, temporaryFolder } from '../helpers/program'
-import { installReadTap, removeReadTap, tapReads } from '../helpers/read-tap'
+import { tapReads, tapsReads } from '../helpers/read-tap'
 import { WireCounts } from '../helpers/wire-counts'
 import type { PeerNote, PeerOrder } from './programs/honest-peer'
 
-interface Sent {
+interface Sent extends Fated {
   readonly id: number
   /** What was read on the connection that took it; null while it waits, and when none took it. */
   wire: WireCounts | null
   /** Its number on that connection. */
   number: number
-  fate: 'pending' | 'handed' | TokenErrorCode
 }
 
 /** `deliver()` without a pause, and what became of each token. */
-class DeliverStream {
+class DeliverStream extends Outstanding<Sent> {
   readonly sent: Sent[] = []
   readonly wires: WireCounts[] = []
-  handed = 0
-  onHanded: () => void = () => {}
   readonly #client: TokenClient
   readonly #random: () => number
   readonly #waiting = new Set<Sent>()
-  #isOver = false
 
   constructor(client: TokenClient, random: () => number) {
+    super()
     this.#client = client
     this.#random = random
     client.on('connect', () => this.#opened(client.connection as Connection))
   }
 
-  /** Keeps `outstanding` promises unsettled until `end`; resolves when all are settled. */
-  async run(outstanding: number): Promise<void> {
-    await Promise.all(Array.from({ length: outstanding }, () => this.#deliver()))
+  protected deliver(): { sent: Sent; promise: Promise<void> } {
+    const sent: Sent = { id: this.sent.length + 1, wire: null, number: 0, fate: 'pending' }
+    this.sent.push(sent)
+    const { connection } = this.#client
+    const before = connection?.tokensSent
+    const promise = this.#client.deliver(numberedToken(sent.id, Math.round(this.#random() ** 4 * 40_000)))
+    if (connection === null || connection.tokensSent === before) this.#waiting.add(sent)
+    else this.#place(sent, connection.tokensSent)
+    return { sent, promise }
   }
 
-  end(): void {
-    this.#isOver = true
-  }
-
-  async #deliver(): Promise<void> {
-    while (!this.#isOver) {
-      const sent: Sent = { id: this.sent.length + 1, wire: null, number: 0, fate: 'pending' }
-      this.sent.push(sent)
-      const { connection } = this.#client
-      const before = connection?.tokensSent
-      const fate = this.#client.deliver(numberedToken(sent.id, Math.round(this.#random() ** 4 * 40_000)))
-      if (connection === null || connection.tokensSent === before) this.#waiting.add(sent)
-      else this.#place(sent, connection.tokensSent)
-      try {
-        await fate
-        sent.fate = 'handed'
-        this.handed++
-        this.onHanded()
-      } catch (error) {
-        sent.fate = (error as TokenError).code
-        this.#waiting.delete(sent)
-        await new Promise(resolve => setImmediate(resolve))
-      }
-    }
+  protected override broken(sent: Sent): void {
+    this.#waiting.delete(sent)
   }
 
   #place(sent: Sent, number: number): void {
@@ -89,17 +71,14 @@ class DeliverStream {
 
 describe('T11 a server killed under a stream of deliver()', () => {
   closesWhatItOpened()
+  tapsReads()
 
   const OUTSTANDING = 64
   let folder: string
   before(() => {
-    installReadTap()
     folder = temporaryFolder()
   })
-  after(() => {
-    removeReadTap()
-    remove(folder)
-  })
+  after(() => remove(folder))
 
   type ServerProgram = LiveProgram<PeerOrder, PeerNote>
 

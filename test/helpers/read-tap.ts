@@ -6,22 +6,22 @@ type Reader = (chunk: Buffer) => void
 const readers = new WeakMap<SocketReads, Reader>()
 const { attach } = SocketReads.prototype
 
-/** For `before`: what clients read from now on can be tapped. It gives no `data` to listen to. */
-export function installReadTap(): void {
-  SocketReads.prototype.attach = function (sink) {
-    attach.call(this, {
-      onData: chunk => {
-        readers.get(this)?.(chunk)
-        sink.onData(chunk)
-      },
-      memory: () => sink.memory()
-    })
-  }
-}
-
-/** For `after`. */
-export function removeReadTap(): void {
-  SocketReads.prototype.attach = attach
+/** What clients read during a suite can be tapped: it gives no `data` to listen to. */
+export function tapsReads(): void {
+  before(() => {
+    SocketReads.prototype.attach = function (sink) {
+      attach.call(this, {
+        onData: chunk => {
+          readers.get(this)?.(chunk)
+          sink.onData(chunk)
+        },
+        memory: () => sink.memory()
+      })
+    }
+  })
+  after(() => {
+    SocketReads.prototype.attach = attach
+  })
 }
 
 /** Calls `reader` with each chunk that a client's socket reads, before the library has it. */
