@@ -20,6 +20,12 @@ import {
   takeUnsent
 } from './connection-context'
 import { ConnectionLife, type LifeTokens } from './connection-life'
+import {
+  type ConnectionLimits,
+  type ConnectionOptions,
+  connectionLimits,
+  type ProtocolOptions
+} from './connection-options'
 import type { Claim, Consumer } from './consumer'
 import { Deadline } from './deadline'
 import { type Delivery, fateUnknown, notSent } from './deliveries'
@@ -27,14 +33,7 @@ import { TokenError } from './errors'
 import type { IncomingToken } from './incoming-token'
 import { IncomingTokens } from './incoming-tokens'
 import { OnlyListener } from './only-listener'
-import {
-  type ConnectionLimits,
-  type ConnectionOptions,
-  checkDelay,
-  connectionLimits,
-  duration,
-  type ProtocolOptions
-} from './options'
+import { checkDelay, duration } from './option-checks'
 import type { Peer } from './peer'
 import { mixedConsumers, type Receiver } from './receiver'
 import type { Sender } from './sender'

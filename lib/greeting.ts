@@ -1,3 +1,4 @@
+import type { ConnectionLimits } from './connection-options'
 import type { TokenError } from './errors'
 import {
   FEATURE_ACK,
@@ -9,7 +10,6 @@ import {
   type Role,
   type SessionPart
 } from './hello'
-import type { ConnectionLimits } from './options'
 import { protocolError } from './protocol-error'
 
 const NO_FINGERPRINT = Buffer.alloc(32)

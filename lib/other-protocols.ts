@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { classify, type FirstBytes } from './first-bytes'
-import type { OtherProtocol } from './options'
+import type { OtherProtocol } from './server-options'
 
 /** The ALPN names of the protocols that are known by their first bytes. */
 const ALPN_OF: Partial<Record<FirstBytes, string>> = { http: 'http/1.1', mqtt: 'mqtt' }

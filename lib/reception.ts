@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import { clock } from './clock'
 import { TokenError, type TokenErrorCode } from './errors'
-import type { ServerSettings } from './options'
 import { type Peer, peerOf } from './peer'
+import type { ServerSettings } from './server-options'
 import { codeOf } from './socket-error'
 
 /** Someone who came to the port of a server and got no connection. */

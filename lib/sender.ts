@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
+import type { ConnectionLimits } from './connection-options'
 import { FrameWriter, NO_CONTROL } from './frame-writer'
-import type { ConnectionLimits } from './options'
 import type { SenderEvents } from './sender-events'
 import { type QueuedToken, TokenQueue } from './token-queue'
 import type { TokenSource } from './token-source'

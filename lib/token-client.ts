@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { WallClockDeadline } from './certificate-clock'
 import { ClientForward } from './client-forward'
+import { type ClientSettings, clientSettings, type TokenClientOptions } from './client-options'
 import { type ClockTimer, clock } from './clock'
 import { CLOSE_CODES } from './close-codes'
 import type { CloseInfo, CloseOptions } from './close-info'
@@ -20,21 +21,14 @@ import {
   type TransportFacts,
   takeUnsent
 } from './connection-context'
+import type { ConnectionOptions, ProtocolOptions } from './connection-options'
 import { Deadline } from './deadline'
 import { notSent } from './deliveries'
 import type { Dial } from './dial'
 import { Dialler } from './dialler'
 import { TokenError } from './errors'
 import { OnlyListener } from './only-listener'
-import {
-  type ClientSettings,
-  type ConnectionOptions,
-  checkDelay,
-  clientSettings,
-  duration,
-  type ProtocolOptions,
-  type TokenClientOptions
-} from './options'
+import { checkDelay, duration } from './option-checks'
 import { Outbox } from './outbox'
 import { fullJitter, isHopeless, type ReconnectPolicy } from './reconnect'
 import type { SessionLoss } from './session'

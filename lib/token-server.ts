@@ -19,21 +19,14 @@ import {
   loseSession,
   type SessionLimits
 } from './connection-context'
+import type { ConnectionOptions, ProtocolOptions } from './connection-options'
 import { Deadline } from './deadline'
 import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
 import type { SessionLookup, SessionPart } from './hello'
 import { IdentityCounts } from './identity-counts'
 import { OnlyListener } from './only-listener'
-import {
-  type ConnectionOptions,
-  checkDelay,
-  duration,
-  type ProtocolOptions,
-  type ServerSettings,
-  serverSettings,
-  type TokenServerOptions
-} from './options'
+import { checkDelay, duration } from './option-checks'
 import { OtherProtocols } from './other-protocols'
 import type { Credentials } from './own-certificate'
 import { identityOf, type Peer, peerFrom, presentedFingerprints } from './peer'
@@ -41,6 +34,7 @@ import { QueueBudget } from './queue-budget'
 import { Reception, type Refusal, type Visitor } from './reception'
 import { peerChain } from './recheck'
 import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
+import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
 import { ServerSessions } from './server-sessions'
 import type { SessionLoss } from './session'
 import { codeOf } from './socket-error'

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
+import { connectionLimits } from '../lib/connection-options'
 import { helloFault, helloOf } from '../lib/greeting'
 import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_STREAM } from '../lib/hello'
-import { connectionLimits } from '../lib/options'
 
 const A = Buffer.alloc(32, 0xaa)
 const B = Buffer.alloc(32, 0xbb)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { connectionLimits } from '../lib/options'
+import { connectionLimits } from '../lib/connection-options'
 import { Sender } from '../lib/sender'
 import { TokenSource } from '../lib/token-source'
 import { frame, frames, pattern } from './helpers/bytes'

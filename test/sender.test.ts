@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
-import { type ConnectionOptions, connectionLimits } from '../lib/options'
+import { type ConnectionOptions, connectionLimits } from '../lib/connection-options'
 import { Sender } from '../lib/sender'
 import { frame, frames, pattern } from './helpers/bytes'
 import { awake, bytesOf, settled } from './helpers/moments'

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Duplex, duplexPair } from 'node:stream'
 import { Connection } from '../../lib/connection'
-import type { ConnectionOptions } from '../../lib/options'
+import type { ConnectionOptions } from '../../lib/connection-options'
 
 const opened: Duplex[] = []
 

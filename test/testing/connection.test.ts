@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { CloseInfo } from '../../lib/close-info'
 import { Connection } from '../../lib/connection'
-import type { ConnectionOptions } from '../../lib/options'
+import type { ConnectionOptions } from '../../lib/connection-options'
 import { FakeClock, type Link, memoryPair } from '../../lib/testing'
 import { frame, pattern } from '../helpers/bytes'
 
