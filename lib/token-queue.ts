@@ -47,6 +47,8 @@ export class TokenQueue {
   #nextNumber = 1
   #sent = 0
   #isBegun = false
+  /** A byte of the token behind the last one sent was ever given to a socket: it keeps its number for good. */
+  #isHalfOut = false
   #keptBytes = 0
   /** Those that were given up, behind all others: they count as unsent. */
   #abandoned = NONE
@@ -87,12 +89,9 @@ export class TokenQueue {
     return this.#keptBytes + keptCost(this.head) <= this.#windowBytes
   }
 
-  /** The number of the oldest token that can be taken back: no transport had a byte of it. */
+  /** The number of the oldest token that can be taken back: no transport ever had a byte of it. */
   get firstWaiting(): number {
-    const number = Math.max(this.#sent + 1, this.#nextNumber)
-    const token = this.#at(number)
-    const isBegun = (this.#isBegun && number === this.#nextNumber) || (isStreamed(token) && token.isBegun)
-    return isBegun ? number + 1 : number
+    return this.#sent + (this.#isHalfOut ? 2 : 1)
   }
 
   /** @param cost what `waitingCost` says, where the caller knows it: asking costs as much as the rest */
@@ -107,13 +106,18 @@ export class TokenQueue {
   begin(): void {
     this.#isBegun = true
     this.waitingBytes -= HEADER_LENGTH
-    if (this.#windowBytes !== null && this.#nextNumber > this.#sent) this.#keptBytes += keptCost(this.head)
+    if (this.#nextNumber <= this.#sent) return
+    this.#isHalfOut = true
+    if (this.#windowBytes !== null) this.#keptBytes += keptCost(this.head)
   }
 
   /** The last byte of the head goes out. */
   finish(): void {
     this.#isBegun = false
-    if (this.#nextNumber > this.#sent) this.#sent = this.#nextNumber
+    if (this.#nextNumber > this.#sent) {
+      this.#sent = this.#nextNumber
+      this.#isHalfOut = false
+    }
     this.#nextNumber++
     this.#next++
     if (this.#windowBytes === null) this.#forget()
@@ -220,8 +224,6 @@ export class TokenQueue {
   /** Takes back the tokens of streams. `onStreamed` is given the number of each at that moment. */
   withdrawStreamed(onStreamed: (number: number, token: TokenSource) => void): void {
     let number = this.firstWaiting
-    // One that became void on an earlier transport: this one has not had a byte of it.
-    if (number > this.#sent + 1 && !this.#isBegun) number--
     for (let token = this.#at(number); token !== undefined; token = this.#at(number)) {
       if (!isStreamed(token)) {
         number++
@@ -233,9 +235,11 @@ export class TokenQueue {
     }
   }
 
-  /** Gives up the tokens of which no byte is out. */
+  /** Gives up the tokens of which this transport has no byte: there is no other after it. */
   abandon(): void {
-    this.#abandoned = [...this.#remove(this.firstWaiting, Number.POSITIVE_INFINITY), ...this.#abandoned]
+    const first = Math.max(this.#sent + 1, this.#nextNumber + (this.#isBegun ? 1 : 0))
+    if (first === this.#sent + 1) this.#isHalfOut = false
+    this.#abandoned = [...this.#remove(first, Number.POSITIVE_INFINITY), ...this.#abandoned]
     this.#abandoned.forEach(letGo)
   }
 
@@ -243,6 +247,7 @@ export class TokenQueue {
   abandonHead(): void {
     const token = this.head as QueuedToken
     this.unbegin(null)
+    this.#isHalfOut = false
     this.#splice(this.#next, 1)
     this.#abandoned = [token, ...this.#abandoned]
     this.#countWaiting()

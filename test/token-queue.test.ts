@@ -89,14 +89,27 @@ describe('TokenQueue', () => {
     expect([queue.head?.length, queue.keptBytes]).to.deep.equal([2, 13])
   })
 
-  it('takes a token begun back to its first byte, and counts it no more', () => {
+  it('begins a token again from its first byte when its transport is gone, and does not count it twice', () => {
     const queue = queueOf([10, 5], 100)
     queue.begin()
     queue.waitingBytes -= 4
     expect([queue.firstWaiting, queue.keptBytes]).to.deep.equal([2, 14])
     expect(queue.unbegin(null)).to.equal(null)
     expect(counts(queue)).to.deep.equal([2, 0, 2, 23, 0])
-    expect([queue.firstWaiting, queue.withdraw(1)]).to.deep.equal([1, true])
+  })
+
+  it('lets nobody take a token back of which a byte was ever out, on whichever transport', () => {
+    const queue = queueOf([10, 5, 7], 100)
+    queue.begin()
+    for (let transports = 0; transports < 3; transports++) {
+      queue.unbegin(null)
+      queue.rewind(0)
+      expect([queue.firstWaiting, queue.withdraw(1)]).to.deep.equal([2, false])
+      queue.withdrawLonger(9, () => expect.fail('it was taken back'))
+    }
+    expect([queue.dropOldest(9), queue.taken, queue.head?.length]).to.deep.equal([2, 1, 10])
+    queue.abandon()
+    expect(queue.takeUnsent().map(token => token?.length)).to.deep.equal([10])
   })
 
   it('withdraws what was given up, too', () => {
