@@ -312,8 +312,9 @@ export class ConnectionLife {
     }
 
     onDrain(): void {
-      this.#life.#context.onDrain?.()
-      this.#life.#connection.emit('drain')
+      const life = this.#life
+      callApplication(() => life.#context.onDrain?.())
+      callApplication(() => life.#connection.emit('drain'))
     }
 
     onActivity(hasTokens: boolean): void {

@@ -26,6 +26,8 @@ export class Sender {
   readonly #writer: FrameWriter
   readonly #loop: WriteLoop
   #needsDrain = false
+  #isDrainDue = false
+  #isStopped = false
   #isEnding = false
 
   constructor(limits: ConnectionLimits, events: SenderEvents) {
@@ -202,6 +204,7 @@ export class Sender {
   /** Takes out the tokens longer than `length` bytes. `onLonger` is given the number of each at that moment. */
   withdrawLonger(length: number, onLonger: (number: number, token: Uint8Array | TokenSource) => void): void {
     this.#queue.withdrawLonger(length, onLonger)
+    this.#someLeft()
   }
 
   /** Calls `onFlushed` as soon as all tokens are out. */
@@ -211,6 +214,7 @@ export class Sender {
   }
 
   stop(): void {
+    this.#isStopped = true
     this.#loop.stop()
   }
 
@@ -237,9 +241,11 @@ export class Sender {
     this.#someLeft()
   }
 
-  /** Tokens left the queue by another way than the socket: others may go, the end may be due, there may be room. */
+  /**
+   * Tokens left the queue by another way than the socket: others may go, the end may be due, there may be room. Not
+   * yet: whoever took them out is in the middle of a change, and an answer can come while this writes.
+   */
   #someLeft(): void {
-    // Whoever took them first has to number anew what is behind them: an answer can come while this writes.
     process.nextTick(() => this.wake())
     this.#checkDrain()
   }
@@ -250,9 +256,19 @@ export class Sender {
     this.#events.onFlushed()
   }
 
+  /** Its listeners may send: they run when the change that made room is complete, and only if there is still room. */
   #checkDrain(): void {
-    if (!this.#needsDrain || this.bufferedAmount * 2 > this.#limits.highWaterMark) return
-    this.#needsDrain = false
-    this.#events.onDrain()
+    if (this.#isDrainDue || !this.#hasRoom) return
+    this.#isDrainDue = true
+    process.nextTick(() => {
+      this.#isDrainDue = false
+      if (!this.#hasRoom || this.#isStopped) return
+      this.#needsDrain = false
+      this.#events.onDrain()
+    })
+  }
+
+  get #hasRoom(): boolean {
+    return this.#needsDrain && this.bufferedAmount * 2 <= this.#limits.highWaterMark
   }
 }

@@ -605,10 +605,8 @@ export class Token2 implements Protocol, ControlSource {
     this.#splitter.stop()
     this.#heartbeat?.stop()
     this.#acknowledged(frame.handed)
-    // The tokens above the count may still be handed if the session goes on.
-    if (this.#state === 'open' && this.#session.isAgreed && CLOSE_CODES[code].keepsSession) {
-      throw peerClosed(frame)
-    }
+    // The tokens above the count may still be handed if the session goes on, whatever this side is doing.
+    if (this.#session.isAgreed && CLOSE_CODES[code].keepsSession) throw peerClosed(frame)
     this.#session.deliveries.end(this.#host.sender.tokensSent, frame.handed, null)
     if (!isOrderly(code)) throw peerClosed(frame)
     if (this.#state === 'awaiting-close') {
