@@ -1,12 +1,12 @@
-import type { TLSSocket, TlsOptions } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { callApplication } from './application-call'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
 import { sayLastWord } from './last-word'
+import { demandsTrust, type LiveTrust, trustError } from './live-trust'
 import type { OtherProtocols } from './other-protocols'
 import type { Reception, Visitor } from './reception'
 import type { OtherProtocol, ServerSettings } from './server-options'
-import { checkTrust, type TrustFailure } from './trust'
 import type { ProtocolName } from './wire'
 
 /**
@@ -25,6 +25,7 @@ export class Acceptance {
   readonly #settings: ServerSettings
   readonly #others: OtherProtocols
   readonly #reception: Reception
+  readonly #trust: LiveTrust
   readonly #onTrusted: (visitor: Visitor, socket: TLSSocket, protocol: ProtocolName) => void
 
   /** @param onTrusted a visitor that may greet */
@@ -32,11 +33,13 @@ export class Acceptance {
     settings: ServerSettings,
     others: OtherProtocols,
     reception: Reception,
+    trust: LiveTrust,
     onTrusted: (visitor: Visitor, socket: TLSSocket, protocol: ProtocolName) => void
   ) {
     this.#settings = settings
     this.#others = others
     this.#reception = reception
+    this.#trust = trust
     this.#onTrusted = onTrusted
   }
 
@@ -74,9 +77,8 @@ export class Acceptance {
   }
 
   #giveAway(visitor: Visitor, socket: TLSSocket, other: OtherProtocol): void {
-    const failure =
-      other.clientCertificate === 'required' ? checkTrust(socket, new Date(), visitor.certificate) : null
-    if (failure !== null) {
+    const failure = this.#trust.judge(visitor, socket)
+    if (failure !== null && other.clientCertificate === 'required') {
       this.#reception.refuse(visitor, trustError(failure))
       socket.destroy()
     } else if (this.#reception.admit(visitor)) {
@@ -85,10 +87,8 @@ export class Acceptance {
   }
 
   #greet(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
-    const failure = demandsTrust(this.#settings.tls)
-      ? checkTrust(socket, new Date(), visitor.certificate)
-      : null
-    if (failure !== null) {
+    const failure = this.#trust.judge(visitor, socket)
+    if (failure !== null && demandsTrust(this.#settings.tls)) {
       this.#reception.refuse(visitor, trustError(failure))
       if (protocol === 'token/2') sayLastWord(socket, failure.code)
       else socket.destroy()
@@ -102,18 +102,4 @@ export class Acceptance {
     }
     this.#onTrusted(visitor, socket, protocol)
   }
-}
-
-/** True unless the options say that a client needs no certificate, or none that is trusted. */
-export function demandsTrust({ requestCert, rejectUnauthorized }: TlsOptions): boolean {
-  return requestCert !== false && rejectUnauthorized !== false
-}
-
-/** The error for a client that is not trusted; its message is for this side, the close code for the client. */
-export function trustError({ code, reason }: TrustFailure): TokenError {
-  const message =
-    code === 'certificate-required'
-      ? 'Cannot trust a client: a certificate is demanded, and it showed none'
-      : `Cannot trust a client: its certificate was refused, ${reason}`
-  return new TokenError('ERR_CERTIFICATE', message, { closeCode: code })
 }

@@ -6,13 +6,15 @@ import { TokenError } from './errors'
 import { certificateOf } from './peer'
 import { codeOf, dialError } from './socket-error'
 import { SocketReads } from './socket-reads'
-import { checkTrust } from './trust'
+import { checkTrust, distrust, type TrustFailure } from './trust'
 
 /** What a later dial needs to resume a TLS session. */
 export interface Ticket {
   readonly session: Buffer
   /** The server's, of the full handshake: Node does not know it of a resumed session. */
   readonly certificate: X509Certificate | undefined
+  /** What the full handshake said of the server: a resumed one doesn't look at its name again. */
+  readonly failure: TrustFailure | null
 }
 
 /** What a dial tells its client: one of the first two, once. */
@@ -121,20 +123,20 @@ export class Dial {
 
   #secured(socket: TLSSocket): void {
     if (this.#isOver) return
-    const certificate = socket.isSessionReused() ? this.#ticket?.certificate : certificateOf(socket)
-    if (this.#options.rejectUnauthorized !== false) {
-      // A resumed session skips Node's own look at the dates.
-      const failure = checkTrust(socket, new Date(), certificate)
-      if (failure !== null) {
-        const message = `Cannot trust the server at ${this.target}: its certificate was refused with ${failure.reason}`
-        this.#giveUp(new TokenError('ERR_CERTIFICATE', message))
-        return
-      }
+    const ticket = socket.isSessionReused() ? this.#ticket : undefined
+    const certificate = ticket === undefined ? certificateOf(socket) : ticket.certificate
+    // A resumed session skips Node's own look at the dates.
+    const failure = ticket?.failure ?? checkTrust(socket, new Date(), certificate)
+    if (failure !== null && this.#options.rejectUnauthorized !== false) {
+      const message = `Cannot trust the server at ${this.target}: its certificate was refused with ${failure.reason}`
+      this.#giveUp(new TokenError('ERR_CERTIFICATE', message))
+      return
     }
+    if (failure !== null) distrust(socket, failure.reason)
     this.#isOver = true
     this.#deadline.clear()
     // It comes after `secureConnect`.
-    socket.on('session', session => this.#events.onTicket({ session, certificate }))
+    socket.on('session', session => this.#events.onTicket({ session, certificate, failure }))
     this.#events.onSocket(socket, certificate)
   }
 

@@ -1,11 +1,8 @@
-import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
-import { Acceptance, demandsTrust, trustError } from './acceptance'
+import { Acceptance } from './acceptance'
 import { CertificateEnds } from './certificate-ends'
-import { clock } from './clock'
 import type { CloseInfo, CloseOptions } from './close-info'
 import { Connection } from './connection'
 import {
@@ -25,6 +22,7 @@ import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
 import type { SessionLookup, SessionPart } from './hello'
 import { IdentityCounts } from './identity-counts'
+import { demandsTrust, LiveTrust, trustError } from './live-trust'
 import { OnlyListener } from './only-listener'
 import { checkDelay, duration } from './option-checks'
 import { OtherProtocols } from './other-protocols'
@@ -32,13 +30,11 @@ import type { Credentials } from './own-certificate'
 import { identityOf, type Peer, peerFrom, presentedFingerprints } from './peer'
 import { QueueBudget } from './queue-budget'
 import { Reception, type Refusal, type Visitor } from './reception'
-import { peerChain } from './recheck'
 import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
 import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
 import { ServerSessions } from './server-sessions'
 import type { SessionLoss } from './session'
 import { codeOf } from './socket-error'
-import type { TrustFailure } from './trust'
 import { watchListeners } from './watch-listeners'
 import type { ProtocolName } from './wire'
 
@@ -91,10 +87,9 @@ const RECHECKS_A_TURN = 100
 export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #settings: ServerSettings
   readonly #credentials: ServerCredentials
+  readonly #trust: LiveTrust
   readonly #others: OtherProtocols
   readonly #connections = new Set<Connection>()
-  /** The certificates that each client showed, its own first: after the handshake nobody can ask for them again. */
-  readonly #chains = new WeakMap<Duplex, readonly X509Certificate[]>()
   readonly #ends = new CertificateEnds<Connection>(connection => connection[breakWith](expiredError()))
   /** One object for all connections, checked once. */
   readonly #connectionOptions: Record<ProtocolName, ConnectionOptions & ProtocolOptions>
@@ -110,8 +105,6 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #server: Server | null = null
   #reception: Reception | null = null
   #acceptance: Acceptance | null = null
-  /** The moment of the last `reload()`, by the monotonic clock. */
-  #reloadedAt = Number.NEGATIVE_INFINITY
   #delay: NodeJS.Timeout | null = null
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
@@ -124,6 +117,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#credentials = new ServerCredentials(this.#settings.tls, certificate =>
       this.emit('certificate-expiring', certificate)
     )
+    this.#trust = new LiveTrust(this.#credentials)
     const shared = { ...this.#settings.connection, role: 'server' } as const
     this.#connectionOptions = {
       'token/1': Object.freeze({ ...shared, protocol: 'token/1' }),
@@ -253,9 +247,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
    */
   reload(credentials: Credentials): void {
     this.#credentials.reload(credentials, this.#server)
-    this.#reloadedAt = clock.now()
+    this.#trust.reloaded()
     if (demandsTrust(this.#settings.tls)) this.#recheck()
-    for (const socket of this.#others.withCertificate()) if (this.#check(socket) !== null) socket.destroy()
+    for (const socket of this.#others.withCertificate())
+      if (this.#trust.check(socket) !== null) socket.destroy()
   }
 
   /** Closes in order and waits until that is done. */
@@ -285,8 +280,12 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       onRefused: refusal => void this.emit('refused', refusal)
     })
     this.#reception = reception
-    this.#acceptance = new Acceptance(this.#settings, this.#others, reception, (visitor, socket, protocol) =>
-      this.#createConnection(visitor, socket, protocol)
+    this.#acceptance = new Acceptance(
+      this.#settings,
+      this.#others,
+      reception,
+      this.#trust,
+      (visitor, socket, protocol) => this.#createConnection(visitor, socket, protocol)
     )
     server.on('listening', () => this.#listening(server))
     server.on('error', error => this.#serverFailed(server, error))
@@ -344,10 +343,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   // --- acceptance
 
   #secured(visitor: Visitor, socket: TLSSocket): void {
-    // Before anything else asks for a certificate: Node may forget the chain as it tells it.
-    const chain = peerChain(socket)
-    this.#chains.set(socket, chain)
-    visitor.certificate = chain[0]
+    this.#trust.secured(visitor, socket)
     this.#isOutOfFiles = false
     this.#acceptance?.secured(visitor, socket)
   }
@@ -385,7 +381,15 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
     get authorize(): ConnectionContext['authorize'] {
       const { authorize } = this.#server.#settings.policies
-      return authorize && ((connection, signal) => authorize(connection.peer, connection, signal))
+      return authorize && ((connection, signal) => authorize(this.#peerNow(connection), connection, signal))
+    }
+
+    /** Also the socket says what is true now, and not at the handshake. */
+    #peerNow({ socket, peer }: Connection): Peer | null {
+      const isAuthorized = this.#server.#trust.judge(this.#visitor, socket as TLSSocket) === null
+      return peer === null || peer.isAuthorized === isAuthorized
+        ? peer
+        : Object.freeze({ ...peer, isAuthorized })
     }
 
     admit(candidate: Connection, request: SessionPart | null): TokenError | SessionLookup | null {
@@ -421,7 +425,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #ownFingerprints(visitor: Visitor, socket: TLSSocket): readonly Uint8Array[] {
     const { fingerprints } = this.#credentials
     const isCertain = fingerprints.length > 0 && !this.#settings.tls.SNICallback
-    if (isCertain && visitor.since > this.#reloadedAt) return fingerprints
+    if (isCertain && this.#trust.isCurrent(visitor)) return fingerprints
     return [...fingerprints, ...presentedFingerprints(socket)]
   }
 
@@ -440,10 +444,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     connection: Connection,
     request: SessionPart | null
   ): TokenError | SessionLookup | null {
-    // Its handshake asked the old trust.
-    const isStale = visitor.since <= this.#reloadedAt && demandsTrust(this.#settings.tls)
-    const failure = isStale ? this.#check(connection.socket) : null
-    if (failure !== null) return trustError(failure)
+    const failure = this.#trust.judge(visitor, connection.socket as TLSSocket)
+    if (failure !== null && demandsTrust(this.#settings.tls)) return trustError(failure)
     if (request === null || this.#sessions === null) return this.#admitNew(visitor, connection)
     const { sessionIdentity = anyIdentity } = this.#settings.policies
     const identity = sessionIdentity(connection.peer)
@@ -489,10 +491,6 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.emit('resumed', connection)
   }
 
-  #check(socket: Duplex): TrustFailure | null {
-    return this.#credentials.anchors.check(this.#chains.get(socket) ?? [], new Date())
-  }
-
   /** A connection lives no longer than the certificate that opened it. */
   #endWithCertificate(connection: Connection): void {
     if (connection.peer === null || !demandsTrust(this.#settings.tls)) return
@@ -527,7 +525,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       if (done) return
       // Who comes back to a session is judged then.
       if (connection.isDetached) continue
-      const failure = this.#check(connection.socket)
+      const failure = this.#trust.check(connection.socket)
       if (failure !== null) connection[breakWith](trustError(failure))
     }
     setImmediate(() => this.#recheck(left))

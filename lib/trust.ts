@@ -41,6 +41,17 @@ export function checkTrust(
 }
 
 /**
+ * Makes a socket say that its peer is not trusted: to whom it is given (a handler, `authorize`) it is the one source,
+ * and of a resumed session Node says `authorized` also where {@link checkTrust} says no.
+ */
+export function distrust(socket: TLSSocket, reason: string): void {
+  if (socket.authorized !== true) return
+  socket.authorized = false
+  // A word, as Node itself sets it; its types say Error.
+  socket.authorizationError = reason as unknown as Error
+}
+
+/**
  * OpenSSL keeps the last of several errors, and looks at the dates last: the expired certificate of a stranger is
  * refused as expired too.
  */
