@@ -1,14 +1,17 @@
 import { createPrivateKey, X509Certificate as NodeCertificate } from 'node:crypto'
 import { signCrl } from './crl'
-import { describeCertificate, isSignedBy } from './describe'
+import { describeCertificate, isSignedBy, readCertificate } from './describe'
 import { createDraft, type DraftOptions } from './draft'
 import { CertsError, reasonOf } from './errors'
 import { defaultHosts, resolveHosts } from './hosts'
 import { type Issuer, importSigningKey, signDraft } from './sign-draft'
 import { subjectOf } from './subject'
 import type { Authority, AuthorityOptions, KeyAndCert, OpenOptions, ValidityOptions } from './types'
-import { resolveValidity } from './validity'
+import { daysOf, resolveValidity } from './validity'
 import { PublicKey, SubjectKeyIdentifierExtension, X509Certificate } from './x509'
+
+const extendedKeyUsage = '2.5.29.37'
+const subjectAltName = '2.5.29.17'
 
 /**
  * Makes a new authority, under which no further authority can stand.
@@ -39,6 +42,18 @@ export async function openAuthority(pair: KeyAndCert, options: OpenOptions = {})
     async issueClient(client) {
       const { name, usages = ['clientAuth'] } = client
       return await issue(name, client, { usages })
+    },
+
+    async renew(pem, renewal = {}) {
+      const { hosts, ...dates } = renewal
+      const { cert: old } = readCertificate(pem)
+      const kept = old.extensions.filter(
+        ({ type }) => type === extendedKeyUsage || (type === subjectAltName && hosts === undefined)
+      )
+      const validity = resolveValidity(dates, daysOf(old), notAfter)
+      const names = hosts !== undefined && { hosts: resolveHosts(hosts) }
+      const draft = await createDraft({ kind: 'leaf', validity, ...names })
+      return { key: draft.key, cert: await signDraft(draft, old.subjectName, issuer, kept) }
     },
 
     async createCrl(revoked, crlOptions) {

@@ -18,14 +18,19 @@ export const usage = `Usage:
   token-certs list             shows every certificate and when it expires
 
 Options:
-  --out DIR      the folder (default: certs)
-  --days N       days until server and client expire, 1 to 36500 (default: 365);
-                 the authority holds for 3650 days, or N if that is more
-  --host NAME    a DNS name or address of the server, repeatable
-                 (default: localhost, 127.0.0.1, ::1 and this machine's name)
-  --client NAME  one more client, repeatable
-  --force        replaces files that exist
-  --help         shows this
+  --out DIR        the folder (default: certs)
+  --force          renews certificates that exist: a new key and new dates for the
+                   names they have; the authority is never replaced
+  --host NAME      a DNS name or address of the server, repeatable; replaces all
+                   it has (default: localhost, 127.0.0.1, ::1, this machine's name)
+  --days N         days until server and client expire, 1 to 36500 (default: as
+                   many as the renewed certificate was made for, else 365);
+                   an authority holds for 3650 days, or N if that is more
+  --client NAME    one more client, repeatable
+  --new-authority  makes another authority, renews server and client under it, and
+                   keeps the old one beside it (ca-DATE.key, ca-DATE.crt): whoever
+                   has only the old ca.crt then refuses the server
+  --help           shows this
 
 Keys are written with mode 0600. Exit code: 0 done, 1 could not, 2 bad command line.
 `
@@ -36,6 +41,7 @@ const options = {
   host: { type: 'string', multiple: true },
   client: { type: 'string', multiple: true },
   force: { type: 'boolean' },
+  'new-authority': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' }
 } as const
 
@@ -46,7 +52,7 @@ const flagsOf: ReadonlyMap<string, readonly Flag[]> = new Map<string, readonly F
   ['server', ['out', 'days', 'host', 'force']],
   ['list', ['out']]
 ])
-const flagsOfAll: readonly Flag[] = ['out', 'days', 'host', 'client', 'force']
+const flagsOfAll: readonly Flag[] = ['out', 'days', 'host', 'client', 'force', 'new-authority']
 
 /**
  * Reads the arguments that follow the program's name.
@@ -73,7 +79,9 @@ export function parseCommandLine(args: readonly string[]): Command {
   if (names.length > 0) throw refuse(`the command ${kind} takes no name (${quoted(names.join(' '))})`)
   if (kind === 'server') return { kind, options: { ...common, ...hosts } }
   if (kind === 'list') return { kind, out }
-  return { kind: 'make', options: { ...common, ...hosts, ...(client !== undefined && { clients: client }) } }
+  const clients = client !== undefined && { clients: client }
+  const another = values['new-authority'] === true && { newAuthority: true }
+  return { kind: 'make', options: { ...common, ...hosts, ...clients, ...another } }
 }
 
 function parse(args: readonly string[]) {

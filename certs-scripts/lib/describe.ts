@@ -8,8 +8,7 @@ import { SubjectAlternativeNameExtension, X509Certificate } from './x509'
  * @throws {CertsError} ERR_CERTS_CERTIFICATE when it can't be read.
  */
 export function describeCertificate(pem: string): CertificateInfo {
-  const node = read(pem)
-  const cert = new X509Certificate(node.raw)
+  const { node, cert } = readCertificate(pem)
   const names = cert.getExtension(SubjectAlternativeNameExtension)?.names.items ?? []
   return {
     // Node puts each field on its own line, and escapes line ends inside of one.
@@ -28,12 +27,17 @@ export function describeCertificate(pem: string): CertificateInfo {
  * @throws {CertsError} ERR_CERTS_CERTIFICATE when one can't be read.
  */
 export function isSignedBy(cert: string, authority: string): boolean {
-  return read(cert).verify(read(authority).publicKey)
+  return readCertificate(cert).node.verify(readCertificate(authority).node.publicKey)
 }
 
-function read(pem: string): NodeCertificate {
+/**
+ * A certificate (PEM) as Node and as the X.509 library see it.
+ * @throws {CertsError} ERR_CERTS_CERTIFICATE
+ */
+export function readCertificate(pem: string): { node: NodeCertificate; cert: X509Certificate } {
   try {
-    return new NodeCertificate(pem)
+    const node = new NodeCertificate(pem)
+    return { node, cert: new X509Certificate(node.raw) }
   } catch (error) {
     throw new CertsError(
       'ERR_CERTS_CERTIFICATE',

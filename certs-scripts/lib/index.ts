@@ -18,6 +18,7 @@ export type {
   ListedCertificate,
   MakeOptions,
   OpenOptions,
+  RenewOptions,
   RenewServerOptions,
   ServerOptions,
   Usage,

@@ -56,16 +56,17 @@ async function describeFile(
   try {
     const pem = await readFile(cert, 'utf8')
     const info = describeCertificate(pem)
-    return { cert, info, warnings: warningsOf(info, isForeign(pem, authority), now) }
+    return { cert, info, warnings: warningsOf(info, isForeign(pem, info, authority), now) }
   } catch (error) {
     return { cert, problem: reasonOf(error) }
   }
 }
 
-function isForeign(pem: string, authority: string | undefined): boolean {
+function isForeign(pem: string, info: CertificateInfo, authority: string | undefined): boolean {
   if (authority === undefined) return false
   try {
-    return !isSignedBy(pem, authority)
+    // An authority that was there before signed itself.
+    return !isSignedBy(pem, authority) && !(info.authority && isSignedBy(pem, pem))
   } catch {
     // The authority can't be read, which its own line says.
     return false

@@ -8,7 +8,17 @@ export function tableOf(made: readonly CertificateFiles[]): string {
     info.names.join(', ') || info.subject,
     dateOf(info.notAfter)
   ])
-  return columns([['certificate', 'names', 'expires'], ...rows])
+  return `${columns([['certificate', 'names', 'expires'], ...rows])}${made.map(changeOf).join('')}`
+}
+
+/** What a renewal took from a certificate, which whoever dials it by an old name notices. */
+function changeOf({ cert, info, replaced, keptAs }: CertificateFiles): string {
+  if (keptAs !== undefined) {
+    return `The authority that was there is kept as ${keptAs.join(' and ')}; what it signed for others stays its own.\n`
+  }
+  const names = info.names.join(', ')
+  const oldNames = replaced?.names.join(', ') ?? names
+  return names === oldNames ? '' : `Names of ${cert}: ${oldNames || 'none'} → ${names}\n`
 }
 
 /** What a folder holds, one paragraph for each certificate. */

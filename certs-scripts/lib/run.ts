@@ -22,12 +22,17 @@ const badInput: readonly CertsErrorCode[] = [
 ]
 
 /** Runs the command line; the answer is the exit code: 0 done, 1 could not, 2 bad command line. Never rejects. */
-export async function run(args: readonly string[], surroundings: Surroundings): Promise<number> {
+export async function run(
+  args: readonly string[],
+  { self, print, printError }: Surroundings
+): Promise<number> {
+  let command: Command | undefined
   try {
-    surroundings.print(await answer(parseCommandLine(args), surroundings.self))
+    command = parseCommandLine(args)
+    print(await answer(command, self))
     return 0
   } catch (error) {
-    surroundings.printError(`${messageOf(error)}${hintFor(error, surroundings.self)}\n`)
+    printError(`${messageOf(error)}${hintFor(error, command, self)}\n`)
     return error instanceof CertsError && badInput.includes(error.code) ? 2 : 1
   }
 }
@@ -48,7 +53,7 @@ async function answer(command: Command, self: string): Promise<string> {
 }
 
 function nextSteps(out: string, self: string): string {
-  const where = out === defaultFolder ? '' : ` --out ${/^[\w./-]+$/.test(out) ? out : `'${out}'`}`
+  const where = whereOf(out)
   return `
 The keys lie beside their certificates; ca.key signs new clients, so keep it away from the server.
 Next:
@@ -57,15 +62,37 @@ Next:
 `
 }
 
+function whereOf(out: string): string {
+  return out === defaultFolder ? '' : ` --out ${shellWord(out)}`
+}
+
+function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+}
+
 // A defect of ours still gets one line, and no stack.
 function messageOf(error: unknown): string {
   return error instanceof CertsError ? error.message : `Cannot finish: because ${reasonOf(error)}`
 }
 
-function hintFor(error: unknown, self: string): string {
+/** What to do next; nothing that is advised here loses a name or an authority. */
+function hintFor(error: unknown, command: Command | undefined, self: string): string {
   if (!(error instanceof CertsError)) return ''
-  if (error.code === 'ERR_CERTS_EXISTS') return '; --force replaces what exists'
-  if (error.code === 'ERR_CERTS_MISSING') return `; ${self} makes an authority and its certificates`
   if (error.code === 'ERR_CERTS_ARGUMENT') return `; see ${self} --help`
-  return ''
+  if (error.code === 'ERR_CERTS_EXISTS') return renewalHint(command, self)
+  if (error.code !== 'ERR_CERTS_MISSING') return ''
+  if (command?.kind !== 'make') return `; ${self} makes an authority and its certificates`
+  return '; put the authority back, or make another one by --new-authority'
+}
+
+function renewalHint(command: Command | undefined, self: string): string {
+  if (command === undefined || !('options' in command)) return ''
+  const where = whereOf(command.options.out)
+  const server = `${self} server --force${where}`
+  if (command.kind === 'server') return `; ${server} renews it, with the names it has`
+  if (command.kind === 'make') {
+    return `; ${server} renews the server, ${self} client NAME --force${where} a client, with the names they have`
+  }
+  const names = command.options.clients.map(shellWord).join(' ')
+  return `; ${self} client ${names} --force${where} renews what exists, with the names it has`
 }

@@ -2,6 +2,7 @@ import { createPrivateKey, webcrypto } from 'node:crypto'
 import type { Draft } from './draft'
 import {
   AuthorityKeyIdentifierExtension,
+  type Extension,
   type Name,
   SubjectKeyIdentifierExtension,
   X509Certificate,
@@ -21,10 +22,15 @@ export interface Issuer {
 
 /**
  * The draft's certificate (PEM) under its real subject, signed by the issuer, or by the draft's own key when
- * there is none: the draft's key, dates and extensions, both key identifiers (RFC 5280, 4.2.1.1 and 4.2.1.2;
- * `openssl verify -x509_strict` asks for them) and a new serial number of 128 random bits.
+ * there is none: the draft's key, dates and extensions, the extensions `added`, both key identifiers (RFC 5280,
+ * 4.2.1.1 and 4.2.1.2; `openssl verify -x509_strict` asks for them) and a new serial number of 128 random bits.
  */
-export async function signDraft(draft: Draft, subject: Name, issuer?: Issuer): Promise<string> {
+export async function signDraft(
+  draft: Draft,
+  subject: Name,
+  issuer?: Issuer,
+  added: readonly Extension[] = []
+): Promise<string> {
   const { publicKey, extensions, notBefore, notAfter } = new X509Certificate(draft.cert)
   const subjectKey = await SubjectKeyIdentifierExtension.create(publicKey)
   const by = issuer ?? {
@@ -38,7 +44,7 @@ export async function signDraft(draft: Draft, subject: Name, issuer?: Issuer): P
     notBefore,
     notAfter,
     publicKey,
-    extensions: [...extensions, subjectKey, new AuthorityKeyIdentifierExtension(by.keyId)],
+    extensions: [...extensions, ...added, subjectKey, new AuthorityKeyIdentifierExtension(by.keyId)],
     signingKey: by.signingKey,
     signingAlgorithm: signature
   })

@@ -44,6 +44,14 @@ export interface ClientOptions extends ValidityOptions {
   readonly usages?: readonly Usage[]
 }
 
+/** What a renewed certificate has that the old one had not. */
+export interface RenewOptions extends ValidityOptions {
+  /** Days from `notBefore`, or from now. Default: as many as the old certificate was made for. */
+  readonly days?: number
+  /** DNS names and IP addresses, at least one, in place of all that the old one has. Default: those of the old one. */
+  readonly hosts?: readonly string[]
+}
+
 /** A revocation list's own dates and number. */
 export interface CrlOptions {
   /** Days from `thisUpdate`, or from now, to the next list: a whole number from 1 to 36500. Default: 30. */
@@ -68,6 +76,11 @@ export interface Authority extends KeyAndCert {
   issueServer(options?: ServerOptions): Promise<KeyAndCert>
   /** A new key and certificate for a client. Rejects with a `CertsError` for a bad name or date. */
   issueClient(options: ClientOptions): Promise<KeyAndCert>
+  /**
+   * A new key and certificate in place of this one (PEM), whoever signed it: with its subject, names, extended key
+   * usages and number of days. Rejects with a `CertsError` when it can't be read, and for a bad host or date.
+   */
+  renew(cert: string, options?: RenewOptions): Promise<KeyAndCert>
   /** A revocation list (PEM) of these certificates (PEM), for the `crl` option of `tls`. */
   createCrl(revoked: readonly string[], options?: CrlOptions): Promise<string>
 }
@@ -95,24 +108,42 @@ export interface CertificateFiles {
   /** The path of the key. */
   readonly key: string
   readonly info: CertificateInfo
+  /** The certificate that stood there before, and was renewed. */
+  readonly replaced?: CertificateInfo
+  /** Where the files of the authority are that stood there before. */
+  readonly keptAs?: readonly string[]
 }
 
 /** Where certificates go, and for how long they hold. */
 export interface FolderOptions {
   /** The folder. Default: `certs` in the working directory. */
   readonly out?: string
-  /** Days from now: a whole number from 1 to 36500. Default: 365. Never past the authority's end. */
+  /**
+   * Days from now: a whole number from 1 to 36500. Default: as many as the certificate that is replaced was made
+   * for, else 365. Never past the authority's end.
+   */
   readonly days?: number
-  /** Replaces files that exist. Default: false. */
+  /**
+   * Renews certificates that exist: a new key and new dates, for the subject, names and usages that they have. The
+   * authority is never replaced. Default: false.
+   */
   readonly force?: boolean
 }
 
 /** A whole set: an authority, which holds for `days` but at least 3650, a server, and clients. */
 export interface MakeOptions extends FolderOptions {
-  /** The server's names and addresses. Default: localhost, 127.0.0.1, ::1 and this machine's host name. */
+  /**
+   * The server's names and addresses, in place of all it has. Default: those it has, else localhost, 127.0.0.1, ::1
+   * and this machine's host name.
+   */
   readonly hosts?: readonly string[]
   /** Clients besides the one called `client`. Default: none. */
   readonly clients?: readonly string[]
+  /**
+   * Makes a new authority also where there is one, whose key and certificate stay beside it as `ca-DATE.key` and
+   * `ca-DATE.crt`; renews the server and the clients under it, as `force` does. Default: false.
+   */
+  readonly newAuthority?: boolean
 }
 
 /** More clients of the authority in the folder. */
@@ -123,7 +154,10 @@ export interface AddClientsOptions extends FolderOptions {
 
 /** The server anew, by the authority in the folder. */
 export interface RenewServerOptions extends FolderOptions {
-  /** The server's names and addresses. Default: localhost, 127.0.0.1, ::1 and this machine's host name. */
+  /**
+   * The server's names and addresses, in place of all it has. Default: those it has, else localhost, 127.0.0.1, ::1
+   * and this machine's host name.
+   */
   readonly hosts?: readonly string[]
 }
 

@@ -40,6 +40,12 @@ export function resolveValidity(options: ValidityOptions, defaultDays: number, l
   return { notBefore: start, notAfter: end }
 }
 
+/** How many days a certificate holds, rounded, as an option `days` can say it. */
+export function daysOf({ notBefore, notAfter }: Validity): number {
+  const days = Math.round((notAfter.getTime() - notBefore.getTime()) / dayLength)
+  return Math.min(Math.max(days, 1), maxDays)
+}
+
 // A certificate that is to be long expired still needs a start before its end.
 function defaultStart(now: number, notAfter: Date | undefined): Date {
   const start = new Date(now - clockTolerance)

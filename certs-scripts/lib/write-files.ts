@@ -6,16 +6,16 @@ import { CertsError, quoted, reasonOf } from './errors'
 /** A file to be written. */
 export interface NewFile {
   readonly path: string
-  readonly text: string
+  readonly text: string | Buffer
   /** A secret is written with mode 0600, the rest with 0644. */
   readonly secret: boolean
 }
 
 /**
  * Writes all of the files or none; their folders are made with mode 0700. Without `force`, one file that exists
- * is enough to leave everything as it was. With `force` each file is replaced at once, so a reader sees the old
- * or the new one, after all of the new ones are on the disk; the moments between the renames are the gap that
- * remains.
+ * is enough to leave everything as it was. With `force` each file is replaced at once, in the order given, so a
+ * reader sees the old or the new one, after all of the new ones are on the disk under temporary names
+ * (`isStagedFor`); the moments between the renames are the gap that remains.
  * @throws {CertsError} ERR_CERTS_EXISTS, ERR_CERTS_FILE
  */
 export async function writeFiles(files: readonly NewFile[], force: boolean): Promise<void> {
@@ -28,7 +28,7 @@ export async function writeFiles(files: readonly NewFile[], force: boolean): Pro
     for (const { path, text, secret } of files) {
       current = path
       await makeFolder(dirname(path), folders, 0o700)
-      const target = force ? join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`) : path
+      const target = force ? join(dirname(path), `${stagedPrefix(path)}${randomUUID()}.tmp`) : path
       // `wx`: a file made since the check is not overwritten, and the mode holds from the first byte on.
       await writeFile(target, text, { flag: 'wx', mode: secret ? 0o600 : 0o644, flush: true })
       written.push(target)
@@ -37,11 +37,28 @@ export async function writeFiles(files: readonly NewFile[], force: boolean): Pro
     for (const { from, to } of replacements) {
       current = to
       await rename(from, to)
+      // From here on what is staged completes a pair that is half replaced.
+      written.length = 0
+      folders.length = 0
     }
   } catch (error) {
     await undo(written, folders)
     throw hasCode(error, 'EEXIST') ? existsError([current]) : writeError(current, error)
   }
+}
+
+/** Whether a file of this name, in the same folder, waits for taking the place of `path`. */
+export function isStagedFor(name: string, path: string): boolean {
+  return name.startsWith(stagedPrefix(path)) && name.endsWith('.tmp')
+}
+
+/** Whether anything stands there, a link that leads nowhere too. @throws {CertsError} ERR_CERTS_FILE */
+export async function existsAt(path: string): Promise<boolean> {
+  return (await kindOf(path)) !== 'nothing'
+}
+
+function stagedPrefix(path: string): string {
+  return `.${basename(path)}.`
 }
 
 async function checkAll(files: readonly NewFile[], force: boolean): Promise<void> {
@@ -90,7 +107,7 @@ function hasCode(error: unknown, code: string): boolean {
 }
 
 function existsError(paths: readonly string[]): CertsError {
-  const reason = `${paths.length === 1 ? 'a file exists' : 'files exist'} already, and force is not set`
+  const reason = `${paths.length === 1 ? 'a file exists' : 'files exist'} already`
   return new CertsError(
     'ERR_CERTS_EXISTS',
     `Cannot write certificates: because ${reason} (${paths.join(', ')})`

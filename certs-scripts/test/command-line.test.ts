@@ -16,6 +16,13 @@ describe('the command line', () => {
     })
   })
 
+  it('asks for another authority by an option of its own', () => {
+    expect(parse('--new-authority')).to.deep.equal({
+      kind: 'make',
+      options: { out: 'certs', force: false, newAuthority: true }
+    })
+  })
+
   it('has commands for clients, the server and the list', () => {
     const common = { out: 'certs', force: false }
     expect(parse('client ann bob')).to.deep.equal({
@@ -48,7 +55,9 @@ describe('the command line', () => {
     ['client ann --host a', '(--host)'],
     ['client ann --client bob', '(--client)'],
     ['list --days 3', '(--days)'],
-    ['list --force', '(--force)']
+    ['list --force', '(--force)'],
+    ['server --new-authority', '(--new-authority)'],
+    ['client ann --new-authority', '(--new-authority)']
   ] as const) {
     it(`refuses ${line}`, () => expectRefused('ERR_CERTS_ARGUMENT', () => parse(line), part))
   }

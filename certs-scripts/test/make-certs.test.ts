@@ -29,7 +29,7 @@ describe('a folder of certificates', () => {
   it('has an authority of ten years, or of as many days as asked when that is more', async () => {
     const [ca, server, client] = await makeCerts({ out: folder(), days: 7 })
     expect([ca, server, client].map(one => one && days(one.info.notAfter))).to.deep.equal([3650, 7, 7])
-    const [longer] = await makeCerts({ out: folder(), days: 5000, force: true })
+    const [longer] = await makeCerts({ out: folder(), days: 5000, newAuthority: true })
     expect(longer && days(longer.info.notAfter)).to.equal(5000)
   })
 
@@ -78,7 +78,7 @@ describe('a folder of certificates', () => {
 
   it('made anew shows which clients the new authority does not know', async () => {
     await makeCerts({ out: folder(), clients: ['ann'] })
-    await makeCerts({ out: folder(), force: true })
+    await makeCerts({ out: folder(), newAuthority: true })
     const listed = await listCerts(folder())
     const foreign = listed.filter(one => 'warnings' in one && one.warnings.length > 0)
     expect(foreign.map(({ cert }) => cert)).to.deep.equal([join(folder(), 'ann', 'ann.crt')])
