@@ -1,6 +1,7 @@
 import { megabytes, minutes, perSecond } from './format'
 
-const BAR_WIDTH = 30
+const MAX_BAR_WIDTH = 30
+const MIN_BAR_WIDTH = 5
 const LINE_INTERVAL = 1000
 
 /** How far the file has come back: one bar on a terminal, a line a second elsewhere. */
@@ -22,7 +23,7 @@ export class Progress {
 
   update(bytes: number): void {
     if (this.#output.isTTY) {
-      this.#output.write(`\r${this.#bar(bytes)} ${this.#numbers(bytes)}\x1b[K`)
+      this.#output.write(`\r${this.#line(bytes)}\x1b[K`)
       this.#isBarDrawn = true
     } else if (performance.now() - this.#lastLine >= LINE_INTERVAL) {
       this.#lastLine = performance.now()
@@ -36,9 +37,14 @@ export class Progress {
     this.#isBarDrawn = false
   }
 
-  #bar(bytes: number): string {
-    const filled = Math.round(BAR_WIDTH * this.#share(bytes))
-    return `[${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}]`
+  /** Shorter than the terminal is wide: a line that wraps can't be drawn over. */
+  #line(bytes: number): string {
+    const most = (this.#output.columns || 80) - 1
+    const numbers = this.#numbers(bytes)
+    const width = Math.min(most - numbers.length - '[] '.length, MAX_BAR_WIDTH)
+    if (width < MIN_BAR_WIDTH) return numbers.slice(0, most)
+    const filled = Math.round(width * this.#share(bytes))
+    return `[${'#'.repeat(filled)}${'-'.repeat(width - filled)}] ${numbers}`
   }
 
   #numbers(bytes: number): string {

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { Child } from './child'
 import type { FileToSend } from './file-to-send'
 import { megabytes } from './format'
@@ -37,7 +38,7 @@ export async function thereAndBack(file: FileToSend, print: (...lines: string[])
     server.send('close')
     const serverEnded = await Promise.race([server.told('ended'), server.failed, interruption])
     print(
-      `peak memory  server ${megabytes(serverEnded.peakRss)}, client ${megabytes(clientEnded.peakRss)}, this one ${megabytes(peakRss())} (resident set size)`
+      `peak memory  server ${megabytes(serverEnded.peakRss)}, client ${megabytes(clientEnded.peakRss)}, parent ${megabytes(peakRss())} (resident set size)`
     )
     return isEqual(result)
   } catch (error) {
@@ -50,11 +51,23 @@ export async function thereAndBack(file: FileToSend, print: (...lines: string[])
   }
 }
 
-/** Rejects at Ctrl-C. */
+/** A signal asked this program to stop. */
+export class Interrupted extends Error {
+  /** As a shell counts: 128 and the number of the signal. */
+  readonly exitCode: number
+
+  constructor(signal: 'SIGINT' | 'SIGTERM') {
+    super('Interrupted')
+    this.exitCode = 128 + constants.signals[signal]
+  }
+}
+
+/** Rejects at Ctrl-C, and at SIGTERM. */
 function interrupted(): Promise<never> {
   const interruption = new Promise<never>((_resolve, reject) => {
-    const stop = () => reject(new Error('Interrupted'))
-    process.on('SIGINT', stop).on('SIGTERM', stop)
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => reject(new Interrupted(signal)))
+    }
   })
   interruption.catch(() => {})
   return interruption

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { describeCertificate, makeCerts } from '@token-server/certs'
 import { expect } from 'chai'
 import { Progress } from '../demo/progress'
 import { Program, ROOT, remove, runNode, temporaryFolder } from './helpers/program'
@@ -25,17 +26,19 @@ describe('demo (npm start)', () => {
     expect(stdout).to.match(/server verified the client:\n {2}subject +CN=client\n/)
     expect(stdout).to.include('token/2 over TLSv1.3')
     expect(stdout).to.include(`${sha256} sent`)
-    expect(stdout).to.include(`${sha256} returned: equal`)
+    expect(stdout).to.include(`${sha256} returned\n             equal\n`)
+    expect(stdout).to.match(/^time +[\d.]+ s there and back$/m)
     expect(stdout).to.match(/peak memory +server [\d.]+ MB, client [\d.]+ MB/)
     expect(code).to.equal(0)
   })
 
   it('takes the certificates that are there, and a file of several tokens', async () => {
     const file = join(folder, 'file')
-    writeFileSync(file, Buffer.alloc(200_000, 'token'))
+    writeFileSync(file, Buffer.alloc(1_200_000, 'token'))
     const { code, stdout } = await runNode([START, 'file'], folder)
     expect(stdout).not.to.include('Certificates made')
-    expect(stdout).to.match(/returned +4 tokens, 200,000 bytes/)
+    expect(stdout).to.match(/returned +19 tokens, 1,200,000 bytes/)
+    expect(stdout).to.match(/^time +[\d.]+ s there and back: [\d,]+ tokens\/s, [\d.]+ MB\/s each way$/m)
     expect(code).to.equal(0)
   })
 
@@ -43,7 +46,7 @@ describe('demo (npm start)', () => {
     writeFileSync(join(folder, 'empty'), '')
     const { code, stdout } = await runNode([START, 'empty'], folder)
     expect(stdout).to.match(/returned +0 tokens, 0 bytes/)
-    expect(stdout).to.include('returned: equal')
+    expect(stdout).to.match(/ returned\n +equal\n/)
     expect(code).to.equal(0)
   })
 
@@ -59,17 +62,53 @@ describe('demo (npm start)', () => {
     })
   }
 
-  it('refuses certificates of which one is missing, and says how to make them', async () => {
-    const half = temporaryFolder()
-    const file = join(ROOT, 'package.json')
-    await runNode([START, file], half)
-    remove(join(half, 'certs/client'))
-    const { code, stderr } = await runNode([START, file], half)
-    remove(half)
-    expect(stderr).to.match(
-      /^Cannot use certs\/: certs\/client\/client\.key, .* --force makes all of them anew\n$/
-    )
-    expect(code).to.equal(1)
+  it('tells how to call it', async () => {
+    const { code, stdout, stderr } = await runNode([START, '--help'], folder)
+    expect([code, stderr]).to.deep.equal([0, ''])
+    expect(stdout).to.match(/^Usage: npm start \[-- FILE\]\n/)
+  })
+
+  describe('with certificates that it cannot use says which command mends that, and the command', () => {
+    const CERTS = join(ROOT, 'certs-scripts/dist/bin/token-certs.js')
+    for (const [what, lost, advised] of [
+      ['makes what is missing', 'client', /certs -- (--force) makes them/],
+      ['makes an authority where there is none', 'ca', /certs -- (--new-authority) makes all/]
+    ] as const) {
+      it(what, async () => {
+        const half = temporaryFolder()
+        const out = join(half, 'certs')
+        await makeCerts({ out, hosts: ['localhost', 'a.test'] })
+        remove(join(out, lost))
+        await expectMended(half, advised)
+        const { code } = await runNode([START, 'certs/server/server.crt'], half)
+        expect(code).to.equal(0)
+        expect(namesIn(half)).to.deep.equal(['localhost', 'a.test'])
+        remove(half)
+      })
+    }
+
+    it('adds the name that it dials', async () => {
+      const other = temporaryFolder()
+      await makeCerts({ out: join(other, 'certs'), hosts: ['chat.example.org', '10.0.0.1'] })
+      const stderr = await expectMended(other, /certs -- (.*) adds that name/)
+      expect(stderr).to.include('it is made for chat.example.org, 10.0.0.1, and the demo dials localhost; ')
+      expect(namesIn(other)).to.deep.equal(['localhost', 'chat.example.org', '10.0.0.1'])
+      remove(other)
+    })
+
+    function namesIn(cwd: string): readonly string[] {
+      return describeCertificate(readFileSync(join(cwd, 'certs/server/server.crt'), 'utf8')).names
+    }
+
+    /** Runs the demo, which refuses, and then the command that it advises. */
+    async function expectMended(cwd: string, advised: RegExp): Promise<string> {
+      const { code, stdout, stderr } = await runNode([START, join(ROOT, 'package.json')], cwd)
+      expect([code, stdout]).to.deep.equal([1, ''])
+      expect(stderr).to.match(/^Cannot use certs\/: [^\n]+\n$/)
+      const [, args = 'advises nothing'] = advised.exec(stderr) ?? []
+      expect((await runNode([CERTS, ...args.split(' ')], cwd)).code, args).to.equal(0)
+      return stderr
+    }
   })
 
   if (process.env.LONG) {
@@ -85,23 +124,28 @@ describe('demo (npm start)', () => {
     })
   }
 
-  it('leaves neither program behind after Ctrl-C', async () => {
-    const file = join(folder, 'long')
-    writeFileSync(file, Buffer.alloc(64 * 1024 * 1024))
-    const program = new Program(process.execPath, [START, file], folder)
-    await program.printed('server verified the client')
-    program.kill('SIGINT')
-    // `ended` waits for the output, which both programs share.
-    const { code, stderr } = await program.ended
-    expect(stderr).to.equal('Interrupted\n')
-    expect(code).to.equal(1)
-  })
+  for (const [signal, exitCode] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143]
+  ] as const) {
+    it(`leaves neither program behind after ${signal}, and ends with ${exitCode}`, async () => {
+      const file = join(folder, 'long')
+      writeFileSync(file, Buffer.alloc(64 * 1024 * 1024))
+      const program = new Program(process.execPath, [START, file], folder)
+      await program.printed('server verified the client')
+      program.kill(signal)
+      // `ended` waits for the output, which both programs share.
+      const { code, stderr } = await program.ended
+      expect(stderr).to.equal('Interrupted\n')
+      expect(code).to.equal(exitCode)
+    })
+  }
 })
 
 describe('demo/progress', () => {
-  function outputOf(isTTY: boolean, use: (progress: Progress) => void): string {
+  function outputOf(isTTY: boolean, use: (progress: Progress) => void, columns?: number): string {
     let written = ''
-    const output = { isTTY, write: (text: string) => (written += text) }
+    const output = { isTTY, columns, write: (text: string) => (written += text) }
     const progress = new Progress(2_000_000, output as unknown as NodeJS.WriteStream)
     progress.begin()
     use(progress)
@@ -110,13 +154,25 @@ describe('demo/progress', () => {
   }
 
   it('draws one bar on a terminal, and leaves it on its line', () => {
-    const written = outputOf(true, progress => {
-      progress.update(0)
-      progress.update(1_000_000)
-    })
+    const written = outputOf(
+      true,
+      progress => {
+        progress.update(0)
+        progress.update(1_000_000)
+      },
+      120
+    )
     expect(written.split('\r')).to.have.length(3)
     expect(written).to.match(/\[#{15}-{15}\] 50 % {2}1\.00 MB of 2\.00 MB {2}[\d.]+ MB\/s {2}ETA \d+:\d\d/)
     expect(written.endsWith('\n')).to.equal(true)
+  })
+
+  it('never fills the last column, however narrow the terminal', () => {
+    for (const columns of [1, 10, 20, 40, 55, 60, 62, 70, 80, 81, 84, 90, 120, 0, undefined]) {
+      const written = outputOf(true, progress => progress.update(1_234_567), columns)
+      const line = written.replaceAll('\r', '').replaceAll('\x1b[K', '').trimEnd()
+      expect(line.length, `${columns} columns: ${line}`).to.be.below(columns || 80)
+    }
   })
 
   it('prints nothing elsewhere within the first second', () => {
