@@ -41,6 +41,7 @@ export interface Goaway {
   readonly code: WireCloseCode
   /** Milliseconds before which the client shall not come back. */
   readonly retryAfter: number
+  /** For people, at most 512 bytes. In the event control characters stand as `\\uXXXX`. Default: empty. */
   readonly reason: string
 }
 

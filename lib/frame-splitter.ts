@@ -31,8 +31,11 @@ export interface SplitterEvents {
    * they are control frames like others.
    */
   onCount?(frame: Buffer, offset: number): void
-  /** A control frame: its type and fields, a copy or a view of at most 1,024 bytes. */
-  onControl(body: Buffer): void
+  /**
+   * A control frame: its type and fields, a copy or a view of at most 1,024 bytes. `behind` bytes of the same chunk
+   * follow it.
+   */
+  onControl(body: Buffer, behind: number): void
   /** A control frame of a length that there is none of. */
   refuseControl(length: number): TokenError
 }
@@ -215,7 +218,7 @@ export class FrameSplitter {
     if (this.#controlFilled === control.length) {
       this.#control = null
       if (control.length === 1 && this.#isMarkType(control[0] as number)) this.#passMark(control)
-      else this.#events.onControl(control)
+      else this.#events.onControl(control, chunk.length - end)
     }
     return end
   }

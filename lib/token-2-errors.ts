@@ -39,13 +39,13 @@ export function peerClosed(frame: CloseFrame): TokenError {
 
 function said(frame: CloseFrame): string {
   const code = closeCodeName(frame.code)
-  return frame.reason === '' ? code : `${code}, ${printable(frame.reason)}`
+  return frame.reason === '' ? code : `${code}, ${escaped(JSON.stringify(frame.reason))}`
 }
 
-/** A reason comes from a stranger: control characters never reach a log or a terminal. */
-function printable(reason: string): string {
-  return JSON.stringify(reason).replace(
-    /[\u007f-\u009f\u2028\u2029]/g,
+/** A reason comes from a peer: characters that control a terminal, or split or turn a line of a log, stand as `\uXXXX`. */
+export function escaped(reason: string): string {
+  return reason.replace(
+    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
     character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
   )
 }

@@ -32,6 +32,7 @@ import { RoundTrip } from './round-trip'
 import type { Session } from './session'
 import { frameTimeoutError } from './token-1'
 import {
+  escaped,
   heartbeatError,
   MAX_HELD_BYTES,
   noCredit,
@@ -166,8 +167,8 @@ export class Token2 implements Protocol, ControlSource {
       this.#protocol.#countRead(isAck(frame, offset), decodeCount(frame, offset))
     }
 
-    onControl(body: Buffer): void {
-      this.#protocol.#controlRead(decodeControl(body))
+    onControl(body: Buffer, behind: number): void {
+      this.#protocol.#controlRead(decodeControl(body), behind)
     }
 
     refuseControl(length: number): TokenError {
@@ -385,9 +386,9 @@ export class Token2 implements Protocol, ControlSource {
     return fault ?? (this.#credit.take(ABORT_COST) || isBegun ? null : noCredit())
   }
 
-  #controlRead(frame: ControlFrame | null): void {
+  #controlRead(frame: ControlFrame | null, behind: number): void {
     if (this.#state === 'greeting') {
-      this.#greetingRead(frame)
+      this.#greetingRead(frame, behind)
       return
     }
     if (this.#mustBeClose && frame?.type !== 'close') throw unexpected('a frame', 'CLOSE')
@@ -413,7 +414,8 @@ export class Token2 implements Protocol, ControlSource {
     else if (frame.type === 'pong') this.#roundTrip?.end(frame.opaque)
     else if (frame.type === 'close') this.#closeRead(frame)
     else if (frame.type === 'end') this.#endRead()
-    else if (frame.type === 'goaway' && this.role === 'client') this.#host.goaway(frame)
+    else if (frame.type === 'goaway' && this.role === 'client')
+      this.#host.goaway({ ...frame, reason: escaped(frame.reason) })
     else throw unexpected(frame.type.toUpperCase(), 'another frame')
   }
 
@@ -471,7 +473,7 @@ export class Token2 implements Protocol, ControlSource {
 
   // --- greeting
 
-  #greetingRead(frame: ControlFrame | null): void {
+  #greetingRead(frame: ControlFrame | null, behind: number): void {
     const { role, fingerprints } = this.#greeting as Token2Options
     if (frame?.type === 'close' && role === 'client') {
       this.#peerHasClosed = true
@@ -482,7 +484,7 @@ export class Token2 implements Protocol, ControlSource {
     if (fault !== null) throw fault
     this.#hello = frame
     this.#peerFeatures = frame.features
-    if (role === 'server') this.#askAuthorize()
+    if (role === 'server') this.#askAuthorize(behind)
     else if (frame.session === null) this.#open()
     else this.#sessionAnswered(frame.session)
   }
@@ -497,17 +499,18 @@ export class Token2 implements Protocol, ControlSource {
     this.#open(answer.lookup === 'resumed' ? answer : null)
   }
 
-  #askAuthorize(): void {
+  /** @param behind bytes that were read with HELLO, and stand behind it */
+  #askAuthorize(behind: number): void {
     this.#state = 'authorizing'
     const verdict = this.#host.authorize()
     if (verdict === null) {
-      this.#accept()
+      this.#accept(behind)
       return
     }
     this.#splitter.hold()
     void verdict.then(answer => {
       if (this.#state !== 'authorizing') return
-      if (answer.isAccepted) this.#accept()
+      if (answer.isAccepted) this.#accept(this.#splitter.heldBytes)
       else this.#refuse(answer)
     })
   }
@@ -517,14 +520,15 @@ export class Token2 implements Protocol, ControlSource {
     this.#host.fail(error)
   }
 
-  #accept(): void {
+  /** @param early bytes that are there before the client can know of its acceptance */
+  #accept(early: number): void {
     const { session: request } = this.#hello as Hello
     const admission = this.#host.admit(request)
     if (admission instanceof TokenError) {
       this.#host.fail(admission)
       return
     }
-    this.#mustBeClose = this.#splitter.heldBytes > 0
+    this.#mustBeClose = early > 0
     try {
       this.#sayHello(admission === null ? null : this.#session.answer(admission))
       this.#open(admission === 'resumed' ? request : null)

@@ -31,6 +31,11 @@ function listen(connection: Connection): string[] {
 }
 
 /** An `authorize` that answers when the test says so. */
+/** What the connection has said since HELLO; the reason of a CLOSE is for people. */
+function framesWithoutReason(peer: BarePeer) {
+  return peer.frames().map(one => (typeof one === 'string' ? one : { ...one, reason: '' }))
+}
+
 function asked() {
   let answer!: (answer: AuthorizeAnswer) => void
   let fail!: (error: Error) => void
@@ -226,12 +231,50 @@ describe('token/2', () => {
       expect(peer.log).to.deep.equal(['ERR_LOST'])
     })
 
+    const PROTOCOL_ERROR = [[close(0x0401)], 'ERR_PROTOCOL protocol-error'] as const
+    for (const [when, context] of [
+      ['is not there', undefined],
+      ['answers at once', { authorize: () => true }],
+      ['answers with a promise', { authorize: async () => true }]
+    ] as const) {
+      it(`that ${when} accepts CLOSE, and nothing else, right behind HELLO`, async () => {
+        for (const [said, end] of [
+          [[close()], [[close()], 'normal']],
+          [['a'], PROTOCOL_ERROR],
+          [['', close()], PROTOCOL_ERROR],
+          [[PING], PROTOCOL_ERROR],
+          [[bytes('80 00 00 09 82 00 00 00 00 00 00 00 00')], PROTOCOL_ERROR],
+          [[bytes('80 00 00 01 05')], PROTOCOL_ERROR],
+          [[bytes('80 00 00 01 85')], PROTOCOL_ERROR]
+        ] as const) {
+          const peer = new BarePeer('server', {}, context)
+          const tokens = listen(peer.connection)
+          await peer.say(helloFrom('client'), ...said)
+          peer.socket.end()
+          await settled()
+          expect([[framesWithoutReason(peer), peer.log.at(-1)], tokens]).to.deep.equal([end, []])
+        }
+      })
+
+      it(`that ${when} accepts nothing but CLOSE in a frame of which one byte stands behind HELLO`, async () => {
+        for (const [frame_, end] of [
+          [encodeControl(close()), close()],
+          [frame('abc'), close(0x0401)]
+        ] as const) {
+          const peer = new BarePeer('server', {}, context)
+          await peer.say(helloFrom('client'), Buffer.from(frame_.subarray(0, 1)))
+          await peer.say(Buffer.from(frame_.subarray(1)))
+          expect(framesWithoutReason(peer)).to.deep.equal([end])
+        }
+      })
+    }
+
     it('that says yes finds CLOSE, and nothing else, in what came meanwhile', async () => {
-      for (const [said, frames_, end] of [
-        [[close()], [close()], 'normal'],
-        [['a'], [close(0x0401)], 'ERR_PROTOCOL protocol-error'],
-        [[PING], [close(0x0401)], 'ERR_PROTOCOL protocol-error'],
-        [[bytes('80 00 00 01 05')], [close(0x0401)], 'ERR_PROTOCOL protocol-error']
+      for (const [said, end] of [
+        [[close()], [[close()], 'normal']],
+        [['a'], PROTOCOL_ERROR],
+        [[PING], PROTOCOL_ERROR],
+        [[bytes('80 00 00 01 05')], PROTOCOL_ERROR]
       ] as const) {
         const { context, answer } = asked()
         const peer = await greeted('server', {}, context)
@@ -242,8 +285,7 @@ describe('token/2', () => {
         await settled()
         peer.socket.end()
         await settled()
-        const last = peer.frames().map(one => (typeof one === 'string' ? one : { ...one, reason: '' }))
-        expect([last, peer.log.at(-1), tokens]).to.deep.equal([frames_, end, []])
+        expect([[framesWithoutReason(peer), peer.log.at(-1)], tokens]).to.deep.equal([end, []])
       }
     })
 
@@ -917,6 +959,19 @@ describe('token/2', () => {
       const peer = await greeted('server')
       await peer.say({ type: 'goaway', code: 0x0107, retryAfter: 0, reason: '' })
       expect(peer.frames()).to.deep.equal([close(0x0401)])
+    })
+
+    it('and CLOSE tell a reason whose control characters are escaped, in the event and in the error', async () => {
+      const reason = 'bye\u001b[2J\nJan 1 root: forged\u2028\u202eline\u007f\u009b1m "q" \\ ü 🚫'
+      const shown = 'bye\\u001b[2J\\u000aJan 1 root: forged\\u2028\\u202eline\\u007f\\u009b1m "q" \\ ü 🚫'
+      const peer = await greeted('client')
+      const goaway = once(peer.connection, 'goaway')
+      await peer.say({ type: 'goaway', code: 0x0107, retryAfter: 1, reason })
+      expect((await goaway)[0]).to.include({ reason: shown })
+      await peer.say(close(0x0400, 0, reason))
+      const { error } = await peer.connection.closed
+      expect(error?.message).to.match(/forged.*ü 🚫/)
+      expect(error?.message).not.to.match(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
     })
 
     it('with a code that is none of GOAWAY is known by its class', async () => {
