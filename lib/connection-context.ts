@@ -106,7 +106,10 @@ export interface ConnectionContext extends TransportFacts {
   readonly onGoaway?: (goaway: Goaway, connection: Connection) => void
   /** It will never be open. */
   readonly onRefused?: (error: TokenError) => void
-  /** `successor`: the transport of a client's connection that lost its session, for the next connection. */
+  /**
+   * `successor`: the transport, which goes on. For a client it is that of a connection that lost its session, for the
+   * next connection; for a server that of one that came back, and the session has it.
+   */
   readonly onClose?: (info: CloseInfo, connection: Connection, successor: Handover | null) => void
   readonly onDetached?: (error: TokenError, connection: Connection) => void
   readonly onResumed?: (connection: Connection) => void

@@ -189,7 +189,9 @@ export class ConnectionLife {
 
   /** A consumer has come: it may have been armed because nobody was there to take what came before the peer's end. */
   claimed(): void {
-    if (this.#state === OPEN) this.#closeDeadline?.clear()
+    if (this.#state !== OPEN) return
+    this.#closeDeadline?.clear()
+    this.#closeDeadline = null
   }
 
   /** This side has no more tokens. */
@@ -212,7 +214,7 @@ export class ConnectionLife {
     }
     this.#error = error
     this.#gone?.abort()
-    if (this.#state === OPENING) this.#context.onRefused?.(error)
+    if (this.#state === OPENING) callApplication(() => this.#context.onRefused?.(error))
     if (this.#transport === null) process.nextTick(() => this.#finish())
     else if (this.#protocol.sayGoodbye(error)) this.#state = CLOSING
     else this.#socket.destroy()
@@ -234,14 +236,11 @@ export class ConnectionLife {
     this.#attach(socket)
   }
 
-  /** The transport is another connection's from now on; this one was never open. */
+  /** The transport is another connection's from now on; this one was never open. Its end is told when that is done. */
   handOver(): Handover {
     const handover = this.#giveAway()
-    this.#state = CLOSED
-    this.#idleDeadline?.clear()
-    this.#closeDeadline?.clear()
-    this.#gone?.abort()
-    this.#settleClosed(this.#closeInfo())
+    const info = this.#end(handover)
+    process.nextTick(() => this.#tellEnd(info, handover))
     return handover
   }
 
@@ -261,9 +260,10 @@ export class ConnectionLife {
     const protocol = greeted ?? this.#createProtocol(host)
     this.#protocol = protocol
     this.sender.attach(socket, protocol instanceof Token2 ? protocol : undefined)
+    // Before authorize is asked, which may end the connection.
+    this.#transport = new Transport(socket, new ConnectionLife.#Carried(this))
     if (greeted === undefined) protocol.start()
     else greeted.rebind(host)
-    this.#transport = new Transport(socket, new ConnectionLife.#Carried(this))
   }
 
   /** What the transport tells: a class, as the others. */
@@ -414,6 +414,7 @@ export class ConnectionLife {
 
     admit(request: SessionPart | null): TokenError | SessionLookup | null {
       const life = this.#life
+      if (life.#error !== null) return life.#error
       return life.#state === OPENING ? (life.#context.admit?.(life.#connection, request) ?? null) : null
     }
 
@@ -442,7 +443,7 @@ export class ConnectionLife {
     }
 
     goaway(frame: GoawayFrame): void {
-      callApplication(() => this.#life.#goaway(frame))
+      this.#life.#goaway(frame)
     }
   }
 
@@ -487,10 +488,8 @@ export class ConnectionLife {
     if (this.#state === OPENING) this.#state = OPEN
     if (this.session.isAgreed) this.sender.retain(this.#context.session?.windowBytes ?? 0)
     if (this.#protocol instanceof Token2) this.#tokens.onAbilities()
-    callApplication(() => {
-      this.#context.onOpen?.(this.#connection)
-      this.#connection.emit('open')
-    })
+    callApplication(() => this.#context.onOpen?.(this.#connection))
+    callApplication(() => this.#connection.emit('open'))
     this.receiver.open()
   }
 
@@ -499,17 +498,15 @@ export class ConnectionLife {
     this.#resumeDeadline?.clear()
     this.#idleDeadline?.arm()
     if (this.#isSendingEnded) this.#protocol.endSending()
-    callApplication(() => {
-      this.#context.onResumed?.(this.#connection)
-      this.#connection.emit('resumed')
-    })
+    callApplication(() => this.#context.onResumed?.(this.#connection))
+    callApplication(() => this.#connection.emit('resumed'))
     this.receiver.deliver()
   }
 
   #goaway({ code, retryAfter, reason }: GoawayFrame): void {
     const goaway = Object.freeze({ code: closeCodeName(code, 'goaway'), retryAfter, reason })
-    this.#context.onGoaway?.(goaway, this.#connection)
-    this.#connection.emit('goaway', goaway)
+    callApplication(() => this.#context.onGoaway?.(goaway, this.#connection))
+    callApplication(() => this.#connection.emit('goaway', goaway))
   }
 
   // --- the end
@@ -566,10 +563,8 @@ export class ConnectionLife {
     this.#dropTransport(error)
     this.#state = DETACHED
     if (this.#resumeDeadline?.isArmed === false) this.#resumeDeadline.arm()
-    callApplication(() => {
-      this.#context.onDetached?.(error, this.#connection)
-      this.#connection.emit('detached', error)
-    })
+    callApplication(() => this.#context.onDetached?.(error, this.#connection))
+    callApplication(() => this.#connection.emit('detached', error))
   }
 
   /** Lets go of the transport; what is on it and not whole is thrown away. @param error what the peer is told */
@@ -612,11 +607,14 @@ export class ConnectionLife {
 
   /** @param successor the transport, when it goes on without this connection */
   #finish(successor: Handover | null = null): void {
-    if (this.#state === CLOSED) return
+    if (this.#state !== CLOSED) this.#tellEnd(this.#end(successor), successor)
+  }
+
+  /** All that happens, before anybody is told. */
+  #end(successor: Handover | null): CloseInfo {
     const wasAttached = this.#transport !== null
     this.#state = CLOSED
     this.#transport = null
-    this.#gone?.abort()
     this.#idleDeadline?.clear()
     this.#closeDeadline?.clear()
     this.#resumeDeadline?.clear()
@@ -630,14 +628,19 @@ export class ConnectionLife {
     deliveries.end(this.sender.tokensSent, null, error)
     this.receiver.stop(error)
     this.#settleClosed(info)
+    return info
+  }
+
+  #tellEnd(info: CloseInfo, successor: Handover | null): void {
+    const { error } = info
+    const connection = this.#connection
+    this.#gone?.abort()
     this.#tellLoss(info)
-    try {
-      if (error !== null && this.#connection.listenerCount('error') > 0) this.#connection.emit('error', error)
-    } finally {
-      callApplication(() => this.#context.onClose?.(info, this.#connection, successor))
-      this.sender.release()
-      this.#connection.emit('close', info.hadError, info)
-    }
+    if (error !== null && connection.listenerCount('error') > 0)
+      callApplication(() => connection.emit('error', error))
+    callApplication(() => this.#context.onClose?.(info, connection, successor))
+    this.sender.release()
+    callApplication(() => connection.emit('close', info.hadError, info))
   }
 
   #settleClosed(info: CloseInfo): void {
@@ -649,10 +652,8 @@ export class ConnectionLife {
     const reason = this.#lossReason
     if (reason === null) return
     const loss = Object.freeze({ reason, unknown: unconfirmed, unsent })
-    callApplication(() => {
-      this.#context.onSessionLost?.(loss, this.#connection)
-      this.#connection.emit('session-lost', loss)
-    })
+    callApplication(() => this.#context.onSessionLost?.(loss, this.#connection))
+    callApplication(() => this.#connection.emit('session-lost', loss))
   }
 
   /** The error of a socket that someone else destroyed, or null when both sides had ended. */

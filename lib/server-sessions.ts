@@ -46,7 +46,7 @@ export class ServerSessions {
     if (leaving === null) return tooMany()
     const refusal = admission.admitConnection()
     if (refusal !== null) return refusal
-    for (const connection of leaving) connection[loseSession]('evicted')
+    for (const connection of leaving) this.#evict(connection)
     const key = this.#sessions.add(candidate, identity, request.generation)
     candidate[sessionOf].begin(key, request.generation)
     return found.is === 'present' ? 'expired' : found.reason
@@ -65,6 +65,12 @@ export class ServerSessions {
   /** The one that has waited longest for its client; null when none waits. */
   oldestDetached(): Connection | null {
     return this.#sessions.oldestDetached()
+  }
+
+  /** Its listeners hear of it when the client that comes in has its place. */
+  #evict(connection: Connection): void {
+    this.#sessions.remove(connection, true)
+    process.nextTick(() => connection[loseSession]('evicted'))
   }
 
   /** Nothing has happened to the session and its transport when the dial is refused. */
@@ -87,9 +93,9 @@ export class ServerSessions {
   }
 }
 
-/** One that is closing has told its client so, and ends. */
+/** One that is closing has told its client so, or was told by it, and ends. */
 function canResume(connection: Connection): boolean {
-  return connection.isOpen || connection.isDetached
+  return connection.hasSession && (connection.isOpen || connection.isDetached)
 }
 
 function outdated(): TokenError {

@@ -44,6 +44,10 @@ export class Session {
   handed = 0
   /** Whole tokens of the peer that are safe on this side; counted when a transport is gone. */
   received = 0
+  /** The peer has sent its last token, and the application was given all of them. */
+  isAllHanded = false
+  /** Who was given them may still answer. */
+  holdsOpen = false
   /** What the peer's HELLO says that it takes: known from the first one on, also while the next transport is greeted. */
   peerMaxTokenLength = Number.POSITIVE_INFINITY
   peerMaxStreamLength = 0
@@ -52,10 +56,16 @@ export class Session {
   #voids: VoidTokens | null = null
   #key: SessionKey | null = null
   #generation = 0
+  #isEnded = false
 
-  /** True when both sides keep it across transports. */
+  /** True while both sides keep it across transports. */
   get isAgreed(): boolean {
-    return this.#key !== null
+    return this.#key !== null && !this.#isEnded
+  }
+
+  /** The peer has ended it by its CLOSE. */
+  end(): void {
+    this.#isEnded = true
   }
 
   /** The application has had `count` more tokens of those that it was given. */

@@ -23,6 +23,7 @@ export class Token1 implements Protocol {
   #frameWatch: FrameWatch | null = null
   #bytesRead = 0
   #isPaused = false
+  #isClosing = false
 
   constructor(host: ProtocolHost) {
     this.#host = host
@@ -87,6 +88,7 @@ export class Token1 implements Protocol {
   }
 
   close(_code: CloseCode): void {
+    this.#isClosing = true
     this.#host.receiver.discardUnclaimed()
   }
 
@@ -112,6 +114,8 @@ export class Token1 implements Protocol {
   }
 
   #decided(verdict: Verdict): void {
+    // It was closed by who was asked: that is the answer.
+    if (this.#isClosing) return
     if (verdict.isAccepted) this.#admit()
     else this.#host.fail(verdict.error)
   }

@@ -116,8 +116,6 @@ export class Token2 implements Protocol, ControlSource {
   #granted = 0
   #peerHasClosed = false
   #hasPeerEnded = false
-  /** The peer has ended and the application has had everything: the last end closes. */
-  #isAllHanded = false
   /** The peer waits for CLOSE, and the application has not acknowledged everything. */
   #isAnswerOwed = false
   #isEndWanted = false
@@ -560,6 +558,8 @@ export class Token2 implements Protocol, ControlSource {
     if (this.#saying !== null) this.#state = 'saying-close'
     else if (this.#isEndWanted) this.#endOrClose()
     if (this.#saying !== null) this.#host.sender.end()
+    // Known from an earlier transport: the peer may not say it again, and was not answered.
+    if (this.#session.isAllHanded) this.allHanded(this.#session.holdsOpen)
     this.#host.sender.wake()
   }
 
@@ -611,6 +611,7 @@ export class Token2 implements Protocol, ControlSource {
     this.#acknowledged(frame.handed)
     // The tokens above the count may still be handed if the session goes on, whatever this side is doing.
     if (this.#session.isAgreed && CLOSE_CODES[code].keepsSession) throw peerClosed(frame)
+    this.#session.end()
     this.#session.deliveries.end(this.#host.sender.tokensSent, frame.handed, null)
     if (!isOrderly(code)) throw peerClosed(frame)
     if (this.#state === 'awaiting-close') {
@@ -619,7 +620,7 @@ export class Token2 implements Protocol, ControlSource {
     } else if (this.#state === 'open') {
       this.#saying = { code, reason: '' }
       this.#host.armClose()
-      if (this.#isAllHanded) this.allHanded(false)
+      if (this.#session.isAllHanded) this.allHanded(false)
       else this.#host.receiver.end()
     } else {
       this.#host.sender.abandon()
@@ -637,7 +638,8 @@ export class Token2 implements Protocol, ControlSource {
 
   /** The tokens before the peer's CLOSE are handed out: now it is answered. After END this side may still send. */
   allHanded(holdsOpen: boolean): void {
-    this.#isAllHanded = true
+    this.#session.isAllHanded = true
+    this.#session.holdsOpen = holdsOpen
     // The last word throws away what is left, and that is an end too.
     if (this.#hasSaidClose) return
     if (holdsOpen && !this.#peerHasClosed) return
@@ -668,7 +670,7 @@ export class Token2 implements Protocol, ControlSource {
   }
 
   #endOrClose(): void {
-    if (this.#peerHas(FEATURE_END) && !this.#isAllHanded) this.#host.sender.end()
+    if (this.#peerHas(FEATURE_END) && !this.#session.isAllHanded) this.#host.sender.end()
     else this.#host.beginClose('normal')
   }
 

@@ -13,6 +13,7 @@ import {
   type Forward,
   forwardChanged,
   type Goaway,
+  type Handover,
   loseSession,
   type SessionLimits
 } from './connection-context'
@@ -404,8 +405,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       this.#server.#refuse(this.#visitor, error)
     }
 
-    onClose(info: CloseInfo, closed: Connection): void {
-      this.#server.#ended(this.#visitor, closed, info)
+    onClose(info: CloseInfo, closed: Connection, successor: Handover | null): void {
+      if (successor === null) this.#server.#ended(this.#visitor, closed, info)
     }
 
     onDetached(_error: TokenError, detached: Connection): void {

@@ -1,0 +1,131 @@
+import type { Duplex } from 'node:stream'
+import { Connection } from '../../lib/connection'
+import { attach, type ConnectionContext, sessionOf, type TransportFacts } from '../../lib/connection-context'
+import type { ConnectionOptions, ProtocolOptions } from '../../lib/connection-options'
+import { decodeControl, encodeControl } from '../../lib/control-frame'
+import type { TokenError } from '../../lib/errors'
+import { FrameSplitter } from '../../lib/frame-splitter'
+import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_SESSION } from '../../lib/hello'
+import { ServerSessions } from '../../lib/server-sessions'
+import { type Link, type MemoryPairOptions, memoryPair } from '../../lib/testing'
+import { settled } from './moments'
+import { helloFrom } from './token-2'
+
+type Options = ConnectionOptions & ProtocolOptions
+
+const SESSION = { windowBytes: 10_000_000, resumeTimeout: 60_000 }
+
+export interface SessionPairOptions {
+  readonly client?: Options
+  readonly server?: Options
+  readonly authorize?: ConnectionContext['authorize']
+  readonly transport?: MemoryPairOptions
+}
+
+/** A client and a server with one session, over transports in memory that follow each other. */
+export class SessionPair {
+  client!: Connection
+  server!: Connection
+  link!: Link
+  /** Events of the server's connection that concern its session, in order. */
+  readonly log: string[] = []
+  readonly #options: SessionPairOptions
+  readonly #sessions = new ServerSessions({ maxSessions: 10, maxSessionsPerIdentity: 10 })
+  #ends: Duplex[] = []
+
+  private constructor(options: SessionPairOptions) {
+    this.#options = options
+  }
+
+  static async open(options: SessionPairOptions = {}): Promise<SessionPair> {
+    const pair = new SessionPair(options)
+    const socket = pair.#dial()
+    pair.client = new Connection(
+      socket,
+      { protocol: 'token/2', role: 'client', heartbeat: 0, ...options.client },
+      { session: SESSION }
+    )
+    await settled()
+    if (!pair.client.isOpen || !pair.server.isOpen) throw new Error('the pair did not open')
+    return pair
+  }
+
+  /** Cuts the transport: both ends learn it. */
+  async cut(): Promise<void> {
+    this.link.cut()
+    await settled()
+  }
+
+  /** The client dials anew. */
+  async resume(facts: TransportFacts = { peer: null }): Promise<void> {
+    this.client[attach](this.#dial(), facts)
+    await settled()
+  }
+
+  /** A client that does not keep its word asks for the session. @returns what the server says of it */
+  async dialByHand(): Promise<string | null> {
+    const { link: kept } = this
+    const socket = this.#dial()
+    this.link = kept
+    let answer: string | null = null
+    const splitter = new FrameSplitter({
+      onFrame: () => null,
+      onData: () => {},
+      onControl: body => {
+        const frame = decodeControl(body)
+        if (frame?.type === 'hello') answer = frame.session?.lookup ?? null
+      },
+      refuseControl: () => new Error('a control frame of no length') as TokenError
+    })
+    socket.on('data', (chunk: Buffer) => splitter.push(chunk))
+    const session = this.client[sessionOf].request()
+    const features = FEATURE_ACK | FEATURE_END | FEATURE_PART | FEATURE_SESSION
+    socket.write(encodeControl(helloFrom('client', { features, session })))
+    await settled()
+    return answer
+  }
+
+  async destroy(): Promise<void> {
+    for (const end of this.#ends) end.destroy()
+    this.client.destroy()
+    this.server.destroy()
+    await settled()
+  }
+
+  /** @returns the client's end; the server accepts the other one */
+  #dial(): Duplex {
+    const { a, b, link } = memoryPair(this.#options.transport)
+    this.link = link
+    this.#ends.push(a, b)
+    for (const end of [a, b]) end.on('error', () => {})
+    const sessions = this.#sessions
+    const { authorize } = this.#options
+    const context: ConnectionContext = {
+      session: SESSION,
+      ...(authorize !== undefined && { authorize }),
+      admit: (candidate, request) => {
+        if (request === null) return null
+        return sessions.admit(candidate, request, 'client', {
+          admitTransport: () => null,
+          admitConnection: () => null
+        })
+      },
+      onOpen: connection => {
+        this.server = connection
+      },
+      onDetached: (error, connection) => {
+        this.log.push(`detached ${error.code}`)
+        sessions.detached(connection)
+      },
+      onResumed: () => void this.log.push('resumed'),
+      onSessionLost: loss => void this.log.push(`lost ${loss.reason}`),
+      onClose: (info, connection, successor) => {
+        if (successor !== null) return
+        this.log.push(`closed ${info.code}`)
+        sessions.closed(connection, info.code === 'ERR_SESSION_LOST')
+      }
+    }
+    new Connection(b, { protocol: 'token/2', role: 'server', heartbeat: 0, ...this.#options.server }, context)
+    return a
+  }
+}
