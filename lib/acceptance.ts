@@ -82,7 +82,8 @@ export class Acceptance {
       this.#reception.refuse(visitor, trustError(failure))
       socket.destroy()
     } else if (this.#reception.admit(visitor)) {
-      callApplication(() => this.#others.handOver(socket, other))
+      // Nobody else would end it.
+      if (!callApplication(() => this.#others.handOver(socket, other))) socket.destroy()
     }
   }
 

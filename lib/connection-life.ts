@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { callApplication } from './application-call'
+import { tell } from './application-call'
 import { authorization, type Verdict } from './authorization'
 import { closeCodeName } from './close-codes'
 import type { CloseCode, CloseInfo } from './close-info'
@@ -213,11 +213,12 @@ export class ConnectionLife {
       return
     }
     this.#error = error
-    this.#gone?.abort()
-    if (this.#state === OPENING) callApplication(() => this.#context.onRefused?.(error))
+    const wasOpening = this.#state === OPENING
     if (this.#transport === null) process.nextTick(() => this.#finish())
     else if (this.#protocol.sayGoodbye(error)) this.#state = CLOSING
     else this.#socket.destroy()
+    this.#gone?.abort()
+    if (wasOpening) this.#context.onRefused?.(error)
   }
 
   /**
@@ -312,9 +313,8 @@ export class ConnectionLife {
     }
 
     onDrain(): void {
-      const life = this.#life
-      callApplication(() => life.#context.onDrain?.())
-      callApplication(() => life.#connection.emit('drain'))
+      this.#life.#context.onDrain?.()
+      tell(this.#life.#connection, 'drain')
     }
 
     onActivity(hasTokens: boolean): void {
@@ -488,8 +488,8 @@ export class ConnectionLife {
     if (this.#state === OPENING) this.#state = OPEN
     if (this.session.isAgreed) this.sender.retain(this.#context.session?.windowBytes ?? 0)
     if (this.#protocol instanceof Token2) this.#tokens.onAbilities()
-    callApplication(() => this.#context.onOpen?.(this.#connection))
-    callApplication(() => this.#connection.emit('open'))
+    this.#context.onOpen?.(this.#connection)
+    tell(this.#connection, 'open')
     this.receiver.open()
   }
 
@@ -498,15 +498,15 @@ export class ConnectionLife {
     this.#resumeDeadline?.clear()
     this.#idleDeadline?.arm()
     if (this.#isSendingEnded) this.#protocol.endSending()
-    callApplication(() => this.#context.onResumed?.(this.#connection))
-    callApplication(() => this.#connection.emit('resumed'))
+    this.#context.onResumed?.(this.#connection)
+    tell(this.#connection, 'resumed')
     this.receiver.deliver()
   }
 
   #goaway({ code, retryAfter, reason }: GoawayFrame): void {
     const goaway = Object.freeze({ code: closeCodeName(code, 'goaway'), retryAfter, reason })
-    callApplication(() => this.#context.onGoaway?.(goaway, this.#connection))
-    callApplication(() => this.#connection.emit('goaway', goaway))
+    this.#context.onGoaway?.(goaway, this.#connection)
+    tell(this.#connection, 'goaway', goaway)
   }
 
   // --- the end
@@ -563,8 +563,8 @@ export class ConnectionLife {
     this.#dropTransport(error)
     this.#state = DETACHED
     if (this.#resumeDeadline?.isArmed === false) this.#resumeDeadline.arm()
-    callApplication(() => this.#context.onDetached?.(error, this.#connection))
-    callApplication(() => this.#connection.emit('detached', error))
+    this.#context.onDetached?.(error, this.#connection)
+    tell(this.#connection, 'detached', error)
   }
 
   /** Lets go of the transport; what is on it and not whole is thrown away. @param error what the peer is told */
@@ -636,11 +636,10 @@ export class ConnectionLife {
     const connection = this.#connection
     this.#gone?.abort()
     this.#tellLoss(info)
-    if (error !== null && connection.listenerCount('error') > 0)
-      callApplication(() => connection.emit('error', error))
-    callApplication(() => this.#context.onClose?.(info, connection, successor))
+    if (error !== null && connection.listenerCount('error') > 0) tell(connection, 'error', error)
+    this.#context.onClose?.(info, connection, successor)
     this.sender.release()
-    callApplication(() => connection.emit('close', info.hadError, info))
+    tell(connection, 'close', info.hadError, info)
   }
 
   #settleClosed(info: CloseInfo): void {
@@ -652,8 +651,8 @@ export class ConnectionLife {
     const reason = this.#lossReason
     if (reason === null) return
     const loss = Object.freeze({ reason, unknown: unconfirmed, unsent })
-    callApplication(() => this.#context.onSessionLost?.(loss, this.#connection))
-    callApplication(() => this.#connection.emit('session-lost', loss))
+    this.#context.onSessionLost?.(loss, this.#connection)
+    tell(this.#connection, 'session-lost', loss)
   }
 
   /** The error of a socket that someone else destroyed, or null when both sides had ended. */

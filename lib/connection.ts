@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
+import { callApplication, tell } from './application-call'
 import { CLOSE_CODES, closeCodeNumber } from './close-codes'
 import type { CloseCode, CloseInfo, CloseOptions } from './close-info'
 import {
@@ -10,6 +11,7 @@ import {
   closeWith,
   type DeliverOptions,
   dropOldest,
+  type Forward,
   forwardChanged,
   type Goaway,
   type Handover,
@@ -509,7 +511,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       } else if (!(token instanceof TokenSource)) {
         process.nextTick(() => {
           this.#context.onUndeliverable?.(token)
-          this.emit('undeliverable', token)
+          tell(this, 'undeliverable', token)
         })
       }
       deliveries.shiftAfter(number)
@@ -525,8 +527,16 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #emitToken(token: Buffer): void {
-    if (this.#hasListener) this.#tokenListener.emit(token)
-    if (this.#context.forward?.isWanting) this.#context.forward.take(token, this)
+    const { forward } = this.#context
+    if (!forward?.isWanting) this.#tokenListener.emit(token)
+    else if (!this.#hasListener) forward.take(token, this)
+    else this.#emitTwice(token, forward)
+  }
+
+  /** The listeners of a server or a client get it whatever those of the connection throw. */
+  #emitTwice(token: Buffer, forward: Forward): void {
+    callApplication(() => this.#tokenListener.emit(token))
+    if (forward.isWanting) forward.take(token, this)
   }
 
   #giveUp(delivery: Delivery, cause: unknown): void {

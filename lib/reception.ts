@@ -92,12 +92,18 @@ export class Reception {
     return true
   }
 
-  /** Tells the refusal; whoever calls ends the socket, so that a last word can be said on it. */
-  refuse(visitor: Visitor, error: TokenError): void {
-    if (!this.#pending.delete(visitor)) return
+  /**
+   * Tells the refusal, when its socket has been ended.
+   *
+   * @param end ends the socket: a last word can be said on it
+   */
+  refuse(visitor: Visitor, error: TokenError, end?: () => void): void {
+    const isPending = this.#pending.delete(visitor)
     const { address, port, socket } = visitor
-    const peer = visitor.peer ?? (socket === null ? null : peerOf(socket))
-    this.#events.onRefused(Object.freeze({ address, port, code: error.code, error, peer }))
+    // A closed socket does not tell it any more.
+    const peer = !isPending || socket === null ? visitor.peer : (visitor.peer ?? peerOf(socket))
+    end?.()
+    if (isPending) this.#events.onRefused(Object.freeze({ address, port, code: error.code, error, peer }))
   }
 
   /** Cuts everyone who is not admitted. */
@@ -176,9 +182,10 @@ export class Reception {
   }
 
   #turnAway(visitor: Visitor, error: TokenError): void {
-    this.refuse(visitor, error)
-    visitor.socket?.destroy()
-    visitor.raw.destroy()
+    this.refuse(visitor, error, () => {
+      visitor.socket?.destroy()
+      visitor.raw.destroy()
+    })
   }
 
   /** Why it left is told a little later: by `tlsClientError`, or by the connection that it had become. */

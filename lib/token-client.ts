@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
+import { tell } from './application-call'
 import { WallClockDeadline } from './certificate-clock'
 import { ClientForward } from './client-forward'
 import { type ClientSettings, clientSettings, type TokenClientOptions } from './client-options'
@@ -328,12 +329,12 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       forward,
       onOpen: opened => this.#opened(opened),
       onDrain: () => this.#drained(),
-      onUndeliverable: token => this.emit('undeliverable', token),
+      onUndeliverable: token => tell(this, 'undeliverable', token),
       onGoaway: (goaway, from) => this.#goaway(from, goaway),
       onClose: (info, closed, successor) => this.#connectionClosed(closed, info, successor),
       onDetached: error => this.#detached(error),
       onResumed: resumed => this.#resumed(resumed),
-      onSessionLost: loss => void this.emit('session-lost', loss)
+      onSessionLost: loss => tell(this, 'session-lost', loss)
     }
     forward.connection = new Connection(socket, this.#connectionOptions[protocol], context)
     return forward.connection
@@ -341,14 +342,14 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   #flush(): void {
     if (this.connection !== null)
-      this.#outbox.flush(this.connection, token => this.emit('undeliverable', token))
+      this.#outbox.flush(this.connection, token => tell(this, 'undeliverable', token))
   }
 
   #drained(): void {
     this.#flush()
     if (this.writableNeedDrain) return
     this.#owesDrain = false
-    this.emit('drain')
+    tell(this, 'drain')
   }
 
   #opened(connection: Connection): void {
@@ -366,7 +367,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#stable.arm()
     this.#endWithCertificate(connection)
     this.#flush()
-    this.emit('connect')
+    tell(this, 'connect')
     if (this.#owesDrain) this.#drained()
   }
 
@@ -391,12 +392,12 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#stable.arm()
     this.#endWithCertificate(connection)
     this.#flush()
-    this.emit('resumed')
+    tell(this, 'resumed')
     if (this.#owesDrain) this.#drained()
   }
 
   #goaway(connection: Connection, goaway: Goaway): void {
-    this.emit('goaway', goaway)
+    tell(this, 'goaway', goaway)
     if (this.#policy === null || this.#isClosing || connection !== this.#connection) return
     this.#retryAfter = goaway.retryAfter
     if (this.#departure !== null) return
@@ -497,7 +498,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     }
     this.#dial = dial
     this.#state = replacement === null ? 'dialling' : 'greeting'
-    this.emit('disconnect', Object.freeze(info))
+    tell(this, 'disconnect', Object.freeze(info))
     if (replacement?.isOpen && !this.#isClosing) {
       replacement[forwardChanged]()
       this.#takeOver(replacement)
@@ -523,9 +524,10 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       this.#giveUp(info)
       return
     }
-    this.emit('disconnect', Object.freeze(info))
+    this.#state = 'waiting'
+    tell(this, 'disconnect', Object.freeze(info))
     if (this.#isClosing) return
-    this.emit('reconnecting', Object.freeze({ attempt: this.#attempt, delay, error }))
+    tell(this, 'reconnecting', Object.freeze({ attempt: this.#attempt, delay, error }))
     if (!this.#isClosing) this.#wait(delay)
   }
 
@@ -567,13 +569,10 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#dialler.first()
     this.#resolveClosed(info)
     const { error } = info
-    try {
-      // What this side decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone.
-      if (error !== null && error.code !== 'ERR_CLOSE_TIMEOUT' && error.code !== 'ERR_ABORTED')
-        this.emit('error', error)
-    } finally {
-      this.emit('close', info.hadError, info)
-    }
+    // What this side decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone.
+    if (error !== null && error.code !== 'ERR_CLOSE_TIMEOUT' && error.code !== 'ERR_ABORTED')
+      tell(this, 'error', error)
+    tell(this, 'close', info.hadError, info)
   }
 
   #watchListeners(): void {

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { Acceptance } from './acceptance'
+import { ask, tell } from './application-call'
 import { CertificateEnds } from './certificate-ends'
 import type { CloseInfo, CloseOptions } from './close-info'
 import { Connection } from './connection'
@@ -116,7 +117,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     super()
     this.#settings = serverSettings(options)
     this.#credentials = new ServerCredentials(this.#settings.tls, certificate =>
-      this.emit('certificate-expiring', certificate)
+      tell(this, 'certificate-expiring', certificate)
     )
     this.#trust = new LiveTrust(this.#credentials)
     const shared = { ...this.#settings.connection, role: 'server' } as const
@@ -209,13 +210,14 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     const isListening = this.#state === 'listening'
     if (this.#delay !== null) clearTimeout(this.#delay)
     this.#state = 'closing'
+    if (isListening) this.#server?.close()
+    else process.nextTick(() => this.#finish(null))
+    for (const connection of [...this.#connections]) connection[closeWith]('shutdown', { timeout })
+    this.#endOthers(timeout)
+    // Last, for it tells the application.
     this.#reception?.refuseAll(
       new TokenError('ERR_SERVER_CLOSED', 'Cannot accept a connection: the server is closing')
     )
-    for (const connection of [...this.#connections]) connection[closeWith]('shutdown', { timeout })
-    this.#endOthers(timeout)
-    if (isListening) this.#server?.close()
-    else process.nextTick(() => this.#finish(null))
     return true
   }
 
@@ -278,7 +280,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     })
     const reception = new Reception(server, this.#settings, {
       onSecured: (visitor, socket) => this.#secured(visitor, socket),
-      onRefused: refusal => void this.emit('refused', refusal)
+      onRefused: refusal => tell(this, 'refused', refusal)
     })
     this.#reception = reception
     this.#acceptance = new Acceptance(
@@ -312,7 +314,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#state = 'listening'
     this.#credentials.watch()
     this.#budget.start()
-    this.emit('connect')
+    tell(this, 'connect')
   }
 
   /** Node's `close` waits for the raw sockets, of which a TLS socket and its connection close a little later. */
@@ -338,7 +340,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#isOutOfFiles = true
     const message = `Cannot accept a connection: accept failed with ${codeOf(cause)}`
     const error = new TokenError('ERR_TOO_MANY_FILES', message, { cause })
-    this.emit('refused', Object.freeze({ address: 'unknown', port: 0, code: error.code, error, peer: null }))
+    tell(this, 'refused', Object.freeze({ address: 'unknown', port: 0, code: error.code, error, peer: null }))
   }
 
   // --- acceptance
@@ -398,7 +400,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     }
 
     onOpen(opened: Connection): void {
-      this.#server.emit('connection', opened)
+      tell(this.#server, 'connection', opened)
     }
 
     onRefused(error: TokenError): void {
@@ -418,7 +420,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     }
 
     onSessionLost(loss: SessionLoss, lost: Connection): void {
-      this.#server.emit('session-lost', loss, lost)
+      tell(this.#server, 'session-lost', loss, lost)
     }
   }
 
@@ -448,13 +450,22 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     const failure = this.#trust.judge(visitor, connection.socket as TLSSocket)
     if (failure !== null && demandsTrust(this.#settings.tls)) return trustError(failure)
     if (request === null || this.#sessions === null) return this.#admitNew(visitor, connection)
-    const { sessionIdentity = anyIdentity } = this.#settings.policies
-    const identity = sessionIdentity(connection.peer)
+    const identity = this.#sessionIdentityOf(connection.peer)
+    if (identity instanceof TokenError) return identity
     if (identity === null) return this.#admitNew(visitor, connection)
     return this.#sessions.admit(connection, request, identity, {
       admitTransport: owner => this.#admitTransport(visitor, owner, connection.peer),
       admitConnection: () => this.#admitNew(visitor, connection)
     })
+  }
+
+  #sessionIdentityOf(peer: Peer | null): string | null | TokenError {
+    const { sessionIdentity = anyIdentity } = this.#settings.policies
+    try {
+      return ask(() => sessionIdentity(peer), isIdentity, noIdentity)
+    } catch (error) {
+      return error as TokenError
+    }
   }
 
   #admitNew(visitor: Visitor, connection: Connection): TokenError | null {
@@ -489,7 +500,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   #resumed(connection: Connection): void {
     this.#endWithCertificate(connection)
-    this.emit('resumed', connection)
+    tell(this, 'resumed', connection)
   }
 
   /** A connection lives no longer than the certificate that opened it. */
@@ -514,7 +525,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#lost.unsent += info.unsent
     this.#lost.unconfirmed += info.unconfirmed
     this.#lost.undeliveredBytes += info.undeliveredBytes
-    if (info.error !== null) this.emit('connectionError', info.error, connection)
+    if (info.error !== null) tell(this, 'connectionError', info.error, connection)
   }
 
   // --- the rest of life
@@ -551,7 +562,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   #drop(connection: Connection, tokens: number): void {
     const count = connection[dropOldest](tokens)
-    if (count > 0) this.emit('dropped', count, connection)
+    if (count > 0) tell(this, 'dropped', count, connection)
   }
 
   /** The sockets of other protocols are their owners' to end; what is left after the timeout is destroyed. */
@@ -594,17 +605,23 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       ...this.#lost
     })
     this.#resolveClosed(info)
-    try {
-      if (error !== null) this.emit('error', error)
-    } finally {
-      this.emit('close', info.hadError, info)
-    }
+    if (error !== null) tell(this, 'error', error)
+    tell(this, 'close', info.hadError, info)
   }
 }
 
 /** Peers without a certificate are all the same. */
 function anyIdentity(peer: Peer | null): string {
   return identityOf(peer) ?? ''
+}
+
+function isIdentity(answer: unknown): answer is string | null {
+  return typeof answer === 'string' || answer === null
+}
+
+function noIdentity(why: string, options?: ErrorOptions): TokenError {
+  const message = `Cannot accept the peer: sessionIdentity must give a string or null, and ${why}`
+  return new TokenError('ERR_REFUSED', message, { closeCode: 'refused', ...options })
 }
 
 function clientLeft(): TokenError {

@@ -33,18 +33,30 @@ export async function bytesOf(readable: Readable): Promise<Buffer> {
 
 /** What reached `uncaughtException` while `run` ran; mocha's own listeners are set aside meanwhile. */
 export async function uncaughtDuring(run: () => Promise<unknown>): Promise<unknown[]> {
-  const listeners = process.listeners('uncaughtException')
-  const caught: unknown[] = []
-  process.removeAllListeners('uncaughtException')
-  process.on('uncaughtException', error => caught.push(error))
+  return (await escapedDuring(run)).uncaught
+}
+
+/** What reached `uncaughtException` and `unhandledRejection` while `run` ran, without mocha's own listeners. */
+export async function escapedDuring(
+  run: () => Promise<unknown>
+): Promise<{ uncaught: unknown[]; unhandled: unknown[] }> {
+  const events = ['uncaughtException', 'unhandledRejection'] as const
+  const listeners = events.map(event => process.listeners(event as 'uncaughtException'))
+  const uncaught: unknown[] = []
+  const unhandled: unknown[] = []
+  for (const event of events) process.removeAllListeners(event)
+  process.on('uncaughtException', error => uncaught.push(error))
+  process.on('unhandledRejection', error => unhandled.push(error))
   try {
     await run()
     await settled()
   } finally {
-    process.removeAllListeners('uncaughtException')
-    for (const listener of listeners) process.on('uncaughtException', listener)
+    for (const [i, event] of events.entries()) {
+      process.removeAllListeners(event)
+      for (const listener of listeners[i] ?? []) process.on(event, listener as never)
+    }
   }
-  return caught
+  return { uncaught, unhandled }
 }
 
 /** Waits for what only a timer of the library brings: its timers do not keep the process alive. */
