@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { Connection, TokenClient, TokenServer } from '../lib'
 import { clientSettings } from '../lib/client-options'
 import { connectionLimits } from '../lib/connection-options'
 import { serverSettings } from '../lib/server-options'
+import { deadLinks } from './helpers/markdown'
 import { ROOT } from './helpers/program'
 
 const PAGES = [
@@ -154,7 +155,7 @@ describe('documentation', () => {
 
   for (const page of PAGES) {
     it(`every link in ${page} leads somewhere`, () => {
-      for (const link of linksOf(page)) expect(problemWith(link, page), link).to.equal(null)
+      expect(deadLinks(ROOT, page)).to.deep.equal([])
     })
   }
 })
@@ -171,36 +172,4 @@ function matches(text: string, pattern: RegExp): string[] {
 function sectionOf(text: string, heading: string): string {
   const [, section] = text.split(`\n## ${heading}\n`) as [string, string?]
   return section?.split('\n## ')[0] ?? ''
-}
-
-/** Markdown without its blocks of code. */
-function proseOf(page: string): string {
-  return textOf(page).replace(/^ *```[\s\S]*?^ *```$/gm, '')
-}
-
-function linksOf(page: string): string[] {
-  return matches(proseOf(page), /\]\(([^)\s]+)\)/g).filter(link => !/^https?:/.test(link))
-}
-
-function problemWith(link: string, page: string): string | null {
-  const [path, anchor] = link.split('#') as [string, string?]
-  const target = path === '' ? page : relative(ROOT, join(ROOT, dirname(page), path))
-  if (!existsSync(join(ROOT, target))) return `there is no ${target}`
-  if (anchor !== undefined && !anchorsOf(target).includes(anchor)) return `${target} has no #${anchor}`
-  return null
-}
-
-/** The anchors that GitHub gives to headings. */
-function anchorsOf(page: string): string[] {
-  const seen = new Map<string, number>()
-  return matches(proseOf(page), /^#+ (.+)$/gm).map(heading => {
-    const slug = heading
-      .replace(/\[([^\]]+)\]\([^)]+\)/g, '$1')
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\p{M}_ -]/gu, '')
-      .replaceAll(' ', '-')
-    const count = seen.get(slug) ?? 0
-    seen.set(slug, count + 1)
-    return count === 0 ? slug : `${slug}-${count}`
-  })
 }

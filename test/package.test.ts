@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { expect } from 'chai'
+import { deadLinks } from './helpers/markdown'
 import { type Ended, Program, ROOT, remove, temporaryFolder } from './helpers/program'
 
 /** Uses the package as a user who has it from the tarball. */
@@ -53,8 +54,9 @@ describe('the packed package', function () {
   it('holds what a user needs, and nothing else', () => {
     const sources = filesIn('lib')
     const expected = [
-      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'],
-      ...filesIn('docs').map(page => `docs/${page}`),
+      ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'],
+      ...['docs', 'examples'].flatMap(name => filesIn(name).map(file => `${name}/${file}`)),
+      'certs-scripts/README.md',
       ...sources.map(source => `lib/${source}`),
       ...sources.flatMap(source =>
         ['js', 'js.map', 'd.ts', 'd.ts.map'].map(ending => `dist/lib/${source.replace(/ts$/, ending)}`)
@@ -89,6 +91,13 @@ describe('the packed package', function () {
       mkdirSync(user)
       writeFileSync(join(user, 'package.json'), '{ "private": true }')
       await succeed('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], user)
+    })
+
+    it('has no dead link in any of its pages', () => {
+      const root = join(user, 'node_modules/token-server')
+      const pages = packed.filter(path => path.endsWith('.md'))
+      expect(pages).to.include.members(['README.md', 'docs/api.md', 'certs-scripts/README.md'])
+      expect(pages.flatMap(page => deadLinks(root, page))).to.deep.equal([])
     })
 
     const DOORS = {
@@ -139,6 +148,60 @@ describe('the packed package', function () {
       await succeed(bin('tsc'), ['-p', '.'], user)
     })
   })
+})
+
+describe('what npm packs of a clone that nobody has built', function () {
+  this.timeout(120_000)
+  let folder: string
+
+  before(() => {
+    folder = join(temporaryFolder(), 'clone')
+    // What git leaves out.
+    const isMade = /(^|\/)(node_modules|dist|coverage|\.nyc_output|certs|\.git|results)$/
+    cpSync(ROOT, folder, { recursive: true, filter: path => !isMade.test(relative(ROOT, path)) })
+    symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'), 'junction')
+  })
+  after(() => remove(dirname(folder)))
+
+  it('of certs-scripts is the program, its types, its page and its license, without a dead link', async () => {
+    const root = join(folder, 'certs-scripts')
+    const files = await packedFrom(root)
+    expect(files).to.include.members([
+      ...['README.md', 'LICENSE', 'package.json', 'bin/token-certs.ts', 'dist/bin/token-certs.js'],
+      ...filesIn('certs-scripts/lib').flatMap(source =>
+        ['js', 'd.ts'].map(ending => `dist/lib/${source.replace(/ts$/, ending)}`)
+      )
+    ])
+    expect(files.filter(path => /\btest\b/.test(path))).to.deep.equal([])
+    expect(files.filter(path => path.endsWith('.md')).flatMap(page => deadLinks(root, page))).to.deep.equal(
+      []
+    )
+    const { stdout } = await succeed(process.execPath, [join(root, 'dist/bin/token-certs.js'), '--help'])
+    expect(stdout).to.include('Usage:')
+  })
+
+  // It builds everything, which takes longer than all other tests of this file.
+  if (process.env.LONG) {
+    it('of the root is the library', async () => {
+      const files = await packedFrom(folder)
+      expect(files).to.include.members(['dist/lib/index.js', 'dist/lib/index.d.ts', 'examples/seed.cjs'])
+    })
+  }
+
+  /** Packs with all scripts, and reads the list of what is in the tarball. */
+  async function packedFrom(root: string): Promise<string[]> {
+    // npm prints what prepack writes before its own list.
+    const { stdout } = await succeed('npm', ['pack', '--json', '--pack-destination', dirname(folder)], root)
+    const [{ filename }] = JSON.parse(stdout.slice(stdout.search(/^\[$/m))) as [{ filename: string }]
+    const { stdout: list } = await succeed('tar', [
+      '-tzf',
+      join(dirname(folder), filename.replace(/^@|\//g, ''))
+    ])
+    return list
+      .trim()
+      .split('\n')
+      .map(path => path.replace('package/', ''))
+  }
 })
 
 /** Paths within a folder of this repository. */
