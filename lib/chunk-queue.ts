@@ -1,3 +1,5 @@
+import { detachedError, untransferable } from './shared-memory'
+
 /** Chunks below this length that must wait are joined, bytes: each chunk costs about 225 bytes by itself. */
 const JOIN_BELOW = 4096
 
@@ -22,6 +24,7 @@ export class ChunkQueue {
   }
 
   push(chunk: Buffer): void {
+    if (chunk.length === 0) return
     this.#bytes += chunk.length
     if (chunk.length >= JOIN_BELOW) {
       this.#joined = null
@@ -29,7 +32,7 @@ export class ChunkQueue {
       return
     }
     if (this.#joined === null || this.#joined.length - this.#joinedFilled < chunk.length) {
-      this.#joined = Buffer.allocUnsafeSlow(JOINED_LENGTH)
+      this.#joined = untransferable(Buffer.allocUnsafeSlow(JOINED_LENGTH))
       this.#joinedFilled = 0
       this.#chunks.push(this.#joined)
     }
@@ -38,7 +41,9 @@ export class ChunkQueue {
     this.#chunks[this.#chunks.length - 1] = this.#joined.subarray(0, this.#joinedFilled)
   }
 
+  /** @throws TokenError `ERR_DETACHED` when the memory of the next one is gone: it was not empty */
   shift(): Buffer | undefined {
+    if (this.#chunks[0]?.length === 0) throw detachedError()
     const chunk = this.#chunks.shift()
     if (this.#chunks.length === 0) this.#joined = null
     this.#bytes -= chunk?.length ?? 0

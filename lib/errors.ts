@@ -9,6 +9,7 @@ export type TokenErrorCode =
   | 'ERR_CONNECT_TIMEOUT'
   | 'ERR_CONSUMER'
   | 'ERR_CONTROL_FRAME'
+  | 'ERR_DETACHED'
   | 'ERR_FATE_UNKNOWN'
   | 'ERR_FRAME_TIMEOUT'
   | 'ERR_HANDSHAKE'

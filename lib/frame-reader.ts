@@ -58,6 +58,11 @@ export class FrameReader {
     return this.#cursor.unreadBytes
   }
 
+  /** True when some of them are gone, with the memory that they were in. */
+  get isDetached(): boolean {
+    return this.#cursor.isDetached
+  }
+
   /** True when a frame has begun and is not complete: an end of the stream now would cut it. */
   get isMidFrame(): boolean {
     return this.#cursor.isMidFrame
@@ -80,7 +85,7 @@ export class FrameReader {
 
   /**
    * @returns the next token; null when more bytes are needed, or when a token passed that is not returned
-   * @throws TokenError `ERR_TOKEN_TOO_LARGE`, `ERR_CONTROL_FRAME`
+   * @throws TokenError `ERR_TOKEN_TOO_LARGE`, `ERR_CONTROL_FRAME`, `ERR_DETACHED`
    */
   next(): Buffer | null {
     const cursor = this.#cursor
@@ -145,7 +150,7 @@ export class FrameReader {
     if (tokens > 0) return tokens
     this.#cursor.rewind()
     this.#cursor.isBetween = !this.#isTold
-    this.#joined?.take()
+    this.#joined?.clear()
     this.#skip = this.#given
     return 0
   }
@@ -180,7 +185,7 @@ export class FrameReader {
   /** Throws away what is left of the token at hand; when all of it is, it has passed. */
   #drop(): null {
     this.#skip = 0
-    this.#joined?.take()
+    this.#joined?.clear()
     while (this.#findFrame(false) && this.#takeBytes() !== null) {
       this.dues.pay()
       if (this.#cursor.left > 0 || !this.#endFrame()) continue
@@ -241,7 +246,7 @@ export class FrameReader {
     this.#passed = passed
     this.#cursor.rewind()
     this.#cursor.isBetween = true
-    this.#joined?.take()
+    this.#joined?.clear()
     this.#isTold = false
     this.#given = 0
     this.#skip = 0

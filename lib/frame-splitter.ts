@@ -1,6 +1,7 @@
 import { BufferView } from './buffer-view'
 import { COUNT_LENGTH, isCount } from './control-frame'
 import type { TokenError } from './errors'
+import { detachedError } from './shared-memory'
 import {
   CONTROL_BIT,
   HEADER_LENGTH,
@@ -101,7 +102,7 @@ export class FrameSplitter {
     this.#isStopped = true
   }
 
-  /** @throws TokenError what the events have thrown or refused */
+  /** @throws TokenError what the events have thrown or refused, `ERR_DETACHED` when one has detached the chunk */
   push(chunk: Buffer): void {
     let position = 0
     let runStart = 0
@@ -137,12 +138,14 @@ export class FrameSplitter {
       }
     }
     if (this.#isStopped) return
+    if (position > chunk.length) throw detachedError()
     this.#pass(chunk, runStart, position)
     if (this.#held !== null) this.#keep(chunk.subarray(position))
   }
 
   #pass(chunk: Buffer, start: number, end: number): void {
     if (end <= start) return
+    if (end > chunk.length) throw detachedError()
     const isAll = end - start === chunk.length
     this.#events.onData(isAll ? chunk : new BufferView(chunk.buffer, chunk.byteOffset + start, end - start))
   }

@@ -4,6 +4,7 @@ import type { TokenError, TokenErrorCode } from './errors'
 /** The close code that tells the peer of an error; an error that is not here is not the peer's to know. */
 const CODE_OF_ERROR: Partial<Record<TokenErrorCode, WireCloseCode>> = {
   ERR_CLOSE_TIMEOUT: 'normal',
+  ERR_DETACHED: 'internal-error',
   ERR_FRAME_TIMEOUT: 'frame-timeout',
   ERR_HANDSHAKE_TIMEOUT: 'handshake-timeout',
   ERR_IDLE_TIMEOUT: 'idle-timeout',

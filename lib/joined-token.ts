@@ -1,4 +1,5 @@
 import { BufferView } from './buffer-view'
+import { detachedError } from './shared-memory'
 import { allocate } from './shared-slab'
 import { HEADER_LENGTH, MARK_LENGTH } from './wire'
 
@@ -81,17 +82,29 @@ export class JoinedToken {
     return new BufferView(memory.buffer, memory.byteOffset + this.#filled, length)
   }
 
-  /** @returns what was joined, and begins anew */
+  /**
+   * @returns what was joined, and begins anew
+   * @throws TokenError `ERR_DETACHED`
+   */
   take(): Buffer {
     if (this.#kept > 0) this.#move(allocate(this.length))
     const memory = this.#memory
     const length = this.#filled
-    this.#memory = NOTHING
-    this.#filled = 0
+    if (memory.length < length) throw detachedError()
+    this.clear()
     if (memory.length === length) return memory
     return memory.length > length * SLACK
       ? Buffer.from(memory.subarray(0, length))
       : memory.subarray(0, length)
+  }
+
+  /** Throws away what was joined, and begins anew. */
+  clear(): void {
+    this.#memory = NOTHING
+    this.#filled = 0
+    if (this.#kept === 0) return
+    this.#pieces = []
+    this.#kept = 0
   }
 
   #isInPlace(piece: Buffer): boolean {
@@ -119,11 +132,11 @@ export class JoinedToken {
   }
 
   #move(memory: Buffer): void {
+    const isDetached = this.#memory.length < this.#filled || this.#pieces.some(({ length }) => length === 0)
+    if (isDetached) throw detachedError()
     const pieces = [this.#memory.subarray(0, this.#filled), ...this.#pieces]
+    this.clear()
     this.#memory = memory
-    this.#filled = 0
-    this.#pieces = []
-    this.#kept = 0
     for (const piece of pieces) this.#copy(piece)
   }
 }

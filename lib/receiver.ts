@@ -187,7 +187,7 @@ export class Receiver {
   end(): void {
     this.#hasEnded = true
     // Between two parts: the token begun will never be whole.
-    if (this.#hasMarks) {
+    if (this.#hasMarks && !this.#reader.isDetached) {
       const before = this.#reader.unreadBytes
       this.#reader.cut()
       this.#discardedBytes += before - this.#reader.unreadBytes

@@ -1,4 +1,5 @@
 import { BufferView } from './buffer-view'
+import { untransferable } from './shared-memory'
 
 /** Below this length, bytes, a small slab is shared; up to that length a large one. */
 const SMALL_BELOW = 4 * 1024
@@ -12,17 +13,23 @@ class SharedSlab {
 
   constructor(length: number) {
     this.#length = length
-    this.#memory = Buffer.allocUnsafeSlow(length).buffer
+    this.#memory = sharedMemory(length)
   }
 
   take(length: number): Buffer {
-    if (this.#length - this.#used < length) {
-      this.#memory = Buffer.allocUnsafeSlow(this.#length).buffer
+    // A detached one has no length.
+    if (this.#memory.byteLength - this.#used < length) {
+      this.#memory = sharedMemory(this.#length)
       this.#used = 0
     }
+    const view = new BufferView(this.#memory, this.#used, length)
     this.#used += length
-    return new BufferView(this.#memory, this.#used - length, length)
+    return view
   }
+}
+
+function sharedMemory(length: number): ArrayBufferLike {
+  return untransferable(Buffer.allocUnsafeSlow(length)).buffer
 }
 
 const small = new SharedSlab(64 * 1024)

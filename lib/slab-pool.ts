@@ -1,3 +1,5 @@
+import { untransferable } from './shared-memory'
+
 /** Memory for a busy connection, bytes: four full TLS records. */
 export const SLAB_LENGTH = 64 * 1024
 
@@ -16,8 +18,8 @@ export class SlabPool {
 
   /** @returns a slab for `length` bytes, or the largest there is; what was in it before is still there */
   take(length: number): Buffer {
-    if (length <= SMALL_SLAB_LENGTH) return this.#small.pop() ?? Buffer.allocUnsafeSlow(SMALL_SLAB_LENGTH)
-    return this.#large.pop() ?? Buffer.allocUnsafeSlow(SLAB_LENGTH)
+    if (length <= SMALL_SLAB_LENGTH) return this.#small.pop() ?? make(SMALL_SLAB_LENGTH)
+    return this.#large.pop() ?? make(SLAB_LENGTH)
   }
 
   /** Nobody reads the slab any more: it may be written anew. */
@@ -25,6 +27,10 @@ export class SlabPool {
     const kept = slab.length === SLAB_LENGTH ? this.#large : this.#small
     if (kept.length * slab.length < KEPT_BYTES) kept.push(slab)
   }
+}
+
+function make(length: number): Buffer {
+  return untransferable(Buffer.allocUnsafeSlow(length))
 }
 
 /** The pool of this process. */

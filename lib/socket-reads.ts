@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { throwLater } from './application-call'
 import { BufferView } from './buffer-view'
+import { untransferable } from './shared-memory'
 import { allocate } from './shared-slab'
 
 /** Who takes what a socket reads. */
@@ -19,7 +20,7 @@ const INPUT_LENGTH = 64 * 1024
  * Memory that changed with each read would save a copy within the cache. But Node learns the next one by what a call
  * returns, and an uncaught exception of anybody in the same turn takes that away: it would read into the old one.
  */
-const input = Buffer.allocUnsafeSlow(INPUT_LENGTH)
+const input = untransferable(Buffer.allocUnsafeSlow(INPUT_LENGTH))
 
 const { set } = Uint8Array.prototype
 
@@ -75,9 +76,10 @@ export class SocketReads {
     for (let at = 0; at < bytes; ) {
       const sink = this.#waiting.length > 0 ? null : this.#sink
       const chunk = copy(at, bytes, sink?.memory() ?? null)
+      // Whoever has the token that ends with it may transfer it: the chunk has no length then.
+      at += chunk.length
       if (sink === null) this.#waiting.push(chunk)
       else give(sink, chunk)
-      at += chunk.length
     }
     return this.#sink !== null
   }

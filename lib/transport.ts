@@ -1,4 +1,6 @@
 import type { Duplex } from 'node:stream'
+import { isUint8Array } from 'node:util/types'
+import { untransferable } from './shared-memory'
 import { SocketReads } from './socket-reads'
 
 /** What a transport tells its connection. */
@@ -64,6 +66,8 @@ export class Transport {
 }
 
 function tellData(this: Attached, chunk: unknown): void {
+  // One chunk has many tokens.
+  if (isUint8Array(chunk)) untransferable(chunk)
   this[attached].onData(chunk)
 }
 
