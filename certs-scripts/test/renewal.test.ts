@@ -228,7 +228,7 @@ describe('any sequence of commands', function () {
             }
           }
         ),
-        parameters(process.env.LONG ? 1000 : 10)
+        parameters(process.env.LONG ? 1000 : 6)
       ))
   }
 
@@ -237,7 +237,6 @@ describe('any sequence of commands', function () {
     await call(before, '--host a.test')
     for (const [line, name] of [
       ['server --force --host b.test', 'server'],
-      ['client client --force', 'client'],
       ['--new-authority --host b.test', 'server']
     ] as const) {
       let result: unknown = 'killed'
@@ -245,7 +244,7 @@ describe('any sequence of commands', function () {
         const out = await mkdtemp(join(folder(), 'out-'))
         await cp(before, out, { recursive: true })
         result = await killedAt(n, () => call(out, line))
-        const { code, said } = await call(out, name === 'client' ? 'client client --force' : 'server --force')
+        const { code, said } = await call(out, `${name} --force`)
         expect(code, `${line}, killed at ${n}: ${said}`).to.equal(0)
         for (const pair of ['ca', name])
           expect(fits(out, pair), `${line}, killed at ${n}: ${pair}`).to.equal(true)
