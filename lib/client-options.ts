@@ -1,17 +1,33 @@
 import type { TcpNetConnectOpts } from 'node:net'
-import type { ConnectionOptions as TlsConnectOptions } from 'node:tls'
+import type { SecureContextOptions, ConnectionOptions as TlsConnectOptions } from 'node:tls'
 import type { SessionLimits } from './connection-context'
 import {
-  CONNECTION_OPTIONS,
+  CONNECTION_CHECKS,
   type ConnectionLimits,
   type ConnectionOptions,
-  checkProtocol,
+  checkAck,
   limitsOf,
+  PROTOCOL_CHECKS,
   type SessionOptions,
   sessionLimits
 } from './connection-options'
-import { complete, duration, pick, refuse, refuseOwned, without } from './option-checks'
-import type { ReconnectPolicy } from './reconnect'
+import { ADDRESS_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS, normalAddress } from './node-options'
+import {
+  abortSignal,
+  anything,
+  type Check,
+  type Checks,
+  checkOptions,
+  complete,
+  copyOf,
+  pick,
+  refuse,
+  refuseMisspelt,
+  shown,
+  wait,
+  without
+} from './option-checks'
+import { fullJitter, type ReconnectPolicy } from './reconnect'
 import type { ProtocolName } from './wire'
 
 /** Limits of a client's dial. */
@@ -49,6 +65,8 @@ export interface ClientPolicies {
   stablePeriod?: number | undefined
   /** Servers that are tried in turn; instead of `host` and `port`. */
   servers?: readonly ServerAddress[] | undefined
+  /** Aborting it is `close()`. */
+  signal?: AbortSignal | undefined
   /** The client's key, or a function that gives it at every dial. */
   key?: TlsConnectOptions['key'] | (() => TlsConnectOptions['key'])
   /** The client's certificate, or a function that gives it at every dial. */
@@ -63,7 +81,18 @@ export type TokenClientOptions = ConnectionOptions &
   ClientPolicies &
   Omit<
     TlsConnectOptions & NetOnlyOptions,
-    'ALPNProtocols' | 'allowHalfOpen' | 'timeout' | 'onread' | 'session' | 'key' | 'cert' | 'ca'
+    | 'ALPNProtocols'
+    | 'allowHalfOpen'
+    | 'timeout'
+    | 'onread'
+    | 'session'
+    | 'key'
+    | 'cert'
+    | 'ca'
+    | 'fd'
+    | 'readable'
+    | 'writable'
+    | 'requestOCSP'
   >
 
 /** What `tls.connect` hands on to `net.connect`, and its own type leaves out. */
@@ -75,38 +104,123 @@ const DIAL_DEFAULTS = {
   stablePeriod: 30_000
 }
 
-const CLIENT_POLICIES = ['protocol', 'ack', 'session', 'reconnect', 'servers', 'key', 'cert', 'ca'] as const
+const LIMIT_CHECKS: Checks = {
+  connectTimeout: wait,
+  refusedRetryTimeout: wait,
+  stablePeriod: wait
+}
 
-/** The options of a client, checked and complete; `tls` is what goes to Node. */
+const reconnect: Check = value => {
+  if (value === fullJitter) return 'must be called: fullJitter()'
+  if (typeof value === 'boolean' || typeof value === 'function') return null
+  return `must be true, false or a policy such as fullJitter({ maxDelay: 5000 }), and is ${shown(value)}`
+}
+
+const servers: Check = value => {
+  if (!Array.isArray(value)) return `must be a list of { host, port }, and is ${shown(value)}`
+  return value.length === 0 ? 'must name at least one server' : null
+}
+
+const POLICY_CHECKS: Checks = { ...PROTOCOL_CHECKS, session: anything, reconnect, signal: abortSignal }
+
+const OWN_CHECKS: Checks = { ...CONNECTION_CHECKS, ...LIMIT_CHECKS, ...POLICY_CHECKS, servers }
+
+/** Options of TCP, of which a `socket` that is there already knows nothing. */
+const OF_THE_WAY = [
+  'path',
+  'family',
+  'hints',
+  'localAddress',
+  'localPort',
+  'lookup',
+  'autoSelectFamily',
+  'autoSelectFamilyAttemptTimeout'
+] as const
+
+/** The options of a client, checked and complete. */
 export type ClientSettings = Readonly<typeof DIAL_DEFAULTS> & {
   readonly connection: ConnectionLimits
   /** Undefined: no sessions. */
   readonly session: SessionLimits | undefined
-  readonly policies: Readonly<ClientPolicies>
+  readonly policies: Readonly<Pick<ClientPolicies, 'protocol' | 'ack' | 'session' | 'reconnect' | 'signal'>>
+  /** At least one; the only one is empty over a `socket`. */
+  readonly servers: readonly ServerAddress[]
+  /** What `tls.createSecureContext` gets. */
+  readonly context: ClientContextOptions
+  /** What `tls.connect` gets, beside a context and one of `servers`: no key. */
   readonly tls: TlsConnectOptions
 }
 
-/** @throws TokenError `ERR_OPTION` */
+/** Those of a context; three may be functions. */
+export type ClientContextOptions = Readonly<
+  Omit<SecureContextOptions, 'key' | 'cert' | 'ca'> & Pick<ClientPolicies, 'key' | 'cert' | 'ca'>
+>
+
+/** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
 export function clientSettings(options: TokenClientOptions): ClientSettings {
-  refuseOwned(options, ['ALPNProtocols', 'allowHalfOpen', 'timeout', 'onread'])
-  const own = complete(DIAL_DEFAULTS, options)
-  duration('connectTimeout', own.connectTimeout)
-  duration('refusedRetryTimeout', own.refusedRetryTimeout)
-  duration('stablePeriod', own.stablePeriod)
-  checkProtocol(options)
-  if (options.servers?.length === 0) throw refuse('servers', 'must name at least one server')
-  const connection = limitsOf(options)
-  const session = sessionLimits(options, connection)
-  if (session !== undefined && options.reconnect === false) {
+  const given = copyOf(options)
+  refuseMisspelt(given, OWN_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS)
+  for (const checks of [OWN_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS]) checkOptions(given, checks)
+  checkAck(given)
+  const connection = limitsOf(given)
+  const session = sessionLimits(given, connection)
+  if (session !== undefined && given.reconnect === false) {
     throw refuse('reconnect', 'must not be false with a session, which resumes by dialling again')
   }
-  const policies = pick(options, CLIENT_POLICIES)
+  if (given.socket !== undefined) checkSocket(given, session !== undefined)
+  if (given.secureContext !== undefined) checkSecureContext(given)
+  const policies = pick(given, Object.keys(POLICY_CHECKS) as (keyof ClientSettings['policies'])[])
   return Object.freeze({
-    ...own,
+    ...complete(DIAL_DEFAULTS, given),
     connection,
     session,
     // A session in silence on token/1 would be a weaker promise.
     policies: session === undefined ? policies : Object.freeze({ ...policies, protocol: 'token/2' as const }),
-    tls: without(options, [...Object.keys(own), ...CLIENT_POLICIES, ...CONNECTION_OPTIONS])
+    servers: addresses(given),
+    context: pick(given, Object.keys(CONTEXT_CHECKS) as (keyof ClientContextOptions)[]),
+    tls: without(given, [OWN_CHECKS, CONTEXT_CHECKS, ADDRESS_CHECKS].flatMap(Object.keys))
   })
+}
+
+/** What a server of the list doesn't name stands beside the list. */
+function addresses(given: TokenClientOptions): readonly ServerAddress[] {
+  const common = pick(given, ['host', 'port', 'path'])
+  const list: readonly ServerAddress[] = given.servers ?? [{}]
+  return list.map((server, i) => {
+    const named = given.servers === undefined ? '' : `servers[${i}].`
+    if (typeof server !== 'object' || server === null) {
+      throw refuse(`servers[${i}]`, `must be { host, port } or { path }, and is ${shown(server)}`)
+    }
+    for (const [name, value] of Object.entries(server)) {
+      if (!Object.hasOwn(ADDRESS_CHECKS, name)) throw refuse(named + name, 'is not an option of a server')
+      checkOptions({ [named + name]: value }, { [named + name]: ADDRESS_CHECKS[name] as Check })
+    }
+    const address = { ...common, ...pick(server, ['host', 'port', 'path']) }
+    if (given.socket === undefined) checkAddress(address, named)
+    return Object.freeze(normalAddress(address))
+  })
+}
+
+function checkAddress({ port, path }: ServerAddress, named: string): void {
+  if (port === undefined && path === undefined) {
+    throw refuse(`${named}port`, 'is missing: say where to connect by port or by path')
+  }
+  if (port !== undefined && path !== undefined)
+    throw refuse(`${named}path`, 'contradicts port: a server is at one place')
+}
+
+/** The socket is there: nothing is dialled, and nothing can be dialled again. */
+function checkSocket(given: TokenClientOptions, hasSession: boolean): void {
+  const again = hasSession ? 'session' : given.reconnect ? 'reconnect' : null
+  if (again !== null) throw refuse('socket', `contradicts ${again}, for it can't be dialled again`)
+  for (const name of ['servers', ...OF_THE_WAY] as const) {
+    if (given[name] !== undefined) throw refuse(name, 'has no effect with socket, which is connected already')
+  }
+}
+
+function checkSecureContext(given: TokenClientOptions): void {
+  for (const name of Object.keys(CONTEXT_CHECKS) as (keyof ClientContextOptions)[]) {
+    if (given[name] !== undefined)
+      throw refuse(name, 'has no effect with secureContext, which was made without it')
+  }
 }

@@ -1,7 +1,20 @@
 import type { SessionLimits } from './connection-context'
 import { TokenError } from './errors'
 import type { Role } from './hello'
-import { complete, count, duration, MAX_DELAY, oneOf, refuse } from './option-checks'
+import {
+  among,
+  type Check,
+  type Checks,
+  checkOptions,
+  complete,
+  copyOf,
+  count,
+  MAX_DELAY,
+  refuse,
+  refuseMisspelt,
+  wait,
+  whole
+} from './option-checks'
 import { HEADER_LENGTH, MIN_PART_LENGTH, type ProtocolName, WIRE_MAX_TOKEN_LENGTH } from './wire'
 
 /**
@@ -93,37 +106,55 @@ const SESSION_DEFAULTS = {
 /** {@link ConnectionOptions}, checked and complete. */
 export type ConnectionLimits = Readonly<typeof CONNECTION_DEFAULTS>
 
-/** The names of all options of a connection. */
-export const CONNECTION_OPTIONS: readonly string[] = Object.keys(CONNECTION_DEFAULTS)
+const heartbeat: Check = value => (value === 0 ? null : whole(100, 86_400_000)(value))
+
+export const CONNECTION_CHECKS: Checks = {
+  maxTokenLength: whole(1, WIRE_MAX_TOKEN_LENGTH),
+  maxStreamLength: whole(0),
+  outboxBytes: whole(1),
+  highWaterMark: whole(1),
+  frameTimeout: wait,
+  writeTimeout: wait,
+  idleTimeout: wait,
+  heartbeat,
+  receiveWindow: whole(1, 0xffff_ffff),
+  closeTimeout: wait
+}
+
+export const PROTOCOL_CHECKS: Checks = {
+  protocol: among('token/1', 'token/2'),
+  ack: among('auto', 'manual')
+}
+
+const SESSION_CHECKS: Checks = {
+  windowBytes: whole(1),
+  resumeTimeout: whole(1, MAX_DELAY)
+}
 
 /** The limits of frozen options, which all connections of a server share. */
 const frozenLimits = new WeakMap<object, ConnectionLimits>()
 
-/** @throws TokenError `ERR_OPTION` */
+/** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
 export function connectionLimits(options: ConnectionOptions & ProtocolOptions = {}): ConnectionLimits {
   const known = frozenLimits.get(options)
   if (known !== undefined) return known
-  const limits = checkedLimits(options)
+  const given = copyOf(options)
+  const checks = { ...CONNECTION_CHECKS, ...PROTOCOL_CHECKS, role: among('client', 'server') }
+  refuseMisspelt(given, checks)
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(checks, name)) throw refuse(name, 'is not an option of a connection')
+  }
+  checkOptions(given, checks)
+  checkAck(given)
+  if (given.protocol === 'token/2' && given.role === undefined) throw refuse('role', 'is needed with token/2')
+  const limits = limitsOf(given)
   if (Object.isFrozen(options)) frozenLimits.set(options, limits)
   return limits
 }
 
-function checkedLimits(options: ConnectionOptions & ProtocolOptions): ConnectionLimits {
-  const { protocol, role, ack, ...limits } = options
-  for (const name of Object.keys(limits)) {
-    if (!Object.hasOwn(CONNECTION_DEFAULTS, name)) throw refuse(name, 'is not an option of a connection')
-  }
-  checkProtocol({ protocol, ack })
-  oneOf('role', role, ['client', 'server'])
-  if (protocol === 'token/2' && role === undefined) throw refuse('role', 'is needed with token/2')
-  return limitsOf(limits)
-}
-
-/** @throws TokenError `ERR_OPTION` */
+/** @throws TokenError `ERR_OPTION` for limits, each checked, that contradict each other */
 export function limitsOf(options: ConnectionOptions): ConnectionLimits {
   const limits = complete(CONNECTION_DEFAULTS, options)
-  count('maxTokenLength', limits.maxTokenLength, 1, WIRE_MAX_TOKEN_LENGTH)
-  count('maxStreamLength', limits.maxStreamLength, 0)
   if (limits.maxStreamLength > 0 && limits.maxTokenLength < MIN_PART_LENGTH) {
     throw refuse(
       'maxStreamLength',
@@ -133,13 +164,6 @@ export function limitsOf(options: ConnectionOptions): ConnectionLimits {
   const largestFrame = limits.maxTokenLength + HEADER_LENGTH
   if (options.outboxBytes === undefined) limits.outboxBytes = Math.max(limits.outboxBytes, 2 * largestFrame)
   count('outboxBytes', limits.outboxBytes, largestFrame)
-  count('highWaterMark', limits.highWaterMark, 1)
-  duration('frameTimeout', limits.frameTimeout)
-  duration('writeTimeout', limits.writeTimeout)
-  duration('idleTimeout', limits.idleTimeout)
-  if (limits.heartbeat !== 0) count('heartbeat', limits.heartbeat, 100, 86_400_000)
-  count('receiveWindow', limits.receiveWindow, 1, 0xffff_ffff)
-  duration('closeTimeout', limits.closeTimeout)
   return Object.freeze(limits)
 }
 
@@ -156,26 +180,29 @@ export function sessionLimits(
     throw new TokenError('ERR_PROTOCOL_REQUIRED', 'Cannot use option session: it needs token/2, not token/1')
   }
   const given = session === true ? {} : session
-  if (typeof given !== 'object' || given === null || given instanceof Uint8Array) {
+  if (typeof given !== 'object' || given === null || ArrayBuffer.isView(given)) {
     throw refuse('session', 'must be true, false or an object; TLS sessions are resumed without being asked')
   }
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(SESSION_DEFAULTS, name))
-      throw refuse(`session.${name}`, 'is not an option of a session')
+  const prefixed = prefix(given, 'session.')
+  const checks = prefix(SESSION_CHECKS, 'session.')
+  for (const name of Object.keys(prefixed)) {
+    if (!Object.hasOwn(checks, name)) throw refuse(name, 'is not an option of a session')
   }
+  checkOptions(prefixed, checks)
   const limits = complete(SESSION_DEFAULTS, given)
   const largestFrame = maxTokenLength + HEADER_LENGTH
   if (given.windowBytes === undefined) limits.windowBytes = Math.max(limits.windowBytes, 2 * largestFrame)
   count('session.windowBytes', limits.windowBytes, largestFrame)
-  count('session.resumeTimeout', limits.resumeTimeout, 1, MAX_DELAY)
   return Object.freeze(limits)
 }
 
-/** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
-export function checkProtocol({ protocol, ack }: ProtocolOptions): void {
-  oneOf('protocol', protocol, ['token/1', 'token/2'])
-  oneOf('ack', ack, ['auto', 'manual'])
+/** @throws TokenError `ERR_PROTOCOL_REQUIRED` */
+export function checkAck({ protocol, ack }: ProtocolOptions): void {
   if (ack === 'manual' && protocol !== 'token/2') {
     throw new TokenError('ERR_PROTOCOL_REQUIRED', "Cannot use option ack: 'manual' needs protocol 'token/2'")
   }
+}
+
+function prefix<T>(values: { readonly [name: string]: T } | object, before: string): Record<string, T> {
+  return Object.fromEntries(Object.entries<T>({ ...values }).map(([name, value]) => [before + name, value]))
 }

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import type { ClientSettings, ServerAddress } from './client-options'
+import type { ClientSettings } from './client-options'
 import type { TransportFacts } from './connection-context'
 import { Dial, type DialEvents, type Ticket } from './dial'
 import { TokenError } from './errors'
@@ -11,7 +11,6 @@ import { type ClientCredentials, clientCredentials } from './shared-context'
 /** Dials the servers of a client in turn, each with the credentials of the moment and the last TLS ticket. */
 export class Dialler {
   readonly #settings: ClientSettings
-  readonly #servers: readonly ServerAddress[]
   readonly #tickets = new Map<number, Ticket>()
   #given: Credentials | null = null
   #credentials!: ClientCredentials
@@ -20,7 +19,6 @@ export class Dialler {
   /** @throws TokenError `ERR_OPTION` */
   constructor(settings: ClientSettings) {
     this.#settings = settings
-    this.#servers = settings.policies.servers ?? [{}]
     this.#readCredentials()
   }
 
@@ -30,12 +28,12 @@ export class Dialler {
   }
 
   get hasOtherServers(): boolean {
-    return this.#servers.length > 1
+    return this.#settings.servers.length > 1
   }
 
   /** The next dial goes to the next server. */
   turn(): void {
-    this.#turn = (this.#turn + 1) % this.#servers.length
+    this.#turn = (this.#turn + 1) % this.#settings.servers.length
   }
 
   /** The next dial goes to the first server. */
@@ -49,11 +47,11 @@ export class Dialler {
    */
   dial(refusedRetryTimeout: number, events: Pick<DialEvents, 'onSocket' | 'onFailed'>): Dial {
     this.#readCredentials()
-    const { tls, policies, connectTimeout } = this.#settings
+    const { tls, servers, policies, connectTimeout } = this.#settings
     const turn = this.#turn
     const options = {
       ...tls,
-      ...this.#servers[turn],
+      ...servers[turn],
       secureContext: tls.secureContext ?? this.#credentials.context,
       rejectUnauthorized: tls.rejectUnauthorized ?? true,
       ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
@@ -86,18 +84,20 @@ export class Dialler {
   /** The socket has to say which it was when it came from elsewhere: another context, an engine. */
   #ownFingerprints(socket: TLSSocket): readonly Uint8Array[] {
     const { fingerprints } = this.#credentials
-    const { secureContext, clientCertEngine } = this.#settings.tls
-    const isCertain = fingerprints.length > 0 && secureContext === undefined && clientCertEngine === undefined
+    const { tls, context } = this.#settings
+    const isCertain =
+      fingerprints.length > 0 && tls.secureContext === undefined && context.clientCertEngine === undefined
     return isCertain ? fingerprints : [...fingerprints, ...presentedFingerprints(socket)]
   }
 
   /** New keys void the tickets: a resumed connection would show the old certificate. */
   #readCredentials(): void {
-    const { key, cert, ca } = this.#settings.policies
+    const { context } = this.#settings
+    const { key, cert, ca } = context
     const given = attempt(() => ({ key: current(key), cert: current(cert), ca: current(ca) })) as Credentials
     const old = this.#given
     if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], given[name]))) return
-    this.#credentials = clientCredentials({ ...this.#settings.tls, ...given } as Credentials)
+    this.#credentials = clientCredentials({ ...context, ...given } as Credentials)
     this.#given = given
     this.#tickets.clear()
   }

@@ -4,23 +4,32 @@ import type { AuthorizeAnswer } from './authorization'
 import type { Connection } from './connection'
 import type { SessionLimits } from './connection-context'
 import {
-  CONNECTION_OPTIONS,
+  CONNECTION_CHECKS,
   type ConnectionLimits,
   type ConnectionOptions,
-  checkProtocol,
+  checkAck,
   limitsOf,
+  PROTOCOL_CHECKS,
   type SessionOptions,
   sessionLimits
 } from './connection-options'
+import { CONTEXT_CHECKS, LISTEN_CHECKS, normalAddress, SERVER_CHECKS } from './node-options'
 import {
+  abortSignal,
+  among,
+  anything,
+  type Checks,
+  callback,
+  checkOptions,
   complete,
-  count,
-  duration,
+  copyOf,
   MAX_DELAY,
-  oneOf,
+  object,
   pick,
   refuse,
-  refuseOwned,
+  refuseMisspelt,
+  wait,
+  whole,
   without
 } from './option-checks'
 import type { Peer } from './peer'
@@ -77,6 +86,8 @@ export interface ServerPolicies {
   sessionIdentity?: ((peer: Peer | null) => string | null) | undefined
   /** Other protocols on the same port, by their ALPN names. */
   protocols?: Record<string, OtherProtocol> | undefined
+  /** Aborting it is `close()`. */
+  signal?: AbortSignal | undefined
 }
 
 /** Decides on a peer. */
@@ -102,7 +113,10 @@ export type TokenServerOptions = ConnectionOptions &
     TlsOptions,
     keyof ServerLimits | 'ALPNProtocols' | 'ALPNCallback' | 'pauseOnConnect' | 'allowHalfOpen'
   > &
-  ListenOptions
+  ListenOptions & {
+    /** A file descriptor that listens already. */
+    fd?: number | undefined
+  }
 
 const MIB = 1024 * 1024
 
@@ -119,56 +133,92 @@ const SERVER_DEFAULTS = {
   maxQueueAge: 60_000
 }
 
-const SERVER_POLICIES = [
-  'protocol',
-  'ack',
-  'authorize',
-  'slowConsumer',
-  'session',
-  'sessionIdentity',
-  'protocols'
-] as const
+const LIMIT_CHECKS: Checks = {
+  maxConnections: whole(1),
+  maxConnectionsPerAddress: whole(1),
+  maxPendingHandshakes: whole(1),
+  maxConnectionsPerIdentity: whole(1),
+  maxSessions: whole(1),
+  maxSessionsPerIdentity: whole(1),
+  handshakeTimeout: whole(1, MAX_DELAY),
+  authorizeTimeout: whole(1, MAX_DELAY),
+  memoryBudgetBytes: whole(1),
+  maxQueueAge: wait
+}
 
-/** The options of a server, checked and complete; `tls` is what goes to Node. */
+const POLICY_CHECKS: Checks = {
+  ...PROTOCOL_CHECKS,
+  authorize: callback,
+  slowConsumer: among('close', 'drop'),
+  session: anything,
+  sessionIdentity: callback,
+  protocols: object,
+  signal: abortSignal
+}
+
+const OWN_CHECKS: Checks = { ...CONNECTION_CHECKS, ...LIMIT_CHECKS, ...POLICY_CHECKS }
+
+/** Of the ways to listen, those with which an option is of any use. */
+const LISTEN_NEEDS: Readonly<Record<string, readonly string[]>> = {
+  host: ['port'],
+  ipv6Only: ['port'],
+  reusePort: ['port'],
+  backlog: ['port', 'path'],
+  exclusive: ['port', 'path'],
+  readableAll: ['path'],
+  writableAll: ['path']
+}
+
+/** The options of a server, checked and complete. */
 export type ServerSettings = Readonly<typeof SERVER_DEFAULTS> & {
   readonly connection: ConnectionLimits
   /** Undefined: no sessions. */
   readonly session: SessionLimits | undefined
   readonly policies: Readonly<ServerPolicies>
-  readonly tls: TlsOptions & ListenOptions
+  /** What `server.listen` gets: no key, for its errors quote it. */
+  readonly listen: Readonly<ListenOptions & { fd?: number | undefined }>
+  /** What `tls.createServer` gets. */
+  readonly tls: TlsOptions
 }
 
-/** @throws TokenError `ERR_OPTION` */
+/** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
 export function serverSettings(options: TokenServerOptions): ServerSettings {
-  refuseOwned(options, ['ALPNProtocols', 'ALPNCallback', 'pauseOnConnect', 'allowHalfOpen'])
-  const own = complete(SERVER_DEFAULTS, options)
-  count('maxConnections', own.maxConnections, 1)
-  count('maxConnectionsPerAddress', own.maxConnectionsPerAddress, 1)
-  count('maxConnectionsPerIdentity', own.maxConnectionsPerIdentity, 1)
-  count('maxPendingHandshakes', own.maxPendingHandshakes, 1)
-  count('maxSessions', own.maxSessions, 1)
-  count('maxSessionsPerIdentity', own.maxSessionsPerIdentity, 1)
-  count('handshakeTimeout', own.handshakeTimeout, 1, MAX_DELAY)
-  count('authorizeTimeout', own.authorizeTimeout, 1, MAX_DELAY)
-  count('memoryBudgetBytes', own.memoryBudgetBytes, 1)
-  duration('maxQueueAge', own.maxQueueAge)
-  checkProtocol(options)
-  oneOf('slowConsumer', options.slowConsumer, ['close', 'drop'])
-  checkProtocols(options.protocols)
-  const connection = limitsOf(options)
+  const given = copyOf(options)
+  refuseMisspelt(given, OWN_CHECKS, SERVER_CHECKS, LISTEN_CHECKS, CONTEXT_CHECKS)
+  for (const checks of [OWN_CHECKS, SERVER_CHECKS, LISTEN_CHECKS, CONTEXT_CHECKS]) checkOptions(given, checks)
+  checkAck(given)
+  checkProtocols(given.protocols)
+  const connection = limitsOf(given)
   return Object.freeze({
-    ...own,
+    ...complete(SERVER_DEFAULTS, given),
     connection,
-    session: sessionLimits(options, connection),
-    policies: pick(options, SERVER_POLICIES),
-    tls: without(options, [...Object.keys(own), ...SERVER_POLICIES, ...CONNECTION_OPTIONS])
+    session: sessionLimits(given, connection),
+    policies: pick(given, Object.keys(POLICY_CHECKS) as (keyof ServerPolicies)[]),
+    listen: listenOptions(given),
+    tls: without(given, [...Object.keys(OWN_CHECKS), ...Object.keys(LISTEN_CHECKS)])
   })
 }
 
+function listenOptions(given: TokenServerOptions): ServerSettings['listen'] {
+  const listen = pick(given, Object.keys(LISTEN_CHECKS) as (keyof ServerSettings['listen'])[])
+  const [way, other] = (['port', 'path', 'fd'] as const).filter(name => listen[name] !== undefined)
+  if (way === undefined)
+    throw refuse('port', 'is missing: say where to listen by port (0: a free one) or by path')
+  if (other !== undefined) throw refuse(other, `contradicts ${way}: a server listens at one place`)
+  for (const [name, ways] of Object.entries(LISTEN_NEEDS)) {
+    if (Object.hasOwn(listen, name) && !ways.includes(way)) throw refuse(name, `has no effect with ${way}`)
+  }
+  return Object.freeze(normalAddress(listen))
+}
+
 function checkProtocols(protocols: ServerPolicies['protocols'] = {}): void {
-  for (const [name, { handler, clientCertificate }] of Object.entries(protocols)) {
+  for (const [name, protocol] of Object.entries(protocols)) {
     if (name.startsWith('token/')) throw refuse('protocols', `can't replace ${name}`)
+    const { handler, clientCertificate }: Partial<OtherProtocol> = protocol ?? {}
     if (typeof handler !== 'function') throw refuse('protocols', `must have a handler for ${name}`)
-    oneOf(`clientCertificate of ${name}`, clientCertificate ?? 'none', ['required', 'optional'])
+    checkOptions(
+      { [`clientCertificate of ${name}`]: clientCertificate ?? null },
+      { [`clientCertificate of ${name}`]: among('required', 'optional') }
+    )
   }
 }

@@ -10,9 +10,6 @@ export interface ClientCredentials {
   readonly fingerprints: readonly Uint8Array[]
 }
 
-/** Options that decide where to and how a dial goes, and nothing of the context. */
-const OF_THE_DIAL: ReadonlySet<string> = new Set(['host', 'port', 'path', 'servername'])
-
 /** Weak: no key stays in memory longer than the clients that use it. */
 const shared = new Map<string, WeakRef<ClientCredentials>>()
 const forgotten = new FinalizationRegistry<string>(name => {
@@ -49,8 +46,6 @@ function nameOf(options: Credentials): string | null {
   const hash = createHash('sha256')
   add(hash, [tls.DEFAULT_CIPHERS, tls.DEFAULT_ECDH_CURVE, tls.DEFAULT_MIN_VERSION, tls.DEFAULT_MAX_VERSION])
   for (const [option, value] of Object.entries(options)) {
-    // What is called back during a handshake is called by each socket.
-    if (OF_THE_DIAL.has(option) || typeof value === 'function') continue
     hash.update(`${option}\n`)
     if (!add(hash, value)) return null
   }

@@ -27,13 +27,9 @@ export function secureDefaults<T extends SecureContextOptions>(options: T): T {
 export function secureContext(options: SecureContextOptions): SecureContext {
   try {
     return createSecureContext(secureDefaults(options))
-  } catch (cause) {
-    throw new TokenError(
-      'ERR_OPTION',
-      `Cannot use the TLS options (key, cert, ca …): Node refuses them with ${codeOf(cause)}`,
-      {
-        cause
-      }
-    )
+  } catch (error) {
+    // No cause: Node's errors for a wrong argument quote it.
+    const message = `Cannot use the TLS options (key, cert, ca …): Node refuses them with ${codeOf(error)}`
+    throw new TokenError('ERR_OPTION', message)
   }
 }

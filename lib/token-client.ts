@@ -9,6 +9,7 @@ import { type ClientSettings, clientSettings, type TokenClientOptions } from './
 import { type ClockTimer, clock } from './clock'
 import { CLOSE_CODES } from './close-codes'
 import type { CloseInfo, CloseOptions } from './close-info'
+import { closeOnAbort } from './close-on-abort'
 import { Connection } from './connection'
 import {
   attach,
@@ -180,6 +181,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#closed = new Promise(resolve => {
       this.#resolveClosed = resolve
     })
+    closeOnAbort(this.#settings.policies.signal, this.#closed, () => this.close())
     this.#isClosing = false
     this.#attempt = 0
     this.#wait(delay)

@@ -5,6 +5,7 @@ import { Acceptance } from './acceptance'
 import { ask, tell } from './application-call'
 import { CertificateEnds } from './certificate-ends'
 import type { CloseInfo, CloseOptions } from './close-info'
+import { closeOnAbort } from './close-on-abort'
 import { Connection } from './connection'
 import {
   breakWith,
@@ -190,6 +191,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#closed = new Promise(resolve => {
       this.#resolveClosed = resolve
     })
+    closeOnAbort(this.#settings.policies.signal, this.#closed, () => this.close())
     this.#state = 'waiting'
     if (delay === 0) this.#listen(server)
     else this.#delay = setTimeout(() => this.#listen(server), delay)
@@ -299,7 +301,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #listen(server: Server): void {
     this.#state = 'starting'
     try {
-      server.listen(this.#settings.tls)
+      // A copy: Node writes into it.
+      server.listen({ ...this.#settings.listen })
     } catch (error) {
       process.nextTick(() => this.#serverFailed(server, error as Error))
     }
@@ -330,8 +333,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       this.#acceptFailed(error)
       return
     }
-    const { host, port, path } = this.#settings.tls
-    const where = port === undefined ? path : `${host ?? '*'}:${port}`
+    const { host, port, path, fd } = this.#settings.listen
+    const where = path ?? (fd === undefined ? `${host ?? '*'}:${port}` : `file descriptor ${fd}`)
     const message = `Cannot listen on ${where}: it failed with ${codeOf(error)}`
     this.#finish(new TokenError('ERR_LISTEN', message, { cause: error }))
   }

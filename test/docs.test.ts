@@ -46,14 +46,26 @@ describe('documentation', () => {
   })
 
   describe('options', () => {
-    const { connection, session, tls, policies: _rules, ...server } = serverSettings({ session: true })
+    const {
+      connection,
+      session,
+      tls,
+      policies: _rules,
+      listen: _where,
+      ...server
+    } = serverSettings({
+      session: true,
+      port: 0
+    })
     const {
       connection: _same,
       session: alike,
       tls: _other,
       policies: _more,
+      servers: _there,
+      context: _keys,
       ...dial
-    } = clientSettings({ session: true })
+    } = clientSettings({ session: true, port: 1 })
     const defaults = Object.entries({ ...connectionLimits(), ...session, ...server, ...dial })
 
     it('are found in lib/', () => {

@@ -206,8 +206,16 @@ describe('isHopeless', () => {
   }
 
   it('is true for a dial that Node itself refuses, false for one that nobody answered', () => {
-    expect(isHopeless(failed('ERR_CONNECT', 'ERR_INVALID_ARG_TYPE'))).to.equal(true)
-    expect(isHopeless(failed('ERR_CONNECT', 'ERR_OSSL_X509_KEY_VALUES_MISMATCH'))).to.equal(true)
+    for (const cause of [
+      'ERR_INVALID_ARG_TYPE',
+      'ERR_OSSL_X509_KEY_VALUES_MISMATCH',
+      'ERR_MISSING_ARGS',
+      'ERR_SOCKET_BAD_PORT',
+      'ERR_INVALID_IP_ADDRESS',
+      'ERR_INVALID_ADDRESS_FAMILY'
+    ]) {
+      expect(isHopeless(failed('ERR_CONNECT', cause)), cause).to.equal(true)
+    }
     for (const cause of ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ETIMEDOUT']) {
       expect(isHopeless(failed('ERR_CONNECT', cause)), cause).to.equal(false)
     }

@@ -11,10 +11,10 @@ describe('clientCredentials', () => {
     all = await certificates()
   })
 
-  it('are shared by clients with the same key, certificate and CAs, wherever they dial', () => {
+  it('are shared by clients with the same key, certificate and CAs', () => {
     const { ca, client } = all
-    const first = clientCredentials({ ca, ...client, port: 1 } as object)
-    expect(clientCredentials({ ca, ...client, port: 2, lookup: () => {} } as object)).to.equal(first)
+    const first = clientCredentials({ ca, ...client })
+    expect(clientCredentials({ ca, ...client })).to.equal(first)
   })
 
   it('are not by those with another one, another option, or another form of it', () => {

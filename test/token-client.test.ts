@@ -80,10 +80,31 @@ describe('TokenClient', () => {
       expect(error.code).to.equal('ERR_CONNECT')
     })
 
-    it('tells a port that is none by ERR_CONNECT, not by an exception', async () => {
-      const { events, error } = await failedDial(70_000)
-      expect(events).to.deep.equal(['error', 'close(true)'])
-      expect(error.message).to.contain('ERR_SOCKET_BAD_PORT')
+    it('closes when its signal aborts, while it dials, between dials, and when it is connected', async () => {
+      const { server, port } = await startServer()
+      for (const [to, moment] of [
+        [port, null],
+        [await freePort(), 'reconnecting'],
+        [port, 'connect']
+      ] as const) {
+        const controller = new AbortController()
+        const client = await makeClient(to, {
+          signal: controller.signal,
+          reconnect: true,
+          refusedRetryTimeout: 0
+        })
+        if (moment !== null) await once(client, moment)
+        const events = eventsOf(client)
+        controller.abort()
+        expect(await client.closed).to.include({ code: 'normal', hadError: false })
+        expect(events).to.deep.equal(['close(false)'])
+      }
+      await until(() => server.connections.size === 0)
+    })
+
+    it('closes at once when its signal was aborted before', async () => {
+      const client = await makeClient(await freePort(), { signal: AbortSignal.abort(), reconnect: true })
+      expect((await client.closed).code).to.equal('normal')
     })
 
     it('tries a refused dial again, so that a server which begins a little later is found', async () => {

@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { connect as netConnect } from 'node:net'
 import { duplexPair } from 'node:stream'
 import tls, { createSecureContext } from 'node:tls'
@@ -71,11 +71,11 @@ describe('TokenServer', () => {
     })
 
     it('tells options that listen() refuses by error, then close(true), not by an exception', async () => {
-      const server = await makeServer({ port: 70_000 })
+      const server = await makeServer({ path: '\0token-server-test', writableAll: true })
       const events = eventsOf(server)
       const info = await server.closed
       expect(events).to.deep.equal(['error', 'close(true)'])
-      expect(info.error?.message).to.contain('ERR_SOCKET_BAD_PORT')
+      expect(info.error?.message).to.contain('ERR_INVALID_ARG_VALUE')
     })
 
     it('settles closed with the error although nobody listens for close', async () => {
@@ -84,13 +84,18 @@ describe('TokenServer', () => {
       expect((await server.closed).hadError).to.equal(true)
     })
 
-    it('passes the options of server.listen on', async () => {
+    it('closes, and its connections in order, when its signal aborts, and lets the signal go then', async () => {
       const controller = new AbortController()
-      const server = await makeServer({ signal: controller.signal, backlog: 8 })
-      await once(server, 'connect')
-      const closed = once(server, 'close')
-      controller.abort()
-      expect((await closed)[0]).to.equal(false)
+      const { server } = await startServer({ signal: controller.signal })
+      const { client, connection } = await connectPair(server)
+      const [info] = await Promise.all([connection.closed, client.closed, server.closed, controller.abort()])
+      expect(info.code).to.equal('shutdown')
+      expect(getEventListeners(controller.signal, 'abort')).to.have.length(0)
+    })
+
+    it('closes at once when its signal was aborted before', async () => {
+      const server = await makeServer({ signal: AbortSignal.abort() })
+      expect(await server.closed).to.include({ code: 'normal', hadError: false })
     })
   })
 

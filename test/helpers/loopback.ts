@@ -35,7 +35,8 @@ export async function clientOptions(
   over: Partial<TokenClientOptions> = {}
 ): Promise<TokenClientOptions> {
   const { ca, client } = await certificates()
-  return { host: '127.0.0.1', port, ca, ...client, ...over }
+  const isElsewhere = over.path !== undefined || over.servers !== undefined
+  return { ...(!isElsewhere && { host: '127.0.0.1', port }), ca, ...client, ...over }
 }
 
 /** The same, for `tls.connect` itself. */
