@@ -541,7 +541,7 @@ export class ConnectionLife {
     this.fail(
       new TokenError(
         'ERR_IDLE_TIMEOUT',
-        `Cannot keep the connection: no byte passed for idleTimeout, ${idleTimeout} ms`
+        `Cannot keep the connection: no byte of a token passed for idleTimeout, ${idleTimeout} ms`
       )
     )
   }

@@ -44,7 +44,7 @@ export interface ConnectionOptions {
   frameTimeout?: number | undefined
   /** Milliseconds in which the peer must take the bytes of one write, 256 KiB at most. Default 60,000. */
   writeTimeout?: number | undefined
-  /** Milliseconds without a byte in either direction. Default 0: a quiet connection stays. */
+  /** Milliseconds without a byte of a token in either direction. Default 0: a quiet connection stays. */
   idleTimeout?: number | undefined
   /**
    * Milliseconds; token/2 only: this side gives up when not a byte came for two of them, and asks the peer to be

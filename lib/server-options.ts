@@ -43,7 +43,7 @@ export interface ServerLimits {
   maxConnectionsPerAddress?: number | undefined
   /** Handshakes at once; above it the oldest is cut. Default 16,384. */
   maxPendingHandshakes?: number | undefined
-  /** Connections of one identity (issuer, subject and SANs) at once, those that wait for their client too. Default 1,024. */
+  /** Connections of one identity (issuer, subject and SANs) at once; those that wait for their client don't count. Default 1,024. */
   maxConnectionsPerIdentity?: number | undefined
   /** Sessions at once, those that wait for their client included; the oldest of these is evicted. Default 16,384. */
   maxSessions?: number | undefined

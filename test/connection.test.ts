@@ -796,7 +796,7 @@ describe('Connection', () => {
       const info = await awake(connection.closed)
       expect([info.code, info.error?.message]).to.deep.equal([
         'ERR_IDLE_TIMEOUT',
-        'Cannot keep the connection: no byte passed for idleTimeout, 5 ms'
+        'Cannot keep the connection: no byte of a token passed for idleTimeout, 5 ms'
       ])
     })
 

@@ -525,6 +525,25 @@ describe('token/2', () => {
     }
   })
 
+  it('idleTimeout counts bytes of tokens, both ways, and no PING, ACK or WINDOW', async () => {
+    const { client, server } = await openPair({ client: { idleTimeout: 1000 }, both: { heartbeat: 200 } })
+    const tokens = listen(server)
+    const answers = listen(client)
+
+    for (const side of [client, server, client]) {
+      await clock.elapse(900)
+      side.send(Buffer.from('a'))
+      await settled()
+    }
+    expect([tokens.length, answers.length, client.isOpen]).to.deep.equal([2, 1, true])
+    await clock.elapse(999)
+    expect([client.isOpen, server.rtt]).to.deep.equal([true, 0])
+    await clock.elapse(1)
+    const info = await client.closed
+    expect(info).to.include({ code: 'ERR_IDLE_TIMEOUT' })
+    expect((await server.closed).error).to.include({ code: 'ERR_PEER_CLOSED', closeCode: 'idle-timeout' })
+  })
+
   describe('heartbeat', () => {
     it('gives up on a peer of which not a byte came for two of them', async () => {
       const peer = await greeted('server', { heartbeat: 1000 })
