@@ -1,4 +1,5 @@
 import { BufferView } from './buffer-view'
+import { ChunkQueue } from './chunk-queue'
 import { COUNT_LENGTH, isCount } from './control-frame'
 import type { TokenError } from './errors'
 import { detachedError } from './shared-memory'
@@ -65,9 +66,8 @@ export class FrameSplitter {
   /** The control frame begun, null when none is. */
   #control: Buffer | null = null
   #controlFilled = 0
-  /** Chunks kept while held. */
-  #held: Buffer[] | null = null
-  #heldBytes = 0
+  /** What came since `hold`. */
+  #held: ChunkQueue | null = null
   #isStopped = false
 
   constructor(events: SplitterEvents) {
@@ -81,20 +81,19 @@ export class FrameSplitter {
 
   /** Bytes kept since `hold`. */
   get heldBytes(): number {
-    return this.#heldBytes
+    return this.#held?.bytes ?? 0
   }
 
   /** Looks at nothing more until `release`, also not at the rest of the chunk at hand. */
   hold(): void {
-    this.#held ??= []
+    this.#held ??= new ChunkQueue()
   }
 
   /** Goes on with what was held. */
   release(): void {
-    const held = this.#held ?? []
+    const held = this.#held
     this.#held = null
-    this.#heldBytes = 0
-    for (const chunk of held) this.push(chunk)
+    for (let chunk = held?.shift(); chunk !== undefined; chunk = held?.shift()) this.push(chunk)
   }
 
   /** Ignores everything from now on. */
@@ -140,7 +139,7 @@ export class FrameSplitter {
     if (this.#isStopped) return
     if (position > chunk.length) throw detachedError()
     this.#pass(chunk, runStart, position)
-    if (this.#held !== null) this.#keep(chunk.subarray(position))
+    this.#held?.push(chunk.subarray(position))
   }
 
   #pass(chunk: Buffer, start: number, end: number): void {
@@ -234,11 +233,5 @@ export class FrameSplitter {
     writeHeader(mark, 0, CONTROL_BIT | control.length)
     mark[HEADER_LENGTH] = control[0] as number
     this.#events.onData(mark)
-  }
-
-  #keep(rest: Buffer): void {
-    if (rest.length === 0) return
-    this.#held?.push(rest)
-    this.#heldBytes += rest.length
   }
 }

@@ -47,7 +47,6 @@ const NONE = -1
  */
 export class Receiver {
   readonly #events: ReceiverEvents
-  readonly #hasMarks: boolean
   readonly #reader: FrameReader
   #consumer: Consumer | null = null
   /** False until the connection is open: nothing is handed out before. */
@@ -74,7 +73,6 @@ export class Receiver {
   /** @param hasMarks PART and ABORT, which the protocol has judged, are pushed in their place */
   constructor(maxTokenLength: number, events: ReceiverEvents, hasMarks = false) {
     this.#events = events
-    this.#hasMarks = hasMarks
     this.#reader = new FrameReader(maxTokenLength, hasMarks)
   }
 
@@ -183,11 +181,15 @@ export class Receiver {
     if (!this.hasConsumer) this.discard()
   }
 
-  /** The peer has ended in order: what is here is handed out, then `onEnd` is told. */
-  end(): void {
+  /**
+   * The peer has ended in order: what is here is handed out, then `onEnd` is told.
+   *
+   * @param isMidToken the peer stopped between two parts of a token: it will never be whole, and is thrown away
+   */
+  end(isMidToken = false): void {
     this.#hasEnded = true
-    // Between two parts: the token begun will never be whole.
-    if (this.#hasMarks && !this.#reader.isDetached) {
+    // It walks over all that waits, and END costs the peer nothing.
+    if (isMidToken && !this.#reader.isDetached) {
       const before = this.#reader.unreadBytes
       this.#reader.cut()
       this.#discardedBytes += before - this.#reader.unreadBytes

@@ -621,7 +621,7 @@ export class Token2 implements Protocol, ControlSource {
       this.#saying = { code, reason: '' }
       this.#host.armClose()
       if (this.#session.isAllHanded) this.allHanded(false)
-      else this.#host.receiver.end()
+      else this.#host.receiver.end(this.#parts.isBegun)
     } else {
       this.#host.sender.abandon()
       this.#host.sender.end()

@@ -261,6 +261,17 @@ describe('FrameSplitter', () => {
       }
     })
 
+    it('keeps bytes and not chunks: many of one byte are few when they come out', () => {
+      const { splitter, data } = make()
+      splitter.hold()
+      const sent = frames(pattern(64 * 1024 - 4))
+      for (const byte of sent) splitter.push(Buffer.of(byte))
+      expect(splitter.heldBytes).to.equal(64 * 1024)
+      splitter.release()
+      expect(Buffer.concat(data).equals(sent)).to.equal(true)
+      expect(data.length).to.be.below(10)
+    })
+
     it('again while it is released goes on holding, in order', () => {
       const onControl = (text: string, splitter: FrameSplitter) => {
         if (text !== 'end') splitter.hold()

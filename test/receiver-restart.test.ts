@@ -200,7 +200,7 @@ describe('Receiver, at the end of a connection', () => {
     for (const hasListeners of [true, false]) {
       const { receiver, feed, log } = make(hasListeners)
       feed(encode(whole('ab', 'cd')).subarray(0, 11))
-      receiver.end()
+      receiver.end(true)
       expect(log).to.deep.equal(['end'])
       expect(receiver.tokens).to.equal(0)
     }
