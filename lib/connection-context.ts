@@ -4,10 +4,10 @@ import type { WireCloseCode } from './close-codes'
 import type { CloseInfo } from './close-info'
 import type { Connection } from './connection'
 import type { TokenError } from './errors'
+import type { Handshake } from './handshake'
 import type { SessionLookup, SessionPart } from './hello'
 import type { Peer } from './peer'
 import type { SessionLoss } from './session'
-import type { Token2 } from './token-2'
 
 /** Events of a {@link Connection}. */
 export interface ConnectionEvents {
@@ -67,10 +67,10 @@ export interface SessionLimits {
   readonly resumeTimeout: number
 }
 
-/** A transport that goes from one connection to another, with the protocol that has greeted the peer. */
+/** A transport that goes from one connection to another, with the handshake on it. */
 export interface Handover {
   readonly socket: Duplex
-  readonly protocol: Token2
+  readonly handshake: Handshake
   /** Whom it leads to: of a resumed TLS session the socket does not know. */
   readonly peer: Peer | null
 }
@@ -84,7 +84,7 @@ export interface TransportFacts {
   /** Milliseconds left for HELLO and `authorize`. */
   readonly greetingTimeout?: number
   /** The socket was another connection's, and the peer was greeted on it. */
-  readonly greeted?: Token2
+  readonly greeted?: Handshake
 }
 
 /** What a server or a client knows of a connection that it makes, and of its first transport (internal). */

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { tell } from './application-call'
-import { authorization, type Verdict } from './authorization'
+import { authorization } from './authorization'
 import { closeCodeName } from './close-codes'
 import type { CloseCode, CloseInfo } from './close-info'
 import type { Connection } from './connection'
@@ -10,10 +10,12 @@ import type { GoawayFrame } from './control-frame'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
 import { closeCodeOf, keepsSession } from './goodbye'
-import type { SessionLookup, SessionPart } from './hello'
-import { sayLastWord } from './last-word'
+import { Handshake, type HandshakeHost } from './handshake'
+import { FEATURE_PART, type Hello, type Role, type SessionLookup, type SessionPart } from './hello'
+import { lingerAfter, sayLastWord } from './last-word'
 import { fingerprintBytes, type Peer, peerOf } from './peer'
-import type { ProtocolHost } from './protocol'
+import type { Protocol, ProtocolHost } from './protocol'
+import { protocolError } from './protocol-error'
 import { Receiver, type ReceiverEvents } from './receiver'
 import { Sender } from './sender'
 import type { SenderEvents } from './sender-events'
@@ -21,7 +23,9 @@ import { Session, type SessionLossReason } from './session'
 import { socketError } from './socket-error'
 import { Token1 } from './token-1'
 import { Token2 } from './token-2'
+import { endedWithoutClose } from './token-2-errors'
 import { Transport, type TransportEvents } from './transport'
+import type { ProtocolName } from './wire'
 
 /** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
 const GREETING_TIMEOUT = 10_000
@@ -76,14 +80,16 @@ export interface LifeOptions {
  *     └──────── accepted ────────────┘   └─┘
  * ```
  */
-export class ConnectionLife {
+export class ConnectionLife
+  implements TransportEvents, SenderEvents, ReceiverEvents, ProtocolHost, HandshakeHost
+{
+  readonly limits: ConnectionLimits
   readonly session = new Session()
   readonly sender: Sender
   readonly receiver: Receiver
   /** Numbers of the tokens that never left and of which a promise said so; known at the end. */
   unsentDeliveries: ReadonlySet<number> = NO_NUMBERS
   readonly #connection: Connection
-  readonly #limits: ConnectionLimits
   readonly #protocolOptions: ProtocolOptions
   readonly #context: ConnectionContext
   readonly #tokens: LifeTokens
@@ -98,7 +104,10 @@ export class ConnectionLife {
   #socket: Duplex
   /** Null when the last one is gone. */
   #transport: Transport | null = null
-  #protocol!: Token1 | Token2
+  /** While the two sides of token/2 greet each other. */
+  #handshake: Handshake | null = null
+  /** Null before the first handshake is done; of a session, the last one's until the next begins. */
+  #protocol: Protocol | null = null
   #closeDeadline: Deadline | null = null
   #state: State = OPENING
   #isSendingEnded = false
@@ -114,7 +123,7 @@ export class ConnectionLife {
   constructor(connection: Connection, socket: Duplex, options: LifeOptions, tokens: LifeTokens) {
     const { limits, context } = options
     this.#connection = connection
-    this.#limits = limits
+    this.limits = limits
     this.#protocolOptions = options.protocol
     this.#context = context
     this.#tokens = tokens
@@ -126,8 +135,8 @@ export class ConnectionLife {
     const { session } = context
     this.#resumeDeadline =
       session === undefined ? null : new Deadline(session.resumeTimeout, () => this.loseSession('expired'))
-    this.sender = new Sender(limits, new ConnectionLife.#Sent(this))
-    this.receiver = this.#createReceiver(options.protocol.protocol === 'token/2')
+    this.sender = new Sender(limits, this)
+    this.receiver = new Receiver(limits.maxTokenLength, this, this.protocolName === 'token/2')
   }
 
   /** Made when it is asked for: few connections are waited for, and a promise takes 200 bytes. */
@@ -150,8 +159,26 @@ export class ConnectionLife {
     return this.#peer
   }
 
-  get protocol(): Token1 | Token2 {
-    return this.#protocol
+  get protocolName(): ProtocolName {
+    return this.#protocolOptions.protocol ?? 'token/1'
+  }
+
+  get role(): Role {
+    return this.#protocolOptions.role ?? 'client'
+  }
+
+  get isManualAck(): boolean {
+    return this.#protocolOptions.ack === 'manual'
+  }
+
+  /** Milliseconds of the last round trip; null when none is known. */
+  get rtt(): number | null {
+    return this.#protocol?.rtt ?? null
+  }
+
+  /** The protocol of this transport, once it may carry tokens. */
+  get token2(): Token2 | null {
+    return this.#protocol instanceof Token2 ? this.#protocol : null
   }
 
   get isOpen(): boolean {
@@ -175,15 +202,26 @@ export class ConnectionLife {
 
   /** Begins with the first transport. */
   start(): void {
-    this.#attach(this.#socket)
+    const { greeted } = this.#facts
+    this.#carry(this.#socket)
     this.#idleDeadline?.arm()
+    if (greeted === undefined) this.#greet()
+    else this.#succeed(greeted)
   }
 
   /** Ends in order. @returns false when it was ended before */
   close(code: CloseCode, timeout: number): boolean {
     if (this.#state >= CLOSING) return false
     this.#armClose(timeout)
-    this.#beginClose(code)
+    this.beginClose(code)
+    return true
+  }
+
+  /** The application has had `count` more tokens. @returns false when this side has said its last word before */
+  acknowledge(count: number): boolean {
+    if (this.#state !== DETACHED && this.token2 !== null) return this.token2.acknowledge(count)
+    // The next HELLO says it.
+    this.session.acknowledge(count)
     return true
   }
 
@@ -198,11 +236,15 @@ export class ConnectionLife {
   endSending(): void {
     if (this.isDead) return
     this.#isSendingEnded = true
-    this.#protocol.endSending()
+    this.#protocol?.endSending()
   }
 
-  /** The first error is the one that is told; `close` of the socket does the rest. */
-  fail(error: TokenError): void {
+  /**
+   * The first error is the one that is told; `close` of the socket does the rest.
+   *
+   * @param reason for a peer that is refused
+   */
+  fail(error: TokenError, reason = ''): void {
     if (this.#state === CLOSED) return
     if (this.#error !== null) {
       this.#socket.destroy()
@@ -215,7 +257,7 @@ export class ConnectionLife {
     this.#error = error
     const wasOpening = this.#state === OPENING
     if (this.#transport === null) process.nextTick(() => this.#finish())
-    else if (this.#protocol.sayGoodbye(error)) this.#state = CLOSING
+    else if (this.#sayGoodbye(error, reason)) this.#state = CLOSING
     else this.#socket.destroy()
     this.#gone?.abort()
     if (wasOpening) this.#context.onRefused?.(error)
@@ -234,13 +276,16 @@ export class ConnectionLife {
     this.#peer = facts.peer ?? null
     if (this.#state === OPEN) this.#state = DETACHED
     if (this.#resumeDeadline?.isArmed === false) this.#resumeDeadline.arm()
-    this.#attach(socket)
+    this.#protocol = null
+    this.#carry(socket)
+    if (facts.greeted === undefined) this.#greet()
+    else this.#bind(facts.greeted, 'resumed')
   }
 
   /** The transport is another connection's from now on; this one was never open. Its end is told when that is done. */
   handOver(): Handover {
     const handover = this.#giveAway()
-    const info = this.#end(handover)
+    const info = this.#end()
     process.nextTick(() => this.#tellEnd(info, handover))
     return handover
   }
@@ -254,242 +299,273 @@ export class ConnectionLife {
 
   // --- the transport
 
-  #attach(socket: Duplex): void {
-    const { greeted } = this.#facts
+  #carry(socket: Duplex): void {
     this.#socket = socket
-    const host = new ConnectionLife.#Host(this, socket)
-    const protocol = greeted ?? this.#createProtocol(host)
-    this.#protocol = protocol
-    this.sender.attach(socket, protocol instanceof Token2 ? protocol : undefined)
-    // Before authorize is asked, which may end the connection.
-    this.#transport = new Transport(socket, new ConnectionLife.#Carried(this))
-    if (greeted === undefined) protocol.start()
-    else greeted.rebind(host)
+    this.#transport = new Transport(socket, this)
   }
 
-  /** What the transport tells: a class, as the others. */
-  static readonly #Carried = class implements TransportEvents {
-    readonly #life: ConnectionLife
-
-    constructor(life: ConnectionLife) {
-      this.#life = life
-    }
-
-    onData(chunk: unknown): void {
-      this.#life.#read(chunk)
-    }
-
-    memory(): Buffer | null {
-      return this.#life.receiver.memory
-    }
-
-    onEnd(): void {
-      this.#life.#protocol.transportEnded()
-    }
-
-    onError(error: Error): void {
-      this.#life.fail(socketError(error))
-    }
-
-    onClose(): void {
-      this.#life.#transportClosed()
+  onData(chunk: unknown): void {
+    if (!Buffer.isBuffer(chunk)) {
+      const message = `Cannot read from the socket: it gives a ${typeof chunk} instead of a Buffer (setEncoding, object mode)`
+      this.fail(new TokenError('ERR_SOCKET', message))
+    } else if (this.#handshake === null) {
+      this.#protocol?.read(chunk)
+    } else {
+      this.#handshake.read(chunk)
     }
   }
 
-  #createReceiver(hasMarks: boolean): Receiver {
-    return new Receiver(
-      this.#limits.maxTokenLength,
-      new ConnectionLife.#Received(this, this.#tokens),
-      hasMarks
-    )
+  memory(): Buffer | null {
+    return this.receiver.memory
   }
 
-  /** A class, as the others. */
-  static readonly #Sent = class implements SenderEvents {
-    readonly #life: ConnectionLife
-
-    constructor(life: ConnectionLife) {
-      this.#life = life
-    }
-
-    onDrain(): void {
-      this.#life.#context.onDrain?.()
-      tell(this.#life.#connection, 'drain')
-    }
-
-    onActivity(hasTokens: boolean): void {
-      if (hasTokens) this.#life.#idleDeadline?.arm()
-      this.#life.#protocol.wrote()
-    }
-
-    onStall(): void {
-      this.#life.fail(stallError(this.#life.#limits.writeTimeout))
-    }
-
-    onFlushed(): void {
-      this.#life.#protocol.flushed()
-    }
-
-    onAborted(number: number, cause: unknown): void {
-      this.#life.#tokens.onAborted(number, cause)
-    }
-
-    onWithdrawn(number: number, cause: unknown): void {
-      this.#life.#tokens.onWithdrawn(number, cause)
-    }
+  onEnd(): void {
+    if (this.#handshake === null) this.#protocol?.transportEnded()
+    else if (!this.#handshake.isOver) this.fail(endedWithoutClose())
   }
 
-  /** A class, for a literal with a getter makes a hidden class of its own for each connection: 1 KB. */
-  static readonly #Received = class implements ReceiverEvents {
-    readonly #life: ConnectionLife
-    readonly #tokens: LifeTokens
+  onError(error: Error): void {
+    this.fail(socketError(error))
+  }
 
-    constructor(life: ConnectionLife, tokens: LifeTokens) {
-      this.#life = life
-      this.#tokens = tokens
+  onClose(): void {
+    const error = this.#prematureClose()
+    if (error !== null && this.#error === null && this.#outlives(error)) this.#detach(error)
+    else this.#finish()
+  }
+
+  // --- the handshake, until the transport may carry tokens
+
+  #greet(): void {
+    const { role } = this
+    if (this.protocolName === 'token/1') {
+      this.#protocol = new Token1(this)
+      this.sender.attach(this.#socket)
+      this.#decide()
+      return
     }
-
-    get hasListeners(): boolean {
-      return this.#life.#error === null && this.#tokens.hasListeners()
+    const wantsSession = this.#context.session !== undefined && role === 'client'
+    const fingerprints = {
+      own: this.#facts.ownFingerprints ?? [],
+      peer: this.#peer && fingerprintBytes(this.#peer)
     }
+    const timeout = this.#facts.greetingTimeout ?? GREETING_TIMEOUT
+    const options = { role, fingerprints, timeout, wantsSession }
+    const handshake = new Handshake(this.#socket, this.limits, options, this)
+    this.#handshake = handshake
+    if (role === 'client')
+      handshake.sayHello(wantsSession ? this.session.request() : null, this.receiver.heldBytes)
+  }
 
-    onToken(token: Buffer): void {
-      this.#tokens.onToken(token)
+  greeted(): void {
+    const handshake = this.#handshake as Handshake
+    if (handshake.role === 'server') {
+      this.#decide()
+      return
     }
-
-    onHanded(count: number, cost: number): void {
-      this.#life.#protocol.handed(count, cost)
-    }
-
-    onAborted(number: number): void {
-      this.#life.#protocol.aborted(number)
-    }
-
-    onDelivered(isDrained: boolean): void {
-      this.#life.#protocol.delivered(isDrained)
-    }
-
-    onDiscard(): void {
-      this.#life.#protocol.discarding()
-    }
-
-    onBroken(error: TokenError): void {
-      this.#life.fail(error)
-    }
-
-    onEnd(holdsOpen: boolean): void {
-      this.#life.#protocol.allHanded(holdsOpen)
-    }
-
-    onAbandoned(): void {
-      this.#life.#armClose(this.#life.#limits.closeTimeout)
+    try {
+      const answer = handshake.hello.session
+      const reason = answer === null ? null : this.session.judge(answer)
+      // The server has begun another one on this transport, for the next connection.
+      if (reason !== null) this.#lose(reason, this.#giveAway())
+      else this.#bind(handshake, null)
+    } catch (error) {
+      this.fail(error as TokenError)
     }
   }
 
-  /** What the protocol on one transport may do: a class, for a literal of closures costs each connection 1 KB. */
-  static readonly #Host = class implements ProtocolHost {
-    readonly socket: Duplex
-    readonly limits: ConnectionLimits
-    readonly sender: Sender
-    readonly receiver: Receiver
-    readonly session: Session
-    readonly #life: ConnectionLife
-
-    constructor(life: ConnectionLife, socket: Duplex) {
-      this.#life = life
-      this.socket = socket
-      this.limits = life.#limits
-      this.sender = life.sender
-      this.receiver = life.receiver
-      this.session = life.session
-    }
-
-    get wantsSession(): boolean {
-      return this.#life.#context.session !== undefined && this.#life.#protocolOptions.role === 'client'
-    }
-
-    authorize(): Promise<Verdict> | null {
-      return this.#life.#authorize()
-    }
-
-    admit(request: SessionPart | null): TokenError | SessionLookup | null {
-      const life = this.#life
-      if (life.#error !== null) return life.#error
-      return life.#state === OPENING ? (life.#context.admit?.(life.#connection, request) ?? null) : null
-    }
-
-    sessionLost(reason: SessionLossReason): void {
-      this.#life.#succeed(reason)
-    }
-
-    opened(): void {
-      this.#life.#opened()
-    }
-
-    beginClose(code: CloseCode): void {
-      this.#life.#beginClose(code)
-    }
-
-    armClose(): void {
-      this.#life.#armClose(this.limits.closeTimeout)
-    }
-
-    active(): void {
-      this.#life.#idleDeadline?.arm()
-    }
-
-    fail(error: TokenError): void {
-      this.#life.fail(error)
-    }
-
-    goaway(frame: GoawayFrame): void {
-      this.#life.#goaway(frame)
-    }
-  }
-
-  #createProtocol(host: ProtocolHost): Token1 | Token2 {
-    const { protocol, role = 'client', ack } = this.#protocolOptions
-    if (protocol !== 'token/2') return new Token1(host)
-    return new Token2(host, {
-      role,
-      fingerprints: {
-        own: this.#facts.ownFingerprints ?? [],
-        peer: this.#peer && fingerprintBytes(this.#peer)
-      },
-      greetingTimeout: this.#facts.greetingTimeout ?? GREETING_TIMEOUT,
-      isManualAck: ack === 'manual'
+  /** A server has answered a lost session with a new one, which this connection begins. */
+  #succeed(handshake: Handshake): void {
+    const { session } = handshake.hello
+    this.#handshake = handshake
+    if (session !== null) this.session.begin(session, session.generation)
+    // HELLO spoke for the connection that is lost, and for what it held.
+    handshake.credit.freeAll()
+    process.nextTick(() => {
+      if (this.#handshake === handshake) this.#bind(handshake, null)
     })
   }
 
-  #read(chunk: unknown): void {
-    if (Buffer.isBuffer(chunk)) {
-      this.#protocol.read(chunk)
-    } else {
-      const message = `Cannot read from the socket: it gives a ${typeof chunk} instead of a Buffer (setEncoding, object mode)`
-      this.fail(new TokenError('ERR_SOCKET', message))
-    }
-  }
-
-  #authorize(): Promise<Verdict> | null {
+  /** Asks `authorize`, where there is one. */
+  #decide(): void {
     const { authorize, greetingTimeout = GREETING_TIMEOUT } = this.#context
     const { authorizeTimeout = greetingTimeout } = this.#context
-    if (authorize === undefined) return null
+    if (authorize === undefined) {
+      if (this.#handshake === null) process.nextTick(() => this.#admit())
+      else this.#admit()
+      return
+    }
     const timeout = Math.min(greetingTimeout, authorizeTimeout)
     this.#gone = new AbortController()
-    return authorization(signal => authorize(this.#connection, signal), timeout, this.#gone.signal)
+    const verdict = authorization(signal => authorize(this.#connection, signal), timeout, this.#gone.signal)
+    void verdict.then(answer => {
+      if (this.#state !== OPENING) return
+      if (answer.isAccepted) this.#admit()
+      else this.fail(answer.error, answer.reason)
+    })
+  }
+
+  #admit(): void {
+    if (this.#state === CLOSED || this.#error !== null) return
+    const handshake = this.#handshake
+    const request = handshake?.hello.session ?? null
+    const admission =
+      this.#state === OPENING ? (this.#context.admit?.(this.#connection, request) ?? null) : null
+    if (admission instanceof TokenError) this.fail(admission)
+    else if (this.protocolName === 'token/1') this.#opened()
+    // A resumed session has taken the transport to its own connection.
+    else if (handshake !== null && this.#handshake === handshake) this.#bind(handshake, admission)
+  }
+
+  /**
+   * Both sides have greeted each other, or will have when this one has said HELLO: tokens may flow.
+   *
+   * @param lookup what a server says of the session that its client asked for; null: there is none
+   */
+  #bind(handshake: Handshake, lookup: SessionLookup | null): void {
+    const { hello, role } = handshake
+    const { sender } = this
+    handshake.stop()
+    this.#handshake = null
+    if (role === 'server')
+      handshake.sayHello(lookup === null ? null : this.session.answer(lookup), this.receiver.heldBytes)
+    const protocol = new Token2(this, handshake)
+    this.#protocol = protocol
+    const isResumed = (role === 'server' ? lookup : hello.session?.lookup) === 'resumed'
+    try {
+      if (isResumed) this.#resume(hello)
+    } catch (error) {
+      this.fail(error as TokenError)
+      return
+    }
+    const { session } = this
+    session.peerMaxTokenLength = hello.maxTokenLength
+    session.peerMaxStreamLength = hello.maxStreamLength ?? 0
+    session.peerTakesParts = (hello.features & FEATURE_PART) !== 0
+    sender.attach(this.#socket, protocol.control)
+    sender.credit = hello.receiveWindow
+    sender.splitsTokens = session.peerTakesParts
+    sender.cork()
+    this.#opened()
+    protocol.open()
+    sender.uncork()
+  }
+
+  /** @throws TokenError when the peer can't stand where it says */
+  #resume(hello: Hello): void {
+    const peer = hello.session as SessionPart
+    const { session, sender } = this
+    // What is begun in parts or aborted could not be said any more.
+    if (session.peerTakesParts && (hello.features & FEATURE_PART) === 0) {
+      throw protocolError('unsupported', 'Cannot resume the session: the peer takes no parts any more')
+    }
+    const fault = session.faultOf(peer, sender.tokensSent)
+    if (fault !== null) throw fault
+    sender.rewind(peer.received)
+    sender.acknowledge(peer.handed)
+    session.deliveries.acknowledge(peer.handed)
+  }
+
+  // --- what the sender tells
+
+  onDrain(): void {
+    this.#context.onDrain?.()
+    tell(this.#connection, 'drain')
+  }
+
+  onActivity(hasTokens: boolean): void {
+    if (hasTokens) this.#idleDeadline?.arm()
+    this.#protocol?.wrote()
+  }
+
+  onStall(): void {
+    this.fail(stallError(this.limits.writeTimeout))
+  }
+
+  onFlushed(): void {
+    this.#protocol?.flushed()
+  }
+
+  onAborted(number: number, cause: unknown): void {
+    this.#tokens.onAborted(number, cause)
+  }
+
+  onWithdrawn(number: number, cause: unknown): void {
+    this.#tokens.onWithdrawn(number, cause)
+  }
+
+  // --- what the receiver tells
+
+  get hasListeners(): boolean {
+    return this.#error === null && this.#tokens.hasListeners()
+  }
+
+  onToken(token: Buffer): void {
+    this.#tokens.onToken(token)
+  }
+
+  onHanded(count: number, cost: number): void {
+    if (!this.isManualAck) this.session.handed += count
+    if (this.#handshake === null) this.#protocol?.freed(cost)
+    else this.#handshake.freed(cost)
+  }
+
+  /** Nobody acknowledges it: it counts when all before it do. */
+  onTokenAborted(number: number): void {
+    if (this.isManualAck) this.session.aborted(number)
+    else this.session.handed++
+    this.#protocol?.freed(0)
+  }
+
+  onDelivered(isDrained: boolean): void {
+    this.#protocol?.delivered(isDrained)
+  }
+
+  onDiscard(): void {
+    this.#protocol?.discarding()
+  }
+
+  onBroken(error: TokenError): void {
+    this.fail(error)
+  }
+
+  onAllHanded(holdsOpen: boolean): void {
+    this.#protocol?.allHanded(holdsOpen)
+  }
+
+  onAbandoned(): void {
+    this.armClose()
+  }
+
+  // --- what the protocol tells
+
+  active(): void {
+    this.#idleDeadline?.arm()
+  }
+
+  goaway({ code, retryAfter, reason }: GoawayFrame): void {
+    const goaway = Object.freeze({ code: closeCodeName(code, 'goaway'), retryAfter, reason })
+    this.#context.onGoaway?.(goaway, this.#connection)
+    tell(this.#connection, 'goaway', goaway)
   }
 
   #opened(): void {
-    if (this.#state === CLOSED) return
     if (this.#state === DETACHED) {
       this.#resumed()
       return
     }
     if (this.#state === OPENING) this.#state = OPEN
     if (this.session.isAgreed) this.sender.retain(this.#context.session?.windowBytes ?? 0)
-    if (this.#protocol instanceof Token2) this.#tokens.onAbilities()
+    if (this.protocolName === 'token/2') this.#tokens.onAbilities()
     this.#context.onOpen?.(this.#connection)
     tell(this.#connection, 'open')
+    // close() or the end of a stream came before: what was sent until then is sent first.
+    if (this.#state === CLOSING) {
+      this.#protocol?.close(this.#closeCode)
+      this.sender.end()
+    } else if (this.#isSendingEnded) {
+      this.#protocol?.endSending()
+    }
     this.receiver.open()
   }
 
@@ -497,21 +573,15 @@ export class ConnectionLife {
     this.#state = OPEN
     this.#resumeDeadline?.clear()
     this.#idleDeadline?.arm()
-    if (this.#isSendingEnded) this.#protocol.endSending()
+    if (this.#isSendingEnded) this.#protocol?.endSending()
     this.#context.onResumed?.(this.#connection)
     tell(this.#connection, 'resumed')
     this.receiver.deliver()
   }
 
-  #goaway({ code, retryAfter, reason }: GoawayFrame): void {
-    const goaway = Object.freeze({ code: closeCodeName(code, 'goaway'), retryAfter, reason })
-    this.#context.onGoaway?.(goaway, this.#connection)
-    tell(this.#connection, 'goaway', goaway)
-  }
-
   // --- the end
 
-  #beginClose(code: CloseCode): void {
+  beginClose(code: CloseCode): void {
     if (this.#state >= CLOSING) return
     const wasDetached = this.#state === DETACHED
     this.#state = CLOSING
@@ -521,9 +591,20 @@ export class ConnectionLife {
       process.nextTick(() => this.#finish())
       return
     }
-    if (this.#closeDeadline === null) this.#armClose(this.#limits.closeTimeout)
-    this.#protocol.close(code)
+    if (this.#closeDeadline === null) this.armClose()
+    if (this.#handshake !== null) {
+      // A client waits for its handshake, and then sends what it has taken.
+      const isRefused =
+        this.role === 'client' || this.#handshake.refuse(code === 'shutdown' ? code : 'normal')
+      if (!isRefused) this.#socket.destroy()
+      return
+    }
+    this.#protocol?.close(code)
     this.sender.end()
+  }
+
+  armClose(): void {
+    this.#armClose(this.limits.closeTimeout)
   }
 
   #armClose(timeout: number): void {
@@ -533,11 +614,11 @@ export class ConnectionLife {
   }
 
   #idleExpired(): void {
-    if (this.#protocol.isPaused) {
+    if (this.#protocol?.isPaused) {
       this.#idleDeadline?.arm()
       return
     }
-    const { idleTimeout } = this.#limits
+    const { idleTimeout } = this.limits
     this.fail(
       new TokenError(
         'ERR_IDLE_TIMEOUT',
@@ -546,10 +627,10 @@ export class ConnectionLife {
     )
   }
 
-  #transportClosed(): void {
-    const error = this.#prematureClose()
-    if (error !== null && this.#error === null && this.#outlives(error)) this.#detach(error)
-    else this.#finish()
+  #sayGoodbye(error: TokenError, reason: string): boolean {
+    if (this.#handshake === null) return this.#protocol?.sayGoodbye(error) ?? false
+    const code = closeCodeOf(error)
+    return code !== null && this.#handshake.refuse(code, reason, lingerAfter(error))
   }
 
   /** While it is greeted anew, a refused dial ends the dial and not the session. */
@@ -574,7 +655,7 @@ export class ConnectionLife {
     const code = error === null || this.#state !== OPEN ? null : closeCodeOf(error)
     const canSpeak = code !== null && !this.sender.isMidToken && transport.socket.writable
     this.#release(error)
-    if (canSpeak) sayLastWord(transport.socket, code, this.session.handed)
+    if (canSpeak) sayLastWord(transport.socket, code, { handed: this.session.handed })
     else transport.socket.destroy()
   }
 
@@ -582,14 +663,15 @@ export class ConnectionLife {
     this.#transport?.release()
     this.#transport = null
     this.#idleDeadline?.clear()
-    this.#protocol.stop()
+    this.#stopTalking()
     this.sender.detach(cause ?? undefined)
     this.session.received = this.receiver.restart()
   }
 
-  /** The server no longer has the session: it has begun another one on this transport, for the next connection. */
-  #succeed(reason: SessionLossReason): void {
-    this.#lose(reason, this.#giveAway())
+  #stopTalking(): void {
+    this.#handshake?.stop()
+    this.#handshake = null
+    this.#protocol?.stop()
   }
 
   #lose(reason: SessionLossReason, successor: Handover | null): void {
@@ -599,19 +681,20 @@ export class ConnectionLife {
   }
 
   #giveAway(): Handover {
+    const handshake = this.#handshake as Handshake
     this.#transport?.release()
     this.#transport = null
-    this.sender.detach()
-    return { socket: this.#socket, protocol: this.#protocol as Token2, peer: this.#peer }
+    this.#handshake = null
+    return { socket: this.#socket, handshake, peer: this.#peer }
   }
 
   /** @param successor the transport, when it goes on without this connection */
   #finish(successor: Handover | null = null): void {
-    if (this.#state !== CLOSED) this.#tellEnd(this.#end(successor), successor)
+    if (this.#state !== CLOSED) this.#tellEnd(this.#end(), successor)
   }
 
   /** All that happens, before anybody is told. */
-  #end(successor: Handover | null): CloseInfo {
+  #end(): CloseInfo {
     const wasAttached = this.#transport !== null
     this.#state = CLOSED
     this.#transport = null
@@ -624,7 +707,7 @@ export class ConnectionLife {
     const info = this.#closeInfo()
     const { deliveries } = this.session
     this.unsentDeliveries = deliveries.numbers()
-    if (successor === null) this.#protocol.stop()
+    this.#stopTalking()
     deliveries.end(this.sender.tokensSent, null, error)
     this.receiver.stop(error)
     this.#settleClosed(info)
@@ -658,7 +741,7 @@ export class ConnectionLife {
   /** The error of a socket that someone else destroyed, or null when both sides had ended. */
   #prematureClose(): TokenError | null {
     const { errored, readableEnded, writableFinished } = this.#socket
-    if (this.#protocol.isOver) return null
+    if ((this.#handshake ?? this.#protocol)?.isOver) return null
     if (errored !== null) return socketError(errored)
     if (readableEnded && writableFinished) return null
     const message = 'Cannot use the connection: its socket was destroyed before both sides had ended'

@@ -112,7 +112,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** The protocol spoken. */
   get protocol(): ProtocolName {
-    return this.#life.protocol.name
+    return this.#life.protocolName
   }
 
   /** True when the connection can no longer be written. */
@@ -182,7 +182,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** Milliseconds of the last round trip of a PING; null on token/1 and before the first. */
   get rtt(): number | null {
-    return this.#life.protocol.rtt
+    return this.#life.rtt
   }
 
   /**
@@ -305,21 +305,18 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_OPTION` when it was not given so many, `ERR_PROTOCOL_REQUIRED`
    */
   acknowledge(count = 1): boolean {
-    const protocol = this.#honest('acknowledge()')
-    const { unacknowledged } = protocol
-    if (unacknowledged === null) {
+    this.#honest('acknowledge()')
+    if (!this.#life.isManualAck) {
       throw new TokenError('ERR_OPTION', "Cannot acknowledge tokens: it needs the option ack: 'manual'")
     }
+    const unacknowledged = this.#session.unacknowledged(this.#receiver.tokens)
     if (!Number.isSafeInteger(count) || count < 0 || count > unacknowledged) {
       throw new TokenError(
         'ERR_OPTION',
         `Cannot acknowledge ${count} tokens: ${unacknowledged} were given to the application and wait for it`
       )
     }
-    if (!this.isDetached) return protocol.acknowledge(count)
-    // The next HELLO says it.
-    this.#session.acknowledge(count)
-    return true
+    return this.#life.acknowledge(count)
   }
 
   /**
@@ -330,14 +327,19 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    */
   goaway(goaway: Partial<Goaway> = {}): void {
     const { code = 'drain', retryAfter = 0, reason = '' } = goaway
-    const protocol = this.#honest('goaway()')
-    if (protocol.role === 'client')
+    this.#honest('goaway()')
+    if (this.#life.role === 'client')
       throw new TokenError('ERR_OPTION', 'Cannot send GOAWAY: only a server may')
     if (!(CLOSE_CODES[code]?.in as readonly string[] | undefined)?.includes('goaway')) {
       throw new TokenError('ERR_OPTION', `Cannot send GOAWAY: ${String(code)} is no code for it`)
     }
     checkDelay(retryAfter)
-    protocol.goaway({ type: 'goaway', code: closeCodeNumber(code), retryAfter, reason: String(reason) })
+    this.#life.token2?.goaway({
+      type: 'goaway',
+      code: closeCodeNumber(code),
+      retryAfter,
+      reason: String(reason)
+    })
   }
 
   /**
@@ -558,9 +560,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     if (delivery !== null && deliveries.remove(delivery)) delivery.reject(notSent(cause))
   }
 
-  #honest(what: string): Token2 {
-    const { protocol } = this.#life
-    if (protocol instanceof Token2) return protocol
+  #honest(what: string): void {
+    if (this.protocol === 'token/2') return
     throw new TokenError(
       'ERR_PROTOCOL_REQUIRED',
       `Cannot use ${what}: it needs token/2, this connection speaks token/1`

@@ -33,11 +33,8 @@ export interface SplitterEvents {
    * they are control frames like others.
    */
   onCount?(frame: Buffer, offset: number): void
-  /**
-   * A control frame: its type and fields, a copy or a view of at most 1,024 bytes. `behind` bytes of the same chunk
-   * follow it.
-   */
-  onControl(body: Buffer, behind: number): void
+  /** A control frame: its type and fields, a copy or a view of at most 1,024 bytes. */
+  onControl(body: Buffer): void
   /** A control frame of a length that there is none of. */
   refuseControl(length: number): TokenError
 }
@@ -57,7 +54,7 @@ export interface SplitterEvents {
  * So control frames are read at once, however long the tokens before them wait for a consumer.
  */
 export class FrameSplitter {
-  readonly #events: SplitterEvents
+  #events: SplitterEvents
   /** Bytes that are missing of the data frame begun. */
   #bodyLeft = 0
   /** A head that two chunks share; its memory is taken for the first one. */
@@ -84,16 +81,17 @@ export class FrameSplitter {
     return this.#held?.bytes ?? 0
   }
 
-  /** Looks at nothing more until `release`, also not at the rest of the chunk at hand. */
+  /** Looks at nothing more until `handTo`, also not at the rest of the chunk at hand. */
   hold(): void {
     this.#held ??= new ChunkQueue()
   }
 
-  /** Goes on with what was held. */
-  release(): void {
-    const held = this.#held
+  /** Tells that one from now on. @returns the chunks that were held, which are to be pushed again */
+  handTo(events: SplitterEvents): readonly Buffer[] {
+    const held = this.#held ?? []
+    this.#events = events
     this.#held = null
-    for (let chunk = held?.shift(); chunk !== undefined; chunk = held?.shift()) this.push(chunk)
+    return [...held]
   }
 
   /** Ignores everything from now on. */
@@ -220,7 +218,7 @@ export class FrameSplitter {
     if (this.#controlFilled === control.length) {
       this.#control = null
       if (control.length === 1 && this.#isMarkType(control[0] as number)) this.#passMark(control)
-      else this.#events.onControl(control, chunk.length - end)
+      else this.#events.onControl(control)
     }
     return end
   }

@@ -1,8 +1,12 @@
 import { type ClockTimer, clock } from './clock'
 
+/** Bytes that PING carries and PONG repeats. */
+const OPAQUE_LENGTH = 8
+
 /** What a heartbeat does to its connection. */
 export interface HeartbeatEvents {
-  ping(): void
+  /** Says PING with these bytes. */
+  ping(opaque: Uint8Array): void
   /** Not a byte came for two intervals. */
   dead(): void
 }
@@ -30,6 +34,9 @@ export class Heartbeat {
   /** The event loop polls before the verdict. */
   #isJudging = false
   #isStopped = false
+  #pings = 0
+  #pinged = 0
+  #rtt: number | null = null
 
   /**
    * @param own milliseconds; this side gives up after two of them; 0 is never
@@ -42,6 +49,17 @@ export class Heartbeat {
     this.#lastRead = clock.now()
     this.#lastWrite = this.#lastRead
     this.#sleep()
+  }
+
+  /** Milliseconds of the last round trip from a PING to its PONG; null before the first. */
+  get rtt(): number | null {
+    return this.#rtt
+  }
+
+  /** A PONG came; one that does not repeat the last PING is ignored. */
+  pong(opaque: Uint8Array): void {
+    const number = Buffer.from(opaque).readUInt32BE(OPAQUE_LENGTH - 4)
+    if (number === this.#pings) this.#rtt = clock.now() - this.#pinged
   }
 
   sawRead(): void {
@@ -80,11 +98,17 @@ export class Heartbeat {
       this.#isJudging = true
       clock.setImmediate(() => this.#judge())
     }
-    if (this.#untilPing <= 0) {
-      this.#lastWrite = clock.now()
-      this.#events.ping()
-    }
+    if (this.#untilPing <= 0) this.#ping()
     if (!this.#isStopped) this.#sleep()
+  }
+
+  #ping(): void {
+    this.#lastWrite = clock.now()
+    this.#pinged = this.#lastWrite
+    this.#pings = (this.#pings + 1) >>> 0
+    const opaque = Buffer.alloc(OPAQUE_LENGTH)
+    opaque.writeUInt32BE(this.#pings, OPAQUE_LENGTH - 4)
+    this.#events.ping(opaque)
   }
 
   #judge(): void {

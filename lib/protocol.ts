@@ -1,13 +1,11 @@
 import type { Duplex } from 'node:stream'
-import type { Verdict } from './authorization'
 import type { CloseCode } from './close-info'
 import type { ConnectionLimits } from './connection-options'
 import type { GoawayFrame } from './control-frame'
 import type { TokenError } from './errors'
-import type { SessionLookup, SessionPart } from './hello'
 import type { Receiver } from './receiver'
 import type { Sender } from './sender'
-import type { Session, SessionLossReason } from './session'
+import type { Session } from './session'
 import type { ProtocolName } from './wire'
 
 /** What a protocol may do with its connection. */
@@ -18,22 +16,8 @@ export interface ProtocolHost {
   readonly receiver: Receiver
   /** Where both directions stand. */
   readonly session: Session
-  /** A client asks for a session, and does not go on without one. */
-  readonly wantsSession: boolean
-  /** Asks the application whether it accepts the peer; null when there is nobody to ask. */
-  authorize(): Promise<Verdict> | null
-  /**
-   * Asked last, before the peer learns that it was accepted. When it goes on with a session of another connection,
-   * this protocol belongs to that one on return.
-   *
-   * @param request the session that a client of token/2 asks for
-   * @returns why it is not accepted; or what became of the request, null when there is no session
-   */
-  admit(request: SessionPart | null): TokenError | SessionLookup | null
-  /** The server no longer has the session. On return this protocol belongs to a connection that begins anew. */
-  sessionLost(reason: SessionLossReason): void
-  /** Tokens may be sent and handed out. */
-  opened(): void
+  /** True when the application says itself which tokens it has had. */
+  readonly isManualAck: boolean
   /** The peer ends in order, or everything it sent was handed out: nothing more is to be sent. */
   beginClose(code: CloseCode): void
   /** A peer that has ended is waited for no longer than `closeTimeout`. */
@@ -55,8 +39,6 @@ export interface Protocol {
   readonly isPaused: boolean
   /** True when both sides have said their last word: what the socket does then is no error. */
   readonly isOver: boolean
-  /** The socket is there. */
-  start(): void
   read(chunk: Buffer): void
   /** Bytes were given to the socket. */
   wrote(): void
@@ -64,10 +46,8 @@ export interface Protocol {
   delivered(isDrained: boolean): void
   /** What comes is thrown away from now on. */
   discarding(): void
-  /** The application has had `count` more tokens; `cost` bytes are free again of the credit. */
-  handed(count: number, cost: number): void
-  /** The turn of a token that the peer has aborted has passed. @param number from 1 */
-  aborted(number: number): void
+  /** The application has had more tokens, and `cost` bytes of the credit are free again. */
+  freed(cost: number): void
   /** The peer has ended the transport. */
   transportEnded(): void
   /** Everything the peer sent was handed out; `holdsOpen` when this side may still answer. */

@@ -16,7 +16,7 @@ export interface ReceiverEvents {
    */
   onHanded(count: number, cost: number): void
   /** The peer has aborted the token of this number, counted from 1, and its turn has passed. */
-  onAborted(number: number): void
+  onTokenAborted(number: number): void
   /** After each delivery that no end has followed: `isDrained` when no whole token is left. */
   onDelivered(isDrained: boolean): void
   /** Nobody takes what comes any more: it is thrown away, so that the end is seen. */
@@ -24,7 +24,7 @@ export interface ReceiverEvents {
   /** The bytes are no frames; told once. */
   onBroken(error: TokenError): void
   /** The peer has ended and everything was handed over. `holdsOpen`: a consumer may still answer. */
-  onEnd(holdsOpen: boolean): void
+  onAllHanded(holdsOpen: boolean): void
   /** The peer has ended, tokens are left, and nobody is there to take them. */
   onAbandoned(): void
 }
@@ -182,7 +182,7 @@ export class Receiver {
   }
 
   /**
-   * The peer has ended in order: what is here is handed out, then `onEnd` is told.
+   * The peer has ended in order: what is here is handed out, then `onAllHanded` is told.
    *
    * @param isMidToken the peer stopped between two parts of a token: it will never be whole, and is thrown away
    */
@@ -318,7 +318,7 @@ export class Receiver {
 
   #tellAborted(): void {
     this.#tellHanded()
-    this.#events.onAborted(this.#tokens)
+    this.#events.onTokenAborted(this.#tokens)
   }
 
   #tellHanded(): void {
@@ -373,7 +373,7 @@ export class Receiver {
     this.#consumer?.finish(null)
     if (this.#consumer?.isBusy === true) return
     this.#isEndTold = true
-    this.#events.onEnd(this.#consumer?.holdsOpen === true)
+    this.#events.onAllHanded(this.#consumer?.holdsOpen === true)
   }
 }
 

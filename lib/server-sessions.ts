@@ -87,8 +87,8 @@ export class ServerSessions {
     if (refusal !== null) return refusal
     this.#sessions.attached(owner, generation)
     owner[sessionOf].advance(generation)
-    const { socket, protocol, peer } = candidate[handOver]()
-    owner[attach](socket, { peer, greeted: protocol })
+    const { socket, handshake, peer } = candidate[handOver]()
+    owner[attach](socket, { peer, greeted: handshake })
     return 'resumed'
   }
 }

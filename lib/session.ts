@@ -81,9 +81,9 @@ export class Session {
     this.handed = this.#voids.pass(this.handed)
   }
 
-  /** Aborted tokens of the peer that no count has passed. */
-  get voidsWaiting(): number {
-    return this.#voids?.waiting ?? 0
+  /** Tokens that the application has not acknowledged, of the `given` that it was given; for manual acknowledgement. */
+  unacknowledged(given: number): number {
+    return given - this.handed - (this.#voids?.waiting ?? 0)
   }
 
   /** The largest generation of a dial; 0 before the first. */

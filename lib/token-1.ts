@@ -1,4 +1,3 @@
-import type { Verdict } from './authorization'
 import type { CloseCode } from './close-info'
 import { TokenError } from './errors'
 import { FRAME_PROGRESS_BYTES, FrameWatch } from './frame-watch'
@@ -23,7 +22,6 @@ export class Token1 implements Protocol {
   #frameWatch: FrameWatch | null = null
   #bytesRead = 0
   #isPaused = false
-  #isClosing = false
 
   constructor(host: ProtocolHost) {
     this.#host = host
@@ -31,12 +29,6 @@ export class Token1 implements Protocol {
 
   get isPaused(): boolean {
     return this.#isPaused
-  }
-
-  start(): void {
-    const verdict = this.#host.authorize()
-    if (verdict === null) process.nextTick(() => this.#admit())
-    else void verdict.then(answer => this.#decided(answer))
   }
 
   read(chunk: Buffer): void {
@@ -72,10 +64,7 @@ export class Token1 implements Protocol {
 
   wrote(): void {}
 
-  handed(): void {}
-
-  /** There is no ABORT. */
-  aborted(): void {}
+  freed(): void {}
 
   transportEnded(): void {
     this.#frameWatch?.suspend()
@@ -88,7 +77,6 @@ export class Token1 implements Protocol {
   }
 
   close(_code: CloseCode): void {
-    this.#isClosing = true
     this.#host.receiver.discardUnclaimed()
   }
 
@@ -111,19 +99,6 @@ export class Token1 implements Protocol {
 
   stop(): void {
     this.#frameWatch?.clear()
-  }
-
-  #decided(verdict: Verdict): void {
-    // It was closed by who was asked: that is the answer.
-    if (this.#isClosing) return
-    if (verdict.isAccepted) this.#admit()
-    else this.#host.fail(verdict.error)
-  }
-
-  #admit(): void {
-    const refusal = this.#host.admit(null)
-    if (refusal instanceof TokenError) this.#host.fail(refusal)
-    else this.#host.opened()
   }
 
   #setPaused(isPaused: boolean): void {

@@ -10,6 +10,13 @@ export function unexpected(what: string, wanted: string): TokenError {
   return protocolError('protocol-error', `Cannot accept ${what} here: ${wanted} must come`)
 }
 
+export function controlLengthError(length: number): TokenError {
+  return protocolError(
+    'protocol-error',
+    `Cannot read a control frame: its length is ${length}, 1 to 1024 is allowed`
+  )
+}
+
 export function noCredit(): TokenError {
   return protocolError('flow-control', 'Cannot receive a token: the peer had no credit to send it')
 }
@@ -48,6 +55,10 @@ export function escaped(reason: string): string {
     /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
     character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
   )
+}
+
+export function endedWithoutClose(): TokenError {
+  return new TokenError('ERR_LOST', 'Cannot go on: the peer ended the transport without saying CLOSE')
 }
 
 export function heartbeatError(heartbeat: number): TokenError {

@@ -484,8 +484,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 
   /** The server has begun a new session on the transport of the lost one. */
-  #succeed({ socket, protocol, peer }: Handover): void {
-    this.#connection = this.#createConnection(socket, { greeted: protocol, peer })
+  #succeed({ socket, handshake, peer }: Handover): void {
+    this.#connection = this.#createConnection(socket, { greeted: handshake, peer })
   }
 
   /** The old connection is gone and the way to the next one has begun: it is the only one from now on. */

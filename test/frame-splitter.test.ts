@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { decodeControl, decodeCount, encodeControl, isAck } from '../lib/control-frame'
 import { TokenError } from '../lib/errors'
 import { FrameReader } from '../lib/frame-reader'
-import { FrameSplitter } from '../lib/frame-splitter'
+import { FrameSplitter, type SplitterEvents } from '../lib/frame-splitter'
 import { bytes, frame, frames, pattern } from './helpers/bytes'
 
 // On a failure fast-check prints `{ seed, path }`; SEED=… repeats that run.
@@ -28,7 +28,7 @@ function make({ onControl, maxLength = Infinity }: Options = {}) {
   const lengths: number[] = []
   /** Data bytes that came before each control frame. */
   const places: number[] = []
-  const splitter: FrameSplitter = new FrameSplitter({
+  const events: SplitterEvents = {
     onFrame: length => {
       lengths.push(length)
       return length > maxLength ? new TokenError('ERR_TOKEN_TOO_LARGE', 'Cannot: too large') : null
@@ -40,8 +40,12 @@ function make({ onControl, maxLength = Infinity }: Options = {}) {
       onControl?.(String(body), splitter)
     },
     refuseControl: length => new TokenError('ERR_PROTOCOL', `Cannot: ${length}`)
-  })
-  return { splitter, data, controls, lengths, places }
+  }
+  const splitter = new FrameSplitter(events)
+  const release = () => {
+    for (const chunk of splitter.handTo(events)) splitter.push(chunk)
+  }
+  return { splitter, release, data, controls, lengths, places }
 }
 
 /** What is the same however the bytes are cut. */
@@ -251,23 +255,23 @@ describe('FrameSplitter', () => {
         const onControl = (text: string, splitter: FrameSplitter) => {
           if (text === 'hold') splitter.hold()
         }
-        const { splitter, data, controls } = make({ onControl })
+        const { splitter, release, data, controls } = make({ onControl })
         for (const chunk of cutAt(input, cut)) splitter.push(chunk)
         expect(Buffer.concat(data), `cut at ${cut}`).to.deep.equal(frame('a'))
         expect([controls, splitter.heldBytes]).to.deep.equal([['hold'], input.length - 13])
-        splitter.release()
+        release()
         expect(Buffer.concat(data)).to.deep.equal(frames('a', 'b', 'd'))
         expect([controls, splitter.heldBytes]).to.deep.equal([['hold', 'c'], 0])
       }
     })
 
     it('keeps bytes and not chunks: many of one byte are few when they come out', () => {
-      const { splitter, data } = make()
+      const { splitter, release, data } = make()
       splitter.hold()
       const sent = frames(pattern(64 * 1024 - 4))
       for (const byte of sent) splitter.push(Buffer.of(byte))
       expect(splitter.heldBytes).to.equal(64 * 1024)
-      splitter.release()
+      release()
       expect(Buffer.concat(data).equals(sent)).to.equal(true)
       expect(data.length).to.be.below(10)
     })
@@ -276,13 +280,13 @@ describe('FrameSplitter', () => {
       const onControl = (text: string, splitter: FrameSplitter) => {
         if (text !== 'end') splitter.hold()
       }
-      const { splitter, controls } = make({ onControl })
+      const { splitter, release, controls } = make({ onControl })
       const chunks = ['one', 'two', 'end'].map(control)
       for (const chunk of chunks) splitter.push(chunk)
       expect(controls).to.deep.equal(['one'])
-      splitter.release()
+      release()
       expect(controls).to.deep.equal(['one', 'two'])
-      splitter.release()
+      release()
       expect(controls).to.deep.equal(['one', 'two', 'end'])
     })
   })

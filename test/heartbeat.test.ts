@@ -15,11 +15,15 @@ describe('Heartbeat', () => {
 
   function make(own: number, peer: number) {
     const log: string[] = []
+    const pings: Uint8Array[] = []
     const heartbeat = new Heartbeat(own, peer, {
-      ping: () => log.push(`ping at ${clock.now()}`),
+      ping: opaque => {
+        pings.push(opaque)
+        log.push(`ping at ${clock.now()}`)
+      },
       dead: () => log.push(`dead at ${clock.now()}`)
     })
-    return { heartbeat, log }
+    return { heartbeat, log, pings }
   }
 
   it('gives up after two of its own intervals without a byte, once', async () => {
@@ -103,5 +107,29 @@ describe('Heartbeat', () => {
     heartbeat.stop()
     await clock.elapse(10_000)
     expect([log, clock.pending]).to.deep.equal([[], 0])
+  })
+
+  describe('the round trip', () => {
+    it('is not known before the first PONG', async () => {
+      const { heartbeat, pings } = make(0, 1000)
+      await clock.elapse(500)
+      expect([pings.length, heartbeat.rtt]).to.deep.equal([1, null])
+    })
+
+    it('is the time from a PING of 8 bytes to its PONG', async () => {
+      const { heartbeat, pings } = make(0, 1000)
+      await clock.elapse(500)
+      clock.advance(40)
+      heartbeat.pong(pings[0] as Uint8Array)
+      expect([pings[0]?.length, heartbeat.rtt]).to.deep.equal([8, 40])
+    })
+
+    it('is not measured by the PONG of an earlier PING', async () => {
+      const { heartbeat, pings } = make(0, 1000)
+      await clock.elapse(1000)
+      expect(pings).to.have.length(2)
+      heartbeat.pong(pings[0] as Uint8Array)
+      expect(heartbeat.rtt).to.equal(null)
+    })
   })
 })

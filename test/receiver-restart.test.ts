@@ -17,11 +17,11 @@ function make(hasListeners: boolean) {
       told.count += count
       told.cost += cost
     },
-    onAborted: (number: number): void => void log.push(`aborted ${number}`),
+    onTokenAborted: (number: number): void => void log.push(`aborted ${number}`),
     onDelivered: (): void => {},
     onDiscard: (): void => {},
     onBroken: (error: TokenError): void => void log.push(error.code),
-    onEnd: (): void => void log.push('end'),
+    onAllHanded: (): void => void log.push('end'),
     onAbandoned: (): void => void log.push('abandoned')
   }
   const receiver = new Receiver(1000, events, true)

@@ -16,13 +16,13 @@ function make(hasListeners = true, maxTokenLength = 8 * KIB * KIB) {
     isDrained: true,
     onToken: (token: Buffer): void => void log.push(String(token)),
     onHanded: (count: number, cost: number): void => void handed.push([count, cost]),
-    onAborted: (number: number): void => void log.push(`aborted ${number}`),
+    onTokenAborted: (number: number): void => void log.push(`aborted ${number}`),
     onDelivered: (isDrained: boolean): void => {
       events.isDrained = isDrained
     },
     onDiscard: (): void => void log.push('discard'),
     onBroken: (error: TokenError): void => void log.push(error.code),
-    onEnd: (holdsOpen: boolean): void => void log.push(holdsOpen ? 'end, held open' : 'end'),
+    onAllHanded: (holdsOpen: boolean): void => void log.push(holdsOpen ? 'end, held open' : 'end'),
     onAbandoned: (): void => void log.push('abandoned')
   }
   const receiver = new Receiver(maxTokenLength, events)

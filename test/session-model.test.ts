@@ -33,13 +33,13 @@ class End {
         onHanded: count => {
           this.session.handed += count
         },
-        onAborted: () => {},
+        onTokenAborted: () => {},
         onDelivered: () => {},
         onDiscard: () => {},
         onBroken: error => {
           throw error
         },
-        onEnd: () => {},
+        onAllHanded: () => {},
         onAbandoned: () => {}
       },
       true

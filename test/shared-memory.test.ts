@@ -269,11 +269,11 @@ function receiverOf(broken: string[]): Receiver {
       hasListeners: false,
       onToken: () => {},
       onHanded: () => {},
-      onAborted: () => {},
+      onTokenAborted: () => {},
       onDelivered: () => {},
       onDiscard: () => {},
       onBroken: error => void broken.push(error.code),
-      onEnd: () => {},
+      onAllHanded: () => {},
       onAbandoned: () => {}
     },
     true

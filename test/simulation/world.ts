@@ -312,7 +312,7 @@ export class World {
         this.#outbox = [...closed[takeUnsent](), ...this.#outbox]
         this.#client = null
         if (successor !== null)
-          this.#client = this.#createClient(successor.socket, { greeted: successor.protocol })
+          this.#client = this.#createClient(successor.socket, { greeted: successor.handshake })
         else this.#dialLater()
       }
     }
