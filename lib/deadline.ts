@@ -11,7 +11,8 @@ export class Deadline {
   readonly #milliseconds: number
   readonly #onExpire: () => void
   #timer: ClockTimer | null = null
-  #poll: NodeJS.Immediate | null = null
+  /** Which poll phase it waits for; null: none. */
+  #poll: object | null = null
   #armed = false
 
   /** @param milliseconds until it expires once armed; 0 and Infinity mean never */
@@ -28,7 +29,7 @@ export class Deadline {
   arm(): void {
     if (this.#milliseconds === 0 || this.#milliseconds === Infinity) return
     this.#armed = true
-    this.#clearPoll()
+    this.#poll = null
     if (this.#timer === null) this.#start()
     else this.#timer.refresh()
   }
@@ -42,7 +43,7 @@ export class Deadline {
     this.#armed = false
     if (this.#timer !== null) clock.clearTimeout(this.#timer)
     this.#timer = null
-    this.#clearPoll()
+    this.#poll = null
   }
 
   #start(): void {
@@ -52,8 +53,14 @@ export class Deadline {
 
   #expire(): void {
     this.#timer = null
-    // Not unref'd: the loop would then sleep in its poll phase, however long, before it comes here.
-    if (this.#armed) this.#poll = setImmediate(() => this.#polled())
+    if (!this.#armed) return
+    const poll = {}
+    this.#poll = poll
+    // Not unref'd: the loop would then sleep in its poll phase, however long, before it comes here. Never cleared:
+    // Node calls no immediate any more after one was cleared in the tick that an exception has left.
+    setImmediate(() => {
+      if (this.#poll === poll) this.#polled()
+    })
   }
 
   #polled(): void {
@@ -61,10 +68,5 @@ export class Deadline {
     if (!this.#armed) return
     this.#armed = false
     this.#onExpire()
-  }
-
-  #clearPoll(): void {
-    if (this.#poll !== null) clearImmediate(this.#poll)
-    this.#poll = null
   }
 }

@@ -2,6 +2,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { expect } from 'chai'
 import { Deadline } from '../lib/deadline'
 import { awake, settled } from './helpers/moments'
+import { ROOT, runNode } from './helpers/program'
 
 /** Resolves when `deadline` expires; the test then waits for an event and not for time. */
 function expiring(milliseconds: number): { deadline: Deadline; expired: Promise<void>; count: () => number } {
@@ -111,6 +112,27 @@ describe('Deadline', () => {
     deadline.arm()
     expect(process.getActiveResourcesInfo()).to.deep.equal(before)
     deadline.clear()
+  })
+
+  it('is cleared in the tick that an exception leaves, and the event loop goes on', async () => {
+    const script = `
+      const { Deadline } = require('./dist/lib/deadline')
+      const { FakeClock } = require('./dist/lib/testing')
+      const errors = []
+      process.on('uncaughtException', error => errors.push(error.message) > 9 && process.exit(1))
+      const clock = new FakeClock()
+      clock.install()
+      const other = new Deadline(10, () => {})
+      const one = new Deadline(10, () => {
+        process.nextTick(() => other.clear())
+        process.nextTick(() => { throw new Error('planted') })
+      })
+      one.arm()
+      other.arm()
+      clock.advance(10)
+      setImmediate(() => console.log(errors))`
+    const { stdout } = await runNode(['-e', script], ROOT)
+    expect(stdout).to.equal("[ 'planted' ]\n")
   })
 
   it('does not expire when this process was blocked and the answer was waiting meanwhile', async () => {
