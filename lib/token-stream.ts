@@ -30,8 +30,8 @@ export class TokenStream extends Duplex implements Consumer {
   #isWrittenTo = false
   /** The peer has ended, and the application has not read to there. */
   #isEnding = false
-  /** Set while a write waits for `drain`. */
-  #writeDone: ((error?: Error) => void) | null = null
+  /** Set while a write waits for `drain`: ends it when the stream is destroyed. */
+  #endWrite: ((error: Error | null) => void) | null = null
 
   constructor(sink: TokenSink, claim: (consumer: Consumer) => Claim) {
     super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
@@ -83,13 +83,18 @@ export class TokenStream extends Duplex implements Consumer {
     this.#claim.pull()
   }
 
-  override _write(token: Uint8Array, encoding: BufferEncoding, done: (error?: Error) => void): void {
+  override _write(token: Uint8Array, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#isWrittenTo = true
     try {
       if (!this.#sink.send(token)) {
         if (this.#sink.isDead()) done(deadError())
-        else this.#afterDrain(done, () => this._write(token, encoding, done))
+        else
+          this.#afterDrain(
+            () => this._write(token, encoding, done),
+            () => done(deadError())
+          )
       } else if (this.#sink.needsDrain()) {
+        // It was taken, whatever becomes of the stream.
         this.#afterDrain(done, done)
       } else {
         done()
@@ -109,17 +114,17 @@ export class TokenStream extends Duplex implements Consumer {
     // Node destroys a stream itself when `for await` has read it to its end: what was written still leaves.
     if (error === null && this.readableEnded) this.#sink.close()
     else this.#sink.destroy()
-    const writeDone = this.#writeDone
-    this.#writeDone = null
-    writeDone?.(error ?? deadError())
+    const endWrite = this.#endWrite
+    this.#endWrite = null
+    endWrite?.(error)
     done(error)
   }
 
-  #afterDrain(done: (error?: Error) => void, goOn: () => void): void {
-    this.#writeDone = done
+  #afterDrain(goOn: () => void, giveUp: (error: Error | null) => void): void {
+    this.#endWrite = giveUp
     this.#sink.onceDrained(() => {
-      if (this.#writeDone === null) return
-      this.#writeDone = null
+      if (this.#endWrite === null) return
+      this.#endWrite = null
       goOn()
     })
   }

@@ -163,14 +163,27 @@ describe('TokenStream', () => {
       expect(((await failed) as TokenError).code).to.equal('ERR_ABORTED')
     })
 
-    it('fails too when it was destroyed itself meanwhile, and a late `drain` does no harm', async () => {
-      const connection = new Connection(new HeldDuplex(), { highWaterMark: 1 })
+    it('succeeds when the stream is destroyed itself meanwhile, for the token was taken; a late `drain` does no harm', async () => {
+      const socket = new HeldDuplex()
+      const connection = new Connection(socket, { highWaterMark: 1 })
       const stream = connection.stream()
-      const failed = new Promise<Error | null | undefined>(resolve => stream.write(Buffer.from('a'), resolve))
+      const written = new Promise<Error | null | undefined>(resolve =>
+        stream.write(Buffer.from('a'), resolve)
+      )
       stream.destroy()
-      expect(await failed).to.be.instanceOf(Error)
+      expect(await written).to.equal(null)
+      expect(socket.written).to.deep.equal([frames('a')])
       await connection.closed
       connection.emit('drain')
+    })
+
+    it('fails with ERR_NOT_SENT when the stream is destroyed while the outbox is full', async () => {
+      const connection = new Connection(new HeldDuplex(), { maxTokenLength: 10, outboxBytes: 20 })
+      const stream = connection.stream()
+      while (connection.send(Buffer.from('x')));
+      const failed = new Promise<Error | null | undefined>(resolve => stream.write(Buffer.from('a'), resolve))
+      stream.destroy()
+      expect(((await failed) as TokenError).code).to.equal('ERR_NOT_SENT')
     })
   })
 
