@@ -1,5 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
-import type { TLSSocket } from 'node:tls'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import { isNativeError, isPromise } from 'node:util/types'
+import { ask } from './application-call'
 import type { ClientSettings } from './client-options'
 import type { TransportFacts } from './connection-context'
 import { Dial, type DialEvents, type Ticket } from './dial'
@@ -8,13 +10,21 @@ import type { Credentials } from './own-certificate'
 import { peerFrom, presentedFingerprints } from './peer'
 import { type ClientCredentials, clientCredentials } from './shared-context'
 
+type CheckServerIdentity = NonNullable<ConnectionOptions['checkServerIdentity']>
+
 /** Dials the servers of a client in turn, each with the credentials of the moment and the last TLS ticket. */
 export class Dialler {
   readonly #settings: ClientSettings
-  readonly #tickets = new Map<number, Ticket>()
+  /** One map for each set of credentials: a ticket that comes late belongs to those that its dial had. */
+  #tickets = new Map<number, Ticket>()
   #given: Credentials | null = null
   #credentials!: ClientCredentials
-  #turn = 0
+  /** The server that is dialled next. */
+  #next = 0
+  /** The server that was dialled last. */
+  #dialled = 0
+  /** The server that has accepted this client, and has its session. */
+  #home = 0
 
   /** @throws TokenError `ERR_OPTION` */
   constructor(settings: ClientSettings) {
@@ -24,21 +34,32 @@ export class Dialler {
 
   /** True when the first server is next: all were tried since it was dialled. */
   get hasComeRound(): boolean {
-    return this.#turn === 0
+    return this.#next === 0
   }
 
   get hasOtherServers(): boolean {
     return this.#settings.servers.length > 1
   }
 
+  /** The server that was dialled last has accepted this client. */
+  arrived(): void {
+    this.#home = this.#dialled
+    this.#next = this.#home
+  }
+
   /** The next dial goes to the next server. */
   turn(): void {
-    this.#turn = (this.#turn + 1) % this.#settings.servers.length
+    this.#next = (this.#next + 1) % this.#settings.servers.length
+  }
+
+  /** The next dial goes to the server that accepted this client last. */
+  goHome(): void {
+    this.#next = this.#home
   }
 
   /** The next dial goes to the first server. */
   first(): void {
-    this.#turn = 0
+    this.#next = 0
   }
 
   /**
@@ -48,28 +69,31 @@ export class Dialler {
   dial(refusedRetryTimeout: number, events: Pick<DialEvents, 'onSocket' | 'onFailed'>): Dial {
     this.#readCredentials()
     const { tls, servers, policies, connectTimeout } = this.#settings
-    const turn = this.#turn
+    const server = this.#next
+    const tickets = this.#tickets
+    this.#dialled = server
     const options = {
       ...tls,
-      ...servers[turn],
+      ...servers[server],
       secureContext: tls.secureContext ?? this.#credentials.context,
       rejectUnauthorized: tls.rejectUnauthorized ?? true,
+      ...(tls.checkServerIdentity && { checkServerIdentity: guarded(tls.checkServerIdentity) }),
       ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
     }
     const times = { connectTimeout, refusedRetryTimeout }
-    return new Dial(options, this.#tickets.get(turn), times, {
+    return new Dial(options, tickets.get(server), times, {
       onSocket: events.onSocket,
       onFailed: error => {
-        if (error.code === 'ERR_CERTIFICATE') this.#tickets.delete(turn)
+        if (error.code === 'ERR_CERTIFICATE') tickets.delete(server)
         events.onFailed(error)
       },
-      onTicket: ticket => this.#tickets.set(turn, ticket)
+      onTicket: ticket => tickets.set(server, ticket)
     })
   }
 
   /** The next dial is a full handshake. */
   forgetTickets(): void {
-    this.#tickets.clear()
+    this.#tickets = new Map()
   }
 
   /** What a connection has to know of a transport that was dialled. */
@@ -94,27 +118,51 @@ export class Dialler {
   #readCredentials(): void {
     const { context } = this.#settings
     const { key, cert, ca } = context
-    const given = attempt(() => ({ key: current(key), cert: current(cert), ca: current(ca) })) as Credentials
+    const given = {
+      key: current('key', key),
+      cert: current('cert', cert),
+      ca: current('ca', ca)
+    } as Credentials
     const old = this.#given
     if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], given[name]))) return
     this.#credentials = clientCredentials({ ...context, ...given } as Credentials)
     this.#given = given
-    this.#tickets.clear()
+    this.#tickets = new Map()
   }
 }
 
-function current<T>(value: T | (() => T)): T {
-  return typeof value === 'function' ? (value as () => T)() : value
+function current(name: string, value: unknown): unknown {
+  if (typeof value !== 'function') return value
+  return ask(
+    () => value(),
+    (answer): answer is NonNullable<unknown> => answer !== undefined && answer !== null && !isPromise(answer),
+    (why, options) =>
+      new TokenError(
+        'ERR_OPTION',
+        `Cannot dial: the function in option ${name} must give a value, and ${why}`,
+        options
+      )
+  )
 }
 
-function attempt<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (cause) {
-    throw new TokenError('ERR_OPTION', 'Cannot dial: the function in option key, cert or ca has thrown', {
-      cause
-    })
+/** An exception would leave the dial to its timeout, and an answer that is no Error would be taken for one. */
+function guarded(check: CheckServerIdentity): CheckServerIdentity {
+  return (host, certificate) => {
+    try {
+      return ask(() => check(host, certificate), isIdentityAnswer, noIdentityAnswer)
+    } catch (error) {
+      return error as TokenError
+    }
   }
+}
+
+function isIdentityAnswer(answer: unknown): answer is Error | undefined {
+  return answer === undefined || answer === null || isNativeError(answer)
+}
+
+function noIdentityAnswer(why: string, options?: ErrorOptions): TokenError {
+  const message = `Cannot trust the server: checkServerIdentity must give an Error or undefined, and ${why}`
+  return new TokenError('ERR_CERTIFICATE', message, options)
 }
 
 /** Read anew from a file, the same bytes are another Buffer. */

@@ -21,6 +21,8 @@ interface Waiting {
 export class Outbox {
   readonly #limit: number
   #waiting: Waiting[] = []
+  /** Those before it have just been sent. */
+  #first = 0
   #bytes = 0
 
   /** @param limit bytes, 4 for each token's header included */
@@ -79,45 +81,42 @@ export class Outbox {
 
   /** What a lost connection had not sent goes before the rest. It was within the limit there. */
   putBack(tokens: readonly Uint8Array[]): void {
-    this.#waiting = [...tokens.map(token => ({ token })), ...this.#waiting]
+    this.#waiting = [...tokens.map(token => ({ token })), ...this.#waiting.slice(this.#first)]
+    this.#first = 0
     for (const token of tokens) this.#bytes += costOf(token.byteLength)
   }
 
   /**
-   * Sends as much as a connection takes; the rest waits for its `drain`.
+   * Sends as much as a connection takes; the rest waits for its `drain`. What is added meanwhile goes behind it.
    *
-   * @param onTooLong gets the tokens that are longer than the peer takes
+   * @returns the tokens that are longer than the peer takes, which nobody has been told of
    */
-  flush(connection: Connection, onTooLong: (token: Uint8Array) => void): void {
-    const waiting = this.#take()
-    for (const [index, { token, promise }] of waiting.entries()) {
-      if (connection.isDead || connection.bufferedAmount + costOf(token.byteLength) > this.#limit) {
-        this.#restore(waiting.slice(index))
-        return
-      }
-      if (promise === undefined && token.byteLength > connection.maxTokenLength) onTooLong(token)
-      else if (promise === undefined) connection.send(token)
-      else promise.resolve(connection.deliver(token, timeLeft(promise)))
+  flush(connection: Connection): readonly Uint8Array[] {
+    const tooLong: Uint8Array[] = []
+    for (;;) {
+      const waiting = this.#waiting[this.#first]
+      if (waiting === undefined || connection.isDead) break
+      const { token, promise } = waiting
+      const bytes = costOf(token.byteLength)
+      if (connection.bufferedAmount + bytes > this.#limit) break
+      this.#first++
+      this.#bytes -= bytes
+      if (promise !== undefined) promise.resolve(connection.deliver(token, timeLeft(promise)))
+      else if (token.byteLength > connection.maxTokenLength) tooLong.push(token)
+      else connection.send(token)
     }
+    this.#waiting.splice(0, this.#first)
+    this.#first = 0
+    return tooLong
   }
 
   /** Gives everything up. @returns how many tokens that were */
   clear(): number {
-    const waiting = this.#take()
-    for (const { promise } of waiting) promise?.reject(notSent())
-    return waiting.length
-  }
-
-  #restore(waiting: Waiting[]): void {
-    this.#waiting = waiting
-    for (const { token } of waiting) this.#bytes += costOf(token.byteLength)
-  }
-
-  #take(): Waiting[] {
     const waiting = this.#waiting
     this.#waiting = []
     this.#bytes = 0
-    return waiting
+    for (const { promise } of waiting) promise?.reject(notSent())
+    return waiting.length
   }
 
   #remove(waiting: Waiting): boolean {

@@ -1,3 +1,4 @@
+import { ask } from './application-call'
 import { CLOSE_CODES } from './close-codes'
 import { TokenError } from './errors'
 import { codeOf } from './socket-error'
@@ -18,7 +19,7 @@ export interface ReconnectCause {
  * `attempt` is 1 for the first dial after a stable connection was lost, then 2, and so on; a connection that did
  * not last the stable period does not start it anew.
  *
- * @returns milliseconds until the next dial, a whole number; false to give up
+ * @returns milliseconds until the next dial, at most 2³¹−1, rounded if need be; false to give up
  */
 export type ReconnectPolicy = (attempt: number, cause: ReconnectCause) => number | false
 
@@ -90,6 +91,26 @@ export function fullJitter(options: FullJitterOptions = {}): ReconnectPolicy {
     // One draw for all: a sum of two would crowd the clients in the middle.
     return Math.round(demanded + shortest + random() * (lengthening + longest - shortest))
   }
+}
+
+/**
+ * Asks a policy.
+ *
+ * @returns whole milliseconds until the next dial; false to give up
+ * @throws TokenError `ERR_OPTION` when it has thrown or gives anything else
+ */
+export function nextDelay(policy: ReconnectPolicy, attempt: number, cause: ReconnectCause): number | false {
+  const delay = ask(() => policy(attempt, cause), isDelay, noDelay)
+  return delay === false ? false : Math.round(delay)
+}
+
+function isDelay(answer: unknown): answer is number | false {
+  return answer === false || (typeof answer === 'number' && answer >= 0 && answer <= MAX_DELAY)
+}
+
+function noDelay(why: string, options?: ErrorOptions): TokenError {
+  const message = `Cannot connect again: the reconnect policy must give milliseconds from 0 to ${MAX_DELAY} or false, and ${why}`
+  return new TokenError('ERR_OPTION', message, options)
 }
 
 /** What no later dial can cure by itself: a person has to change a certificate, a rule, an option or a program. */

@@ -32,7 +32,7 @@ import { TokenError } from './errors'
 import { OnlyListener } from './only-listener'
 import { checkDelay, duration } from './option-checks'
 import { Outbox } from './outbox'
-import { fullJitter, isHopeless, type ReconnectPolicy } from './reconnect'
+import { fullJitter, isHopeless, nextDelay, type ReconnectCause, type ReconnectPolicy } from './reconnect'
 import type { SessionLoss } from './session'
 import { checkToken } from './token'
 import { watchListeners } from './watch-listeners'
@@ -121,6 +121,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   /** Dials since the last stable connection. */
   #attempt = 0
   #retryAfter: number | undefined
+  /** Why this side can't go on, which is told in the place of what the connection ended with. */
+  #fault: TokenError | null = null
   /** A sender waits for `drain`, and the connection that would have told it is gone or not there yet. */
   #owesDrain = false
   #closed!: Promise<CloseInfo>
@@ -238,7 +240,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#isClosing = true
     this.#cancelDeparture()
     if (this.#state !== 'open') this.#cancelDial()
-    if (this.connection !== null) return this.connection.close(options)
+    // One that has ended already would have been followed by the next.
+    if (this.connection !== null) return this.connection.close(options) || this.#policy !== null
     this.#state = 'cancelled'
     this.#connection?.destroy()
     process.nextTick(() => this.#finish(null))
@@ -343,8 +346,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 
   #flush(): void {
-    if (this.connection !== null)
-      this.#outbox.flush(this.connection, token => tell(this, 'undeliverable', token))
+    const { connection } = this
+    if (connection === null) return
+    for (const token of this.#outbox.flush(connection)) tell(this, 'undeliverable', token)
   }
 
   #drained(): void {
@@ -365,6 +369,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   #takeOver(connection: Connection): void {
     this.#state = 'open'
+    this.#dialler.arrived()
     this.#retryAfter = undefined
     this.#stable.arm()
     this.#endWithCertificate(connection)
@@ -390,6 +395,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   #resumed(connection: Connection): void {
     this.#state = 'open'
+    this.#dialler.arrived()
     this.#retryAfter = undefined
     this.#stable.arm()
     this.#endWithCertificate(connection)
@@ -400,28 +406,36 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   #goaway(connection: Connection, goaway: Goaway): void {
     tell(this, 'goaway', goaway)
-    if (this.#policy === null || this.#isClosing || connection !== this.#connection) return
+    const policy = this.#policy
+    if (policy === null || this.#isClosing || connection !== this.#connection) return
     this.#retryAfter = goaway.retryAfter
     if (this.#departure !== null) return
     const movesSession = connection.hasSession && CLOSE_CODES[goaway.code].keepsSession
     const goesElsewhere = !movesSession && this.#dialler.hasOtherServers
     let delay = 0
     if (goaway.retryAfter > 0 && !goesElsewhere) {
-      const wait = this.#policy(1, { error: null, isHopeless: false, retryAfter: goaway.retryAfter })
+      const wait = this.#ask(1, { error: null, isHopeless: false, retryAfter: goaway.retryAfter })
       // It will not come back: the old connection is used to its end.
-      if (wait === false) return
+      if (wait === false || this.#isClosing) return
+      if (wait instanceof TokenError) {
+        this.#fault = wait
+        this.close()
+        return
+      }
       delay = wait
     }
-    if (goesElsewhere) this.#dialler.turn()
     const departure: Departure = { delay: null, dial: null, replacement: null }
     this.#departure = departure
-    departure.delay = clock.setTimeout(() => this.#depart(departure, movesSession), delay)
+    departure.delay = clock.setTimeout(() => {
+      if (goesElsewhere) this.#dialler.turn()
+      this.#depart(departure, movesSession)
+    }, delay)
   }
 
   /** The old connection is used until the new one is accepted; if that fails, to its end. */
   #depart(departure: Departure, movesSession: boolean): void {
     const failed = (error: TokenError) => {
-      if (this.#departure === departure) this.#departure = null
+      if (this.#departure === departure) this.#stay()
       else this.#lost(lostInfo(error))
     }
     try {
@@ -446,6 +460,12 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     }
   }
 
+  /** Nobody takes over: the connection is used to its end. */
+  #stay(): void {
+    this.#departure = null
+    this.#dialler.goHome()
+  }
+
   #cancelDeparture(): void {
     const departure = this.#departure
     this.#departure = null
@@ -459,7 +479,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   #connectionClosed(connection: Connection, info: CloseInfo, successor: Handover | null): void {
     if (connection === this.#departure?.replacement) {
-      this.#departure = null
+      this.#stay()
       return
     }
     if (connection !== this.#connection) return
@@ -513,16 +533,14 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     const { error } = info
     this.#dial = null
     // A session is looked for where it was, at first.
-    if (!(this.#state === 'open' && this.#connection !== null)) this.#dialler.turn()
-    let delay: number | false = false
-    try {
-      if (!this.#isClosing) delay = this.#nextDelay(error)
-    } catch (cause) {
-      const message = 'Cannot connect again: the reconnect policy gave no milliseconds that can be waited'
-      this.#finish({ ...info, ...errorOf(new TokenError('ERR_OPTION', message, { cause })) })
-      return
-    }
-    if (delay === false) {
+    if (this.#state === 'open' && this.#connection !== null) this.#dialler.goHome()
+    else this.#dialler.turn()
+    const wasClosing = this.#isClosing
+    const delay = wasClosing ? false : this.#nextDelay(error)
+    // The policy has closed the client.
+    if (this.#isClosing && !wasClosing) return
+    if (delay instanceof TokenError) this.#fault = delay
+    if (typeof delay !== 'number') {
       this.#giveUp(info)
       return
     }
@@ -543,7 +561,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     }
   }
 
-  #nextDelay(error: TokenError | null): number | false {
+  /** @returns false to give up; an error when the policy is of no use */
+  #nextDelay(error: TokenError | null): number | false | TokenError {
     const retryAfter = this.#retryAfter
     this.#retryAfter = undefined
     if (this.#policy === null) return this.#hasUntriedServer(error) ? 0 : false
@@ -551,22 +570,31 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     // A certificate that ended under a connection may have been renewed meanwhile: the next dial sees.
     const hasEnded = this.#state === 'open' && error?.code === 'ERR_CERTIFICATE'
     const isHopelessNow = error !== null && !hasEnded && isHopeless(error)
-    const delay = this.#policy(this.#attempt, { error, isHopeless: isHopelessNow, retryAfter })
-    if (delay !== false) checkDelay(delay)
-    return delay
+    return this.#ask(this.#attempt, { error, isHopeless: isHopelessNow, retryAfter })
+  }
+
+  #ask(attempt: number, cause: ReconnectCause): number | false | TokenError {
+    try {
+      return nextDelay(this.#policy as ReconnectPolicy, attempt, cause)
+    } catch (error) {
+      return error as TokenError
+    }
   }
 
   /** Without `reconnect` each of the servers is tried once, as the addresses of one name are. */
   #hasUntriedServer(error: TokenError | null): boolean {
-    return error !== null && this.#state === 'dialling' && !this.#dialler.hasComeRound
+    const isTrying = this.#state === 'dialling' || this.#state === 'greeting'
+    return error !== null && isTrying && !this.#dialler.hasComeRound
   }
 
   #finish(lost: CloseInfo | null): void {
     const waiting = this.#outbox.clear()
     const info: CloseInfo = Object.freeze({
       ...(lost ?? lostInfo(null)),
+      ...(this.#fault !== null && errorOf(this.#fault)),
       unsent: (lost?.unsent ?? 0) + waiting
     })
+    this.#fault = null
     this.#state = 'closed'
     this.#dialler.first()
     this.#resolveClosed(info)

@@ -36,10 +36,6 @@ describe('Outbox', () => {
     return { told, deliver }
   }
 
-  const none = (token: Uint8Array) => {
-    throw new Error(`${token.byteLength} bytes are too long`)
-  }
-
   function tokensAt(connection: Connection): string[] {
     const tokens: string[] = []
     connection.on('token', token => tokens.push(String(token)))
@@ -60,7 +56,7 @@ describe('Outbox', () => {
     add(outbox, 'a')
     void deliver('b')
     add(outbox, 'c')
-    outbox.flush(client, none)
+    expect(outbox.flush(client)).to.deep.equal([])
     await settled()
     expect([tokens, told, outbox.bytes]).to.deep.equal([['a', 'b', 'c'], ['b handed'], 0])
   })
@@ -72,7 +68,7 @@ describe('Outbox', () => {
     add(outbox, 'c')
     outbox.putBack([Buffer.from('a'), Buffer.from('b')])
     expect(outbox.bytes).to.equal(15)
-    outbox.flush(client, none)
+    expect(outbox.flush(client)).to.deep.equal([])
     await settled()
     expect(tokens).to.deep.equal(['a', 'b', 'c'])
   })
@@ -88,11 +84,10 @@ describe('Outbox', () => {
     const tokens = tokensAt(server)
     const outbox = new Outbox(1000)
     const { told, deliver } = fates(outbox)
-    const tooLong: string[] = []
     add(outbox, 'a', 'long')
     void deliver('longer')
     add(outbox, 'b')
-    outbox.flush(client, token => tooLong.push(String(token)))
+    const tooLong = outbox.flush(client).map(String)
     await settled()
     expect([tokens, tooLong, told]).to.deep.equal([['a', 'b'], ['long'], ['longer ERR_TOKEN_TOO_LARGE']])
   })
@@ -104,14 +99,36 @@ describe('Outbox', () => {
     await settled()
     expect(client.bufferedAmount).to.equal(40)
     add(outbox, '111111', '222222', '333333')
-    outbox.flush(client, none)
+    expect(outbox.flush(client)).to.deep.equal([])
     expect([client.bufferedAmount, outbox.bytes]).to.deep.equal([60, 10])
     const tokens = tokensAt(server)
     await clock.settle()
     await settled()
-    outbox.flush(client, none)
+    expect(outbox.flush(client)).to.deep.equal([])
     while (tokens.length < 8) await settled()
     expect([tokens.slice(5), outbox.bytes]).to.deep.equal([['111111', '222222', '333333'], 0])
+  })
+
+  it('keeps the order when it is filled and flushed while it is flushed', async () => {
+    const { client, server } = await openPair()
+    const tokens = tokensAt(server)
+    const outbox = new Outbox(1000)
+    const send = client.send.bind(client)
+    let more = 4
+    client.send = token => {
+      const isTaken = send(token)
+      if (more > 0) {
+        add(outbox, `${8 - more--}`)
+        outbox.flush(client)
+      }
+      return isTaken
+    }
+    add(outbox, '1', '2', '3')
+    outbox.flush(client)
+    await settled()
+    expect(outbox.bytes).to.equal(0)
+    expect(tokens).to.deep.equal(['1', '2', '3', '4', '5', '6', '7'])
+    expect(add(outbox, 'x'.repeat(996))).to.deep.equal([true])
   })
 
   it('keeps everything when the connection is dead', async () => {
@@ -119,7 +136,7 @@ describe('Outbox', () => {
     client.destroy()
     const outbox = new Outbox(100)
     add(outbox, 'a', 'b')
-    outbox.flush(client, none)
+    expect(outbox.flush(client)).to.deep.equal([])
     expect(outbox.bytes).to.equal(10)
   })
 
@@ -169,7 +186,7 @@ describe('Outbox', () => {
       void deliver('b', { timeout: 0 })
       void deliver('c', { timeout: Infinity })
       await clock.elapse(60)
-      outbox.flush(client, none)
+      expect(outbox.flush(client)).to.deep.equal([])
       await clock.elapse(39)
       expect(told).to.deep.equal([])
       await clock.elapse(1)

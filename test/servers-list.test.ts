@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect, type LookupFunction, type Socket } from 'node:net'
+import { connect, createServer, type LookupFunction, type Socket } from 'node:net'
 import { expect } from 'chai'
 import { type CloseInfo, type Connection, type Reconnecting, TokenClient, type TokenError } from '../lib'
 import { certificates } from './helpers/certificates'
@@ -10,8 +10,10 @@ import {
   makeClient,
   onCleanUp,
   plainServer,
-  startServer
+  startServer,
+  until
 } from './helpers/loopback'
+import { settled } from './helpers/moments'
 import { needProgram } from './helpers/need'
 import { Program } from './helpers/program'
 
@@ -65,6 +67,102 @@ describe('servers: [...]', () => {
     expect(info.error?.message).to.contain(`127.0.0.1:${ports[2]}`)
     expect(errors).to.deep.equal([info.error])
     expect(losses).to.have.length(2)
+  })
+
+  it('are tried each once also when one refuses after TLS, or talks no token/2', async () => {
+    const strict = await startServer({ authorize: () => ({ reason: 'not here' }) })
+    const full = await startServer({ authorize: (_peer, connection) => !connection.close() })
+    const bare = await startServer({ protocol: 'token/1' })
+    const { server, port } = await startServer()
+    const client = await makeClient(0, {
+      port: undefined,
+      protocol: 'token/2',
+      servers: [strict.port, full.port, bare.port, port].map(each => ({ host: '127.0.0.1', port: each }))
+    })
+    client.send(Buffer.from('x'))
+    expect(String((await once(server, 'token'))[0])).to.equal('x')
+  })
+
+  it('that all refuse after TLS are an error once, that of the last one', async () => {
+    const strict = await startServer({ authorize: () => ({ reason: 'not here' }) })
+    const client = await makeClient(0, {
+      port: undefined,
+      servers: [strict.port, strict.port].map(port => ({ host: '127.0.0.1', port }))
+    })
+    const errors: TokenError[] = []
+    client.on('error', error => errors.push(error))
+    client.send(Buffer.from('x'))
+    const info = await client.closed
+    expect(info).to.include({ code: 'ERR_REFUSED', hadError: true, unsent: 1 })
+    expect(errors).to.deep.equal([info.error])
+  })
+
+  describe('and GOAWAY', () => {
+    const SHUTDOWN = { code: 'shutdown' } as const
+
+    async function pairOfServers(isSession: boolean, laterPort: number) {
+      const first = await startServer({ session: isSession })
+      const client = await makeClient(0, {
+        port: undefined,
+        servers: [first.port, laterPort].map(port => ({ host: '127.0.0.1', port })),
+        ...(isSession && { session: true }),
+        reconnect: () => 20
+      })
+      await once(client, 'connect')
+      return { first, client }
+    }
+
+    const portOfServer = ({ connection }: TokenClient) =>
+      (connection?.socket as Socket | undefined)?.remotePort
+
+    it('whose replacement failed: a session is looked for where it is', async () => {
+      const port = await freePort()
+      const { first, client } = await pairOfServers(true, port)
+      const got: string[] = []
+      first.server.on('token', token => got.push(String(token)))
+      const dialled = new Promise<void>(resolve => {
+        const seen = createServer(socket => {
+          socket.destroy()
+          seen.close(() => resolve())
+        }).listen(port, '127.0.0.1')
+      })
+      for (const connection of first.server.connections) connection.goaway(SHUTDOWN)
+      await dialled
+      await settled()
+      await startServer({ port, session: true })
+      const lost: unknown[] = []
+      client.on('session-lost', loss => lost.push(loss))
+      const resumed = once(client, 'resumed')
+      client.connection?.socket.destroy()
+      await client.deliver(Buffer.from('x'))
+      await resumed
+      expect([lost, got]).to.deep.equal([[], ['x']])
+    })
+
+    it('whose replacement was refused: without a session the next loss turns to the next server', async () => {
+      const strict = await startServer({ authorize: () => strict.server.connections.size > 5 || asked++ > 0 })
+      let asked = 0
+      const { first, client } = await pairOfServers(false, strict.port)
+      const refused = once(strict.server, 'refused')
+      for (const connection of first.server.connections) connection.goaway(SHUTDOWN)
+      await refused
+      await until(() => strict.server.pendingHandshakes === 0)
+      await settled()
+      expect(client.connection?.isOpen).to.equal(true)
+      const back = once(client, 'connect')
+      for (const connection of first.server.connections) connection.destroy()
+      await back
+      expect(portOfServer(client)).to.equal(strict.port)
+    })
+
+    it('and an end at once: the next server is dialled, not the one that ends', async () => {
+      const second = await startServer()
+      const { first, client } = await pairOfServers(false, second.port)
+      for (const connection of first.server.connections) connection.goaway(SHUTDOWN)
+      first.server.close()
+      await once(client, 'connect')
+      expect(portOfServer(client)).to.equal(second.port)
+    })
   })
 
   it('begin with the first again at connect()', async () => {
