@@ -1,160 +1,121 @@
 import type { X509Certificate } from 'node:crypto'
-import { certificateFacts } from './certificate-facts'
-import { isSignatureValid, readSignatureAlgorithm, type SignatureAlgorithm } from './crl-signature'
-import { DerError, DerReader, TAG } from './der'
-import { readName } from './der-name'
-import { cannotUse, pemTexts } from './pem-option'
-import { type AuthorityKey, type Extension, OID, readAuthorityKey, readExtensions } from './x509-extensions'
+import { cannotUse } from './pem'
+import { dateError } from './trust'
 
-/** A certificate revocation list (RFC 5280, 5): complete, of one issuer, for all its certificates. */
-export interface Crl {
+/** A list of revoked certificates: what is looked at of it. Its signature is OpenSSL's to check, at each handshake. */
+interface Crl {
   /** The issuer's name in DER. */
-  readonly issuer: Buffer
-  /** The same as `readName` compares it. */
-  readonly issuerName: string
-  readonly thisUpdate: Date
-  /** Null: it holds for ever. RFC 5280 forbids that; OpenSSL does not. */
-  readonly nextUpdate: Date | null
-  /** Serial numbers in upper-case hex, as `X509Certificate.serialNumber` has them. */
+  readonly issuer: string
+  readonly notBefore: number
+  readonly notAfter: number
+  /** Serial numbers in hex, without zeros in front. */
   readonly revoked: ReadonlySet<string>
-  readonly authorityKey: AuthorityKey | null
-  readonly algorithm: SignatureAlgorithm
-  /** The bytes under the signature. */
-  readonly signed: Buffer
-  readonly signature: Buffer
 }
 
-/** The longest list that is read, in DER: 300,000 to 600,000 entries, which take a second or two. */
-export const MAX_CRL_LENGTH = 16 * 1024 * 1024
+/** Option `crl`: as for Node, each certificate of a path must be covered by a list of its issuer. */
+export class RevocationLists {
+  readonly #byIssuer = new Map<string, Crl[]>()
 
-const BEGIN = '-----BEGIN X509 CRL-----'
-const END = '-----END X509 CRL-----'
-
-/** `removeFromCRL`, which only a delta CRL can say. */
-const REMOVE = '08'
-
-/**
- * Reads the lists of option `crl`. What it does not understand it refuses: delta and indirect lists, lists of only
- * some certificates or reasons, critical extensions it does not know.
- *
- * A PEM holds one list, no more: of several, Node reads the first and leaves out the others without a word.
- *
- * @throws TokenError `ERR_OPTION`
- */
-export function readCrls(pem: string | NodeJS.ArrayBufferView | readonly unknown[]): Crl[] {
-  return pemTexts('crl', pem).map(text => {
-    try {
-      return readCrl(derOf(text))
-    } catch (error) {
-      if (error instanceof DerError) throw cannotUse('crl', error.message)
-      throw error
+  /** @throws TokenError `ERR_OPTION` */
+  constructor(ders: readonly Buffer[]) {
+    for (const der of ders) {
+      const crl = readCrl(der)
+      this.#byIssuer.set(crl.issuer, [...(this.#byIssuer.get(crl.issuer) ?? []), crl])
     }
-  })
-}
-
-/** Whether the list bears this CA's name, and the signature of its key. */
-export function isSignedBy(crl: Crl, ca: X509Certificate): boolean {
-  try {
-    if (certificateFacts(ca.raw).subject !== crl.issuerName) return false
-  } catch {
-    return false
   }
-  return isSignatureValid(crl.algorithm, ca.publicKey, crl.signed, crl.signature)
+
+  /** What the lists say against a path, in OpenSSL's words; null for nothing. */
+  failure(path: readonly X509Certificate[], now: number): string | null {
+    for (const certificate of path) {
+      const lists = this.#byIssuer.get(issuerOf(certificate))
+      if (lists === undefined) return 'UNABLE_TO_GET_CRL'
+      // Of several, OpenSSL takes the newest. To look at all may close too much, and never too little.
+      const current = lists.filter(list => dateError(list, now) === null)
+      if (current.length === 0) return `CRL_${dateError(lists[0] as Crl, now)?.replace('CERT_', '')}`
+      const serial = canonical(certificate.serialNumber)
+      if (current.some(({ revoked }) => revoked.has(serial))) return 'CERT_REVOKED'
+    }
+    return null
+  }
 }
 
-function derOf(text: string): Buffer {
-  const begin = text.indexOf(BEGIN)
-  const end = text.indexOf(END, begin)
-  if (begin < 0 || end < 0) throw new DerError('it holds no list (PEM, X509 CRL)')
-  if (text.includes(BEGIN, end))
-    throw new DerError('a text holds several lists: give each as one of an array')
-  const base64 = text.slice(begin + BEGIN.length, end).replace(/\s+/g, '')
-  if (base64.length > (MAX_CRL_LENGTH / 3) * 4)
-    throw new DerError(`it is longer than ${MAX_CRL_LENGTH} bytes`)
-  const der = Buffer.from(base64, 'base64')
-  // Buffer leaves out what is not base64.
-  if (der.toString('base64') !== base64) throw new DerError('its base64 is broken')
-  return der
+const TAG = {
+  integer: 0x02,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  versionOfCertificate: 0xa0
 }
 
+interface Element {
+  readonly tag: number
+  readonly whole: Buffer
+  readonly contents: Buffer
+}
+
+/** CertificateList of RFC 5280, 5.1. */
 function readCrl(der: Buffer): Crl {
-  const file = new DerReader(der)
-  const list = file.enter(TAG.sequence)
-  file.expectEnd()
-  const signed = list.readWhole(TAG.sequence)
-  const algorithmBytes = list.readWhole(TAG.sequence)
-  const bits = list.read(TAG.bitString)
-  list.expectEnd()
-  if (bits[0] !== 0) throw new DerError('its signature is not whole bytes')
-
-  const tbs = new DerReader(signed).enter(TAG.sequence)
-  const version = tbs.isNext(TAG.integer) ? tbs.readInteger() : '00'
-  if (version !== '00' && version !== '01') throw new DerError('its version is unknown')
-  if (!tbs.readWhole(TAG.sequence).equals(algorithmBytes)) {
-    throw new DerError('it names two signature algorithms')
+  try {
+    const fields = tbsOf(der)
+    if (fields[0]?.tag === TAG.integer) fields.shift()
+    const [, issuer, thisUpdate, ...rest] = fields
+    const hasNext = rest[0]?.tag === TAG.utcTime || rest[0]?.tag === TAG.generalizedTime
+    const notAfter = hasNext ? timeIn(rest.shift()) : Number.POSITIVE_INFINITY
+    const entries = rest[0]?.tag === TAG.sequence ? elementsOf(rest[0].contents) : []
+    const revoked = new Set<string>()
+    for (const { contents } of entries) revoked.add(canonical(first(contents).contents.toString('hex')))
+    const name = (issuer as Element).whole.toString('latin1')
+    return { issuer: name, notBefore: timeIn(thisUpdate), notAfter, revoked }
+  } catch {
+    throw cannotUse('crl', 'a list of revoked certificates in it can not be read')
   }
-  const algorithm = readSignatureAlgorithm(new DerReader(algorithmBytes).enter(TAG.sequence))
-  const issuer = tbs.readWhole(TAG.sequence)
-  const thisUpdate = new Date(tbs.readTime())
-  const hasNext = tbs.isNext(TAG.utcTime) || tbs.isNext(TAG.generalizedTime)
-  const nextUpdate = hasNext ? new Date(tbs.readTime()) : null
-  const revoked = tbs.isNext(TAG.sequence) ? readEntries(tbs.enter(TAG.sequence)) : new Set<string>()
-  const extensions = readListExtensions(tbs)
-  tbs.expectEnd()
-  if (version === '00' && extensions.size > 0) throw new DerError('it is of version 1 and has extensions')
-  return Object.freeze({
-    issuer,
-    issuerName: readName(new DerReader(issuer)),
-    thisUpdate,
-    nextUpdate,
-    revoked,
-    authorityKey: readAuthorityKey(extensions.get(OID.authorityKeyId)),
-    algorithm,
-    signed,
-    signature: bits.subarray(1)
-  })
 }
 
-function readEntries(entries: DerReader): Set<string> {
-  const revoked = new Set<string>()
-  while (!entries.isAtEnd) {
-    const entry = entries.enter(TAG.sequence)
-    revoked.add(entry.readInteger())
-    entry.readTime()
-    if (!entry.isAtEnd) checkEntryExtensions(readExtensions(entry))
-    entry.expectEnd()
-  }
-  return revoked
+/** The issuer's name in DER. */
+function issuerOf(certificate: X509Certificate): string {
+  const fields = tbsOf(certificate.raw)
+  if (fields[0]?.tag === TAG.versionOfCertificate) fields.shift()
+  return (fields[2] as Element).whole.toString('latin1')
 }
 
-function checkEntryExtensions(extensions: ReadonlyMap<string, Extension>): void {
-  if (extensions.has(OID.certificateIssuer)) throw new DerError('it is an indirect list')
-  refuseCritical(extensions, 'an entry')
-  const reason = extensions.get(OID.reasonCode)
-  if (reason === undefined) return
-  const reader = new DerReader(reason.value)
-  const code = reader.readInteger(TAG.enumerated)
-  reader.expectEnd()
-  if (code === REMOVE) throw new DerError('an entry takes a revocation back')
+/** The fields of what is signed, in a certificate or a list. */
+function tbsOf(der: Buffer): Element[] {
+  return [...elementsOf(first(first(der).contents).contents)]
 }
 
-function readListExtensions(tbs: DerReader): ReadonlyMap<string, Extension> {
-  if (!tbs.isNext(0xa0)) return new Map()
-  const outer = tbs.enter(0xa0)
-  const extensions = readExtensions(outer)
-  outer.expectEnd()
-  if (extensions.has(OID.deltaCrlIndicator)) throw new DerError('it is a delta list')
-  if (extensions.has(OID.issuingDistributionPoint))
-    throw new DerError('it is a list of only some certificates')
-  refuseCritical(extensions, 'it')
-  return extensions
+function first(der: Buffer): Element {
+  for (const element of elementsOf(der)) return element
+  throw new RangeError('it is empty')
 }
 
-/** Of the rest, only the authority's key may be critical: it is the only one that is looked at. */
-function refuseCritical(extensions: ReadonlyMap<string, Extension>, what: string): void {
-  for (const { oid, isCritical } of extensions.values()) {
-    if (isCritical && oid !== OID.authorityKeyId && oid !== OID.reasonCode) {
-      throw new DerError(`${what} has the critical extension ${oid}, which is not supported`)
+/** The elements of DER that stand one behind the other. */
+function* elementsOf(der: Buffer): Generator<Element> {
+  for (let at = 0; at < der.length; ) {
+    let start = at + 2
+    let length = der[at + 1] ?? Number.NaN
+    if (length >= 0x80) {
+      const count = length - 0x80
+      // Throws for more than six bytes, none, and what is not there.
+      length = der.readUIntBE(start, count)
+      start += count
     }
+    const end = start + length
+    if (!(end <= der.length)) throw new RangeError('it ends too early')
+    yield { tag: der[at] as number, whole: der.subarray(at, end), contents: der.subarray(start, end) }
+    at = end
   }
+}
+
+/** UTCTime or GeneralizedTime in the forms of RFC 5280, 4.1.2.5: milliseconds since 1970. */
+function timeIn(element: Element | undefined): number {
+  const text = element?.contents.toString('latin1') ?? ''
+  const digits = element?.tag === TAG.utcTime ? `${Number(text.slice(0, 2)) < 50 ? 20 : 19}${text}` : text
+  const iso = digits.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z')
+  const time = iso === digits ? Number.NaN : Date.parse(iso)
+  if (Number.isNaN(time)) throw new RangeError('a time is not readable')
+  return time
+}
+
+function canonical(hex: string): string {
+  return hex.toUpperCase().replace(/^0+/, '')
 }

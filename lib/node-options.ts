@@ -92,6 +92,7 @@ export const SERVER_CHECKS: Checks = {
   ALPNCallback: never(IS_OURS),
   ALPNProtocols: never(IS_OURS),
   allowHalfOpen: never(IS_OURS),
+  allowPartialTrustChain: never('has no effect on a tls.Server: put the root into ca'),
   pauseOnConnect: never(IS_OURS)
 }
 

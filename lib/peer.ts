@@ -31,6 +31,28 @@ export function certificateOf(socket: TLSSocket): X509Certificate | undefined {
   return raw === undefined ? undefined : knownCertificates.get(fingerprint256, () => new X509Certificate(raw))
 }
 
+/**
+ * The certificates that the peer of a TLS connection sent, its own first. Take them when the connection comes, and
+ * before anything else asks: before Node 26 `getPeerX509Certificate` forgets them as it tells them. Of a resumed
+ * session, and of a trusted client on Node 24, where Node itself has asked before, the leaf alone is known: the
+ * rest of its path must be in option `ca`, else a check refuses it.
+ *
+ * Not from `getPeerCertificate(true)`, which adds what this side trusted at that time, and tells only part of a
+ * chain that came in another order.
+ */
+export function peerChain(socket: TLSSocket): X509Certificate[] {
+  const chain: X509Certificate[] = []
+  let certificate = socket.getPeerX509Certificate()
+  while (certificate !== undefined && chain.length <= 100) {
+    const shown = certificate
+    chain.push(knownCertificates.get(shown.fingerprint256, () => shown))
+    // Of the one that was shown: the same certificate may have come with others before.
+    certificate = shown.issuerCertificate
+  }
+  // Its length exactly: an array that was pushed to keeps room for 17, and this one stays as long as the connection.
+  return chain.slice()
+}
+
 /** SHA-256 of the certificate that this side presented on this connection; none when it has none. */
 export function presentedFingerprints(socket: TLSSocket): readonly Uint8Array[] {
   const certificate = socket.getX509Certificate()
@@ -69,11 +91,14 @@ export function identityOf(peer: Peer | null): string | null {
   return peer === null ? null : JSON.stringify([peer.issuer, peer.subject, [...peer.sans].sort()])
 }
 
-/** When a certificate begins and ends to be valid, milliseconds since 1970; NaN for a date that can't be read. */
-export function validityOf(certificate: X509Certificate): {
+/** Milliseconds since 1970; NaN for a date that can't be read. */
+export interface Validity {
   readonly notBefore: number
   readonly notAfter: number
-} {
+}
+
+/** When a certificate begins and ends to be valid. */
+export function validityOf(certificate: X509Certificate): Validity {
   return textsOf(certificate)
 }
 

@@ -2,10 +2,15 @@ import { constants } from 'node:crypto'
 import type { Server, TlsOptions } from 'node:tls'
 import { nextExpiryNotice, WallClockDeadline } from './certificate-clock'
 import { TokenError } from './errors'
-import { type Credentials, type OwnCertificate, ownCertificates, validatePair } from './own-certificate'
+import {
+  type Credentials,
+  type OwnCertificate,
+  type ReadCredentials,
+  readCredentials
+} from './own-certificate'
 import { sessionIdContext } from './session-id-context'
-import { secureContext, secureDefaults } from './tls-defaults'
-import { TrustAnchors, type TrustOptions } from './trust-anchors'
+import { secureDefaults } from './tls-defaults'
+import { TrustAnchors } from './trust-anchors'
 
 /** A certificate of this side that ends soon. */
 export interface ExpiringCertificate {
@@ -19,8 +24,9 @@ export interface ExpiringCertificate {
 /** The key, certificate and CAs of a server, which `reload` changes while it runs. */
 export class ServerCredentials {
   readonly #onExpiring: (certificate: ExpiringCertificate) => void
+  /** As they were given. */
   #options: TlsOptions
-  #own: readonly OwnCertificate[]
+  #read: ReadCredentials<TlsOptions>
   #fingerprints: readonly Uint8Array[]
   /** Made when it is first needed. */
   #anchors: TrustAnchors | null = null
@@ -28,25 +34,23 @@ export class ServerCredentials {
 
   /** @throws TokenError `ERR_OPTION` when Node refuses them */
   constructor(options: TlsOptions, onExpiring: (certificate: ExpiringCertificate) => void) {
-    if (options.privateKeyIdentifier === undefined) validatePair(options)
-    secureContext(options)
     this.#options = options
-    this.#own = ownCertificates(options)
-    this.#fingerprints = fingerprintsOf(this.#own)
+    this.#read = readCredentials(options)
+    this.#fingerprints = fingerprintsOf(this.#read)
     this.#onExpiring = onExpiring
   }
 
   /** For `tls.createServer` and `setSecureContext`. A ticket dies when the trust it stands on changes. */
   get tlsOptions(): TlsOptions {
-    const options = secureDefaults(this.#options)
+    const options = secureDefaults(this.#read.options)
     // Node 20 resumes a ticket of one SNI context in another, whatever that one trusts.
     if (options.SNICallback) options.secureOptions = (options.secureOptions ?? 0) | constants.SSL_OP_NO_TICKET
-    return { ...options, sessionIdContext: sessionIdContext(this.#options) }
+    return { ...options, sessionIdContext: sessionIdContext(this.#read.options) }
   }
 
   /** Whom the server trusts now. */
   get anchors(): TrustAnchors {
-    this.#anchors ??= anchorsOf(this.#options)
+    this.#anchors ??= new TrustAnchors(this.#read.trust)
     return this.#anchors
   }
 
@@ -59,17 +63,14 @@ export class ServerCredentials {
   reload(changes: Credentials, server: Server | null): void {
     const options = { ...this.#options, ...changes }
     try {
-      if (options.privateKeyIdentifier === undefined) validatePair(options)
-      secureContext(options)
-      const own = ownCertificates(options)
-      this.#anchors = anchorsOf(options)
-      this.#own = own
-      this.#fingerprints = fingerprintsOf(own)
+      this.#read = readCredentials(options)
     } catch (cause) {
       const why = cause instanceof TokenError ? cause.message : 'Node refuses them'
       throw new TokenError('ERR_RELOAD', `Cannot reload, the old certificates stay: ${why}`, { cause })
     }
     this.#options = options
+    this.#fingerprints = fingerprintsOf(this.#read)
+    this.#anchors = null
     server?.setSecureContext(this.tlsOptions)
     this.watch()
   }
@@ -77,7 +78,7 @@ export class ServerCredentials {
   /** Begins to tell of certificates that end. */
   watch(): void {
     this.stop()
-    for (const own of this.#own) this.#watchOne(own, Number.POSITIVE_INFINITY)
+    for (const own of this.#read.own) this.#watchOne(own, Number.POSITIVE_INFINITY)
   }
 
   stop(): void {
@@ -96,10 +97,6 @@ export class ServerCredentials {
   }
 }
 
-function fingerprintsOf(own: readonly OwnCertificate[]): readonly Uint8Array[] {
+function fingerprintsOf({ own }: ReadCredentials<TlsOptions>): readonly Uint8Array[] {
   return own.map(certificate => certificate.fingerprint)
-}
-
-function anchorsOf({ ca, crl }: TlsOptions): TrustAnchors {
-  return new TrustAnchors({ ca, crl } as TrustOptions)
 }

@@ -1,7 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import tls, { type SecureContext } from 'node:tls'
-import { type Credentials, ownCertificates, validatePair } from './own-certificate'
-import { secureContext } from './tls-defaults'
+import { type Credentials, readCredentials } from './own-certificate'
 
 /** What a client makes of its key, certificate and CAs. */
 export interface ClientCredentials {
@@ -29,10 +28,9 @@ export function clientCredentials(options: Credentials): ClientCredentials {
   const name = nameOf(options)
   const known = name === null ? undefined : shared.get(name)?.deref()
   if (known !== undefined) return known
-  validatePair(options)
-  const context = secureContext(options)
-  const fingerprints = ownCertificates(options).map(certificate => certificate.fingerprint)
-  const credentials = Object.freeze({ context, fingerprints })
+  const read = readCredentials(options)
+  const fingerprints = read.own.map(certificate => certificate.fingerprint)
+  const credentials = Object.freeze({ context: read.context, fingerprints })
   if (name !== null) {
     shared.set(name, new WeakRef(credentials))
     forgotten.register(credentials, name)

@@ -23,13 +23,47 @@ export function secureDefaults<T extends SecureContextOptions>(options: T): T {
   }
 }
 
-/** @throws TokenError `ERR_OPTION` when Node refuses the key, the certificate or another option */
+/** @throws TokenError `ERR_OPTION`, with the name of the option that Node refuses */
 export function secureContext(options: SecureContextOptions): SecureContext {
   try {
     return createSecureContext(secureDefaults(options))
   } catch (error) {
-    // No cause: Node's errors for a wrong argument quote it.
-    const message = `Cannot use the TLS options (key, cert, ca …): Node refuses them with ${codeOf(error)}`
-    throw new TokenError('ERR_OPTION', message)
+    throw refusedAlone(options) ?? refusal('key, cert, ca and the like, together', error)
   }
+}
+
+/** Of options that Node has refused together, the first that it refuses alone; null for none. */
+function refusedAlone(options: SecureContextOptions): TokenError | null {
+  const { key, passphrase, ciphers } = options
+  for (const name of ['ciphers', ...Object.keys(options)] as (keyof SecureContextOptions)[]) {
+    // Ciphers may say which keys are strong enough.
+    const more = name === 'cert' ? { key, passphrase } : name === 'pfx' ? { passphrase } : {}
+    try {
+      const alone = { ...more, [name]: options[name], ...(ciphers !== undefined && { ciphers }) }
+      if (options[name] !== undefined && name !== 'passphrase') createSecureContext(alone)
+    } catch (error) {
+      return refusal(name, error)
+    }
+  }
+  return null
+}
+
+/** No cause: Node's errors for a wrong argument quote it. */
+function refusal(name: string, error: unknown): TokenError {
+  return new TokenError('ERR_OPTION', `Cannot use option ${name}: Node refuses it with ${wordOf(error)}`)
+}
+
+/** The code of an error of Node, and OpenSSL's reason. */
+export function wordOf(error: unknown): string {
+  const reason = reasonOf(error)
+  return reason === '' ? codeOf(error) : `${codeOf(error)}, ${reason}`
+}
+
+/** What OpenSSL says of itself; empty for any other error, which may quote a wrong argument. */
+export function reasonOf(error: unknown): string {
+  const { reason, code, message } = error as { reason?: unknown; code?: unknown; message?: unknown }
+  if (typeof reason === 'string') return reason
+  // Those about a PFX have no code or one of these; that of a wrong argument has another.
+  const isSafe = code === undefined || String(code).startsWith('ERR_CRYPTO_')
+  return isSafe && typeof message === 'string' ? message : ''
 }

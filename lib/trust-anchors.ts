@@ -1,45 +1,42 @@
 import { X509Certificate } from 'node:crypto'
-import tls from 'node:tls'
-import { extensionErrors, signatureErrors } from './certificate-checks'
-import { findPath, isKeyOf, PathCertificate } from './certificate-path'
-import { type Crl, readCrls } from './crl'
-import { certificatesIn } from './pem'
-import { cannotUse, pemTexts } from './pem-option'
-import { Revocation } from './revocation'
-import { chainFailure, type TrustFailure } from './trust'
+import { createSecureContext } from 'node:tls'
+import type { RevocationLists } from './crl'
+import { validityOf } from './peer'
+import { chainFailure, dateError, type TrustFailure } from './trust'
 
-type Pem = string | NodeJS.ArrayBufferView
-
-/** The options of `tls` that say which clients to trust. */
-export interface TrustOptions {
-  /** Without it: the roots that Node trusts. */
-  readonly ca?: Pem | readonly Pem[] | undefined
-  readonly crl?: Pem | readonly Pem[] | undefined
+/** Whom a side trusts, as its credentials were read. */
+export interface TrustSources {
+  /** Option `ca`; none where it is not set. */
+  readonly cas: readonly X509Certificate[]
+  /** Option `crl`; null where it is not set. */
+  readonly lists: RevocationLists | null
+  /** Options with authorities that only a context knows: those in a `pfx`, and Node's roots where `ca` is not set. */
+  readonly hidden: object | null
 }
 
-/** The most certificates of peers that are kept besides the leaves. */
-const MAX_KNOWN = 1000
+/** What Node's own `tls` calls of a context. Neither is documented; both are there in Node 20 to 26. */
+interface Store {
+  setCert(pem: string): void
+  getIssuer(): Buffer | null | undefined
+}
+
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
 
 /**
- * Whom a server trusts: read once, asked for each connection. It answers for a client's certificates what a new
- * handshake with the same options would, without one.
- *
- * It is no substitute for the handshake: what can't have changed since then it doesn't ask again (the strength of
- * keys and hashes, name constraints of what the peer sent, old Netscape extensions).
+ * Asks of those who are connected whether a path leads from their certificate to one that is trusted now, and whether
+ * one of it is in a list. That is less than a handshake asks (docs/api.md, Certificates that change).
  */
 export class TrustAnchors {
-  readonly #revocation: Revocation | null
-  readonly #known = new Map<string, PathCertificate>()
-  #trusted: ReadonlyMap<string, readonly PathCertificate[]> | null = null
+  readonly #trusted: X509Certificate[]
+  readonly #lists: RevocationLists | null
+  readonly #store: Store | null
 
-  /** @throws TokenError `ERR_OPTION` for what can't be read, or not be asked of a live connection */
-  constructor(options: TrustOptions) {
-    const crls = options.crl === undefined ? [] : readCrls(options.crl as Pem)
-    // An empty list is no check to Node.
-    this.#revocation = crls.length === 0 ? null : new Revocation(crls)
-    if (options.ca === undefined) return
-    this.#trusted = bySubject(readCas(options.ca))
-    for (const crl of crls) this.#refuseForeign(crl)
+  constructor({ cas, lists, hidden }: TrustSources) {
+    this.#trusted = [...cas]
+    this.#lists = lists
+    // The store refuses weak keys at this level only as its own: here they are asked about.
+    const context = hidden && createSecureContext({ ...hidden, ciphers: 'DEFAULT@SECLEVEL=0' })
+    this.#store = context?.context as Store | null
   }
 
   /**
@@ -50,84 +47,111 @@ export class TrustAnchors {
   check(chain: readonly X509Certificate[], now: Date): TrustFailure | null {
     const [leaf, ...sent] = chain
     if (leaf === undefined) return { code: 'certificate-required', reason: 'no certificate' }
-    let last: string | null = null
+    const failure = this.#failure(leaf, sent, now.getTime())
+    return failure === null ? null : chainFailure(failure)
+  }
+
+  #failure(leaf: X509Certificate, sent: readonly X509Certificate[], now: number): string | null {
+    const { path, failure } = this.#pathFrom(leaf, sent, now)
+    for (const certificate of path) {
+      const dates = dateError(validityOf(certificate), now)
+      if (dates !== null) return dates
+    }
+    const revocation = failure === null ? this.#lists?.failure(path, now) : null
+    return failure ?? revocation ?? (path.every(isForClients) ? null : 'INVALID_PURPOSE')
+  }
+
+  /** From the leaf upwards, at each step by one that is trusted before one that the peer sent, as OpenSSL does. */
+  #pathFrom(
+    leaf: X509Certificate,
+    sent: readonly X509Certificate[],
+    now: number
+  ): { readonly path: readonly X509Certificate[]; readonly failure: string | null } {
+    const path = [leaf]
+    const left = new Set(sent)
+    for (let current = leaf; ; ) {
+      if (this.#isAnchor(current)) return { path, failure: null }
+      const issuer = this.#trustedIssuer(current, now) ?? sentIssuer(current, left, now)
+      if (issuer === undefined || path.includes(issuer)) return { path, failure: noIssuer(path) }
+      path.push(issuer)
+      current = issuer
+    }
+  }
+
+  /** Only a self-signed one ends a path, and may be no CA: a client that stands in `ca` itself. */
+  #isAnchor(certificate: X509Certificate): boolean {
+    if (!isSelfIssued(certificate)) return false
+    const is = (other: X509Certificate) => other.fingerprint256 === certificate.fingerprint256
+    return this.#trusted.some(is) || this.#ask(certificate).some(is)
+  }
+
+  #trustedIssuer(issued: X509Certificate, now: number): X509Certificate | undefined {
+    return bestIssuer(issued, this.#trusted, now) ?? bestIssuer(issued, this.#ask(issued), now)
+  }
+
+  /** Who in the context's store issued a certificate: for OCSP Node looks that up when a certificate is set. */
+  #ask(issued: X509Certificate): readonly X509Certificate[] {
+    let der: Buffer | null | undefined
     try {
-      // Of several errors Node tells the last, and so does this: for the client it is the same one either way.
-      for (const error of this.#errors(leaf, sent, now.getTime())) last = error
+      this.#store?.setCert(issued.toString())
+      der = this.#store?.getIssuer()
     } catch {
-      last = 'a certificate that can not be read'
+      // A kind of key that no TLS certificate has.
     }
-    return last === null ? null : chainFailure(last)
-  }
-
-  *#errors(leaf: X509Certificate, sent: readonly X509Certificate[], now: number): Generator<string> {
-    this.#trusted ??= bySubject(rootsOfNode())
-    const path = findPath(
-      new PathCertificate(leaf),
-      sent.map(certificate => this.#know(certificate)),
-      this.#trusted,
-      now
-    )
-    if (path.failure !== null) yield path.failure
-    yield* extensionErrors(path)
-    if (this.#revocation !== null) yield* this.#revocation.errors(path.certificates, now)
-    yield* signatureErrors(path, now)
-  }
-
-  /** Clients send the same few intermediates: one object of each is enough. */
-  #know(certificate: X509Certificate): PathCertificate {
-    const fingerprint = certificate.fingerprint256
-    const known = this.#known.get(fingerprint)
-    if (known !== undefined) return known
-    const fresh = new PathCertificate(certificate)
-    if (this.#known.size < MAX_KNOWN) this.#known.set(fingerprint, fresh)
-    return fresh
-  }
-
-  /** A list that names a CA of ours and that its key has not signed would refuse all its clients. */
-  #refuseForeign(crl: Crl): void {
-    const named = (this.#trusted?.get(crl.issuerName) ?? []).filter(ca => isKeyOf(crl.authorityKey, ca.facts))
-    if (named.length > 0 && !named.some(ca => this.#revocation?.isSignedBy(crl, ca))) {
-      throw cannotUse('crl', 'it bears the name of a certificate in option ca, and not its signature')
-    }
+    if (!der) return []
+    const issuer = new X509Certificate(der)
+    this.#trusted.push(issuer)
+    return [issuer]
   }
 }
 
-function readCas(option: unknown): PathCertificate[] {
-  const cas = pemTexts('ca', option).flatMap(text => {
-    // Its additions say what it is trusted for, and Node does not tell them.
-    if (text.includes('BEGIN TRUSTED CERTIFICATE')) throw cannotUse('ca', 'it holds a TRUSTED CERTIFICATE')
-    return read(text)
-  })
-  if (cas.length === 0) throw cannotUse('ca', 'it holds no certificate')
-  if (cas.some(({ facts }) => facts.hasNameConstraints)) {
-    throw cannotUse('ca', 'a certificate has name constraints, which live connections can not be checked for')
-  }
-  return cas
+/** Each is tried once, so that a hostile set of certificates costs no more than its length. */
+function sentIssuer(
+  issued: X509Certificate,
+  left: Set<X509Certificate>,
+  now: number
+): X509Certificate | undefined {
+  const named = [...left].filter(candidate => issued.checkIssued(candidate))
+  for (const candidate of named) left.delete(candidate)
+  return bestIssuer(issued, named, now)
 }
 
-function read(pem: string): PathCertificate[] {
-  try {
-    return certificatesIn(pem).map(certificate => new PathCertificate(certificate))
-  } catch {
-    throw cannotUse('ca', 'a certificate can not be read')
-  }
+/** The first that is within its dates, else the first. */
+function bestIssuer(
+  issued: X509Certificate,
+  candidates: readonly X509Certificate[],
+  now: number
+): X509Certificate | undefined {
+  const issuers = candidates.filter(candidate => hasSigned(candidate, issued))
+  return issuers.find(issuer => dateError(validityOf(issuer), now) === null) ?? issuers[0]
 }
 
-/** Before Node 22.15 nothing tells the certificates of NODE_EXTRA_CA_CERTS. */
-function rootsOfNode(): PathCertificate[] {
-  const { getCACertificates } = tls as { getCACertificates?: (type: 'default') => string[] }
-  const pems = getCACertificates?.('default') ?? tls.rootCertificates
-  return pems.map(pem => new PathCertificate(new X509Certificate(pem)))
+/** Whose signature a certificate bears, by fingerprint: with it a second check costs a tenth of the first. */
+const signers = new WeakMap<X509Certificate, string>()
+
+function hasSigned(issuer: X509Certificate, issued: X509Certificate): boolean {
+  const known = signers.get(issued)
+  if (known === issuer.fingerprint256) return true
+  // Names, key identifiers and the issuer's key usage; then the signature.
+  if (!issued.checkIssued(issuer) || !issued.verify(issuer.publicKey)) return false
+  signers.set(issued, issuer.fingerprint256)
+  return true
 }
 
-/** In the order of the option, each once. */
-function bySubject(all: readonly PathCertificate[]): ReadonlyMap<string, readonly PathCertificate[]> {
-  const map = new Map<string, PathCertificate[]>()
-  for (const certificate of all) {
-    const same = map.get(certificate.facts.subject)
-    if (same === undefined) map.set(certificate.facts.subject, [certificate])
-    else if (same.every(({ fingerprint }) => fingerprint !== certificate.fingerprint)) same.push(certificate)
+/** Good for a TLS client, or for a CA of one. Node calls the extended key usage `keyUsage`. */
+function isForClients(certificate: X509Certificate, index: number): boolean {
+  const usage = certificate.keyUsage as readonly string[] | undefined
+  return (usage === undefined || usage.includes(CLIENT_AUTH)) && (index === 0 || certificate.ca)
+}
+
+function isSelfIssued({ subject, issuer }: X509Certificate): boolean {
+  return subject === issuer
+}
+
+function noIssuer(path: readonly X509Certificate[]): string {
+  const isSelfSigned = isSelfIssued(path.at(-1) as X509Certificate)
+  if (path.length === 1) {
+    return isSelfSigned ? 'DEPTH_ZERO_SELF_SIGNED_CERT' : 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'
   }
-  return map
+  return isSelfSigned ? 'SELF_SIGNED_CERT_IN_CHAIN' : 'UNABLE_TO_GET_ISSUER_CERT'
 }

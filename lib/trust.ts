@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls'
-import { certificateOf, validityOf } from './peer'
+import { certificateOf, type Validity, validityOf } from './peer'
 
 /** Why a peer is not trusted. */
 export interface TrustFailure {
@@ -33,11 +33,15 @@ export function checkTrust(
   // First, for Node <= 22 says `authorized` of a resumed TLS 1.3 session that never had a certificate.
   if (certificate === undefined) return { code: 'certificate-required', reason: 'no certificate' }
   if (socket.authorized !== true) return chainFailure(String(socket.authorizationError ?? 'not authorized'))
+  const dates = dateError(validityOf(certificate), now.getTime())
+  return dates === null ? null : chainFailure(dates)
+}
+
+/** Both ends of a validity belong to it (RFC 5280, 4.1.2.5). */
+export function dateError(validity: Validity, now: number): string | null {
   // A date that can't be read compares false with everything: hence the conditions that must be true.
-  const { notBefore, notAfter } = validityOf(certificate)
-  if (!(notBefore <= now.getTime())) return chainFailure('CERT_NOT_YET_VALID')
-  if (!(now.getTime() <= notAfter)) return chainFailure('CERT_HAS_EXPIRED')
-  return null
+  if (!(validity.notBefore <= now)) return 'CERT_NOT_YET_VALID'
+  return now <= validity.notAfter ? null : 'CERT_HAS_EXPIRED'
 }
 
 /**

@@ -1,13 +1,11 @@
-import { execFileSync } from 'node:child_process'
-import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { KeyAndCert } from '@token-server/certs'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { expect } from 'chai'
 import { TokenError } from '../lib/errors'
-import { type Credentials, ownCertificates, validatePair } from '../lib/own-certificate'
+import { type Credentials, readCredentials } from '../lib/own-certificate'
+import { toPem } from '../lib/pem'
 import { type Certificates, certificates } from './helpers/certificates'
+import { pfxOf } from './helpers/pfx'
+import { makeCertificate } from './helpers/x509-maker'
 
 const PASSPHRASE = 'correct horse'
 
@@ -20,9 +18,9 @@ describe('own certificate', () => {
     ann = new X509Certificate(all.client.cert)
   })
 
-  describe('ownCertificates', () => {
+  describe('its fingerprint', () => {
     it('is the leaf, its SHA-256 and its end', () => {
-      const [own, ...more] = ownCertificates(all.client)
+      const [own, ...more] = readCredentials(all.client).own
       expect(more).to.deep.equal([])
       expect(own?.certificate.fingerprint256).to.equal(ann.fingerprint256)
       expect(own?.fingerprint.toString('hex')).to.equal(ann.fingerprint256.replaceAll(':', '').toLowerCase())
@@ -32,27 +30,32 @@ describe('own certificate', () => {
     it('is the first of a bundle, with whatever stands around it', () => {
       const bundle = `subject=/CN=ann\n${all.client.cert}\nissuer\n${all.ca}`
       for (const cert of [bundle, Buffer.from(bundle), [bundle]]) {
-        const own = ownCertificates({ cert })
+        const { own } = readCredentials({ key: all.client.key, cert })
         expect(own.map(({ certificate }) => certificate.fingerprint256)).to.deep.equal([ann.fingerprint256])
       }
     })
 
     it('is one for each type of key', () => {
-      const own = ownCertificates({ cert: [all.client.cert, Buffer.from(all.server.cert)] })
-      expect(own.map(({ certificate }) => certificate.subject)).to.deep.equal(['CN=ann', 'CN=server'])
+      const { client } = all
+      const rsa = makeCertificate({ name: 'rsa', key: generateKeyPairSync('rsa', { modulusLength: 2048 }) })
+      const { own } = readCredentials({
+        key: [client.key, rsa.key],
+        cert: [client.cert, Buffer.from(rsa.cert)]
+      })
+      expect(own.map(({ certificate }) => certificate.subject)).to.deep.equal(['CN=ann', 'CN=rsa'])
     })
 
     it('is none where none is set', () => {
-      expect(ownCertificates({ ca: all.ca })).to.deep.equal([])
+      expect(readCredentials({ ca: all.ca }).own).to.deep.equal([])
     })
 
     it('refuses what holds no certificate', () => {
       for (const cert of ['', 'nonsense', Buffer.alloc(0), all.client.key, [all.client.cert, '']]) {
-        refuses({ cert }, /option cert/, ownCertificates)
+        refuses({ cert }, /option cert/)
       }
-      refuses({ cert: broken(all.client.cert) }, /option cert/, ownCertificates)
-      refuses({ cert: 7 as unknown as string }, /option cert/, ownCertificates)
-      refuses({ pfx: Buffer.from('nonsense') }, /option pfx/, ownCertificates)
+      refuses({ cert: broken(all.client.cert) }, /option cert/)
+      refuses({ cert: 7 as unknown as string }, /option cert/)
+      refuses({ pfx: Buffer.from('nonsense') }, /option pfx/)
     })
 
     it('is that of a pfx', function () {
@@ -63,25 +66,26 @@ describe('own certificate', () => {
         { pfx: [pfx], passphrase: PASSPHRASE },
         { pfx: [{ buf: pfx, passphrase: PASSPHRASE }] }
       ]) {
-        const [own] = ownCertificates(options)
+        const {
+          own: [own]
+        } = readCredentials(options)
         expect(own?.certificate.fingerprint256).to.equal(ann.fingerprint256)
-        validatePair(options)
       }
-      refuses({ pfx, passphrase: 'wrong' }, /option pfx/, ownCertificates)
+      refuses({ pfx, passphrase: 'wrong' }, /option pfx/)
       refuses({ pfx, passphrase: 'wrong' }, /pfx/)
     })
   })
 
-  describe('validatePair', () => {
+  describe('readCredentials', () => {
     it('takes what fits', () => {
       const { client, ca, otherCa, crl } = all
-      validatePair({})
-      validatePair({ ca })
-      validatePair({ ...client, ca, crl })
-      validatePair({ ...client, ca: [ca, Buffer.from(otherCa)] })
-      validatePair({ ...client, ca: `${ca}\n${otherCa}` })
-      validatePair({ key: Buffer.from(client.key), cert: [Buffer.from(client.cert + ca)] })
-      validatePair({ key: [{ pem: client.key }], cert: client.cert })
+      readCredentials({})
+      readCredentials({ ca })
+      readCredentials({ ...client, ca, crl })
+      readCredentials({ ...client, ca: [ca, Buffer.from(otherCa)] })
+      readCredentials({ ...client, ca: `${ca}\n${otherCa}` })
+      readCredentials({ key: Buffer.from(client.key), cert: [Buffer.from(client.cert + ca)] })
+      readCredentials({ key: [{ pem: client.key }], cert: client.cert })
     })
 
     it('takes a key behind its passphrase, and not behind another', () => {
@@ -89,8 +93,8 @@ describe('own certificate', () => {
       const pem = createPrivateKey(key)
         .export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: PASSPHRASE })
         .toString()
-      validatePair({ key: pem, cert, passphrase: PASSPHRASE })
-      validatePair({ key: [{ pem, passphrase: PASSPHRASE }], cert })
+      readCredentials({ key: pem, cert, passphrase: PASSPHRASE })
+      readCredentials({ key: [{ pem, passphrase: PASSPHRASE }], cert })
       refuses({ key: pem, cert }, /option key/)
       refuses({ key: pem, cert, passphrase: 'wrong' }, /option key/)
     })
@@ -126,6 +130,93 @@ describe('own certificate', () => {
       for (const ca of [[], '', null]) refuses({ ca: ca as string }, /option ca/)
     })
 
+    describe('says what is seen of a key that can not be used', () => {
+      const pem = (key: string, passphrase?: string) =>
+        createPrivateKey(key)
+          .export({ type: 'pkcs8', format: 'pem', ...(passphrase && { cipher: 'aes-256-cbc', passphrase }) })
+          .toString()
+      const keys: Record<
+        string,
+        readonly [(key: string, cert: string) => Credentials['key'], RegExp, string?]
+      > = {
+        'a path': [() => './server.key', /no private key.*\(a path\?\)/],
+        nothing: [() => '', /is empty/],
+        'a certificate': [(_, cert) => cert, /no private key.*holds CERTIFICATE/],
+        'a public key': [
+          key => createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString(),
+          /holds PUBLIC KEY/
+        ],
+        DER: [key => createPrivateKey(key).export({ type: 'pkcs8', format: 'der' }), /binary/],
+        "OpenSSH's format": [key => key.replaceAll(' PRIVATE', ' OPENSSH PRIVATE'), /OpenSSH/],
+        'newlines as two characters': [key => key.replaceAll('\n', '\\n'), /two characters/],
+        'one line': [key => key.replaceAll('\n', ' '), /joined or indented/],
+        'indented lines': [key => key.replaceAll('\n', '\n    '), /joined or indented/],
+        'an encrypted one without a passphrase': [key => pem(key, PASSPHRASE), /passphrase is missing/],
+        'an encrypted one with an empty passphrase': [
+          key => pem(key, PASSPHRASE),
+          /passphrase is missing/,
+          ''
+        ],
+        'an encrypted one with another passphrase': [key => pem(key, PASSPHRASE), /does not open it/, 'x'],
+        'a KeyObject': [key => createPrivateKey(key) as unknown as string, /neither a string nor a Buffer/]
+      }
+      for (const [name, [write, message, passphrase]] of Object.entries(keys)) {
+        it(name, () => {
+          const { key, cert } = all.client
+          const options = { key: write(key, cert), cert, ...(passphrase !== undefined && { passphrase }) }
+          refuses(options as Credentials, new RegExp(`^Cannot use option key: .*${message.source}`))
+        })
+      }
+
+      it('a chain in the wrong order, or as a list', () => {
+        const { client, ca } = all
+        refuses({ key: client.key, cert: ca + client.cert }, /option cert: .*the key fits number 2/)
+        refuses({ key: client.key, cert: [client.cert, ca] }, /option cert: .*a chain is one text/)
+      })
+
+      it('a pfx', function () {
+        const pfx = pfxOf(all.client, PASSPHRASE)
+        const keyless = pfxOf(all.client, PASSPHRASE, '', ['-nokeys'])
+        if (pfx === null || keyless === null) return this.skip()
+        const cases: readonly [pfx: string | Buffer, passphrase: string | undefined, RegExp][] = [
+          [pfx, undefined, /passphrase is missing/],
+          [pfx, '', /passphrase is missing/],
+          [pfx, 'x', /passphrase does not open it/],
+          [keyless, PASSPHRASE, /no private key/],
+          ['./server.p12', PASSPHRASE, /no PKCS #12.*\(a path\?\)/],
+          ['', PASSPHRASE, /is empty/],
+          [pfx.toString(), PASSPHRASE, /a string and no Buffer/],
+          [all.client.cert, PASSPHRASE, /is PEM/],
+          [pfx.subarray(0, 100), PASSPHRASE, /Node refuses it with/]
+        ]
+        for (const [given, passphrase, message] of cases) {
+          const options = { pfx: given, ...(passphrase !== undefined && { passphrase }) }
+          refuses(options, new RegExp(`^Cannot use option pfx: .*${message.source}`))
+        }
+      })
+    })
+
+    it('names the option that Node refuses, and takes good ones right after', () => {
+      const { client, ca, crl } = all
+      const wrong = {
+        ciphers: 'NOT-A-CIPHER',
+        ecdhCurve: 'P-9',
+        sigalgs: 'x',
+        minVersion: '1.3',
+        crl: toPem('X509 CRL', Buffer.from('300b3009020101300030003000', 'hex')),
+        passphrase: 7
+      }
+      for (const [name, value] of Object.entries(wrong)) {
+        const error = refuses({ ...client, ca, crl, [name]: value } as Credentials, /./)
+        expect(error.message).to.match(new RegExp(`option ${name === 'passphrase' ? 'key' : name}: `))
+        readCredentials({ ...client, ca, crl })
+        const pfx = pfxOf(client, PASSPHRASE)
+        if (pfx === null) continue
+        refuses({ ...client, ca, crl, [name]: value } as Credentials, /./)
+        readCredentials({ pfx, passphrase: PASSPHRASE })
+      }
+    })
+
     it('says nothing of a key, in the message or in a cause', () => {
       const { key, cert } = all.client
       const secret = key.split('\n')[1] as string
@@ -151,14 +242,10 @@ function broken(pem: string): string {
   return [...lines.slice(0, 2), ...lines.slice(3)].join('\n')
 }
 
-function refuses(
-  options: Credentials,
-  message: RegExp,
-  use: (options: Credentials) => unknown = validatePair
-): TokenError {
+function refuses(options: Credentials, message: RegExp): TokenError {
   let thrown: unknown
   try {
-    use(options)
+    readCredentials(options)
   } catch (error) {
     thrown = error
   }
@@ -167,22 +254,4 @@ function refuses(
   expect(error.code).to.equal('ERR_OPTION')
   expect(error.message).to.match(message)
   return error
-}
-
-/** A PKCS #12 file; Node can read but not write one. Null where there is no openssl, which a CI has to have. */
-function pfxOf({ key, cert }: KeyAndCert, passphrase: string): Buffer | null {
-  const folder = mkdtempSync(join(tmpdir(), 'token-server-'))
-  const path = (name: string) => join(folder, name)
-  try {
-    writeFileSync(path('key'), key, { mode: 0o600 })
-    writeFileSync(path('cert'), cert)
-    const files = ['-inkey', path('key'), '-in', path('cert'), '-out', path('pfx')]
-    execFileSync('openssl', ['pkcs12', '-export', ...files, '-passout', `pass:${passphrase}`])
-    return readFileSync(path('pfx'))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || process.env.CI) throw error
-    return null
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
 }
