@@ -58,7 +58,12 @@ export class FrameReader {
     return this.#cursor.unreadBytes
   }
 
-  /** True when some of them are gone, with the memory that they were in. */
+  /** Bytes that are kept of a token which is not whole. */
+  get joinedBytes(): number {
+    return this.#joined?.length ?? 0
+  }
+
+  /** True when some of the unread bytes are gone, with the memory that they were in. */
   get isDetached(): boolean {
     return this.#cursor.isDetached
   }
@@ -112,7 +117,7 @@ export class FrameReader {
   begin(): boolean {
     if (this.#isTold) return this.#drop() ?? false
     // What was joined for another consumer is the beginning.
-    this.#isTold = this.#joinedLength > 0 || this.#findFrame(false)
+    this.#isTold = this.joinedBytes > 0 || this.#findFrame(false)
     return this.#isTold
   }
 
@@ -161,10 +166,6 @@ export class FrameReader {
     this.dues.forget()
   }
 
-  get #joinedLength(): number {
-    return this.#joined?.length ?? 0
-  }
-
   #nextByPieces(): Buffer | null {
     // The consumer that read it in pieces has left.
     if (this.#isTold) return this.#drop()
@@ -201,7 +202,7 @@ export class FrameReader {
     if (cursor.left >= 0) return true
     const length = cursor.findLength()
     if (length >= 0) {
-      const sum = isJoining ? this.#joinedLength + length : length
+      const sum = isJoining ? this.joinedBytes + length : length
       // It is found again: each further call refuses again.
       if (sum > this.#maxTokenLength) throw this.#refusal(length, sum)
       cursor.enter(length)

@@ -1,14 +1,14 @@
 import { Deadline } from './deadline'
 
-/** Bytes in one `frameTimeout` that count as progress although no frame was completed. */
+/** Bytes in one `frameTimeout` that count as progress although no token was completed. */
 export const FRAME_PROGRESS_BYTES = 4096
 
-/** Notices a peer that has begun a frame, completes none, and sends next to nothing. */
+/** Notices a peer that has begun a token, completes none, and sends next to nothing of it. */
 export class FrameWatch {
   readonly #deadline: Deadline
-  #frames = 0
+  #tokens = 0
   #bytes = 0
-  #framesAtStart = 0
+  #tokensAtStart = 0
   #bytesAtStart = 0
 
   /**
@@ -23,12 +23,17 @@ export class FrameWatch {
     })
   }
 
-  /** Bytes were read. @param frames a count that grows with each frame completed */
-  update(isMidFrame: boolean, frames: number, bytes: number): void {
-    this.#frames = frames
+  /**
+   * Bytes were read.
+   *
+   * @param tokens a count that grows with each token
+   * @param bytes those of tokens
+   */
+  update(isMidToken: boolean, tokens: number, bytes: number): void {
+    this.#tokens = tokens
     this.#bytes += bytes
-    if (!isMidFrame) this.#deadline.disarm()
-    else if (!this.#deadline.isArmed || this.#framesAtStart !== frames) this.#start()
+    if (!isMidToken) this.#deadline.disarm()
+    else if (!this.#deadline.isArmed || this.#tokensAtStart !== tokens) this.#start()
   }
 
   /** This side does not read: the peer can't be blamed. */
@@ -41,7 +46,7 @@ export class FrameWatch {
   }
 
   #start(): void {
-    this.#framesAtStart = this.#frames
+    this.#tokensAtStart = this.#tokens
     this.#bytesAtStart = this.#bytes
     this.#deadline.arm()
   }

@@ -20,6 +20,8 @@ import { MIN_PART_LENGTH } from './wire'
 export class PartOrder {
   readonly #maxTokenLength: number
   readonly #maxSum: number
+  /** Data frames that were the first of their token. */
+  tokensBegun = 0
   #isAnnounced = false
   #isBegun = false
   #sum = 0
@@ -38,9 +40,15 @@ export class PartOrder {
     return this.#isBegun
   }
 
+  /** The same, and from the first PART on. */
+  get isMidToken(): boolean {
+    return this.#isBegun || this.#isAnnounced
+  }
+
   /** A data frame begins. @returns why it may not */
   data(length: number): TokenError | null {
     if (length > this.#maxTokenLength) return tokenTooLarge(length, this.#maxTokenLength)
+    if (!this.#isBegun) this.tokensBegun++
     if (!this.#isAnnounced && !this.#isBegun) return null
     this.#sum += length
     if (this.#sum > this.#maxSum) return tokenTooLarge(this.#sum, this.#maxSum)

@@ -86,9 +86,9 @@ export class Receiver {
     return this.#reader.isMidFrame
   }
 
-  /** Bytes that wait for a consumer. */
+  /** Bytes that wait for a consumer, or for the rest of their token. */
   get unreadBytes(): number {
-    return this.#reader.unreadBytes
+    return this.#reader.unreadBytes + this.#reader.joinedBytes
   }
 
   /** Where the next bytes belong: of a long token that is being joined they need not be copied. Null: anywhere. */
@@ -103,7 +103,7 @@ export class Receiver {
 
   /** Bytes that arrived and that nobody took. */
   get undeliveredBytes(): number {
-    return this.#discardedBytes + this.#reader.unreadBytes
+    return this.#discardedBytes + this.unreadBytes
   }
 
   /** True while an iterator or a stream has the tokens. */
@@ -190,9 +190,9 @@ export class Receiver {
     this.#hasEnded = true
     // It walks over all that waits, and END costs the peer nothing.
     if (isMidToken && !this.#reader.isDetached) {
-      const before = this.#reader.unreadBytes
+      const before = this.unreadBytes
       this.#reader.cut()
-      this.#discardedBytes += before - this.#reader.unreadBytes
+      this.#discardedBytes += before - this.unreadBytes
     }
     if (this.#isDiscarding) this.#tellEnd()
     else this.deliver()

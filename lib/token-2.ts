@@ -59,7 +59,8 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
   readonly #takesParts: boolean
   /** Made for the first frame that does not come whole. */
   #frameWatch: FrameWatch | null = null
-  #framesBegun = 0
+  /** Bytes of tokens since the last look at their progress. */
+  #tokenBytes = 0
   /** What the peer's last WINDOW said. */
   #granted = 0
   /** Bytes came before the answer to HELLO: nothing but CLOSE may be in them. */
@@ -117,7 +118,7 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
     }
     if (this.#isStopped) return
     const { sender, receiver } = this.#host
-    this.#watchFrame(chunk.length)
+    this.#watchToken()
     receiver.deliver()
     sender.uncork()
     this.control.read()
@@ -133,6 +134,7 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
 
   freed(cost: number): void {
     this.#credit.free(cost)
+    if (this.#parts.isMidToken && !this.#isStopped) this.#watchToken()
     this.control.moved()
   }
 
@@ -199,7 +201,6 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
   onFrame(length: number): TokenError | null {
     const fault = this.#gate('a token') ?? this.#parts.data(length) ?? this.#afterEnd('a token')
     if (fault !== null) return fault
-    this.#framesBegun++
     return this.#credit.take(costOf(length)) ? null : noCredit()
   }
 
@@ -216,6 +217,7 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
   }
 
   onData(run: Buffer): void {
+    this.#tokenBytes += run.length
     this.#host.active()
     this.#host.receiver.push(run)
   }
@@ -301,13 +303,16 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
     this.#closing.answerClose(code, this.#parts.isBegun)
   }
 
-  #watchFrame(bytes: number): void {
-    const { isMidFrame } = this.#splitter
-    if (isMidFrame) {
+  /** Between two parts the peer must go on, too, while it has credit; control frames are no progress. */
+  #watchToken(): void {
+    const hasCredit = this.#credit.isLeft || this.#credit.isDue
+    const isMidToken = this.#splitter.isMidFrame || (this.#parts.isMidToken && hasCredit)
+    if (isMidToken) {
       this.#frameWatch ??= new FrameWatch(this.#host.limits.frameTimeout, count =>
         this.#host.fail(frameTimeoutError(count))
       )
     }
-    this.#frameWatch?.update(isMidFrame, this.#framesBegun, bytes)
+    this.#frameWatch?.update(isMidToken, this.#parts.tokensBegun, this.#tokenBytes)
+    this.#tokenBytes = 0
   }
 }
