@@ -7,6 +7,7 @@ import { demandsTrust, type LiveTrust, trustError } from './live-trust'
 import type { OtherProtocols } from './other-protocols'
 import type { Reception, Visitor } from './reception'
 import type { OtherProtocol, ServerSettings } from './server-options'
+import { codeOf } from './socket-error'
 import type { ProtocolName } from './wire'
 
 /**
@@ -68,8 +69,16 @@ export class Acceptance {
     })
     limit.arm()
     socket.once('close', () => limit.clear())
+    const failed = (cause: Error) => {
+      const message = `Cannot tell the protocol of a client: its connection failed with ${codeOf(cause)}`
+      this.#reception.refuse(visitor, new TokenError('ERR_HANDSHAKE', message, { cause }))
+      // After an error of TLS Node leaves the socket open.
+      socket.destroy()
+    }
+    socket.on('error', failed)
     this.#others.sniff(socket, name => {
       limit.clear()
+      socket.removeListener('error', failed)
       const other = name === null ? null : this.#others.get(name)
       if (other !== null) this.#giveAway(visitor, socket, other)
       else this.#greet(visitor, socket, 'token/1')

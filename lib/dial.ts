@@ -3,6 +3,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { type ClockTimer, clock } from './clock'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
+import { knownCertificates } from './known-certificates'
 import { certificateOf } from './peer'
 import { codeOf, dialError } from './socket-error'
 import { SocketReads } from './socket-reads'
@@ -133,6 +134,7 @@ export class Dial {
       return
     }
     if (failure !== null) distrust(socket, failure.reason)
+    else if (certificate !== undefined) knownCertificates.keep(certificate)
     this.#isOver = true
     this.#deadline.clear()
     // It comes after `secureConnect`.

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket, TlsOptions } from 'node:tls'
 import { clock } from './clock'
 import { TokenError } from './errors'
+import { knownCertificates } from './known-certificates'
 import { peerChain } from './peer'
 import type { Visitor } from './reception'
 import type { ServerCredentials } from './server-credentials'
@@ -14,7 +15,7 @@ import { checkTrust, distrust, type TrustFailure } from './trust'
  */
 export class LiveTrust {
   readonly #credentials: ServerCredentials
-  /** What each client showed, its own certificate first: after the handshake nobody can ask for them again. */
+  /** What each trusted client showed, its own certificate first: after the handshake nobody can ask for them again. */
   readonly #chains = new WeakMap<Duplex, readonly X509Certificate[]>()
   /** The moment of the last `reload()`, by the monotonic clock. */
   #reloadedAt = Number.NEGATIVE_INFINITY
@@ -26,9 +27,12 @@ export class LiveTrust {
   /** The TLS handshake of a visitor is done; ask nothing else for its certificate before this. */
   secured(visitor: Visitor, socket: TLSSocket): void {
     const chain = peerChain(socket)
-    this.#chains.set(socket, chain)
     visitor.certificate = chain[0]
-    this.judge(visitor, socket)
+    // Of a stranger nothing stays.
+    if (this.judge(visitor, socket) !== null) return
+    const known = chain.map(certificate => knownCertificates.keep(certificate))
+    visitor.certificate = known[0]
+    this.#chains.set(socket, known)
   }
 
   /**

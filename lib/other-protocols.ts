@@ -32,7 +32,8 @@ export class OtherProtocols {
   handOver(socket: TLSSocket, protocol: OtherProtocol): void {
     this.#sockets.set(socket, protocol)
     socket.once('close', () => this.#sockets.delete(socket))
-    socket.on('error', () => {})
+    // After an error of TLS Node leaves the socket open.
+    socket.on('error', () => socket.destroy())
     protocol.handler(socket)
   }
 
@@ -57,7 +58,6 @@ export class OtherProtocols {
     let seen = Buffer.alloc(0)
     const settle = (kind: FirstBytes) => {
       socket.removeListener('readable', look)
-      socket.removeListener('error', ignore)
       if (seen.length > 0) socket.unshift(seen)
       const name = ALPN_OF[kind]
       onKnown(name !== undefined && Object.hasOwn(this.#protocols, name) ? name : null)
@@ -72,8 +72,6 @@ export class OtherProtocols {
       const kind = classify(seen)
       if (kind !== 'more') settle(kind)
     }
-    const ignore = () => {}
-    socket.on('error', ignore)
     socket.on('readable', look)
   }
 }

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { knownCertificates } from './known-certificates'
-import { parseSubjectAltName } from './subject-alt-name'
+import { parseSubjectAltName, UNREADABLE } from './subject-alt-name'
 
 /** The identity of the other side, as its certificate states it. */
 export interface Peer {
@@ -28,7 +28,7 @@ export interface Peer {
  */
 export function certificateOf(socket: TLSSocket): X509Certificate | undefined {
   const { raw, fingerprint256 } = socket.getPeerCertificate() ?? {}
-  return raw === undefined ? undefined : knownCertificates.get(fingerprint256, () => new X509Certificate(raw))
+  return raw === undefined ? undefined : (knownCertificates.find(fingerprint256) ?? new X509Certificate(raw))
 }
 
 /**
@@ -44,10 +44,9 @@ export function peerChain(socket: TLSSocket): X509Certificate[] {
   const chain: X509Certificate[] = []
   let certificate = socket.getPeerX509Certificate()
   while (certificate !== undefined && chain.length <= 100) {
-    const shown = certificate
-    chain.push(knownCertificates.get(shown.fingerprint256, () => shown))
+    chain.push(knownCertificates.find(certificate.fingerprint256) ?? certificate)
     // Of the one that was shown: the same certificate may have come with others before.
-    certificate = shown.issuerCertificate
+    certificate = certificate.issuerCertificate
   }
   // Its length exactly: an array that was pushed to keeps room for 17, and this one stays as long as the connection.
   return chain.slice()
@@ -86,10 +85,19 @@ export function peerFrom(certificate: X509Certificate, isAuthorized: boolean): P
   })
 }
 
-/** What stays the same when a certificate is renewed: issuer, subject and sorted SANs; null for no certificate. */
+/**
+ * What stays the same when a certificate is renewed: issuer, subject and sorted SANs; null for no certificate. One with
+ * a name that can't be read in full is known by its fingerprint alone: another one may read the same.
+ */
 export function identityOf(peer: Peer | null): string | null {
-  return peer === null ? null : JSON.stringify([peer.issuer, peer.subject, [...peer.sans].sort()])
+  if (peer === null) return null
+  const { issuer, subject, sans, fingerprint } = peer
+  const isReadable = sans !== UNREADABLE && ![issuer, subject, ...sans].some(name => UNPRINTED.test(name))
+  return JSON.stringify(isReadable ? [issuer, subject, [...sans].sort()] : [fingerprint])
 }
+
+/** What Node prints for a kind of name that it doesn't know, and for bytes that are no text. */
+const UNPRINTED = /:<(?:unsupported|invalid)>$|\ufffd/
 
 /** Milliseconds since 1970; NaN for a date that can't be read. */
 export interface Validity {

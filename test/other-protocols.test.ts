@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
 import { type RequestOptions, request } from 'node:https'
+import { connect as connectTcp } from 'node:net'
+import { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import type { OtherProtocol, Refusal, TokenServer, TokenServerOptions } from '../lib'
@@ -359,5 +361,55 @@ describe('other protocols on the same port', () => {
     const later = await makeClient(port, { reconnect: () => 20 })
     await once(later, 'connect')
     expect(server.connections.size).to.equal(1)
+  })
+
+  describe('a TLS record that can not be read ends the socket at once', () => {
+    /** A record of application data, of which no byte fits the key. */
+    const JUNK = Buffer.concat([Buffer.from('1703030028', 'hex'), Buffer.alloc(40)])
+
+    const states: Record<string, readonly [ALPNProtocols: string[] | undefined, first: string]> = {
+      'before the first byte': [undefined, ''],
+      'amid the first bytes': [undefined, 'GE'],
+      'when it was handed over by ALPN': [['http/1.1'], ''],
+      'when it was handed over by its first bytes': [undefined, 'GET / HTTP/1.1\r\n']
+    }
+    for (const [state, [ALPNProtocols, first]] of Object.entries(states)) {
+      it(state, async () => {
+        // Its owner looks at nothing.
+        const protocols: TokenServerOptions['protocols'] = {
+          'http/1.1': { clientCertificate: 'optional', handler: socket => void socket.resume() }
+        }
+        const { server, port } = await startServer({ protocols })
+        const refusals: Refusal[] = []
+        server.on('refused', refusal => refusals.push(refusal))
+        const raw = connectTcp(port, '127.0.0.1')
+        onCleanUp(() => raw.destroy())
+        await once(raw, 'connect')
+        const closed = once(raw, 'close')
+        const wire = new Duplex({
+          read: () => {},
+          write: (chunk, _encoding, done) => void raw.write(chunk, done)
+        })
+        raw.on('data', chunk => wire.push(chunk))
+        raw.on('error', () => {})
+        const socket = connect({
+          socket: wire,
+          ca: all.ca,
+          ...all.client,
+          ...(ALPNProtocols && { ALPNProtocols })
+        })
+        socket.on('error', () => {})
+        await once(socket, 'secureConnect')
+        if (first !== '') await new Promise(resolve => socket.write(first, resolve))
+        raw.write(JUNK)
+        // handshakeTimeout is ten seconds.
+        const start = performance.now()
+        await closed
+        expect(performance.now() - start).to.be.below(5000)
+        expect(refusals.map(({ code }) => code)).to.deep.equal(
+          state.startsWith('when') ? [] : ['ERR_HANDSHAKE']
+        )
+      })
+    }
   })
 })

@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { fingerprintBytes, identityOf, peerFrom, peerOf } from '../lib/peer'
 import { certificates } from './helpers/certificates'
 import { destroyPairs, memoryPair } from './helpers/pairs'
+import { ecKey, extension, makeCertificate, seq, tlv } from './helpers/x509-maker'
 
 const FINGERPRINT = Array(32).fill('AB').join(':')
 
@@ -116,5 +117,47 @@ describe('identityOf', () => {
     const others = [{ issuer: 'CN=other' }, { subject: 'CN=other' }, { subjectAltName: 'DNS:localhost' }]
     const identities = [{}, ...others].map(other => identityOf(peerFrom(certificateWith(other), true)))
     expect(new Set(identities).size).to.equal(4)
+  })
+
+  it('is the certificate alone where Node prints less of a name than there is', () => {
+    const names = [
+      { subjectAltName: 'othername:<unsupported>' },
+      { subjectAltName: 'X400Name:<unsupported>, DNS:alice.example' },
+      { subjectAltName: 'IP Address:<invalid>' },
+      { subjectAltName: 'what Node never wrote' },
+      { subjectAltName: 'DNS:\ufffd' },
+      { subject: 'CN=\ufffd' },
+      { issuer: 'CN=\ufffd' }
+    ]
+    for (const name of names) {
+      const [one, again, other] = [FINGERPRINT, FINGERPRINT, FINGERPRINT.replaceAll('AB', 'CD')].map(
+        fingerprint256 => identityOf(peerFrom(certificateWith({ ...name, fingerprint256 }), true))
+      )
+      expect(one).to.equal(again).and.to.not.equal(other)
+    }
+  })
+
+  it('is one for those without any subject alternative name', () => {
+    const bare = (fingerprint256: string) =>
+      identityOf(peerFrom(certificateWith({ subjectAltName: undefined, fingerprint256 }), true))
+    expect(bare(FINGERPRINT)).to.equal(bare(FINGERPRINT.replaceAll('AB', 'CD')))
+  })
+
+  it('differs for names that real certificates hold and Node does not print', () => {
+    const by = makeCertificate({ name: 'ca', key: ecKey(), pathLength: 0 })
+    const general = {
+      otherName: (text: string) =>
+        tlv(0xa0, Buffer.from('06032a0304', 'hex'), tlv(0xa0, tlv(12, Buffer.from(text)))),
+      'DNS of other bytes': (text: string) => tlv(0x82, Buffer.from([0xc0 + text.length, 0x41])),
+      'e-mail of other bytes': (text: string) => tlv(0x81, Buffer.from([0xf0 + text.length, 0x41]))
+    }
+    for (const name of Object.values(general)) {
+      const [alice, bob] = ['alice', 'bob'].map(text => {
+        const san = extension('2.5.29.17', seq(name(text)))
+        const made = makeCertificate({ name: 'user', key: ecKey(), by, more: [san] })
+        return identityOf(peerFrom(new X509Certificate(made.cert), true))
+      })
+      expect(alice).to.not.equal(bob)
+    }
   })
 })

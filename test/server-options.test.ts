@@ -42,6 +42,7 @@ describe('serverSettings', () => {
     [{ protocols: { h2: null } }, 'protocols'],
     [{ protocols: { 'token/3': { handler() {}, clientCertificate: 'required' } } }, 'protocols'],
     [{ protocols: { h2: { handler() {} } } }, 'clientCertificate of h2'],
+    [{ allowPartialTrustChain: true }, 'allowPartialTrustChain'],
     [{ requestCert: 0 }, 'requestCert'],
     [{ rejectUnauthorized: 'false' }, 'rejectUnauthorized'],
     [{ ticketKeys: Buffer.alloc(47) }, 'ticketKeys']

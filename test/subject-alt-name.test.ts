@@ -30,6 +30,11 @@ describe('parseSubjectAltName', () => {
     expect(parseSubjectAltName('')).to.deep.equal([])
   })
 
+  it('reads the other names beside a kind that Node does not know', () => {
+    const names = parseSubjectAltName('X400Name:<unsupported>, DNS:alice.example')
+    expect(names).to.deep.equal(['X400Name:<unsupported>', 'DNS:alice.example'])
+  })
+
   it('takes an empty value', () => {
     expect(parseSubjectAltName('DNS:, URI:x')).to.deep.equal(['DNS:', 'URI:x'])
   })
