@@ -14,6 +14,13 @@ interface Mark {
   readonly at: number
 }
 
+/** The queues of a connection at a moment. */
+interface Measured<C> {
+  readonly connection: C
+  readonly bytes: number
+  readonly mayDrop: boolean
+}
+
 /** What a budget does to a slow consumer. */
 export interface BudgetEvents<C> {
   /** A token has waited for longer than `maxQueueAge`. @param tokens how many have */
@@ -22,7 +29,9 @@ export interface BudgetEvents<C> {
   oldestDetached(): C | null
   /** All queues together are over the budget: ends this one, which is the oldest. */
   onEvict(connection: C): void
-  /** They still are, and this connection's are the fullest that is left. */
+  /** They still are, and this connection's are the fullest that is left: drops what waits in its outbox, if the policy allows. */
+  onDrop(connection: C): void
+  /** It is again, and nothing is left to drop: ends the connection. */
   onOverBudget(connection: C): void
 }
 
@@ -82,18 +91,32 @@ export class QueueBudget<C extends Queues> {
     this.#checkBudget()
   }
 
-  /** Sessions without a client first; then the fullest, until the others are within the budget. */
+  /**
+   * Sessions without a client first; then the fullest, until the others are within the budget. One that has dropped what
+   * it can, and is the fullest again by what is left, is ended: what a session keeps, what is half sent and what was
+   * received can't be dropped.
+   */
   #checkBudget(): void {
     this.#evict(this.usedBytes - this.#budget)
-    const queues = [...this.#connections].map(connection => ({ connection, bytes: bytesOf(connection) }))
+    const queues = [...this.#connections].map(connection => measured(connection, true))
     let used = queues.reduce((sum, { bytes }) => sum + bytes, 0)
-    if (used <= this.#budget) return
-    queues.sort((one, other) => other.bytes - one.bytes)
-    for (const { connection, bytes } of queues) {
-      if (used <= this.#budget) return
-      used -= bytes
-      this.#act(connection, () => this.#events.onOverBudget(connection))
+    queues.sort((one, other) => one.bytes - other.bytes)
+    while (used > this.#budget) {
+      const fullest = queues.pop()
+      if (fullest === undefined) return
+      const left = this.#drop(fullest)
+      used += (left?.bytes ?? 0) - fullest.bytes
+      if (left === null) this.#events.onOverBudget(fullest.connection)
+      else insert(queues, left)
     }
+  }
+
+  /** @returns what is left, null when that has freed nothing */
+  #drop({ connection, bytes, mayDrop }: Measured<C>): Measured<C> | null {
+    if (!mayDrop || connection.tokensUnsent === 0) return null
+    this.#act(connection, () => this.#events.onDrop(connection))
+    const left = measured(connection, false)
+    return left.bytes < bytes ? left : null
   }
 
   /** Counted down: to count all queues anew after each one would take seconds when there are thousands. */
@@ -129,6 +152,21 @@ export class QueueBudget<C extends Queues> {
     const dropped = before - connection.tokensSent
     for (const mark of this.#marks.get(connection) ?? []) mark.tokens -= dropped
   }
+}
+
+function measured<C extends Queues>(connection: C, mayDrop: boolean): Measured<C> {
+  return { connection, bytes: bytesOf(connection), mayDrop }
+}
+
+/** Puts it in its place among others that are sorted, the fullest last. */
+function insert<C>(queues: Measured<C>[], one: Measured<C>): void {
+  let [from, to] = [0, queues.length]
+  while (from < to) {
+    const middle = (from + to) >>> 1
+    if ((queues[middle] as Measured<C>).bytes <= one.bytes) from = middle + 1
+    else to = middle
+  }
+  queues.splice(from, 0, one)
 }
 
 function bytesOf(connection: Queues): number {

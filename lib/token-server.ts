@@ -555,10 +555,12 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       },
       oldestDetached: () => this.#sessions?.oldestDetached() ?? null,
       onEvict: connection => connection[loseSession]('evicted'),
+      onDrop: connection => {
+        if (policies.slowConsumer === 'drop') this.#drop(connection, connection.tokensUnsent)
+      },
       onOverBudget: connection => {
-        const { tokensUnsent } = connection
-        if (policies.slowConsumer === 'drop' && tokensUnsent > 0) this.#drop(connection, tokensUnsent)
-        else connection[breakWith](slowError(`the server is over memoryBudgetBytes, ${memoryBudgetBytes}`))
+        const why = `the server is over memoryBudgetBytes, ${memoryBudgetBytes}, and its queues were the fullest`
+        connection[breakWith](slowError(why))
       }
     })
   }
@@ -637,5 +639,5 @@ function expiredError(): TokenError {
 }
 
 function slowError(why: string): TokenError {
-  return new TokenError('ERR_SLOW_CONSUMER', `Cannot keep the connection: its peer reads too slowly, ${why}`)
+  return new TokenError('ERR_SLOW_CONSUMER', `Cannot keep the connection: ${why}`)
 }

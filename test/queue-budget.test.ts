@@ -1,6 +1,10 @@
 import { expect } from 'chai'
+import fc from 'fast-check'
 import { QueueBudget, type Queues } from '../lib/queue-budget'
 import { FakeClock } from '../lib/testing'
+
+// On a failure fast-check prints `{ seed, path }`; SEED=… repeats that run.
+const parameters = process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) }
 
 /** The queues of a connection whose tokens have 10 bytes each. */
 class Fake {
@@ -58,10 +62,10 @@ describe('QueueBudget', () => {
         log.push(`${connection.name}: evicted`)
         connection.retainedBytes = 0
       },
-      onOverBudget: connection => {
-        log.push(`${connection.name}: over budget`)
-        if (drops) connection.drop(1000)
-      }
+      onDrop: connection => {
+        if (drops) log.push(`${connection.name}: ${connection.drop(1000)} dropped`)
+      },
+      onOverBudget: connection => void log.push(`${connection.name}: over budget`)
     })
     queues.start()
     return { queues, log, a: connections[0], b: connections[1] }
@@ -174,13 +178,82 @@ describe('QueueBudget', () => {
     const { queues, log, a } = make({ maxAge: 2500, budget: 99, drops: true })
     a.take(10)
     await clock.elapse(1000)
-    expect(log).to.deep.equal(['a: over budget'])
+    expect(log).to.deep.equal(['a: 10 dropped'])
     a.take(5)
     await clock.elapse(3000)
     expect(log.slice(1)).to.deep.equal([])
     await clock.elapse(1000)
     expect(log.slice(1)).to.deep.equal(['a: 5 too old at 5000'])
     queues.stop()
+  })
+
+  it('measures what dropping has freed, and ends whoever is the fullest again by what is left', async () => {
+    for (const place of ['retainedBytes', 'unreadBytes'] as const) {
+      const { queues, log, a, b } = make({ budget: 150, drops: true })
+      a.take(10)
+      a[place] = 60
+      b.take(7)
+      await clock.elapse(1000)
+      // What a has left, 60, is less than what b has, 70.
+      expect(log, place).to.deep.equal(['a: 10 dropped'])
+      a.take(10)
+      a[place] = 81
+      await clock.elapse(1000)
+      expect(log.slice(1), place).to.deep.equal(['a: 10 dropped', 'a: over budget'])
+      queues.stop()
+    }
+  })
+
+  it('brings any queues within the budget, the fullest first, and touches nobody who need not be', () => {
+    const queue = fc.record({
+      unsent: fc.nat(20),
+      begun: fc.nat(100),
+      retained: fc.nat(100),
+      unread: fc.nat(100)
+    })
+    return fc.assert(
+      fc.asyncProperty(
+        fc.array(queue, { minLength: 1, maxLength: 8 }),
+        fc.nat(400),
+        fc.boolean(),
+        async (made, budget, drops) => {
+          const connections = new Set<Fake>()
+          for (const [i, { unsent, begun, retained, unread }] of made.entries()) {
+            const connection = new Fake(`${i}`)
+            connection.take(unsent)
+            connection.retainedBytes = retained
+            // Not to be dropped either.
+            connection.unreadBytes = unread + begun
+            connections.add(connection)
+          }
+          const bytesOf = ({ bufferedAmount, retainedBytes, unreadBytes }: Fake) =>
+            bufferedAmount + retainedBytes + unreadBytes
+          const before = [...connections].map(bytesOf)
+          const touched: number[] = []
+          let needless = false
+          const queues: QueueBudget<Fake & Queues> = new QueueBudget<Fake & Queues>(connections, budget, 0, {
+            onTooOld: () => {},
+            oldestDetached: () => null,
+            onEvict: () => {},
+            onDrop: connection => {
+              touched.push(before[Number(connection.name)] as number)
+              needless ||= queues.usedBytes <= budget
+              if (drops) connection.drop(1000)
+            },
+            onOverBudget: connection => {
+              needless ||= queues.usedBytes <= budget
+              connections.delete(connection)
+            }
+          })
+          queues.start()
+          await clock.elapse(1000)
+          expect(touched).to.deep.equal([...touched].sort((one, other) => other - one))
+          expect([needless, queues.usedBytes <= budget]).to.deep.equal([false, true])
+          queues.stop()
+        }
+      ),
+      { numRuns: 25, ...parameters }
+    )
   })
 
   it('of no age tells of none', async () => {
