@@ -1,165 +1,220 @@
 import { availableParallelism } from 'node:os'
 import { startBroker } from './broker.js'
 import { makeCertificates } from './certificates.js'
-import { contender } from './contenders/index.js'
+import { EVERYBODY } from './contenders/index.js'
 import { measureMemory } from './memory.js'
+import { Pair } from './pair.js'
 import { shuffled } from './random.js'
-import { canPin, SideProcess } from './side-process.js'
+import { canPin } from './side-process.js'
 import { turn } from './turns.js'
+
+/** Milliseconds in which a side must answer: who hangs is left out after that. */
+const PATIENCE = 30_000
+
+/** One that failed in so many stages is not tried again. */
+const MAX_FAILURES = 2
+
+/** Warm-ups one after the other, of one that a busy machine lets have little processor time. */
+const MAX_WARM_UPS = 5
 
 /** Runs stages: everything that has to be there for it, and that must be gone afterwards. */
 export class Bench {
+  /** Versions of programs from outside Node, by name. */
+  versions = {}
+  /** Who was left out: `{ name, title, where, reason, isOurs }`, each time. */
+  failures = []
   #credentials = null
   #broker = null
-  #sides = null
-  /** More processes, of items that need their own. */
-  #others = new Set()
+  #pairs = new Set()
+  #commands = {}
+  #isStopped = false
+  #contenders
   #random
   #progress
+  #patience
   #isPinned = availableParallelism() > 1 && canPin()
 
-  constructor({ random, progress }) {
+  constructor({ random, progress, contenders = EVERYBODY, patience = PATIENCE }) {
     this.#random = random
     this.#progress = progress
+    this.#contenders = contenders
+    this.#patience = patience
   }
 
   get isPinned() {
     return this.#isPinned
   }
 
-  get brokerVersion() {
-    return this.#broker?.version ?? null
-  }
-
-  async start({ needsBroker }) {
+  /** Makes what the contenders of these stages need. Who can't have it is left out. */
+  async start(stages) {
     this.#credentials = await makeCertificates()
-    if (needsBroker) this.#broker = await startBroker(this.#credentials)
-    this.#sides = this.#newSides()
+    for (const name of new Set(stages.flatMap(({ contenders }) => contenders))) {
+      try {
+        await this.#prepare(name)
+      } catch (error) {
+        this.#leaveOut(name, 'the start', error, { isForGood: true })
+      }
+    }
   }
 
   /**
-   * @param pace `{ ms, rounds, warmUpMs, warmUps, connections, budget }`: no round of an item begins later than `budget` ms after
-   * its first turn
-   * @returns what each item's rounds gave: `{ id, …, values: { contender: [figures of each round] }, skipped }`
+   * Whoever fails is left out of the rest of the stage, and the others go on.
+   *
+   * @param pace `{ ms, rounds, warmUpMs, connections, budget }`: before the rounds of an item everybody works for `warmUpMs` of
+   * processor time, which is not counted; no round begins later than `budget` ms after that
+   * @returns what each item's rounds gave: `{ id, …, values: { contender: [figures of each round] }, skipped: { contender: reason } }`
    */
   async run(stage, pace) {
-    if (stage.kind === 'memory') return [await this.#measureMemory(stage, pace)]
-    const setting = this.#setting(stage.size)
-    const { ports, skipped, ciphers } = await this.#open(stage, setting)
+    const names = stage.contenders.filter(name => !this.#isOut(name))
+    if (stage.kind === 'memory') return [await this.#measureMemory(stage, names, pace)]
+    const pairs = await this.#open(stage, names)
     const results = []
     for (const item of stage.items) {
-      const names = item.contenders.filter(name => ports.has(name) || name === 'idle')
-      const values = await this.#takeTurns({ stage, item, names, setting, ports, pace })
-      results.push({ ...item, contenders: names, values, skipped: onlyOf(item, skipped), ciphers })
+      const values = await this.#takeTurns({ stage, item, pairs, pace })
+      const ciphers = Object.fromEntries([...pairs].map(([name, { cipher }]) => [name, cipher]))
+      results.push({ ...item, values, skipped: this.#reasons(item, values), ciphers })
     }
-    for (const name of ports.keys()) {
-      await this.#sides.client.call('close', { name })
-      await this.#sides.server.call('close', { name })
-    }
+    for (const pair of pairs.values()) await this.#stop(pair)
     return results
   }
 
   /** Leaves nothing behind; when it `isAbrupt` what runs is cut. */
   async stop({ isAbrupt = false } = {}) {
-    const sides = [...Object.values(this.#sides ?? {}), ...this.#others]
-    if (isAbrupt) for (const side of sides) side.kill()
-    await Promise.all([...sides.map(side => side.stop()), this.#broker?.stop()])
+    this.#isStopped = true
+    if (isAbrupt) for (const pair of this.#pairs) pair.kill()
+    await Promise.all([...[...this.#pairs].map(pair => pair.stop()), this.#broker?.stop()])
   }
 
-  #newSides() {
-    return {
-      server: new SideProcess(this.#isPinned ? 0 : null),
-      client: new SideProcess(this.#isPinned ? 1 : null)
+  async #prepare(name) {
+    const { build, needsBroker } = this.#contenders[name]
+    if (build !== undefined) {
+      const { command, version } = await build()
+      this.#commands[name] = command
+      this.versions[name] = version
+    }
+    if (needsBroker) {
+      this.#broker = await startBroker(this.#credentials)
+      this.versions['nats-server'] = this.#broker.version
     }
   }
 
-  #setting(size) {
-    return { credentials: this.#credentials, brokerPort: this.#broker?.port, size }
+  #newPair(name, stage) {
+    const pair = new Pair(this.#contenders[name], {
+      command: this.#commands[name],
+      setting: { credentials: this.#credentials, brokerPort: this.#broker?.port, size: stage.size },
+      isPinned: this.#isPinned,
+      patience: this.#patience
+    })
+    this.#pairs.add(pair)
+    return pair
   }
 
-  /** Connects all contenders. One that can't run is left out, aloud; the reason is kept. */
-  async #open(stage, setting) {
-    const { server, client } = this.#sides
-    const ports = new Map()
-    const skipped = {}
-    const ciphers = {}
-    for (const name of stage.contenders) {
-      if (name === 'idle') continue
+  async #stop(pair) {
+    await pair.stop()
+    this.#pairs.delete(pair)
+  }
+
+  /** Starts all contenders, one after the other: who hangs must not look like many. */
+  async #open(stage, names) {
+    const pairs = new Map()
+    for (const name of names) {
+      const pair = this.#newPair(name, stage)
+      pairs.set(name, pair)
+      this.#progress.step(`${stage.items[0].title}: ${name} starts`, 0)
       try {
-        if (stage.kind === 'handshakes') {
-          const { port } = await server.call('acceptHandshakes', { name, kind: name, setting })
-          ports.set(name, port)
-          continue
-        }
-        const { port } = await server.call('listen', { name, setting })
-        const count = stage.connections
-        const { cipher } = await client.call('connect', { name, setting, port, count })
-        await server.call('arrived', { name, count })
-        ports.set(name, port)
-        ciphers[name] = cipher
+        if (pair.contender.isIdle) continue
+        await pair.listen()
+        if (stage.kind !== 'handshakes') await pair.connect(stage.connections)
       } catch (error) {
-        skipped[name] = error.message
-        this.#progress.line(`${contender(name)?.title ?? name} can't run: ${error.message}`)
-        await client.call('close', { name })
-        await server.call('close', { name })
+        await this.#drop(pairs, name, stage.items[0].title, error, { isForGood: true })
       }
     }
-    return { ports, skipped, ciphers }
+    return pairs
   }
 
-  async #takeTurns({ stage, item, names, setting, ports, pace }) {
+  async #takeTurns({ stage, item, pairs, pace }) {
+    const names = item.contenders.filter(name => pairs.has(name))
     const values = Object.fromEntries(names.map(name => [name, []]))
-    const begun = Date.now()
-    for (let round = -pace.warmUps; round < pace.rounds; round++) {
-      // The first real round is always made: an item without figures would be a silent hole.
-      if (round > 0 && Date.now() - begun > pace.budget) break
-      const ms = (round < 0 ? pace.warmUpMs * (stage.warmUpFactor ?? 1) : pace.ms) * (item.turnFactor ?? 1)
-      for (const name of shuffled(names, this.#random)) {
-        this.#progress.step(`${item.title}: ${name}`, round / pace.rounds)
+    const factor = item.turnFactor ?? 1
+    const warmUpMs = pace.warmUpMs * factor * (stage.warmUpFactor ?? 1)
+    const takeTurn = (name, ms) =>
+      turn[item.kind]({ pair: pairs.get(name), broker: this.#broker, item, size: stage.size, ms })
+    const takeRound = async (done, take) => {
+      for (const name of shuffled(Object.keys(values), this.#random)) {
+        this.#progress.step(`${item.title}: ${name}`, done)
         try {
-          const figures = await turn[item.kind]({
-            ...{ sides: this.#sides, broker: this.#broker, item, size: stage.size, setting, ports, name, ms }
-          })
-          if (round >= 0) values[name].push(figures)
-          if (contender(name)?.isWasteful) await this.#collectGarbage()
+          await take(name)
         } catch (error) {
-          throw new Error(`${name} failed in ${item.id}: ${error.message}`, { cause: error })
+          // Its earlier rounds go too: what fails has no figures to quote.
+          delete values[name]
+          await this.#drop(pairs, name, item.title, error)
         }
       }
+    }
+    await takeRound(0, async name => {
+      let left = warmUpMs
+      for (let tries = 0; tries < MAX_WARM_UPS && left > 0; tries++) {
+        const { busyMs = left } = await takeTurn(name, left)
+        left -= busyMs
+      }
+    })
+    const begun = Date.now()
+    for (let round = 0; round < pace.rounds; round++) {
+      // The first round is always made: an item without figures would be a silent hole.
+      if (round > 0 && Date.now() - begun > pace.budget) break
+      await takeRound(round / pace.rounds, async name => {
+        values[name].push(await takeTurn(name, pace.ms * factor))
+      })
     }
     return values
   }
 
-  /** So that whoever comes next does not pay for it. */
-  async #collectGarbage() {
-    await Promise.all(Object.values(this.#sides).map(side => side.call('collect')))
-  }
-
-  async #measureMemory(stage, pace) {
+  /** In processes of its own for each contender, one after the other. */
+  async #measureMemory(stage, names, pace) {
     const [item] = stage.items
     const values = {}
-    const skipped = {}
-    for (const name of shuffled(item.contenders, this.#random)) {
+    const pairs = new Map()
+    for (const name of shuffled(names, this.#random)) {
       this.#progress.step(`${item.title}: ${name}`, 0)
-      const sides = this.#newSides()
-      for (const side of Object.values(sides)) this.#others.add(side)
+      const pair = this.#newPair(name, { size: 64 })
+      pairs.set(name, pair)
       try {
-        values[name] = [
-          await measureMemory({ sides, name, setting: this.#setting(64), count: pace.connections })
-        ]
+        values[name] = [await measureMemory(pair, pace.connections)]
+        await this.#stop(pair)
       } catch (error) {
-        throw new Error(`${name} failed in ${item.id}: ${error.message}`, { cause: error })
-      } finally {
-        for (const side of Object.values(sides)) {
-          await side.stop()
-          this.#others.delete(side)
-        }
+        await this.#drop(pairs, name, item.title, error)
       }
     }
-    return { ...item, contenders: Object.keys(values), values, skipped, connections: pace.connections }
+    return { ...item, values, skipped: this.#reasons(item, values), connections: pace.connections }
   }
-}
 
-function onlyOf(item, skipped) {
-  return Object.fromEntries(Object.entries(skipped).filter(([name]) => item.contenders.includes(name)))
+  async #drop(pairs, name, where, error, options) {
+    const pair = pairs.get(name)
+    pairs.delete(name)
+    // A hanging process does not heed that it shall end.
+    pair.kill()
+    await this.#stop(pair)
+    if (this.#isStopped) throw error
+    this.#leaveOut(name, where, error, options)
+  }
+
+  #leaveOut(name, where, error, { isForGood = false } = {}) {
+    const { title, isOurs = false } = this.#contenders[name]
+    const reason = error.message.split('\n')[0]
+    this.failures.push({ name, title, where, reason, isOurs, isForGood })
+    this.#progress.line(`${title} is left out of "${where}": ${isOurs ? error.stack : reason}`)
+  }
+
+  #isOut(name) {
+    const own = this.failures.filter(failure => failure.name === name)
+    return own.length >= MAX_FAILURES || own.some(({ isForGood }) => isForGood)
+  }
+
+  /** Why those that an item has no figures of were left out. */
+  #reasons(item, values) {
+    const missing = item.contenders.filter(name => !(name in values))
+    return Object.fromEntries(
+      missing.map(name => [name, this.failures.findLast(failure => failure.name === name).reason])
+    )
+  }
 }

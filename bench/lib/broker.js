@@ -1,17 +1,18 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { spawnOwned } from './side-process.js'
 
 const START_TIMEOUT = 5000
 const POLL_INTERVAL = 25
 
-/** Starts nats-server with mutual TLS on a free port of loopback. @returns null when it is not installed */
+/** Starts nats-server with mutual TLS on a free port of loopback. @throws when it is not installed, or does not start */
 export async function startBroker({ server }) {
-  const version = spawnSync('nats-server', ['--version'], { encoding: 'utf8' })
-  if (version.status !== 0) return null
+  const version = spawnSync('nats-server', ['--version'], { encoding: 'utf8', timeout: START_TIMEOUT })
+  if (version.status !== 0) throw new Error('nats-server is not installed')
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'token-server-bench-'))
   try {
@@ -33,13 +34,7 @@ export async function startBroker({ server }) {
 }
 
 async function start(config) {
-  const command = ['nats-server', '--config', config]
-  // When this process is killed it has no time left to stop the broker.
-  if (spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0) {
-    command.unshift('setpriv', '--pdeathsig', 'KILL')
-  }
-  const [program, ...args] = command
-  const broker = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const broker = spawnOwned(['nats-server', '--config', config], ['ignore', 'ignore', 'pipe'])
   broker.stderr.setEncoding('utf8')
   let log = ''
   broker.stderr.on('data', text => {

@@ -1,4 +1,5 @@
 import { createAuthority } from '@token-server/certs'
+import { curveKeyPair } from './curve.js'
 
 /** Makes an authority and what it signs, P-256 all of it, in memory alone. */
 export async function makeCertificates() {
@@ -12,16 +13,6 @@ export async function makeCertificates() {
   return {
     server: { ...server, ca: authority.cert },
     client: { ...client, ca: authority.cert },
-    curve: await curveKeys()
-  }
-}
-
-/** ZeroMQ's own kind of keys; none when it is not installed. */
-async function curveKeys() {
-  try {
-    const { curveKeyPair } = await import('./contenders/zeromq.js')
-    return { server: curveKeyPair(), client: curveKeyPair() }
-  } catch {
-    return null
+    curve: { server: curveKeyPair(), client: curveKeyPair() }
   }
 }

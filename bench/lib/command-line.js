@@ -4,9 +4,9 @@ import { knownItems } from './plan.js'
 
 export const USAGE = `npm run bench -- [options]
 
-  --quick               every item, with few and short rounds: less than two minutes
+  --quick               every item, with few and short rounds: two to three minutes
   --only ITEM,…         these items; 64B stands for 64B-up and 64B-down
-  --contenders NAME,…   these contenders, and those that they are compared with
+  --contenders NAME,…   these contenders, and what they are compared with
   --rounds N            rounds of each item
   --seed N              the seed of the order of turns
   --publish             writes bench/results/published.json and docs/pictures/ also for a part or a quick run
@@ -37,7 +37,8 @@ export function readCommandLine(args) {
   }
 }
 
-function list(text, option, isKnown) {
+/** Names from a list in an option, or null without one. @throws Error for the first that is not known */
+export function list(text, option, isKnown) {
   if (text === undefined) return null
   const names = text.split(',').filter(name => name !== '')
   const unknown = names.find(name => !isKnown(name))
@@ -47,7 +48,7 @@ function list(text, option, isKnown) {
   return names
 }
 
-function whole(text, option, least) {
+export function whole(text, option, least) {
   if (text === undefined) return null
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < least) {

@@ -14,7 +14,7 @@ export function withTables(page, results) {
 
 function tables({ date, seed, pace, machine, items }) {
   const about = [
-    `${date.slice(0, 10)}. ${machineLine(machine)}.`,
+    `${date.slice(0, 10)}${machine.commit ? `, commit ${machine.commit}` : ''}. ${machineLine(machine)}.`,
     versionsLine(machine),
     `Seed ${seed}, turns of ${pace.ms} ms, up to ${pace.rounds} rounds.`
   ]

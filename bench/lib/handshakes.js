@@ -1,12 +1,10 @@
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
 import tls from 'node:tls'
 import { cpu, now } from './clock.js'
+import { loadLibrary } from './library.js'
 
-const { TokenClient, TokenServer } = createRequire(import.meta.url)('../../dist/lib')
-
-/** What a way that resumes keeps from turn to turn, by port: a ticket, or a client. */
-const kept = new Map()
+/** What a way that resumes keeps from turn to turn: a ticket, or a client. */
+let kept = null
 
 /** Ways to connect again and again, each as a program would that gives it no thought, or some. */
 export const handshake = {
@@ -20,12 +18,12 @@ export const handshake = {
 }
 
 async function resumeTls({ ms, setting, port }) {
-  const isFirst = !kept.has(port)
+  const isFirst = kept === null
   if (isFirst) {
     const secureContext = tls.createSecureContext({ ...setting.credentials.client, minVersion: 'TLSv1.3' })
-    kept.set(port, { secureContext, session: undefined })
+    kept = { secureContext, session: undefined }
   }
-  const options = kept.get(port)
+  const options = kept
   const onSession = ticket => {
     options.session ??= ticket
   }
@@ -37,12 +35,10 @@ async function resumeTls({ ms, setting, port }) {
 }
 
 async function resumeOurs({ ms, ...to }) {
-  const isFirst = !kept.has(to.port)
-  if (isFirst) {
-    kept.set(to.port, newClient(to))
-    await connectOnce(kept.get(to.port))
-  }
-  const client = kept.get(to.port)
+  const isFirst = kept === null
+  kept ??= newClient(to)
+  const client = kept
+  if (isFirst) await connectOnce(client)
   return await repeat(ms, isFirst ? 1 : 0, async () => {
     client.connect()
     if (!(await connectOnce(client))) throw new Error('The session was not resumed')
@@ -81,7 +77,7 @@ async function dialTls({ setting, port, options = setting.credentials.client, on
   return isResumed
 }
 
-async function listenTls({ setting }) {
+async function listenTls(setting) {
   let count = 0
   const server = tls.createServer(
     { ...setting.credentials.server, requestCert: true, minVersion: 'TLSv1.3' },
@@ -94,24 +90,19 @@ async function listenTls({ setting }) {
   )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return { port: server.address().port, count: () => count, close: () => server.close() }
+  return { port: server.address().port, count: () => count }
 }
 
-async function listenOurs({ setting }) {
+async function listenOurs(setting) {
+  const { TokenServer } = loadLibrary(setting.variant.library)
   let count = 0
   const server = new TokenServer({ ...setting.credentials.server, host: '127.0.0.1', port: 0 })
   server.on('connection', () => count++)
   await once(server, 'connect')
-  return {
-    port: server.address().port,
-    count: () => count,
-    close: async () => {
-      server.close({ timeout: 1000 })
-      await server.closed
-    }
-  }
+  return { port: server.address().port, count: () => count }
 }
 
 function newClient({ setting, port }) {
+  const { TokenClient } = loadLibrary(setting.variant.library)
   return new TokenClient({ ...setting.credentials.client, host: '127.0.0.1', port })
 }

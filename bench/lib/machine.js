@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os'
+import { commitOf, OWN_CHECKOUT } from './library.js'
 
 const PACKAGES = [
   ...['ws', 'bufferutil', 'socket.io', '@grpc/grpc-js', '@nats-io/transport-node', 'zeromq', 'frame-stream'],
@@ -7,14 +8,13 @@ const PACKAGES = [
 ]
 
 /** Where and with what it was measured. */
-export function machine({ brokerVersion, isPinned }) {
+export function machine({ versions: others, isPinned }) {
   const [first] = cpus()
   const versions = { 'token-server': versionIn('../../package.json') }
   for (const name of PACKAGES) {
     const version = versionIn(`../node_modules/${name}/package.json`)
     if (version !== null) versions[name.replace('token-server-1', 'token-server (npm)')] = version
   }
-  if (brokerVersion !== null) versions['nats-server'] = brokerVersion
   return {
     processor: first?.model.trim() ?? 'unknown processor',
     cores: availableParallelism(),
@@ -23,7 +23,8 @@ export function machine({ brokerVersion, isPinned }) {
     node: process.version,
     openssl: process.versions.openssl,
     isPinned,
-    versions
+    commit: commitOf(OWN_CHECKOUT),
+    versions: { ...versions, ...others }
   }
 }
 

@@ -5,17 +5,16 @@ const WARM_UP = 500
 const STEP = 100
 
 /** Bytes of resident memory that one more idle connection costs the server's and the client's process. */
-export async function measureMemory({ sides: { server, client }, name, setting, count }) {
-  const { port } = await server.call('listen', { name, setting })
+export async function measureMemory(pair, count) {
+  await pair.listen()
   let made = 0
   const growTo = async total => {
     while (made < total) {
       const more = Math.min(STEP, total - made)
-      await client.call('connect', { name, setting, port, count: more })
       made += more
-      await server.call('arrived', { name, count: made })
+      await pair.connect(more, made)
     }
-    return { server: await server.call('memory'), client: await client.call('memory') }
+    return { server: await pair.server.call('memory'), client: await pair.client.call('memory') }
   }
   const before = await growTo(WARM_UP)
   const after = await growTo(WARM_UP + count)

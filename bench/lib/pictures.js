@@ -1,5 +1,5 @@
 import { barChart } from './chart.js'
-import { contender } from './contenders/index.js'
+import { EVERYBODY } from './contenders/index.js'
 import { amount, digits } from './format.js'
 import { machineLine, versionsLine } from './machine.js'
 import { titleOf } from './report.js'
@@ -10,7 +10,7 @@ const SIZES = ['16B', '64B', '1KiB', '16KiB', '64KiB', '1MiB']
 export function pictures({ items, machine, date, seed }) {
   const byId = new Map(items.map(item => [item.id, item]))
   const about = [
-    `${date.slice(0, 10)} · ${machineLine(machine)}`,
+    `${date.slice(0, 10)}${machine.commit ? `, commit ${machine.commit}` : ''} · ${machineLine(machine)}`,
     versionsLine(machine),
     `Both sides on this machine, a process${machine.isPinned ? ' and a core' : ''} each; seed ${seed}.`
   ]
@@ -72,7 +72,7 @@ function ratioPanel(item, figure, title = item?.title) {
         low,
         high,
         text: `${digits(median)} · ${absolute(summary[figure].median, figure)}`,
-        isOurs: contender(name)?.isOurs
+        isOurs: EVERYBODY[name]?.isOurs
       }
     })
   const isTime = figure.startsWith('p')
@@ -88,9 +88,9 @@ function plainPanel(item, figure, title, unit) {
     low: summary[figure].low,
     high: summary[figure].high,
     text: unit === 'B' ? `${amount(summary[figure].median)}B` : `${digits(summary[figure].median)}${unit}`,
-    isOurs: name.startsWith('ours')
+    isOurs: EVERYBODY[name]?.isOurs
   }))
-  return [{ title, bars }]
+  return bars.length === 0 ? [] : [{ title, bars }]
 }
 
 function absolute(value, figure) {

@@ -1,4 +1,4 @@
-import { contender } from './contenders/index.js'
+import { EVERYBODY } from './contenders/index.js'
 import { amount, digits, ratio } from './format.js'
 import { table } from './table.js'
 
@@ -15,14 +15,7 @@ export function itemReport(item) {
 }
 
 export function titleOf(name) {
-  const HANDSHAKES = {
-    idle: 'idle',
-    'tls-full': 'tls.connect, full',
-    'tls-resumed': 'tls.connect, resumed, one context',
-    'ours-full': 'new TokenClient, full',
-    'ours-resumed': 'TokenClient again, resumed'
-  }
-  return HANDSHAKES[name] ?? contender(name).title
+  return EVERYBODY[name]?.title ?? name
 }
 
 function columnsOf({ kind, base, isTicked, contenders }) {
@@ -51,10 +44,11 @@ function columnsOf({ kind, base, isTicked, contenders }) {
       ...compared('rate', 'a second')
     ]
   }
-  const ws = {
-    head: 'of ws',
-    cell: ({ rate }) => (rate?.ofWs ? `${digits(rate.ofWs.median)}×` : '–')
-  }
+  const peers = [
+    { head: 'of ws', cell: ({ rate }) => (rate?.ofWs ? `${digits(rate.ofWs.median)}×` : '–') },
+    { head: 'of Go', cell: ({ rate }) => digits(rate?.ofGo?.median) }
+  ]
+  const hasGo = Object.values(contenders).some(({ rate }) => rate?.ofGo)
   const cost = {
     head: 'CPU µs, send / receive',
     cell: s =>
@@ -65,7 +59,7 @@ function columnsOf({ kind, base, isTicked, contenders }) {
     : []
   return [
     ...compared('rate', 'a second'),
-    ws,
+    ...(hasGo ? peers : peers.slice(0, 1)),
     ...times,
     { head: `capacity ${of}`, cell: s => ratio(s.capacity?.ofBase) },
     cost

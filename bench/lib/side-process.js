@@ -1,34 +1,42 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { onLine } from './lines.js'
 
-const PROGRAM = fileURLToPath(new URL('side.js', import.meta.url))
+/** Milliseconds that a process has for its own end. */
+const STOP_TIMEOUT = 2000
 
-/** Milliseconds in which a side must answer. A message that never comes ends here. */
-const ANSWER_TIMEOUT = 60_000
-
-/** The server's or the client's side in a process of its own, on a processor of its own. */
+/** One side of a contender, in a process of its own, which answers calls with lines of JSON on descriptor 3. */
 export class SideProcess {
   #process
+  #line
+  #patience
   #calls = new Map()
   #lastCall = 0
   /** What broke it; every later call fails with it. */
   #failure = null
-  #exited
+  #gone
 
-  /** @param core the processor that it is bound to, or null */
-  constructor(core, nodeOptions = []) {
-    const args = ['--expose-gc', '--no-deprecation', ...nodeOptions, PROGRAM]
-    const stdio = ['ignore', 'inherit', 'inherit', 'ipc']
-    this.#process =
-      core === null
-        ? spawn(process.execPath, args, { stdio })
-        : spawn('taskset', ['--cpu-list', String(core), process.execPath, ...args], { stdio })
-    this.#process.on('message', answer => this.#answered(answer))
+  /**
+   * @param command the program and its arguments
+   * @param core the processor that it is bound to, or null
+   * @param patience milliseconds in which it must answer
+   */
+  constructor({ command, core, patience }) {
+    this.#patience = patience
+    // What a contender prints does not belong between the tables.
+    this.#process = spawnOwned(
+      core === null ? command : ['taskset', '--cpu-list', String(core), ...command],
+      ['ignore', process.stderr, process.stderr, 'pipe']
+    )
+    this.#gone = once(this.#process, 'exit').catch(() => {})
+    this.#process.on('error', error => this.#fail(error))
     this.#process.on('exit', (code, signal) => {
-      this.#failAll(new Error(`A side ended with ${signal ?? `exit code ${code}`}`))
+      this.#fail(new Error(`its process ended with ${signal ?? `exit code ${code}`}`))
     })
-    this.#exited = once(this.#process, 'exit')
+    this.#line = this.#process.stdio[3]
+    // Why it broke is told by the end of the process.
+    this.#line.on('error', () => {})
+    onLine(this.#line, line => this.#answered(line))
   }
 
   /** Runs a function of side.js there. */
@@ -38,10 +46,10 @@ export class SideProcess {
       const id = ++this.#lastCall
       const timer = setTimeout(() => {
         this.#calls.delete(id)
-        reject(new Error(`${name} of ${argument.name ?? 'a side'} was not done within ${ANSWER_TIMEOUT} ms`))
-      }, ANSWER_TIMEOUT)
+        reject(new Error(`${name} was not done within ${this.#patience} ms`))
+      }, this.#patience)
       this.#calls.set(id, { resolve, reject, timer })
-      this.#process.send({ id, name, argument })
+      this.#line.write(`${JSON.stringify({ id, name, argument })}\n`)
     })
   }
 
@@ -49,17 +57,25 @@ export class SideProcess {
     this.#process.kill('SIGKILL')
   }
 
+  /** Resolves when the process has ended, of itself or not. */
   async stop() {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    if (this.#process.connected) this.#process.disconnect()
-    const timer = setTimeout(() => this.kill(), 2000)
-    await this.#exited
+    this.#line.destroy()
+    const timer = setTimeout(() => this.kill(), STOP_TIMEOUT)
+    await this.#gone
     clearTimeout(timer)
   }
 
-  #answered({ id, result, error, failure }) {
+  #answered(line) {
+    let answer
+    try {
+      answer = JSON.parse(line)
+    } catch {
+      this.#fail(new Error('its process answered what is no JSON'))
+      return
+    }
+    const { id, result, error, failure, stack } = answer
     if (failure !== undefined) {
-      this.#failAll(new Error(failure))
+      this.#fail(Object.assign(new Error(failure), { stack }))
       return
     }
     const call = this.#calls.get(id)
@@ -67,10 +83,10 @@ export class SideProcess {
     this.#calls.delete(id)
     clearTimeout(call.timer)
     if (error === undefined) call.resolve(result)
-    else call.reject(new Error(error))
+    else call.reject(Object.assign(new Error(error), { stack }))
   }
 
-  #failAll(error) {
+  #fail(error) {
     this.#failure ??= error
     for (const { reject, timer } of this.#calls.values()) {
       clearTimeout(timer)
@@ -79,6 +95,15 @@ export class SideProcess {
     this.#calls.clear()
   }
 }
+
+/** Starts a program that does not outlive this process, even when this one is killed (where there is setpriv). */
+export function spawnOwned(command, stdio) {
+  canOwn ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0
+  const [program, ...args] = canOwn ? ['setpriv', '--pdeathsig', 'KILL', ...command] : command
+  return spawn(program, args, { stdio })
+}
+
+let canOwn
 
 /** Whether processes can be bound to processors here. */
 export function canPin() {

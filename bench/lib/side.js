@@ -1,6 +1,7 @@
+import { Socket } from 'node:net'
 import { cpu } from './clock.js'
-import { load } from './contenders/index.js'
 import { handshake } from './handshakes.js'
+import { onLine } from './lines.js'
 import { MessageCheck } from './messages.js'
 import { ByteReceiver, MessageReceiver, sendFor } from './one-way.js'
 import { askFor, startEcho } from './round-trips.js'
@@ -10,23 +11,24 @@ import { TickCounter } from './ticks.js'
 const CONCURRENCY = 8
 const ARRIVAL_TIMEOUT = 10_000
 
-/** What is open here, by the contender's name. */
-const opened = new Map()
+/** What is open here: of one contender, for each has processes of its own. */
+const channels = []
+let acceptedHandshakes = null
+let receiver = null
+let echo = null
 let ticks = null
+let cpuAtStart = 0
 
 const calls = {
-  async listen({ name, setting }) {
-    const channels = []
-    const contender = await load(name)
-    const listener = await contender.listen(setting, channel => channels.push(channel))
-    opened.set(name, { channels, listener })
-    return { port: listener.port }
+  async listen({ file, setting }) {
+    const contender = await import(file)
+    const { port } = await contender.listen(setting, channel => channels.push(channel))
+    return { port }
   },
 
   /** Adds `count` connections. */
-  async connect({ name, setting, port, count }) {
-    const contender = await load(name)
-    const { channels } = opened.get(name) ?? opened.set(name, { channels: [] }).get(name)
+  async connect({ file, setting, port, count }) {
+    const contender = await import(file)
     let left = count
     const connectNext = async () => {
       while (left-- > 0) channels.push(await contender.connect(setting, port))
@@ -36,8 +38,7 @@ const calls = {
   },
 
   /** Waits until the server's side knows of that many. */
-  async arrived({ name, count }) {
-    const { channels } = opened.get(name)
+  async arrived({ count }) {
     const deadline = Date.now() + ARRIVAL_TIMEOUT
     while (channels.length < count) {
       if (Date.now() > deadline) throw new Error(`${channels.length} connections of ${count} arrived`)
@@ -45,57 +46,45 @@ const calls = {
     }
   },
 
-  async close({ name }) {
-    const entry = opened.get(name)
-    if (entry === undefined) return
-    opened.delete(name)
-    if (entry.listener === undefined) await Promise.all(entry.channels.map(channel => channel.close()))
-    else await entry.listener.close()
-  },
-
-  receive({ name, size, isRaw, isTicked }) {
-    const entry = opened.get(name)
-    const [channel] = entry.channels
+  receive({ size, isRaw, isTicked }) {
     global.gc({ type: 'minor' })
     ticks = isTicked ? new TickCounter() : null
-    entry.receiver = isRaw
+    const [channel] = channels
+    receiver = isRaw
       ? new ByteReceiver(channel, fail)
       : new MessageReceiver(channel, new MessageCheck(size), fail)
   },
 
   /** Waits until all has come that the other side has sent. */
-  async received({ name, count }) {
-    const result = await opened.get(name).receiver.finished(count)
+  async received({ count }) {
+    const result = await receiver.finished(count)
     return { ...result, ticks: ticks?.stop() }
   },
 
-  async send({ name, size, ms, isRaw, isSmall, isTicked }) {
-    const entry = opened.get(name)
+  async send({ size, ms, isRaw, isSmall, isTicked }) {
     global.gc({ type: 'minor' })
     ticks = isTicked ? new TickCounter() : null
-    entry.cpuAtStart = cpu()
-    return await sendFor(entry.channels[0], { size, ms, isRaw, isSmall })
+    cpuAtStart = cpu()
+    return await sendFor(channels[0], { size, ms, isRaw, isSmall })
   },
 
-  async sent({ name }) {
-    const { channels, cpuAtStart } = opened.get(name)
+  async sent() {
     await channels[0].settled?.()
     return { cpu: cpu() - cpuAtStart, ticks: ticks?.stop() }
   },
 
-  echo({ name, size, isRaw }) {
-    const entry = opened.get(name)
+  echo({ size, isRaw }) {
     global.gc({ type: 'minor' })
-    entry.echo = startEcho(entry.channels, { size, isRaw, fail })
+    echo = startEcho(channels, { size, isRaw, fail })
   },
 
-  echoed({ name }) {
-    return opened.get(name).echo()
+  echoed() {
+    return echo()
   },
 
-  async ask({ name, ...options }) {
+  async ask(options) {
     global.gc({ type: 'minor' })
-    return await askFor(opened.get(name).channels, { ...options, fail })
+    return await askFor(channels, { ...options, fail })
   },
 
   async idle({ ms }) {
@@ -104,23 +93,18 @@ const calls = {
     return counter.stop()
   },
 
-  async handshakes({ kind, ms, setting, port }) {
-    return await handshake[kind].client({ ms, setting, port })
+  async handshakes({ way, ...options }) {
+    return await handshake[way].client(options)
   },
 
-  async acceptHandshakes({ name, kind, setting }) {
-    const listener = await handshake[kind].server({ setting })
-    opened.set(name, { channels: [], listener })
-    return { port: listener.port }
+  async acceptHandshakes({ way, setting }) {
+    const { port, count } = await handshake[way].server(setting)
+    acceptedHandshakes = count
+    return { port }
   },
 
-  accepted({ name }) {
-    const { listener } = opened.get(name)
-    return { count: listener.count(), cpu: cpu() }
-  },
-
-  collect() {
-    global.gc()
+  accepted() {
+    return { count: acceptedHandshakes(), cpu: cpu() }
   },
 
   /** Bytes of this process, after what is garbage was collected. */
@@ -133,24 +117,40 @@ const calls = {
   }
 }
 
+/** The process that asks: a line of JSON for each call and each answer. */
+const parent = new Socket({ fd: 3, readable: true, writable: true })
+
+function answer(message) {
+  parent.write(`${JSON.stringify(message)}\n`)
+}
+
 let hasFailed = false
 
-/** Ends the whole run, whoever would have swallowed the error. */
+/** Ends this contender's part, whoever would have swallowed the error. */
 function fail(error) {
   if (hasFailed) return
   hasFailed = true
-  process.send?.({ failure: error?.stack ?? String(error) })
+  answer({ failure: reasonOf(error), stack: error?.stack })
 }
 
-process.on('message', async ({ id, name, argument }) => {
+function reasonOf(error) {
+  if (!(error instanceof Error)) return String(error)
+  const isMissing = error.code === 'MODULE_NOT_FOUND' || error.code === 'ERR_MODULE_NOT_FOUND'
+  const [, name] = (isMissing && error.message.match(/'([^']+)'/)) || []
+  return name === undefined ? error.message : `${name} is not installed`
+}
+
+onLine(parent, async line => {
+  const { id, name, argument } = JSON.parse(line)
   try {
-    process.send({ id, result: await calls[name](argument) })
+    answer({ id, result: await calls[name](argument) })
   } catch (error) {
-    process.send({ id, error: error instanceof Error ? error.message : String(error) })
+    answer({ id, error: reasonOf(error), stack: error?.stack })
   }
 })
+parent.on('close', () => process.exit())
+parent.on('error', () => process.exit())
 process.on('uncaughtException', fail)
 process.on('unhandledRejection', fail)
-process.on('disconnect', () => process.exit())
 // Ctrl-C reaches all processes of a terminal: the one that started this one decides.
 process.on('SIGINT', () => {})

@@ -11,8 +11,8 @@ const COMPARED = {
 const TICKS = ['rate', 'senderTicks', 'receiverTicks', 'senderGap', 'receiverGap']
 
 /**
- * What the rounds of an item say: for each contender the spread of each figure, `ofBase` and `ofWs` the spread of
- * its ratio to that one in the same round.
+ * What the rounds of an item say: for each contender the spread of each figure, `ofBase`, `ofWs` and `ofGo` the spread
+ * of its ratio to that one in the same round.
  */
 export function summarize({ id, title, kind, base, isTicked, values, skipped, ciphers, connections }) {
   const names = isTicked ? TICKS : COMPARED[kind]
@@ -25,7 +25,8 @@ export function summarize({ id, title, kind, base, isTicked, values, skipped, ci
       summary[figure] = {
         ...spread(own),
         ofBase: ratios(own, values[base], figure),
-        ofWs: ratios(own, values.ws, figure)
+        ofWs: ratios(own, values.ws, figure),
+        ofGo: ratios(own, values.go, figure)
       }
     }
     summary.brokerCpu = quantile(

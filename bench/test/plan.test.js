@@ -26,3 +26,10 @@ test('the same seed gives the same order, and every contender its turn', () => {
   assert.notDeepEqual(order, items)
   assert.deepEqual([...order].sort(), items)
 })
+
+test('the peer in Go joins the one-way rows of each size, and no other', () => {
+  const stages = choose({ only: null, contenders: null })
+  const rows = stages.flatMap(({ items }) => items).filter(({ contenders }) => contenders.includes('go'))
+  assert.equal(rows.length, 12)
+  assert.ok(rows.every(({ kind, id }) => kind === 'one-way' && /^\d+(B|KiB|MiB)-(up|down)$/.test(id)))
+})

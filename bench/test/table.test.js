@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { baselineFigures, comparison } from '../lib/baseline-figures.js'
 import { amount, digits, ratio } from '../lib/format.js'
-import { comparison, guardFigures } from '../lib/guard-figures.js'
 import { table } from '../lib/table.js'
 
 test('columns stand below each other, numbers to the right', () => {
@@ -30,7 +30,7 @@ test('a ratio of several rounds has its quartiles, one of one round has none to 
 test('the guard compares each side of each item, and points at what grew', () => {
   const spread = median => ({ ofBase: { median, low: median, high: median, count: 3 } })
   const contenders = { 'raw-tls': {}, 'ours-2': { senderCpu: spread(2), receiverCpu: spread(3) } }
-  const figures = guardFigures([{ id: '64B-up', kind: 'one-way', contenders }])
+  const figures = baselineFigures([{ id: '64B-up', kind: 'one-way', contenders }])
   const lines = comparison(figures, { '64B-up send': 1, '64B-up receive': 3 }).split('\n')
   assert.match(lines[1], /^64B-up send .*\+100 % +dearer$/)
   assert.match(lines[2], /^64B-up receive .* 0 %$/)

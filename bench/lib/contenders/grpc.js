@@ -25,13 +25,13 @@ const METHOD = {
 export async function listen({ credentials }, onChannel) {
   const { key, cert, ca } = credentials.server
   const server = new grpc.Server(OPTIONS)
-  server.addService({ stream: METHOD }, { stream: call => onChannel(channelOf(call, () => call.end())) })
+  server.addService({ stream: METHOD }, { stream: call => onChannel(channelOf(call)) })
   const pair = [{ private_key: Buffer.from(key), cert_chain: Buffer.from(cert) }]
   const secure = grpc.ServerCredentials.createSsl(Buffer.from(ca), pair, true)
   const port = await new Promise((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', secure, (error, bound) => (error ? reject(error) : resolve(bound)))
   })
-  return { port, close: () => server.forceShutdown() }
+  return { port }
 }
 
 export async function connect({ credentials }, port) {
@@ -42,18 +42,14 @@ export async function connect({ credentials }, port) {
     client.waitForReady(Date.now() + 10_000, error => (error ? reject(error) : resolve()))
   })
   const call = client.makeBidiStreamRequest(METHOD.path, asIs, asIs)
-  return channelOf(call, () => {
-    call.cancel()
-    client.close()
-  })
+  return channelOf(call)
 }
 
-function channelOf(call, close) {
+function channelOf(call) {
   const channel = {
     onmessage: null,
     ondrain: null,
     send: message => call.write(message),
-    close,
     cipher: null
   }
   call.on('data', message => channel.onmessage(message))

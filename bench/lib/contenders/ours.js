@@ -1,10 +1,9 @@
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
+import { loadLibrary } from '../library.js'
 
-const { Connection, TokenClient, TokenServer } = createRequire(import.meta.url)('../../../dist/lib')
-
-/** This library, built from the sources beside it. */
+/** This library, of this checkout or of the one in `variant.library`. */
 export async function listen({ credentials, variant }, onChannel) {
+  const { TokenServer } = loadLibrary(variant.library)
   const server = new TokenServer({
     ...credentials.server,
     ...optionsOf(variant),
@@ -14,16 +13,11 @@ export async function listen({ credentials, variant }, onChannel) {
   })
   server.on('connection', connection => onChannel(channelOf(connection, variant)))
   await once(server, 'connect')
-  return {
-    port: server.address().port,
-    close: async () => {
-      server.close({ timeout: 1000 })
-      await server.closed
-    }
-  }
+  return { port: server.address().port }
 }
 
 export async function connect({ credentials, variant }, port) {
+  const { TokenClient } = loadLibrary(variant.library)
   const client = new TokenClient({
     ...credentials.client,
     ...optionsOf(variant),
@@ -35,24 +29,15 @@ export async function connect({ credentials, variant }, port) {
   } catch (error) {
     throw variant.session ? new Error(`the option session is refused: ${error.message}`) : error
   }
-  const channel = channelOf(client.connection, variant)
-  channel.close = async () => {
-    client.close({ timeout: 1000 })
-    await client.closed
-  }
-  return channel
+  return channelOf(client.connection, variant)
 }
 
-/** `session` and `incomingTokens` are asked for by name: a library that has not got them says so. */
-function optionsOf({ protocol, session, isChunked }) {
-  if (isChunked && Connection.prototype.incomingTokens === undefined) {
-    throw new Error('connection.incomingTokens() is not there')
-  }
+function optionsOf({ protocol, session }) {
   return session === undefined ? { protocol } : { protocol, session }
 }
 
 function channelOf(connection, { isDelivered, isChunked }) {
-  const channel = { onmessage: null, ondrain: null, send: null, close: null, cipher: null }
+  const channel = { onmessage: null, ondrain: null, send: null, cipher: null }
   channel.cipher = connection.socket.getCipher?.().name ?? null
   channel.send = message => {
     if (!connection.send(message)) throw new Error('send() took nothing')

@@ -11,21 +11,9 @@ export async function listen({ credentials, variant }, onChannel) {
         { ...credentials.server, requestCert: true, minVersion: 'TLSv1.3', noDelay: true },
         onSocket
       )
-  const sockets = new Set()
-  server.on('connection', socket => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return {
-    port: server.address().port,
-    close: async () => {
-      server.close()
-      for (const socket of sockets) socket.destroy()
-      await once(server, 'close')
-    }
-  }
+  return { port: server.address().port }
 }
 
 export async function connect({ credentials, variant }, port) {
@@ -43,7 +31,6 @@ function channelOf(socket) {
     onmessage: null,
     ondrain: null,
     send: message => socket.write(message),
-    close: () => socket.destroy(),
     cipher: socket.getCipher?.().name ?? null
   }
   socket.on('data', chunk => channel.onmessage(chunk))

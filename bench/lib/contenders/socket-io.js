@@ -18,7 +18,7 @@ export async function listen({ credentials }, onChannel) {
   sockets.on('connection', socket => onChannel(channelOf(socket, socket.conn)))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return { port: server.address().port, close: () => sockets.close() }
+  return { port: server.address().port }
 }
 
 export async function connect({ credentials }, port) {
@@ -67,7 +67,6 @@ function channelOf(socket, engine) {
       socket.emit('m', message)
       return waiting < HIGH_WATER_MARK
     },
-    close: () => socket.disconnect(true),
     cipher: null
   }
   socket.on('m', message => channel.onmessage(message))

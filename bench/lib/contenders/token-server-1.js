@@ -18,13 +18,7 @@ export async function listen({ credentials }, onChannel) {
     onChannel(channelOf(connection, connection))
   })
   await once(server, 'connect')
-  return {
-    port: server.server.address().port,
-    close: () => {
-      server.server.close()
-      for (const { socket } of server.connections) socket.destroy()
-    }
-  }
+  return { port: server.server.address().port }
 }
 
 export async function connect({ credentials }, port) {
@@ -49,7 +43,6 @@ function channelOf(connection, emitter) {
       if (!connection.send(message)) throw new Error('send() took nothing')
       return !socket.writableNeedDrain
     },
-    close: () => socket.destroy(),
     cipher: socket.getCipher().name
   }
   emitter.on('token', token => channel.onmessage(token))

@@ -34,15 +34,7 @@ export async function listen({ credentials, variant }, onChannel) {
   webSockets.on('connection', socket => onChannel(channelOf(socket)))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return {
-    port: server.address().port,
-    close: async () => {
-      for (const socket of webSockets.clients) socket.terminate()
-      webSockets.close()
-      server.close()
-      await once(server, 'close')
-    }
-  }
+  return { port: server.address().port }
 }
 
 export async function connect({ credentials, variant }, port) {
@@ -71,7 +63,6 @@ function channelOf(socket) {
       socket.send(message, onWritten)
       return false
     },
-    close: () => socket.terminate(),
     cipher: null
   }
   socket.on('message', message => channel.onmessage(message))

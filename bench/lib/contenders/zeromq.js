@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
+import { z85 } from '../curve.js'
 
-const { Pair, curveKeyPair } = createRequire(import.meta.url)('zeromq')
+const { Pair, Reply } = createRequire(import.meta.url)('zeromq')
 
 /** Bytes that may wait in each of its two queues, which count messages. */
 const QUEUE_BYTES = 1024 * 1024
@@ -19,18 +20,11 @@ export async function listen({ credentials, size }, onChannel) {
     ...queues(size)
   })
   // Only this key may come in: ZeroMQ asks a handler on this address for each client.
-  const zap = await allowOnly(client.publicKey)
+  await allowOnly(client.publicKey)
   await socket.bind('tcp://127.0.0.1:*')
   const port = Number(socket.lastEndpoint.split(':').pop())
-  const channel = channelOf(socket)
-  onChannel(channel)
-  return {
-    port,
-    close: () => {
-      channel.close()
-      zap.close()
-    }
-  }
+  onChannel(channelOf(socket))
+  return { port }
 }
 
 export function connect({ credentials, size }, port) {
@@ -45,15 +39,12 @@ export function connect({ credentials, size }, port) {
   return channelOf(socket)
 }
 
-export { curveKeyPair }
-
 function queues(size) {
   const length = Math.max(2, Math.min(MAX_QUEUE_LENGTH, Math.ceil(QUEUE_BYTES / size)))
   return { sendHighWaterMark: length, receiveHighWaterMark: length, linger: 0 }
 }
 
 async function allowOnly(publicKey) {
-  const { Reply } = createRequire(import.meta.url)('zeromq')
   const zap = new Reply()
   await zap.bind('inproc://zeromq.zap.01')
   const answer = async () => {
@@ -62,20 +53,7 @@ async function allowOnly(publicKey) {
       await zap.send([version, id, isAllowed ? '200' : '400', isAllowed ? 'OK' : 'No', 'client', ''])
     }
   }
-  answer().catch(() => {})
-  return zap
-}
-
-const Z85 = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#'
-
-/** ZeroMQ's own base 85: the handler gets the key as bytes, the options have it as text. */
-function z85(bytes) {
-  let text = ''
-  for (let offset = 0; offset < bytes.length; offset += 4) {
-    const word = bytes.readUInt32BE(offset)
-    for (let power = 4; power >= 0; power--) text += Z85[Math.floor(word / 85 ** power) % 85]
-  }
-  return text
+  answer().catch(error => process.emit('uncaughtException', error))
 }
 
 function channelOf(socket) {
@@ -91,9 +69,7 @@ function channelOf(socket) {
     }
     isSending = false
   }
-  const fail = error => {
-    if (!socket.closed) process.emit('uncaughtException', error)
-  }
+  const fail = error => process.emit('uncaughtException', error)
   const channel = {
     onmessage: null,
     ondrain: null,
@@ -102,7 +78,6 @@ function channelOf(socket) {
       if (!isSending) sendAll().catch(fail)
       return waiting.length < MAX_WAITING
     },
-    close: () => socket.close(),
     cipher: 'CURVE'
   }
   const receive = async () => {

@@ -5,7 +5,7 @@ import { table } from './table.js'
 const REMARKABLE = 15
 
 /** Processor time a token of each side, as a multiple of what raw tls takes for as many bytes in the same run. */
-export function guardFigures(items) {
+export function baselineFigures(items) {
   const figures = {}
   for (const { id, kind, contenders } of items) {
     const ours = Object.entries(contenders).find(([name]) => name !== 'raw-tls')?.[1]

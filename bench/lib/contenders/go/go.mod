@@ -1,0 +1,3 @@
+module token-server-bench
+
+go 1.19

@@ -1,0 +1,3 @@
+import 'no-such-package-of-anybody'
+
+export function listen() {}
