@@ -19,6 +19,18 @@ export function spread(values) {
 }
 
 /**
+ * Where the median of what these values are a sample of lies, with about 95 %: between two of the values themselves,
+ * whatever they are distributed like.
+ */
+export function medianInterval(values) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b)
+  if (sorted.length === 0) return { low: Number.NaN, high: Number.NaN }
+  const rank = Math.floor((sorted.length - 1.96 * Math.sqrt(sorted.length)) / 2)
+  const place = Math.max(0, rank - 1)
+  return { low: sorted[place], high: sorted[sorted.length - 1 - place] }
+}
+
+/**
  * What `values` are of `base`, round by round: both were measured within the same second, so what slows the
  * machine down slows both.
  */

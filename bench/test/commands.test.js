@@ -44,3 +44,12 @@ test('when ours breaks the run goes on, and the exit code is 1', async () => {
   assert.match(output, /^Ours FAILED:\n {2}ours in "64 B, client to server": send is tired$/m)
   assert.equal(exitCode, 1)
 })
+
+test('ours against ours of another checkout: a row for each protocol and item, and a verdict', async () => {
+  const { exitCode, output } = await run('against')
+  assert.match(output, /^ping, 64 B, one at a time: token-server, token\/1 +[\d.]+ µs +[\d.]+ µs +[\d.]+ /m)
+  assert.match(output, /^ping, 64 B, one at a time: token-server, token\/2 /m)
+  assert.match(output, /^64 B by deliver\(\) and send\(\): token\/2, deliver +[\d.]+ .*\/s/m)
+  assert.match(output, /by more than 3 %|Perhaps/)
+  assert.equal(exitCode, 0)
+})

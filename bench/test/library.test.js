@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { loadLibrary, OWN_CHECKOUT } from '../lib/library.js'
+import { builtCheckout, loadLibrary, OWN_CHECKOUT } from '../lib/library.js'
 
 const BENCH = new URL('../', import.meta.url)
 
@@ -28,4 +28,8 @@ test('no file of the benchmark reaches into the library by a path', () => {
     paths.filter(path => !path.startsWith(BENCH.pathname)),
     []
   )
+})
+
+test('a folder without a built library is refused, with what to do', () => {
+  assert.throws(() => builtCheckout('/nowhere'), /Cannot compare with \/nowhere: no built library is there/)
 })

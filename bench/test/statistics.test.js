@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { quantile, spread, spreadOfRatios } from '../lib/statistics.js'
+import { medianInterval, quantile, spread, spreadOfRatios } from '../lib/statistics.js'
 
 test('a quantile lies between its neighbours, whatever the order', () => {
   assert.equal(quantile([4, 1, 3, 2], 0.5), 2.5)
@@ -28,4 +28,12 @@ test('ratios are of the same round: what slows a whole round down cancels out', 
 
 test('a round that the base has not got counts nowhere', () => {
   assert.equal(spreadOfRatios([5, 6], [10]).count, 1)
+})
+
+test('the interval of a median holds it, is of its values, and is not moved by one wild of them', () => {
+  assert.deepEqual(medianInterval([3, 1, 2]), { low: 1, high: 3 })
+  const values = Array.from({ length: 24 }, (_, index) => index + 1)
+  assert.deepEqual(medianInterval(values), { low: 7, high: 18 })
+  assert.deepEqual(medianInterval([...values.slice(0, -1), 1e9]), { low: 7, high: 18 })
+  assert.ok(Number.isNaN(medianInterval([]).low))
 })
