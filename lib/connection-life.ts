@@ -47,6 +47,8 @@ export interface LifeTokens {
   onToken(token: Buffer): void
   /** What the peer takes is known, and nothing has been sent. */
   onAbilities(): void
+  /** There is room again. */
+  onDrain(): void
   /** The token from a stream will never be whole. */
   onAborted(number: number, cause: unknown): void
   /** It was taken out of the queue: those behind it move up. */
@@ -470,6 +472,7 @@ export class ConnectionLife
 
   onDrain(): void {
     this.#context.onDrain?.()
+    this.#tokens.onDrain()
     tell(this.#connection, 'drain')
   }
 

@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { callApplication, tell } from './application-call'
-import { CLOSE_CODES, closeCodeNumber } from './close-codes'
 import type { CloseCode, CloseInfo, CloseOptions } from './close-info'
 import {
   attach,
@@ -32,10 +31,11 @@ import type { Claim, Consumer } from './consumer'
 import { Deadline } from './deadline'
 import { type Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
+import { goawayFrame } from './goodbye'
 import type { IncomingToken } from './incoming-token'
 import { IncomingTokens } from './incoming-tokens'
 import { OnlyListener } from './only-listener'
-import { checkDelay, duration } from './option-checks'
+import { duration } from './option-checks'
 import type { Peer } from './peer'
 import { mixedConsumers, type Receiver } from './receiver'
 import type { Sender } from './sender'
@@ -65,6 +65,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   readonly #session: Session
   readonly #tokenListener = new OnlyListener(this, 'token')
   #hasListener = false
+  /** What the stream does when there is room again: no listener, which another one's exception would keep from it. */
+  #goOn: (() => void) | null = null
 
   /**
    * @param socket the Duplex, owned by the connection from now on
@@ -326,20 +328,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_PROTOCOL_REQUIRED`, `ERR_OPTION`
    */
   goaway(goaway: Partial<Goaway> = {}): void {
-    const { code = 'drain', retryAfter = 0, reason = '' } = goaway
     this.#honest('goaway()')
     if (this.#life.role === 'client')
       throw new TokenError('ERR_OPTION', 'Cannot send GOAWAY: only a server may')
-    if (!(CLOSE_CODES[code]?.in as readonly string[] | undefined)?.includes('goaway')) {
-      throw new TokenError('ERR_OPTION', `Cannot send GOAWAY: ${String(code)} is no code for it`)
-    }
-    checkDelay(retryAfter)
-    this.#life.token2?.goaway({
-      type: 'goaway',
-      code: closeCodeNumber(code),
-      retryAfter,
-      reason: String(reason)
-    })
+    this.#life.token2?.goaway(goawayFrame(goaway))
   }
 
   /**
@@ -412,7 +404,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       isDead: () => this.isDead,
       send: (token: Uint8Array) => this.send(token),
       needsDrain: () => this.writableNeedDrain,
-      onceDrained: (listener: () => void) => void this.once('drain', listener),
+      onceDrained: (goOn: () => void) => {
+        this.#goOn = goOn
+      },
       end: () => this.#life.endSending(),
       close: () => void this.close(),
       destroy: () => this.destroy(),
@@ -466,6 +460,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
     onAbilities(): void {
       this.#connection.#withdrawTooLong()
+    }
+
+    onDrain(): void {
+      const goOn = this.#connection.#goOn
+      this.#connection.#goOn = null
+      if (goOn !== null) callApplication(goOn)
     }
 
     onAborted(number: number, cause: unknown): void {

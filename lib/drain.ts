@@ -17,16 +17,17 @@ const STEP = 20
 /**
  * Asks clients to leave, evenly over a time, and waits until they have.
  *
- * A session that may move has left when its transport is gone. One that has to end has not: its client comes back, and
- * is asked then.
+ * A session that may move has left when it goes on with its next transport, or is gone: a server that closed before would
+ * cut the handshake of that transport. One that has to end has not left while its client comes back: it is asked again.
  */
 export class Drain {
   /** How many had not left in time. */
   readonly done: Promise<number>
+  /** Those that are still to be asked. */
   readonly #waiting: Connection[]
-  /** With what ends the watch over each. */
-  readonly #staying = new Map<Connection, () => void>()
+  readonly #staying: Set<Connection>
   readonly #goaway: Goaway
+  readonly #keepsSession: boolean
   readonly #timeout: number
   readonly #groupSize: number
   readonly #limit: Deadline
@@ -34,12 +35,15 @@ export class Drain {
   #resolve!: (left: number) => void
 
   /**
+   * @param goaway one that `goawayFrame` takes
    * @param timeout milliseconds until those who are left are no longer waited for
    * @param spread milliseconds until the last one is asked
    */
   constructor(connections: readonly Connection[], goaway: Goaway, timeout: number, spread: number) {
-    const keepsSession = CLOSE_CODES[goaway.code]?.keepsSession ?? false
+    const { keepsSession } = CLOSE_CODES[goaway.code]
+    this.#keepsSession = keepsSession
     this.#waiting = connections.filter(connection => !(keepsSession && connection.isDetached))
+    this.#staying = new Set(this.#waiting)
     this.#goaway = goaway
     this.#timeout = timeout
     this.#groupSize = Math.max(1, Math.ceil(this.#waiting.length / Math.max(1, spread / STEP)))
@@ -47,10 +51,17 @@ export class Drain {
     this.done = new Promise(resolve => {
       this.#resolve = resolve
     })
-    for (const connection of this.#waiting) this.#watch(connection, keepsSession)
+    for (const connection of this.#waiting) void connection.closed.then(() => this.#left(connection))
     this.#limit.arm()
     this.#ask()
     this.#checkDone()
+  }
+
+  /** The session of a connection goes on with another transport. */
+  resumed(connection: Connection): void {
+    if (!this.#staying.has(connection)) return
+    if (this.#keepsSession) this.#left(connection)
+    else if (!this.#waiting.includes(connection)) connection.goaway(this.#goaway)
   }
 
   #ask(): void {
@@ -63,23 +74,7 @@ export class Drain {
     if (this.#waiting.length > 0) this.#next = clock.setTimeout(() => this.#ask(), STEP)
   }
 
-  #watch(connection: Connection, keepsSession: boolean): void {
-    const left = () => this.#left(connection)
-    const resumed = () => {
-      if (keepsSession) this.#left(connection)
-      else if (!this.#waiting.includes(connection)) connection.goaway(this.#goaway)
-    }
-    connection.on('resumed', resumed)
-    if (keepsSession) connection.on('detached', left)
-    this.#staying.set(connection, () => {
-      connection.removeListener('resumed', resumed)
-      connection.removeListener('detached', left)
-    })
-    void connection.closed.then(left)
-  }
-
   #left(connection: Connection): void {
-    this.#staying.get(connection)?.()
     this.#staying.delete(connection)
     this.#checkDone()
   }
@@ -91,7 +86,6 @@ export class Drain {
   #finish(): void {
     if (this.#next !== null) clock.clearTimeout(this.#next)
     this.#limit.clear()
-    for (const unwatch of this.#staying.values()) unwatch()
     this.#resolve(this.#staying.size)
   }
 }

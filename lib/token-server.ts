@@ -23,6 +23,7 @@ import type { ConnectionOptions, ProtocolOptions } from './connection-options'
 import { Deadline } from './deadline'
 import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
+import { goawayFrame } from './goodbye'
 import type { SessionLookup, SessionPart } from './hello'
 import { IdentityCounts } from './identity-counts'
 import { demandsTrust, LiveTrust, trustError } from './live-trust'
@@ -102,6 +103,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #sessions: ServerSessions | null
   readonly #forward: Forward & { isWanting: boolean }
   readonly #tokenListener = new OnlyListener(this, 'token')
+  readonly #drains = new Set<Drain>()
   #othersDeadline: Deadline | null = null
   #state: State = 'closed'
   #isOutOfFiles = false
@@ -227,7 +229,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
    * Asks every client to leave (GOAWAY) and waits until they have; the server goes on. Clients of token/1 can't be
    * asked and are closed in order. Nobody is asked before his turn, so that they don't all dial at once.
    *
-   * A client with a session that is told `drain` or `overloaded` comes back to go on with it, and has left by that;
+   * A client with a session that is told `drain` or `overloaded` comes back, and has left when the session goes on;
    * one that is told `shutdown` ends it, and goes elsewhere if it can.
    *
    * @param goaway default: code `drain`, to come back at once; `timeout` as for `close`; `spread`: milliseconds over
@@ -241,7 +243,13 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     duration('timeout', timeout)
     const spread = goaway.spread ?? (timeout === Infinity ? 0 : timeout / 2)
     duration('spread', Math.round(spread))
-    return await new Drain([...this.#connections], { code, retryAfter, reason }, timeout, spread).done
+    // Also when there is nobody to ask, and not in the timer that asks the last ones.
+    goawayFrame({ code, retryAfter, reason })
+    const drain = new Drain([...this.#connections], { code, retryAfter, reason }, timeout, spread)
+    this.#drains.add(drain)
+    const left = await drain.done
+    this.#drains.delete(drain)
+    return left
   }
 
   /**
@@ -503,6 +511,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   #resumed(connection: Connection): void {
     this.#endWithCertificate(connection)
+    for (const drain of this.#drains) drain.resumed(connection)
     tell(this, 'resumed', connection)
   }
 
