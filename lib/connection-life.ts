@@ -355,8 +355,9 @@ export class ConnectionLife
     const options = { role, fingerprints, timeout, wantsSession }
     const handshake = new Handshake(this.#socket, this.limits, options, this)
     this.#handshake = handshake
-    if (role === 'client')
-      handshake.sayHello(wantsSession ? this.session.request() : null, this.receiver.heldBytes)
+    if (role === 'server') return
+    handshake.makeHello(wantsSession ? this.session.request() : null, this.receiver.heldBytes)
+    handshake.sayHello()
   }
 
   greeted(): void {
@@ -430,9 +431,10 @@ export class ConnectionLife
     handshake.stop()
     this.#handshake = null
     if (role === 'server')
-      handshake.sayHello(lookup === null ? null : this.session.answer(lookup), this.receiver.heldBytes)
+      handshake.makeHello(lookup === null ? null : this.session.answer(lookup), this.receiver.heldBytes)
     const protocol = new Token2(this, handshake)
     this.#protocol = protocol
+    handshake.sayHello()
     const isResumed = (role === 'server' ? lookup : hello.session?.lookup) === 'resumed'
     try {
       if (isResumed) this.#resume(hello)

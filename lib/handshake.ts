@@ -57,6 +57,8 @@ export class Handshake implements SplitterEvents {
   #hello: Hello | null = null
   #credit: ReceiveCredit | null = null
   #handedSaid = 0
+  #ownHello: Uint8Array | null = null
+  #hasEarlyBytes = false
   #isOver = false
 
   constructor(socket: Duplex, limits: ConnectionLimits, options: HandshakeOptions, host: HandshakeHost) {
@@ -97,17 +99,29 @@ export class Handshake implements SplitterEvents {
 
   /** A server's handshake has bytes that the client sent before it could know of its acceptance. */
   get hasEarlyBytes(): boolean {
-    return this.role === 'server' && this.splitter.heldBytes > 0
+    return this.#hasEarlyBytes
   }
 
-  /** Says HELLO. @param heldBytes received before, on another transport, and not taken by the application */
-  sayHello(session: SessionPart | null, heldBytes: number): void {
+  /**
+   * Settles what this side's HELLO says. A server's client is accepted by that: what has come until now was too early.
+   *
+   * @param heldBytes received before, on another transport, and not taken by the application
+   */
+  makeHello(session: SessionPart | null, heldBytes: number): void {
     const { role, fingerprints } = this.#options
     const credit = new ReceiveCredit(this.#limits.receiveWindow, heldBytes)
     const hello = helloOf(role, this.#limits, fingerprints, session)
+    this.#hasEarlyBytes = role === 'server' && this.splitter.heldBytes > 0
     this.#credit = credit
     this.#handedSaid = session?.handed ?? 0
-    const frame = encodeControl({ type: 'hello', ...hello, receiveWindow: credit.helloWindow })
+    this.#ownHello = encodeControl({ type: 'hello', ...hello, receiveWindow: credit.helloWindow })
+  }
+
+  /** Over a Duplex in memory the peer's answer can come while this writes. */
+  sayHello(): void {
+    const frame = this.#ownHello
+    this.#ownHello = null
+    if (frame === null) return
     try {
       this.socket.write(frame)
     } catch (error) {
