@@ -18,13 +18,17 @@ export function spread(values) {
   }
 }
 
+/** Five values lie on the same side of their median by chance once in 16 times: they tell nothing with 95 %. */
+const LEAST_FOR_INTERVAL = 6
+
 /**
  * Where the median of what these values are a sample of lies, with about 95 %: between two of the values themselves,
- * whatever they are distributed like.
+ * whatever they are distributed like; of too few, anywhere.
  */
 export function medianInterval(values) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b)
-  if (sorted.length === 0) return { low: Number.NaN, high: Number.NaN }
+  if (sorted.length < LEAST_FOR_INTERVAL)
+    return { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY }
   const rank = Math.floor((sorted.length - 1.96 * Math.sqrt(sorted.length)) / 2)
   const place = Math.max(0, rank - 1)
   return { low: sorted[place], high: sorted[sorted.length - 1 - place] }

@@ -57,6 +57,7 @@ test('runs are joined round by round; a pair that lost one half has no rounds of
 test('slower by more than the bound is said when the rounds agree, and asked when they do not', () => {
   assert.match(againstReport(rowOf(twelve(90))), /Slower by more than 3 %:\n {2}64 B: token-server, token\/2/)
   assert.match(againstReport(rowOf([...twelve(90).slice(0, 7), 101, 102, 103, 104, 105])), /Perhaps/)
+  assert.match(againstReport(rowOf([90, 90, 90])), /Perhaps/, 'three rounds are sure of nothing')
   assert.match(againstReport(rowOf(twelve(99))), /Nothing is slower/)
   assert.match(againstReport(rowOf(twelve(130))), /Nothing is slower/)
 })
