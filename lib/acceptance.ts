@@ -5,9 +5,10 @@ import { TokenError } from './errors'
 import { sayLastWord } from './last-word'
 import { demandsTrust, type LiveTrust, trustError } from './live-trust'
 import type { OtherProtocols } from './other-protocols'
-import type { Reception, Visitor } from './reception'
+import { limitError, type Reception, type Visitor } from './reception'
 import type { OtherProtocol, ServerSettings } from './server-options'
 import { codeOf } from './socket-error'
+import type { TrustFailure } from './trust'
 import type { ProtocolName } from './wire'
 
 /**
@@ -87,13 +88,21 @@ export class Acceptance {
 
   #giveAway(visitor: Visitor, socket: TLSSocket, other: OtherProtocol): void {
     const failure = this.#trust.judge(visitor, socket)
-    if (failure !== null && other.clientCertificate === 'required') {
-      this.#reception.refuse(visitor, trustError(failure))
-      socket.destroy()
-    } else if (this.#reception.admit(visitor)) {
-      // Nobody else would end it.
-      if (!callApplication(() => this.#others.handOver(socket, other))) socket.destroy()
-    }
+    const refusal = this.#refusalOf(failure, other) ?? this.#reception.admit(visitor)
+    if (refusal !== null) this.#reception.refuse(visitor, refusal)
+    // Nobody else would end it.
+    const isGiven =
+      refusal === null && callApplication(() => this.#others.handOver(socket, other, failure !== null))
+    if (!isGiven) socket.destroy()
+  }
+
+  /** Whoever needs no certificate must not be able to take the places of those who have one. */
+  #refusalOf(failure: TrustFailure | null, { clientCertificate }: OtherProtocol): TokenError | null {
+    if (failure === null) return null
+    if (clientCertificate === 'required') return trustError(failure)
+    const { maxStrangers } = this.#settings
+    if (this.#others.strangers < maxStrangers) return null
+    return limitError('ERR_TOO_MANY_CONNECTIONS', 'maxStrangers', maxStrangers)
   }
 
   #greet(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {

@@ -1,14 +1,19 @@
 import type { TLSSocket } from 'node:tls'
+import { Deadline } from './deadline'
 import { classify, type FirstBytes } from './first-bytes'
 import type { OtherProtocol } from './server-options'
 
 /** The ALPN names of the protocols that are known by their first bytes. */
 const ALPN_OF: Partial<Record<FirstBytes, string>> = { http: 'http/1.1', mqtt: 'mqtt' }
 
+/** Milliseconds without a byte after which a socket that was given away is destroyed. */
+const IDLE_TIMEOUT = 120_000
+
 /** The protocols beside token/* on the port of a server, and the sockets that were given to them. */
 export class OtherProtocols {
   readonly #protocols: Readonly<Record<string, OtherProtocol>>
   readonly #sockets = new Map<TLSSocket, OtherProtocol>()
+  #strangers = 0
 
   constructor(protocols: Readonly<Record<string, OtherProtocol>> = {}) {
     this.#protocols = protocols
@@ -28,10 +33,20 @@ export class OtherProtocols {
     return Object.hasOwn(this.#protocols, name) ? (this.#protocols[name] as OtherProtocol) : null
   }
 
+  /** Sockets that were given away and whose client showed no trusted certificate. */
+  get strangers(): number {
+    return this.#strangers
+  }
+
   /** Gives a socket away. */
-  handOver(socket: TLSSocket, protocol: OtherProtocol): void {
+  handOver(socket: TLSSocket, protocol: OtherProtocol, isStranger: boolean): void {
     this.#sockets.set(socket, protocol)
-    socket.once('close', () => this.#sockets.delete(socket))
+    if (isStranger) this.#strangers++
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      if (isStranger) this.#strangers--
+    })
+    destroyWhenIdle(socket, protocol.idleTimeout ?? IDLE_TIMEOUT)
     // After an error of TLS Node leaves the socket open.
     socket.on('error', () => socket.destroy())
     protocol.handler(socket)
@@ -74,4 +89,21 @@ export class OtherProtocols {
     }
     socket.on('readable', look)
   }
+}
+
+/** Whoever owns the socket may use its own timeout for something else, or forget it. */
+function destroyWhenIdle(socket: TLSSocket, timeout: number): void {
+  const passed = () => socket.bytesRead + socket.bytesWritten
+  let before = passed()
+  const limit = new Deadline(timeout, () => {
+    const now = passed()
+    if (now === before) {
+      socket.destroy()
+      return
+    }
+    before = now
+    limit.arm()
+  })
+  limit.arm()
+  socket.once('close', () => limit.clear())
 }

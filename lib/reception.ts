@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import { clock } from './clock'
 import { TokenError, type TokenErrorCode } from './errors'
+import { IdentityCounts } from './identity-counts'
 import { type Peer, peerOf } from './peer'
 import type { ServerSettings } from './server-options'
 import { codeOf } from './socket-error'
@@ -60,6 +61,8 @@ export class Reception {
   /** Those that are not admitted yet, in the order in which they came. */
   readonly #pending = new Set<Visitor>()
   #admitted = 0
+  /** Of those who have shown a certificate. */
+  readonly #waiting = new IdentityCounts<Visitor>()
   readonly #countByAddress = new Map<string, number>()
 
   constructor(server: Server, settings: ServerSettings, events: ReceptionEvents) {
@@ -84,12 +87,30 @@ export class Reception {
     return Math.max(1, this.#settings.handshakeTimeout - (clock.now() - visitor.since))
   }
 
-  /** The visitor is accepted. @returns false when it was refused meanwhile */
-  admit(visitor: Visitor): boolean {
-    if (visitor.raw.destroyed || !this.#pending.delete(visitor)) return false
+  /**
+   * The visitor has shown who it is, and waits until it is accepted. Those who wait are bounded for each identity, apart
+   * from those who are accepted: who comes back must not be in its own way.
+   *
+   * @returns why it may not
+   */
+  introduce(visitor: Visitor, identity: string | null): TokenError | null {
+    if (identity === null) return null
+    const { maxConnectionsPerIdentity } = this.#settings
+    if (this.#waiting.of(identity) >= maxConnectionsPerIdentity)
+      return tooManyOfIdentity(maxConnectionsPerIdentity)
+    this.#waiting.add(visitor, identity)
+    return null
+  }
+
+  /** The visitor is accepted. @returns why it is not, after all: others have come in while it was looked at */
+  admit(visitor: Visitor): TokenError | null {
+    if (visitor.raw.destroyed || !this.#pending.has(visitor)) return clientLeft()
+    const { maxConnections } = this.#settings
+    if (this.#admitted >= maxConnections) return fullError(maxConnections)
+    this.#forget(visitor)
     this.#admitted++
     visitor.isAdmitted = true
-    return true
+    return null
   }
 
   /**
@@ -98,12 +119,17 @@ export class Reception {
    * @param end ends the socket: a last word can be said on it
    */
   refuse(visitor: Visitor, error: TokenError, end?: () => void): void {
-    const isPending = this.#pending.delete(visitor)
+    const isPending = this.#forget(visitor)
     const { address, port, socket } = visitor
     // A closed socket does not tell it any more.
     const peer = !isPending || socket === null ? visitor.peer : (visitor.peer ?? peerOf(socket))
     end?.()
     if (isPending) this.#events.onRefused(Object.freeze({ address, port, code: error.code, error, peer }))
+  }
+
+  #forget(visitor: Visitor): boolean {
+    this.#waiting.remove(visitor)
+    return this.#pending.delete(visitor)
   }
 
   /** Cuts everyone who is not admitted. */
@@ -133,11 +159,17 @@ export class Reception {
     }
     this.#visitors.set(raw, visitor)
     this.#pending.add(visitor)
-    const fromAddress = (this.#countByAddress.get(visitor.address) ?? 0) + 1
-    this.#countByAddress.set(visitor.address, fromAddress)
     raw.on('close', this.#onClose)
     raw.on('error', ignore)
-    return this.#isWithinLimits(visitor, fromAddress)
+    return this.#isWithinLimits(visitor, this.#countAddress(raw.remoteAddress))
+  }
+
+  /** Clients of a Unix socket have no address, and are not all one client. @returns visitors from there */
+  #countAddress(address: string | undefined): number {
+    if (address === undefined) return 0
+    const count = (this.#countByAddress.get(address) ?? 0) + 1
+    this.#countByAddress.set(address, count)
+    return count
   }
 
   #isWithinLimits(visitor: Visitor, fromAddress: number): boolean {
@@ -158,7 +190,7 @@ export class Reception {
   #isFull(visitor: Visitor): boolean {
     const { maxConnections } = this.#settings
     if (this.#admitted < maxConnections) return false
-    this.#turnAway(visitor, limitError('ERR_TOO_MANY_CONNECTIONS', 'maxConnections', maxConnections))
+    this.#turnAway(visitor, fullError(maxConnections))
     return true
   }
 
@@ -217,7 +249,23 @@ function rawOf(socket: TLSSocket): Socket | undefined {
   return (socket as TLSSocket & { _parent?: Socket })._parent
 }
 
-function limitError(code: TokenErrorCode, name: string, value: number): TokenError {
+/** The error of whoever left before it was accepted. */
+export function clientLeft(): TokenError {
+  return new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
+}
+
+function fullError(maxConnections: number): TokenError {
+  return limitError('ERR_TOO_MANY_CONNECTIONS', 'maxConnections', maxConnections)
+}
+
+/** The error of whoever has enough of them. */
+export function tooManyOfIdentity(maxConnectionsPerIdentity: number): TokenError {
+  const message = `Cannot accept a connection: maxConnectionsPerIdentity is ${maxConnectionsPerIdentity}`
+  return new TokenError('ERR_TOO_MANY_CONNECTIONS_PER_IDENTITY', message, { closeCode: 'overloaded' })
+}
+
+/** The error of whom a limit keeps out. */
+export function limitError(code: TokenErrorCode, name: string, value: number): TokenError {
   return new TokenError(code, `Cannot accept a connection: ${name} is ${value}`)
 }
 

@@ -41,6 +41,11 @@ export interface ServerLimits {
   maxConnections?: number | undefined
   /** Connections and handshakes of one address at once. Default 4,096. */
   maxConnectionsPerAddress?: number | undefined
+  /**
+   * Sockets of {@link ServerPolicies.protocols} at once whose client showed no trusted certificate. Default 1,024, and at
+   * most half of `maxConnections`.
+   */
+  maxStrangers?: number | undefined
   /** Handshakes at once; above it the oldest is cut. Default 16,384. */
   maxPendingHandshakes?: number | undefined
   /** Connections of one identity (issuer, subject and SANs) at once; those that wait for their client don't count. Default 1,024. */
@@ -103,6 +108,8 @@ export interface OtherProtocol {
   handler: (socket: TLSSocket) => void
   /** `required`: only peers with a trusted certificate; `optional`: anyone. */
   clientCertificate: 'required' | 'optional'
+  /** Milliseconds without a byte in either direction, after which the socket is destroyed. Default 120,000; 0 and Infinity: never. */
+  idleTimeout?: number | undefined
 }
 
 /** Options of {@link TokenServer}: its limits, and every option of `tls.createServer` and `server.listen`. */
@@ -123,6 +130,7 @@ const MIB = 1024 * 1024
 const SERVER_DEFAULTS = {
   maxConnections: 10_000,
   maxConnectionsPerAddress: 4_096,
+  maxStrangers: 1_024,
   maxPendingHandshakes: 16_384,
   maxConnectionsPerIdentity: 1_024,
   maxSessions: 16_384,
@@ -136,6 +144,7 @@ const SERVER_DEFAULTS = {
 const LIMIT_CHECKS: Checks = {
   maxConnections: whole(1),
   maxConnectionsPerAddress: whole(1),
+  maxStrangers: whole(1),
   maxPendingHandshakes: whole(1),
   maxConnectionsPerIdentity: whole(1),
   maxSessions: whole(1),
@@ -189,8 +198,10 @@ export function serverSettings(options: TokenServerOptions): ServerSettings {
   checkAck(given)
   checkProtocols(given.protocols)
   const connection = limitsOf(given)
+  const limits = complete(SERVER_DEFAULTS, given)
   return Object.freeze({
-    ...complete(SERVER_DEFAULTS, given),
+    ...limits,
+    maxStrangers: given.maxStrangers ?? Math.min(limits.maxStrangers, Math.ceil(limits.maxConnections / 2)),
     connection,
     session: sessionLimits(given, connection),
     policies: pick(given, Object.keys(POLICY_CHECKS) as (keyof ServerPolicies)[]),
@@ -214,11 +225,14 @@ function listenOptions(given: TokenServerOptions): ServerSettings['listen'] {
 function checkProtocols(protocols: ServerPolicies['protocols'] = {}): void {
   for (const [name, protocol] of Object.entries(protocols)) {
     if (name.startsWith('token/')) throw refuse('protocols', `can't replace ${name}`)
-    const { handler, clientCertificate }: Partial<OtherProtocol> = protocol ?? {}
+    const { handler, clientCertificate, idleTimeout }: Partial<OtherProtocol> = protocol ?? {}
     if (typeof handler !== 'function') throw refuse('protocols', `must have a handler for ${name}`)
     checkOptions(
-      { [`clientCertificate of ${name}`]: clientCertificate ?? null },
-      { [`clientCertificate of ${name}`]: among('required', 'optional') }
+      {
+        [`clientCertificate of ${name}`]: clientCertificate ?? null,
+        [`idleTimeout of ${name}`]: idleTimeout
+      },
+      { [`clientCertificate of ${name}`]: among('required', 'optional'), [`idleTimeout of ${name}`]: wait }
     )
   }
 }

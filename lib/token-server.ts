@@ -26,6 +26,7 @@ import { TokenError } from './errors'
 import { goawayFrame } from './goodbye'
 import type { SessionLookup, SessionPart } from './hello'
 import { IdentityCounts } from './identity-counts'
+import { sayLastWord } from './last-word'
 import { demandsTrust, LiveTrust, trustError } from './live-trust'
 import { OnlyListener } from './only-listener'
 import { checkDelay, duration } from './option-checks'
@@ -33,7 +34,7 @@ import { OtherProtocols } from './other-protocols'
 import type { Credentials } from './own-certificate'
 import { identityOf, type Peer, peerFrom, presentedFingerprints } from './peer'
 import { QueueBudget } from './queue-budget'
-import { Reception, type Refusal, type Visitor } from './reception'
+import { clientLeft, Reception, type Refusal, tooManyOfIdentity, type Visitor } from './reception'
 import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
 import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
 import { ServerSessions } from './server-sessions'
@@ -365,7 +366,16 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
     const context = new TokenServer.#VisitorContext(this, visitor, socket, protocol)
     visitor.peer = context.peer
-    new Connection(socket, this.#connectionOptions[protocol], context)
+    const refusal = this.#reception?.introduce(visitor, identityOf(context.peer)) ?? null
+    if (refusal === null) new Connection(socket, this.#connectionOptions[protocol], context)
+    else this.#turnAway(visitor, socket, protocol, refusal)
+  }
+
+  #turnAway(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName, error: TokenError): void {
+    this.#reception?.refuse(visitor, error, () => {
+      if (protocol === 'token/2') sayLastWord(socket, 'overloaded')
+      else socket.destroy()
+    })
   }
 
   /** What a connection asks of the server: a class, for a literal of closures costs each connection 1 KB. */
@@ -492,12 +502,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     const identity = identityOf(peer)
     const { maxConnectionsPerIdentity } = this.#settings
     // The transport that it replaces does not count beside it.
-    if (identity !== null && this.#countByIdentity.ofOthers(identity, owner) >= maxConnectionsPerIdentity) {
-      const code = 'ERR_TOO_MANY_CONNECTIONS_PER_IDENTITY'
-      const message = `Cannot accept a connection: maxConnectionsPerIdentity is ${maxConnectionsPerIdentity}`
-      return new TokenError(code, message, { closeCode: 'overloaded' })
-    }
-    if (!this.#reception?.admit(visitor)) return clientLeft()
+    if (identity !== null && this.#countByIdentity.ofOthers(identity, owner) >= maxConnectionsPerIdentity)
+      return tooManyOfIdentity(maxConnectionsPerIdentity)
+    const refusal = this.#reception === null ? clientLeft() : this.#reception.admit(visitor)
+    if (refusal !== null) return refusal
     if (identity === null) this.#countByIdentity.remove(owner)
     else this.#countByIdentity.add(owner, identity)
     return null
@@ -636,10 +644,6 @@ function isIdentity(answer: unknown): answer is string | null {
 function noIdentity(why: string, options?: ErrorOptions): TokenError {
   const message = `Cannot accept the peer: sessionIdentity must give a string or null, and ${why}`
   return new TokenError('ERR_REFUSED', message, { closeCode: 'refused', ...options })
-}
-
-function clientLeft(): TokenError {
-  return new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
 }
 
 function expiredError(): TokenError {
