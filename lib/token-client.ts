@@ -113,11 +113,15 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #hasListeners = false
   #state: State = 'closed'
   #isClosing = false
+  /** `close()` was called while tokens waited: they leave first. */
+  #flushing: { readonly deadline: Deadline; readonly until: number } | null = null
   #dial: Dial | null = null
   #connection: Connection | null = null
   #departure: Departure | null = null
   #end: WallClockDeadline | null = null
   #delay: ClockTimer | null = null
+  /** When the wait is over, by the monotonic clock. */
+  #dialAt = 0
   /** Dials since the last stable connection. */
   #attempt = 0
   #retryAfter: number | undefined
@@ -228,24 +232,47 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 
   /**
-   * Ends the connection in order, or cancels a delayed connect, a dial, a wait for the next one: then what waits in
-   * the outbox is not sent, and counted in {@link CloseInfo}.
+   * Ends the client in order: what `send()` and `deliver()` took before leaves first. While some of it waits in the outbox,
+   * the client goes on with what it does, a dial or the wait for one, as it would without this call, until it has left
+   * or `timeout` is over. When nothing waits, when the next dial would come too late, or with `timeout: 0`, a dial and a wait are
+   * cancelled at once.
    *
-   * @returns true when this call ended the connection, false when it was ended before
+   * @param options `timeout`: milliseconds for all of it, default `closeTimeout`
+   * @returns true when this call ended the client, false when it was ended before
    * @throws TokenError `ERR_OPTION`
    */
   close(options: CloseOptions = {}): boolean {
-    if (options.timeout !== undefined) duration('timeout', options.timeout)
+    const timeout = options.timeout ?? this.#settings.connection.closeTimeout
+    duration('timeout', timeout)
     if (this.#isClosing || this.#state === 'closed') return false
+    const dialsInTime = this.#state !== 'waiting' || this.#dialAt <= clock.now() + timeout
+    if (this.#outbox.bytes === 0 || timeout === 0 || !dialsInTime) return this.#endNow(timeout)
+    if (this.#flushing !== null) return false
+    const deadline = new Deadline(timeout, () => this.#endNow(0))
+    deadline.arm()
+    this.#flushing = { deadline, until: clock.now() + timeout }
+    return true
+  }
+
+  #endNow(timeout: number): boolean {
     this.#isClosing = true
+    this.#flushing?.deadline.clear()
     this.#cancelDeparture()
     if (this.#state !== 'open') this.#cancelDial()
+    // Thrown away, whatever the connection says: that is no end in order.
+    if (this.#outbox.bytes > 0) this.#fault = closeTimeoutError()
     // One that has ended already would have been followed by the next.
-    if (this.connection !== null) return this.connection.close(options) || this.#policy !== null
+    if (this.connection !== null) return this.connection.close({ timeout }) || this.#policy !== null
     this.#state = 'cancelled'
     this.#connection?.destroy()
     process.nextTick(() => this.#finish(null))
     return true
+  }
+
+  /** What `close()` has waited for has left the outbox. */
+  #endIfFlushed(): void {
+    if (this.#flushing === null || this.#isClosing || this.#outbox.bytes > 0) return
+    this.#endNow(Math.max(1, Math.round(this.#flushing.until - clock.now())))
   }
 
   /** Closes in order and waits until that is done. */
@@ -263,13 +290,14 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 
   get #takesTokens(): boolean {
-    return this.#state !== 'closed' && this.#state !== 'cancelled'
+    return this.#state !== 'closed' && !this.#isClosing && this.#flushing === null
   }
 
   // --- dialling
 
   #wait(delay: number): void {
     this.#state = 'waiting'
+    this.#dialAt = clock.now() + delay
     if (delay === 0) this.#startDial()
     else this.#delay = clock.setTimeout(() => this.#startDial(), delay)
   }
@@ -353,6 +381,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   #drained(): void {
     this.#flush()
+    this.#endIfFlushed()
     if (this.writableNeedDrain) return
     this.#owesDrain = false
     tell(this, 'drain')
@@ -375,6 +404,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#endWithCertificate(connection)
     this.#flush()
     tell(this, 'connect')
+    this.#endIfFlushed()
     if (this.#owesDrain) this.#drained()
   }
 
@@ -401,6 +431,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#endWithCertificate(connection)
     this.#flush()
     tell(this, 'resumed')
+    this.#endIfFlushed()
     if (this.#owesDrain) this.#drained()
   }
 
@@ -540,7 +571,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     // The policy has closed the client.
     if (this.#isClosing && !wasClosing) return
     if (delay instanceof TokenError) this.#fault = delay
-    if (typeof delay !== 'number') {
+    const isInVain = this.#flushing !== null && Number(delay) > this.#flushing.until - clock.now()
+    if (isInVain && error === null) this.#fault = closeTimeoutError()
+    if (typeof delay !== 'number' || isInVain) {
       this.#giveUp(info)
       return
     }
@@ -595,6 +628,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       unsent: (lost?.unsent ?? 0) + waiting
     })
     this.#fault = null
+    this.#flushing?.deadline.clear()
+    this.#flushing = null
     this.#state = 'closed'
     this.#dialler.first()
     this.#resolveClosed(info)
@@ -626,6 +661,12 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 function expiredError(): TokenError {
   const message = "Cannot keep the connection: the server's certificate has expired"
   return new TokenError('ERR_CERTIFICATE', message, { closeCode: 'certificate-expired' })
+}
+
+function closeTimeoutError(): TokenError {
+  const message =
+    'Cannot close the client in order: tokens waited in the outbox, and the timeout of close() was over'
+  return new TokenError('ERR_CLOSE_TIMEOUT', message)
 }
 
 function errorOf(error: TokenError | null): Pick<CloseInfo, 'code' | 'hadError' | 'error'> {

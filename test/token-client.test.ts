@@ -391,7 +391,7 @@ describe('TokenClient', () => {
       }
     })
 
-    it('cancels a dial: no connect, close(false) in a later tick, and the outbox is counted', async () => {
+    it('with a timeout of 0 cancels a dial: no connect, close(true) in a later tick, and the outbox is counted', async () => {
       const { server, port } = await startServer()
       const accepted: Connection[] = []
       server.on('connection', connection => accepted.push(connection))
@@ -399,12 +399,12 @@ describe('TokenClient', () => {
       const events = eventsOf(client)
       client.send(Buffer.from('a'))
       client.send(Buffer.from('b'))
-      expect(client.close()).to.equal(true)
+      expect(client.close({ timeout: 0 })).to.equal(true)
       expect(events).to.deep.equal([])
       const info = await client.closed
-      expect(info).to.include({ code: 'normal', hadError: false, unsent: 2, unconfirmed: 0 })
+      expect(info).to.include({ code: 'ERR_CLOSE_TIMEOUT', hadError: true, unsent: 2, unconfirmed: 0 })
       expect(client.bufferedAmount).to.equal(0)
-      expect(events).to.deep.equal(['close(false)'])
+      expect(events).to.deep.equal(['close(true)'])
       server.close()
       await server.closed
       expect(accepted).to.deep.equal([])
