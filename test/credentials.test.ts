@@ -138,17 +138,17 @@ describe('credentials', () => {
   describe('in a pfx', () => {
     it('vouch for clients at the start, at reload(), and for those who are connected then', async function () {
       const authority = await createAuthority({ name: 'in the pfx' })
-      const own = pfxOf(await authority.issueServer(), 'secret', authority.cert)
-      const theirs = pfxOf(await authority.issueClient({ name: 'ann' }), 'secret', authority.cert)
+      const own = pfxOf(await authority.issueServer(), 'pfx of this test', authority.cert)
+      const theirs = pfxOf(await authority.issueClient({ name: 'ann' }), 'pfx of this test', authority.cert)
       if (own === null || theirs === null) return this.skip()
       const none = { key: undefined, cert: undefined, ca: undefined } as object
-      const { server } = await startServer({ ...none, pfx: own, passphrase: 'secret' })
-      const { client } = await connectPair(server, { ...none, pfx: theirs, passphrase: 'secret' })
+      const { server } = await startServer({ ...none, pfx: own, passphrase: 'pfx of this test' })
+      const { client } = await connectPair(server, { ...none, pfx: theirs, passphrase: 'pfx of this test' })
       server.on('token', (token, connection) => void connection.send(token))
       server.reload({ pfx: own })
       client.send(Buffer.from('still here'))
       expect(String((await once(client, 'token'))[0])).to.equal('still here')
-      await connectPair(server, { ...none, pfx: theirs, passphrase: 'secret' })
+      await connectPair(server, { ...none, pfx: theirs, passphrase: 'pfx of this test' })
       server.reload({ ca: all.ca, pfx: own })
       client.send(Buffer.from('and now'))
       expect(String((await once(client, 'token'))[0])).to.equal('and now')

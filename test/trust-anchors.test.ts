@@ -261,14 +261,14 @@ describe('TrustAnchors', function () {
         await createAuthority({ name: 'beside' })
       ]
       const leaf = await root.issueServer()
-      const pfx = pfxOf(leaf, 'secret', root.cert + other.cert)
+      const pfx = pfxOf(leaf, 'pfx of this test', root.cert + other.cert)
       if (pfx === null) return this.skip()
       const clients = [
         await root.issueClient({ name: 'a' }),
         await other.issueClient({ name: 'b' }),
         all.client
       ]
-      const trust: Trust = { pfx, passphrase: 'secret', ...(ca && { ca: all[ca] }) }
+      const trust: Trust = { pfx, passphrase: 'pfx of this test', ...(ca && { ca: all[ca] }) }
       const said = await verdicts(trust, clients)
       expect(said.map(word => word === null)).to.deep.equal([true, true, false])
       const anchors = anchorsOf(trust)
