@@ -650,7 +650,8 @@ export class ConnectionLife
     this.#state = DETACHED
     if (this.#resumeDeadline?.isArmed === false) this.#resumeDeadline.arm()
     this.#context.onDetached?.(error, this.#connection)
-    tell(this.#connection, 'detached', error)
+    // A client that gives up ends the session at once, and nothing follows `close`.
+    if (this.#state === DETACHED) tell(this.#connection, 'detached', error)
   }
 
   /** Lets go of the transport; what is on it and not whole is thrown away. @param error what the peer is told */

@@ -414,6 +414,15 @@ describe('a session of TokenClient and TokenServer', () => {
     await connected
   })
 
+  it('that the reconnect policy gives up at the cut is told lost and closed, and nothing after that', async () => {
+    const { proxy, client } = await begin({ reconnect: () => false })
+    const seen = eventsOf(client.connection as Connection, ['detached', 'session-lost', 'close'])
+    proxy.cutAll()
+    await client.closed
+    await settled()
+    expect(seen).to.deep.equal(['session-lost', 'close(true)'])
+  })
+
   it('can be closed while it is detached', async () => {
     const { server, proxy, client } = await begin({ reconnect: () => 60_000 })
     proxy.cutAll()
