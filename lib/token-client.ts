@@ -29,10 +29,12 @@ import { notSent } from './deliveries'
 import type { Dial } from './dial'
 import { Dialler } from './dialler'
 import { TokenError } from './errors'
+import { Migration, type MigrationHost } from './migration'
 import { OnlyListener } from './only-listener'
 import { checkDelay, duration } from './option-checks'
 import { Outbox } from './outbox'
-import { fullJitter, isHopeless, nextDelay, type ReconnectCause, type ReconnectPolicy } from './reconnect'
+import { fullJitter } from './reconnect'
+import { type NextDial, Redial } from './redial'
 import type { SessionLoss } from './session'
 import { checkToken } from './token'
 import { watchListeners } from './watch-listeners'
@@ -76,14 +78,6 @@ export interface Reconnecting {
 
 type State = 'closed' | 'waiting' | 'dialling' | 'greeting' | 'open' | 'cancelled'
 
-/** A server has said GOAWAY: where the client is on its way to another connection, while the old one is used. */
-interface Departure {
-  delay: ClockTimer | null
-  dial: Dial | null
-  /** The connection that takes over; null before the dial has succeeded. */
-  replacement: Connection | null
-}
-
 /**
  * Connects to a TokenServer over mutual TLS, and dials from its construction on.
  *
@@ -106,9 +100,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   /** One object for all connections, checked once. */
   readonly #connectionOptions: Record<ProtocolName, ConnectionOptions & ProtocolOptions>
   readonly #dialler: Dialler
-  readonly #policy: ReconnectPolicy | null
+  readonly #redial: Redial
   readonly #outbox: Outbox
-  readonly #stable: Deadline
   readonly #tokenListener = new OnlyListener(this, 'token')
   #hasListeners = false
   #state: State = 'closed'
@@ -117,14 +110,11 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #flushing: { readonly deadline: Deadline; readonly until: number } | null = null
   #dial: Dial | null = null
   #connection: Connection | null = null
-  #departure: Departure | null = null
+  #migration: Migration | null = null
   #end: WallClockDeadline | null = null
   #delay: ClockTimer | null = null
   /** When the wait is over, by the monotonic clock. */
   #dialAt = 0
-  /** Dials since the last stable connection. */
-  #attempt = 0
-  #retryAfter: number | undefined
   /** Why this side can't go on, which is told in the place of what the connection ended with. */
   #fault: TokenError | null = null
   /** A sender waits for `drain`, and the connection that would have told it is gone or not there yet. */
@@ -143,11 +133,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       'token/1': Object.freeze({ ...shared, protocol: 'token/1' }),
       'token/2': Object.freeze({ ...shared, protocol: 'token/2', ack: this.#settings.policies.ack })
     }
-    this.#policy = typeof reconnect === 'function' ? reconnect : reconnect ? fullJitter() : null
+    const policy = typeof reconnect === 'function' ? reconnect : reconnect ? fullJitter() : null
+    this.#redial = new Redial(policy, this.#settings.stablePeriod)
     this.#outbox = new Outbox(this.#settings.connection.outboxBytes)
-    this.#stable = new Deadline(this.#settings.stablePeriod, () => {
-      this.#attempt = 0
-    })
     this.#dialler = new Dialler(this.#settings)
     this.#watchListeners()
     this.connect()
@@ -189,7 +177,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     })
     closeOnAbort(this.#settings.policies.signal, this.#closed, () => this.close())
     this.#isClosing = false
-    this.#attempt = 0
+    this.#redial.restart()
     this.#wait(delay)
     return true
   }
@@ -257,12 +245,12 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #endNow(timeout: number): boolean {
     this.#isClosing = true
     this.#flushing?.deadline.clear()
-    this.#cancelDeparture()
+    this.#cancelMigration()
     if (this.#state !== 'open') this.#cancelDial()
     // Thrown away, whatever the connection says: that is no end in order.
     if (this.#outbox.bytes > 0) this.#fault = closeTimeoutError()
     // One that has ended already would have been followed by the next.
-    if (this.connection !== null) return this.connection.close({ timeout }) || this.#policy !== null
+    if (this.connection !== null) return this.connection.close({ timeout }) || this.#redial.isOn
     this.#state = 'cancelled'
     this.#connection?.destroy()
     process.nextTick(() => this.#finish(null))
@@ -285,7 +273,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
    * What comes now waits: for the next connection when the server is closing this one, or behind what waits.
    */
   #mustWait(connection: Connection): boolean {
-    const isBetween = connection.isDead && this.#policy !== null && !this.#isClosing
+    const isBetween = connection.isDead && this.#redial.isOn && !this.#isClosing
     return isBetween || this.#outbox.bytes > 0
   }
 
@@ -305,7 +293,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #startDial(): void {
     this.#state = 'dialling'
     // Its tries are 25 ms apart: for a client that starts with its server, not for a herd that lost one.
-    const refusedRetryTimeout = this.#attempt === 0 ? this.#settings.refusedRetryTimeout : 0
+    const refusedRetryTimeout = this.#redial.attempt === 0 ? this.#settings.refusedRetryTimeout : 0
     try {
       this.#dial = this.#dialler.dial(refusedRetryTimeout, {
         onSocket: (socket, certificate) => this.#greet(socket, certificate),
@@ -388,7 +376,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 
   #opened(connection: Connection): void {
-    if (connection === this.#departure?.replacement) {
+    if (connection === this.#migration?.replacement) {
       // Its close, in order, is what releases the tokens that wait.
       this.#connection?.close()
       return
@@ -397,15 +385,19 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 
   #takeOver(connection: Connection): void {
-    this.#state = 'open'
-    this.#dialler.arrived()
-    this.#retryAfter = undefined
-    this.#stable.arm()
-    this.#endWithCertificate(connection)
-    this.#flush()
+    this.#arrived(connection)
     tell(this, 'connect')
     this.#endIfFlushed()
     if (this.#owesDrain) this.#drained()
+  }
+
+  /** The server has accepted this client: tokens may flow. */
+  #arrived(connection: Connection): void {
+    this.#state = 'open'
+    this.#dialler.arrived()
+    this.#redial.opened()
+    this.#endWithCertificate(connection)
+    this.#flush()
   }
 
   /** A connection lives no longer than the certificate of its server. */
@@ -417,19 +409,14 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   // --- sessions and GOAWAY
 
   #detached(error: TokenError): void {
-    this.#stable.clear()
+    this.#redial.closed()
     this.#end?.clear()
-    this.#cancelDeparture()
+    this.#cancelMigration()
     if (this.#state !== 'cancelled') this.#lost(lostInfo(error))
   }
 
   #resumed(connection: Connection): void {
-    this.#state = 'open'
-    this.#dialler.arrived()
-    this.#retryAfter = undefined
-    this.#stable.arm()
-    this.#endWithCertificate(connection)
-    this.#flush()
+    this.#arrived(connection)
     tell(this, 'resumed')
     this.#endIfFlushed()
     if (this.#owesDrain) this.#drained()
@@ -437,79 +424,59 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   #goaway(connection: Connection, goaway: Goaway): void {
     tell(this, 'goaway', goaway)
-    const policy = this.#policy
-    if (policy === null || this.#isClosing || connection !== this.#connection) return
-    this.#retryAfter = goaway.retryAfter
-    if (this.#departure !== null) return
+    if (!this.#redial.isOn || this.#isClosing || connection !== this.#connection) return
+    this.#redial.asked(goaway.retryAfter)
+    if (this.#migration !== null) return
     const movesSession = connection.hasSession && CLOSE_CODES[goaway.code].keepsSession
     const goesElsewhere = !movesSession && this.#dialler.hasOtherServers
-    let delay = 0
-    if (goaway.retryAfter > 0 && !goesElsewhere) {
-      const wait = this.#ask(1, { error: null, isHopeless: false, retryAfter: goaway.retryAfter })
-      // It will not come back: the old connection is used to its end.
-      if (wait === false || this.#isClosing) return
-      if (wait instanceof TokenError) {
-        this.#fault = wait
-        this.close()
-        return
-      }
-      delay = wait
+    const delay = this.#redial.leave(goesElsewhere)
+    // It will not come back: the old connection is used to its end.
+    if (delay === false || this.#isClosing) return
+    if (delay instanceof TokenError) {
+      this.#fault = delay
+      this.close()
+    } else {
+      this.#migration = new Migration(this.#migrates, this.#dialler, movesSession, goesElsewhere, delay)
     }
-    const departure: Departure = { delay: null, dial: null, replacement: null }
-    this.#departure = departure
-    departure.delay = clock.setTimeout(() => {
-      if (goesElsewhere) this.#dialler.turn()
-      this.#depart(departure, movesSession)
-    }, delay)
   }
 
-  /** The old connection is used until the new one is accepted; if that fails, to its end. */
-  #depart(departure: Departure, movesSession: boolean): void {
-    const failed = (error: TokenError) => {
-      if (this.#departure === departure) this.#stay()
+  /** What a migration tells. */
+  readonly #migrates: MigrationHost = {
+    reached: (migration, socket, certificate) => {
+      // The old connection has ended meanwhile: this is the dial for the next one.
+      if (this.#migration !== migration || migration.movesSession) {
+        this.#migration = null
+        this.#dial = migration.dial
+        this.#greet(socket, certificate)
+        return null
+      }
+      const fault = this.#protocolFault(socket)
+      const facts = this.#dialler.factsOf(socket, certificate, this.#timeLeft(migration.dial))
+      if (fault === null) return this.#createConnection(socket, facts)
+      this.#stay()
+      return null
+    },
+    failed: (migration, error) => {
+      if (this.#migration === migration) this.#stay()
       else this.#lost(lostInfo(error))
-    }
-    try {
-      departure.dial = this.#dialler.dial(0, {
-        onSocket: (socket, certificate) => {
-          // The old connection has ended meanwhile: this is the dial for the next one.
-          if (this.#departure !== departure || movesSession) {
-            this.#departure = null
-            this.#dial = departure.dial
-            this.#greet(socket, certificate)
-            return
-          }
-          const fault = this.#protocolFault(socket)
-          const facts = this.#dialler.factsOf(socket, certificate, this.#timeLeft(departure.dial))
-          if (fault === null) departure.replacement = this.#createConnection(socket, facts)
-          else failed(fault)
-        },
-        onFailed: failed
-      })
-    } catch (error) {
-      failed(error as TokenError)
     }
   }
 
   /** Nobody takes over: the connection is used to its end. */
   #stay(): void {
-    this.#departure = null
+    this.#migration = null
     this.#dialler.goHome()
   }
 
-  #cancelDeparture(): void {
-    const departure = this.#departure
-    this.#departure = null
-    if (departure === null) return
-    if (departure.delay !== null) clock.clearTimeout(departure.delay)
-    departure.dial?.cancel()
-    departure.replacement?.destroy()
+  #cancelMigration(): void {
+    this.#migration?.cancel()
+    this.#migration = null
   }
 
   // --- the end
 
   #connectionClosed(connection: Connection, info: CloseInfo, successor: Handover | null): void {
-    if (connection === this.#departure?.replacement) {
+    if (connection === this.#migration?.replacement) {
       this.#stay()
       return
     }
@@ -517,35 +484,35 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     if (connection.writableNeedDrain) this.#owesDrain = true
     const wasDetached = this.#state !== 'open'
     this.#connection = null
-    this.#stable.clear()
+    this.#redial.closed()
     this.#end?.clear()
     if (this.#state === 'cancelled') return
     if (info.error?.closeCode?.startsWith('certificate-')) this.#dialler.forgetTickets()
-    if (this.#policy === null || this.#isClosing) {
+    if (!this.#redial.isOn || this.#isClosing) {
       this.#lost(info)
       return
     }
     const unsent = connection[takeUnsent]()
     this.#outbox.putBack(unsent)
     const left = { ...info, unsent: info.unsent - unsent.length }
-    if (successor !== null) this.#succeed(successor)
-    else if (this.#departure !== null) this.#arrive(left)
+    if (successor !== null) this.#handToSuccessor(successor)
+    else if (this.#migration !== null) this.#moved(this.#migration, left)
     // A session that was lost while the next dial is on its way: that one begins anew.
     else if (!wasDetached || this.#state === 'greeting') this.#lost(left)
   }
 
   /** The server has begun a new session on the transport of the lost one. */
-  #succeed({ socket, handshake, peer }: Handover): void {
+  #handToSuccessor({ socket, handshake, peer }: Handover): void {
     this.#connection = this.#createConnection(socket, { greeted: handshake, peer })
   }
 
   /** The old connection is gone and the way to the next one has begun: it is the only one from now on. */
-  #arrive(info: CloseInfo): void {
-    const { delay, dial, replacement } = this.#departure as Departure
-    this.#departure = null
+  #moved(migration: Migration, info: CloseInfo): void {
+    const { dial, replacement } = migration
+    this.#migration = null
     this.#connection = replacement
-    if (replacement === null && dial === null) {
-      if (delay !== null) clock.clearTimeout(delay)
+    if (!migration.hasBegun) {
+      migration.abandon()
       this.#lost(info)
       return
     }
@@ -580,7 +547,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#state = 'waiting'
     tell(this, 'disconnect', Object.freeze(info))
     if (this.#isClosing) return
-    tell(this, 'reconnecting', Object.freeze({ attempt: this.#attempt, delay, error }))
+    tell(this, 'reconnecting', Object.freeze({ attempt: this.#redial.attempt, delay, error }))
     if (!this.#isClosing) this.#wait(delay)
   }
 
@@ -594,24 +561,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     }
   }
 
-  /** @returns false to give up; an error when the policy is of no use */
-  #nextDelay(error: TokenError | null): number | false | TokenError {
-    const retryAfter = this.#retryAfter
-    this.#retryAfter = undefined
-    if (this.#policy === null) return this.#hasUntriedServer(error) ? 0 : false
-    this.#attempt++
-    // A certificate that ended under a connection may have been renewed meanwhile: the next dial sees.
-    const hasEnded = this.#state === 'open' && error?.code === 'ERR_CERTIFICATE'
-    const isHopelessNow = error !== null && !hasEnded && isHopeless(error)
-    return this.#ask(this.#attempt, { error, isHopeless: isHopelessNow, retryAfter })
-  }
-
-  #ask(attempt: number, cause: ReconnectCause): number | false | TokenError {
-    try {
-      return nextDelay(this.#policy as ReconnectPolicy, attempt, cause)
-    } catch (error) {
-      return error as TokenError
-    }
+  #nextDelay(error: TokenError | null): NextDial {
+    if (!this.#redial.isOn) return this.#hasUntriedServer(error) ? 0 : false
+    return this.#redial.next(error, this.#state === 'open')
   }
 
   /** Without `reconnect` each of the servers is tried once, as the addresses of one name are. */
