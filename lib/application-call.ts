@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { isPromise } from 'node:util/types'
 import type { TokenError } from './errors'
+import { nextTick } from './event-loop'
 
 /**
  * Tells the application of an event, once everything that belongs to it is done: a listener may call anything. What a
@@ -55,7 +56,7 @@ export function ask<T>(
 
 /** For who catches by itself: a closure for each call costs too much on a hot path. */
 export function throwLater(error: unknown): void {
-  process.nextTick(() => {
+  nextTick(() => {
     throw error
   })
 }

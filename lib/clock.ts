@@ -1,3 +1,4 @@
+import { setImmediate } from './event-loop'
 /** The part of Node's timers that the library relies on. */
 export interface ClockTimer {
   /** Starts to count anew, also after it has expired. */
@@ -22,7 +23,8 @@ export interface Clock {
 /**
  * The clock of the library: Node's own, unless a test has put another one in its place.
  *
- * Each function is looked up at the call, so that a test that replaced a global timer is obeyed as well.
+ * Timeouts and times are looked up at the call, so that a test that replaced a global timer is obeyed as well. The turn of
+ * the event loop is not: bytes move by it.
  */
 export const clock: Clock = {
   setTimeout: (callback, delay) => setTimeout(callback, delay),

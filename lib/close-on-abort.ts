@@ -1,3 +1,4 @@
+import { nextTick } from './event-loop'
 /**
  * Has a signal close what was connected. It is let go when that has closed: a signal may outlive many connections.
  *
@@ -11,7 +12,7 @@ export function closeOnAbort(
   if (signal === undefined) return
   const aborted = () => void close()
   // Whoever has just constructed it can listen first.
-  if (signal.aborted) process.nextTick(aborted)
+  if (signal.aborted) nextTick(aborted)
   signal.addEventListener('abort', aborted, { once: true })
   void closed.then(() => signal.removeEventListener('abort', aborted))
 }

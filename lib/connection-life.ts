@@ -9,6 +9,7 @@ import type { ConnectionLimits, ProtocolOptions } from './connection-options'
 import type { GoawayFrame } from './control-frame'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
+import { nextTick } from './event-loop'
 import { closeCodeOf, keepsSession } from './goodbye'
 import { Handshake, type HandshakeHost } from './handshake'
 import { FEATURE_PART, type Hello, type Role, type SessionLookup, type SessionPart } from './hello'
@@ -258,7 +259,7 @@ export class ConnectionLife
     }
     this.#error = error
     const wasOpening = this.#state === OPENING
-    if (this.#transport === null) process.nextTick(() => this.#finish())
+    if (this.#transport === null) nextTick(() => this.#finish())
     else if (this.#sayGoodbye(error, reason)) this.#state = CLOSING
     else this.#socket.destroy()
     this.#gone?.abort()
@@ -288,7 +289,7 @@ export class ConnectionLife
   handOver(): Handover {
     const handover = this.#giveAway()
     const info = this.#end()
-    process.nextTick(() => this.#tellEnd(info, handover))
+    nextTick(() => this.#tellEnd(info, handover))
     return handover
   }
 
@@ -384,7 +385,7 @@ export class ConnectionLife
     if (session !== null) this.session.begin(session, session.generation)
     // HELLO spoke for the connection that is lost, and for what it held.
     handshake.credit.freeAll()
-    process.nextTick(() => {
+    nextTick(() => {
       if (this.#handshake === handshake) this.#bind(handshake, null)
     })
   }
@@ -394,7 +395,7 @@ export class ConnectionLife
     const { authorize, greetingTimeout = GREETING_TIMEOUT } = this.#context
     const { authorizeTimeout = greetingTimeout } = this.#context
     if (authorize === undefined) {
-      if (this.#handshake === null) process.nextTick(() => this.#admit())
+      if (this.#handshake === null) nextTick(() => this.#admit())
       else this.#admit()
       return
     }
@@ -593,7 +594,7 @@ export class ConnectionLife
     this.#closeCode = code
     if (wasDetached) {
       this.#dropTransport()
-      process.nextTick(() => this.#finish())
+      nextTick(() => this.#finish())
       return
     }
     if (this.#closeDeadline === null) this.armClose()

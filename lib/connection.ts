@@ -31,6 +31,7 @@ import type { Claim, Consumer } from './consumer'
 import { Deadline } from './deadline'
 import { type Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
+import { nextTick } from './event-loop'
 import { goawayFrame } from './goodbye'
 import type { IncomingToken } from './incoming-token'
 import { IncomingTokens } from './incoming-tokens'
@@ -490,7 +491,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       if (connection.#receiver.isClaimed) throw mixedConsumers()
       connection.#hasListener = true
       connection.#tokenListener.suspend()
-      process.nextTick(() => {
+      nextTick(() => {
         connection.#tokenListener.forget()
         connection.#receiver.deliver()
       })
@@ -511,7 +512,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         deliveries.remove(delivery)
         delivery.reject(tooLargeError(token.length as number, length))
       } else if (!(token instanceof TokenSource)) {
-        process.nextTick(() => {
+        nextTick(() => {
           this.#context.onUndeliverable?.(token)
           tell(this, 'undeliverable', token)
         })

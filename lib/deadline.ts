@@ -1,4 +1,5 @@
 import { type ClockTimer, clock } from './clock'
+import { setImmediate } from './event-loop'
 
 /**
  * A timer that is armed and disarmed often and expires seldom: disarming leaves the timer of Node alone, and it

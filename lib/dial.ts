@@ -3,6 +3,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { type ClockTimer, clock } from './clock'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
+import { nextTick } from './event-loop'
 import { knownCertificates } from './known-certificates'
 import { certificateOf } from './peer'
 import { codeOf, dialError } from './socket-error'
@@ -109,7 +110,7 @@ export class Dial {
         this.#secured(socket)
       })
     } catch (cause) {
-      process.nextTick(failed, cause)
+      nextTick(failed, cause)
     }
   }
 

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
-import { isNativeError, isPromise } from 'node:util/types'
+import { isNativeError, isPromise, isUint8Array } from 'node:util/types'
 import { ask } from './application-call'
 import type { ClientSettings } from './client-options'
 import type { TransportFacts } from './connection-context'
@@ -167,6 +167,6 @@ function noIdentityAnswer(why: string, options?: ErrorOptions): TokenError {
 
 /** Read anew from a file, the same bytes are another Buffer. */
 function isSame(a: unknown, b: unknown): boolean {
-  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b) === 0
+  if (isUint8Array(a) && isUint8Array(b)) return Buffer.compare(a, b) === 0
   return a === b
 }

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import { TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { knownCertificates } from './known-certificates'
 import { parseSubjectAltName, UNREADABLE } from './subject-alt-name'
 
@@ -60,9 +60,14 @@ export function presentedFingerprints(socket: TLSSocket): readonly Uint8Array[] 
 
 /** The peer of a TLS socket; null for any other Duplex and for a peer that showed no certificate. */
 export function peerOf(socket: Duplex): Peer | null {
-  if (!(socket instanceof TLSSocket)) return null
+  if (!isTls(socket)) return null
   const certificate = certificateOf(socket)
   return certificate === undefined ? null : peerFrom(certificate, socket.authorized)
+}
+
+function isTls(socket: Duplex): socket is TLSSocket {
+  const { encrypted, getPeerX509Certificate } = socket as Partial<TLSSocket>
+  return encrypted === true && typeof getPeerX509Certificate === 'function'
 }
 
 /** The fingerprint as HELLO carries it: 32 bytes, all zero when no certificate was seen. */

@@ -1,3 +1,4 @@
+import { TextEncoder } from 'node:util'
 import { protocolError } from './protocol-error'
 
 /** The longest reason, bytes of UTF-8. */

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { ConnectionLimits } from './connection-options'
+import { nextTick } from './event-loop'
 import { FrameWriter, NO_CONTROL } from './frame-writer'
 import type { SenderEvents } from './sender-events'
 import { type QueuedToken, TokenQueue } from './token-queue'
@@ -246,7 +247,7 @@ export class Sender {
    * yet: whoever took them out is in the middle of a change, and an answer can come while this writes.
    */
   #someLeft(): void {
-    process.nextTick(() => this.wake())
+    nextTick(() => this.wake())
     this.#checkDrain()
   }
 
@@ -260,7 +261,7 @@ export class Sender {
   #checkDrain(): void {
     if (this.#isDrainDue || !this.#hasRoom) return
     this.#isDrainDue = true
-    process.nextTick(() => {
+    nextTick(() => {
       this.#isDrainDue = false
       if (!this.#hasRoom || this.#isStopped) return
       this.#needsDrain = false

@@ -1,6 +1,7 @@
 import type { Connection } from './connection'
 import { attach, handOver, loseSession, sessionOf } from './connection-context'
 import { TokenError } from './errors'
+import { nextTick } from './event-loop'
 import type { SessionLookup, SessionPart } from './hello'
 import { type SessionCaps, Sessions } from './sessions'
 
@@ -70,7 +71,7 @@ export class ServerSessions {
   /** Its listeners hear of it when the client that comes in has its place. */
   #evict(connection: Connection): void {
     this.#sessions.remove(connection, true)
-    process.nextTick(() => connection[loseSession]('evicted'))
+    nextTick(() => connection[loseSession]('evicted'))
   }
 
   /** Nothing has happened to the session and its transport when the dial is refused. */

@@ -46,7 +46,9 @@ export function dialError(
 
 /** The stable code of an error of Node; of an AggregateError (several addresses tried) the codes of all. */
 export function codeOf(error: unknown): string {
-  if (error instanceof AggregateError) return [...new Set(error.errors.map(codeOf))].join(', ')
-  if (error instanceof Error) return (error as NodeJS.ErrnoException).code ?? error.name
-  return typeof error
+  if (typeof error !== 'object' || error === null) return typeof error
+  // Node's own errors are of another realm than the library, when a test runner has loaded it.
+  const { errors, code, name } = error as Partial<AggregateError & NodeJS.ErrnoException>
+  if (Array.isArray(errors)) return [...new Set(errors.map(codeOf))].join(', ')
+  return code ?? name ?? 'object'
 }

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { throwLater } from './application-call'
 import { BufferView } from './buffer-view'
+import { nextTick } from './event-loop'
 import { untransferable } from './shared-memory'
 import { allocate } from './shared-slab'
 
@@ -59,7 +60,7 @@ export class SocketReads {
   /** From now on that one takes what comes; what has come is given to it in the next tick. */
   attach(sink: ReadSink): void {
     this.#sink = sink
-    if (this.#waiting.length > 0) process.nextTick(() => this.#giveWaiting())
+    if (this.#waiting.length > 0) nextTick(() => this.#giveWaiting())
   }
 
   /** Throws away what comes until the next `attach`. */

@@ -29,6 +29,7 @@ import { notSent } from './deliveries'
 import type { Dial } from './dial'
 import { Dialler } from './dialler'
 import { TokenError } from './errors'
+import { nextTick } from './event-loop'
 import { Migration, type MigrationHost } from './migration'
 import { OnlyListener } from './only-listener'
 import { checkDelay, duration } from './option-checks'
@@ -253,7 +254,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     if (this.connection !== null) return this.connection.close({ timeout }) || this.#redial.isOn
     this.#state = 'cancelled'
     this.#connection?.destroy()
-    process.nextTick(() => this.#finish(null))
+    nextTick(() => this.#finish(null))
     return true
   }
 
@@ -300,7 +301,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
         onFailed: error => this.#lost(lostInfo(error))
       })
     } catch (error) {
-      process.nextTick(() => this.#lost(lostInfo(error as TokenError)))
+      nextTick(() => this.#lost(lostInfo(error as TokenError)))
     }
   }
 
@@ -597,7 +598,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       onAdd: () => {
         this.#hasListeners = true
         this.#tokenListener.suspend()
-        process.nextTick(() => {
+        nextTick(() => {
           this.#tokenListener.forget()
           this.#connection?.[forwardChanged]()
         })

@@ -23,6 +23,7 @@ import type { ConnectionOptions, ProtocolOptions } from './connection-options'
 import { Deadline } from './deadline'
 import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
+import { nextTick, setImmediate } from './event-loop'
 import { goawayFrame } from './goodbye'
 import type { SessionLookup, SessionPart } from './hello'
 import { IdentityCounts } from './identity-counts'
@@ -216,7 +217,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     if (this.#delay !== null) clearTimeout(this.#delay)
     this.#state = 'closing'
     if (isListening) this.#server?.close()
-    else process.nextTick(() => this.#finish(null))
+    else nextTick(() => this.#finish(null))
     for (const connection of [...this.#connections]) connection[closeWith]('shutdown', { timeout })
     this.#endOthers(timeout)
     // Last, for it tells the application.
@@ -313,7 +314,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       // A copy: Node writes into it.
       server.listen({ ...this.#settings.listen })
     } catch (error) {
-      process.nextTick(() => this.#serverFailed(server, error as Error))
+      nextTick(() => this.#serverFailed(server, error as Error))
     }
   }
 
@@ -600,7 +601,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       onAdd: () => {
         this.#forward.isWanting = true
         this.#tokenListener.suspend()
-        process.nextTick(() => {
+        nextTick(() => {
           this.#tokenListener.forget()
           for (const connection of this.#connections) connection[forwardChanged]()
         })

@@ -1,6 +1,7 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { isUint8Array } from 'node:util/types'
 import { TokenError } from './errors'
+import { nextTick } from './event-loop'
 import { tooLargeError } from './token'
 import { MIN_PART_LENGTH, PART_LENGTH } from './wire'
 
@@ -59,7 +60,7 @@ export class TokenSource {
     this.length = options.length ?? null
     this.#maxLength = options.maxLength ?? (() => Number.POSITIVE_INFINITY)
     // Before it is read, nobody else would hear of it, and the process would end.
-    if (source instanceof Readable) source.on('error', error => this.fail(error))
+    if (isReadable(source)) source.on('error', error => this.fail(error))
   }
 
   /** True when a part was taken: it can't be said again. */
@@ -106,7 +107,7 @@ export class TokenSource {
     this.#failure = { cause }
     this.#held = EMPTY
     this.#memory = null
-    if (this.#source instanceof Readable) this.#source.destroy()
+    if (isReadable(this.#source)) this.#source.destroy()
     else void this.#return()
     return true
   }
@@ -128,7 +129,7 @@ export class TokenSource {
   #readSoon(): void {
     if (this.#isReading || this.#hasEnded) return
     this.#isReading = true
-    process.nextTick(() => void this.#read())
+    nextTick(() => void this.#read())
   }
 
   async #read(): Promise<void> {
@@ -176,6 +177,12 @@ export class TokenSource {
     this.#memory.set(chunk, used)
     this.#held = this.#memory.subarray(0, needed)
   }
+}
+
+/** Also one of another package, as readable-stream. */
+function isReadable(source: AsyncIterable<Uint8Array>): source is Readable {
+  const { on, destroy } = source as Partial<Readable>
+  return typeof on === 'function' && typeof destroy === 'function'
 }
 
 function wrongLength(total: number, length: number): TokenError {

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { isUint8Array } from 'node:util/types'
+import { nextTick } from './event-loop'
 import { untransferable } from './shared-memory'
 import { SocketReads } from './socket-reads'
 
@@ -59,7 +60,7 @@ export class Transport {
   }
 
   #later(tell: () => void): void {
-    process.nextTick(() => {
+    nextTick(() => {
       if (!this.#isReleased) tell()
     })
   }

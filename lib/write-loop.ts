@@ -2,6 +2,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { clock } from './clock'
 import { Deadline } from './deadline'
+import { nextTick, setImmediate } from './event-loop'
 import type { FrameWriter } from './frame-writer'
 import type { TokenQueue } from './token-queue'
 
@@ -96,7 +97,7 @@ export class WriteLoop {
     this.#onWritten = error => {
       if (socket === this.#socket) this.#written(error)
     }
-    // Others pass a chunk on as it is, and read it when they like.
+    // Others, also those that only look like one, pass a chunk on as it is, and read it when they like.
     this.#writer.reusesSlabs = socket instanceof Socket
   }
 
@@ -128,7 +129,7 @@ export class WriteLoop {
       this.#flush()
     } else {
       this.#isFlushScheduled = true
-      process.nextTick(() => {
+      nextTick(() => {
         this.#isFlushScheduled = false
         this.flush()
       })
@@ -163,7 +164,7 @@ export class WriteLoop {
 
   #overlap(): void {
     if (timesInARow < ALONE_AFTER_CHUNKS || this.#queue.size < OVERLAP_TOKENS) return
-    if (this.#inFlight > 0 || this.#isYielding || !(this.#socket instanceof Socket)) return
+    if (this.#inFlight > 0 || this.#isYielding || !this.#writer.reusesSlabs) return
     this.#isOverlapping = true
     this.#flush()
   }

@@ -32,5 +32,11 @@ export function quoted(value: string | number): string {
 
 /** What an error of any kind says, for the end of another message. */
 export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const { message } = (error ?? {}) as Partial<Error>
+  return typeof message === 'string' ? message : String(error)
+}
+
+/** Whether an error of Node has this code. It is of another realm than this code when a test runner has loaded it. */
+export function hasCode(error: unknown, code: string): boolean {
+  return ((error ?? {}) as NodeJS.ErrnoException).code === code
 }

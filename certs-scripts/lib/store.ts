@@ -3,7 +3,7 @@ import { readdir, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { openAuthority } from './authority'
 import { describeCertificate, readCertificate } from './describe'
-import { CertsError, reasonOf } from './errors'
+import { CertsError, hasCode, reasonOf } from './errors'
 import { authorityName, pathsOf } from './layout'
 import type { Authority, CertificateFiles, CertificateInfo, KeyAndCert } from './types'
 import { isStagedFor, writeFiles } from './write-files'
@@ -51,7 +51,7 @@ export async function loadCertificate(out: string, name: string): Promise<string
   try {
     return await readFile(cert, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (hasCode(error, 'ENOENT')) return undefined
     const message = `Cannot renew a certificate: because its file can't be read (${reasonOf(error)})`
     throw new CertsError('ERR_CERTS_FILE', message, { cause: error })
   }

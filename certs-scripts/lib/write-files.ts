@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { lstat, mkdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { CertsError, quoted, reasonOf } from './errors'
+import { CertsError, hasCode, quoted, reasonOf } from './errors'
 
 /** A file to be written. */
 export interface NewFile {
@@ -100,10 +100,6 @@ async function undo(written: readonly string[], folders: readonly string[]): Pro
   for (const path of written) await rm(path, { force: true }).catch(() => undefined)
   // A folder that somebody has put something into meanwhile stays.
   for (const folder of folders.toReversed()) await rmdir(folder).catch(() => undefined)
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }
 
 function existsError(paths: readonly string[]): CertsError {
