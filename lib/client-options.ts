@@ -11,7 +11,7 @@ import {
   type SessionOptions,
   sessionLimits
 } from './connection-options'
-import { ADDRESS_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS, normalAddress } from './node-options'
+import { ADDRESS_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS, normalAddress, TCP_CHECKS } from './node-options'
 import {
   abortSignal,
   anything,
@@ -21,13 +21,17 @@ import {
   complete,
   copyOf,
   pick,
+  prefix,
   refuse,
   refuseMisspelt,
+  refuseUnknown,
   shown,
   wait,
   without
 } from './option-checks'
 import { fullJitter, type ReconnectPolicy } from './reconnect'
+import { checkVersions } from './tls-defaults'
+import type { TcpOptions } from './transport'
 import type { ProtocolName } from './wire'
 
 /** Limits of a client's dial. */
@@ -140,6 +144,7 @@ const OF_THE_WAY = [
 /** The options of a client, checked and complete. */
 export type ClientSettings = Readonly<typeof DIAL_DEFAULTS> & {
   readonly connection: ConnectionLimits
+  readonly tcp: TcpOptions
   /** Undefined: no sessions. */
   readonly session: SessionLimits | undefined
   readonly policies: Readonly<Pick<ClientPolicies, 'protocol' | 'ack' | 'session' | 'reconnect' | 'signal'>>
@@ -162,6 +167,8 @@ export function clientSettings(options: TokenClientOptions): ClientSettings {
   refuseMisspelt(given, OWN_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS)
   for (const checks of [OWN_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS]) checkOptions(given, checks)
   checkAck(given)
+  checkVersions(given as SecureContextOptions)
+  if (given.pskCallback !== undefined) checkPsk(given)
   const connection = limitsOf(given)
   const session = sessionLimits(given, connection)
   if (session !== undefined && given.reconnect === false) {
@@ -173,6 +180,7 @@ export function clientSettings(options: TokenClientOptions): ClientSettings {
   return Object.freeze({
     ...complete(DIAL_DEFAULTS, given),
     connection,
+    tcp: pick(given as TcpOptions, Object.keys(TCP_CHECKS) as (keyof TcpOptions)[]),
     session,
     // A session in silence on token/1 would be a weaker promise.
     policies: session === undefined ? policies : Object.freeze({ ...policies, protocol: 'token/2' as const }),
@@ -191,10 +199,10 @@ function addresses(given: TokenClientOptions): readonly ServerAddress[] {
     if (typeof server !== 'object' || server === null) {
       throw refuse(`servers[${i}]`, `must be { host, port } or { path }, and is ${shown(server)}`)
     }
-    for (const [name, value] of Object.entries(server)) {
-      if (!Object.hasOwn(ADDRESS_CHECKS, name)) throw refuse(named + name, 'is not an option of a server')
-      checkOptions({ [named + name]: value }, { [named + name]: ADDRESS_CHECKS[name] as Check })
-    }
+    const prefixed = prefix(server, named)
+    const checks = prefix(ADDRESS_CHECKS, named)
+    refuseUnknown(prefixed, checks, 'a server')
+    checkOptions(prefixed, checks)
     const address = { ...common, ...pick(server, ['host', 'port', 'path']) }
     if (given.socket === undefined) checkAddress(address, named)
     return Object.freeze(normalAddress(address))
@@ -216,6 +224,14 @@ function checkSocket(given: TokenClientOptions, hasSession: boolean): void {
   for (const name of ['servers', ...OF_THE_WAY] as const) {
     if (given[name] !== undefined) throw refuse(name, 'has no effect with socket, which is connected already')
   }
+}
+
+/** A server that proves itself by a key that both know shows no certificate: token/2 compares what each saw. */
+function checkPsk({ rejectUnauthorized, cert, pfx }: TokenClientOptions): void {
+  if (rejectUnauthorized !== false) {
+    throw refuse('pskCallback', 'contradicts rejectUnauthorized, which must be false with it')
+  }
+  if (cert !== undefined || pfx !== undefined) throw refuse('pskCallback', 'contradicts cert and pfx')
 }
 
 function checkSecureContext(given: TokenClientOptions): void {

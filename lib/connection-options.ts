@@ -10,8 +10,9 @@ import {
   copyOf,
   count,
   MAX_DELAY,
+  prefix,
   refuse,
-  refuseMisspelt,
+  refuseUnknown,
   wait,
   whole
 } from './option-checks'
@@ -140,10 +141,7 @@ export function connectionLimits(options: ConnectionOptions & ProtocolOptions = 
   if (known !== undefined) return known
   const given = copyOf(options)
   const checks = { ...CONNECTION_CHECKS, ...PROTOCOL_CHECKS, role: among('client', 'server') }
-  refuseMisspelt(given, checks)
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(checks, name)) throw refuse(name, 'is not an option of a connection')
-  }
+  refuseUnknown(given, checks, 'a connection')
   checkOptions(given, checks)
   checkAck(given)
   if (given.protocol === 'token/2' && given.role === undefined) throw refuse('role', 'is needed with token/2')
@@ -185,9 +183,7 @@ export function sessionLimits(
   }
   const prefixed = prefix(given, 'session.')
   const checks = prefix(SESSION_CHECKS, 'session.')
-  for (const name of Object.keys(prefixed)) {
-    if (!Object.hasOwn(checks, name)) throw refuse(name, 'is not an option of a session')
-  }
+  refuseUnknown(prefixed, checks, 'a session')
   checkOptions(prefixed, checks)
   const limits = complete(SESSION_DEFAULTS, given)
   const largestFrame = maxTokenLength + HEADER_LENGTH
@@ -201,8 +197,4 @@ export function checkAck({ protocol, ack }: ProtocolOptions): void {
   if (ack === 'manual' && protocol !== 'token/2') {
     throw new TokenError('ERR_PROTOCOL_REQUIRED', "Cannot use option ack: 'manual' needs protocol 'token/2'")
   }
-}
-
-function prefix<T>(values: { readonly [name: string]: T } | object, before: string): Record<string, T> {
-  return Object.fromEntries(Object.entries<T>({ ...values }).map(([name, value]) => [before + name, value]))
 }

@@ -382,7 +382,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    *
    * @throws TokenError `ERR_CONSUMER`
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer, undefined> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     return new TokenIterator(consumer => this.#claim(consumer))
   }
 
@@ -391,7 +391,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    *
    * @throws TokenError `ERR_CONSUMER`
    */
-  incomingTokens(): AsyncIterableIterator<IncomingToken, undefined> {
+  incomingTokens(): AsyncIterableIterator<IncomingToken> {
     return new IncomingTokens(consumer => this.#claim(consumer))
   }
 

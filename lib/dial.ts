@@ -82,7 +82,8 @@ export class Dial {
 
   /** Where to, for messages. */
   get target(): string {
-    const { path, host, port } = this.#options
+    const { socket, path, host, port } = this.#options
+    if (socket !== undefined) return `${host ?? 'localhost'} over option socket`
     return path ?? `${host ?? 'localhost'}:${port}`
   }
 
@@ -115,8 +116,13 @@ export class Dial {
   }
 
   #connect(): TLSSocket {
+    const { socket: given } = this.#options
+    if (given?.destroyed) {
+      // TLS would wait for it.
+      throw Object.assign(new Error('The socket is closed'), { code: 'ERR_SOCKET_CLOSED' })
+    }
     // Over another stream TLS gives `data`.
-    if (this.#options.socket !== undefined) return connect(this.#options)
+    if (given !== undefined) return connect(this.#options)
     const reads = new SocketReads()
     const socket = connect({ ...this.#options, onread: reads.onread } as ConnectionOptions)
     reads.own(socket)

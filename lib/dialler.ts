@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import type { ConnectionOptions, SecureContextOptions, TLSSocket } from 'node:tls'
 import { isNativeError, isPromise, isUint8Array } from 'node:util/types'
 import { ask } from './application-call'
 import type { ClientSettings } from './client-options'
@@ -9,6 +9,7 @@ import { TokenError } from './errors'
 import type { Credentials } from './own-certificate'
 import { peerFrom, presentedFingerprints } from './peer'
 import { type ClientCredentials, clientCredentials } from './shared-context'
+import { giveTcpOptions } from './transport'
 
 type CheckServerIdentity = NonNullable<ConnectionOptions['checkServerIdentity']>
 
@@ -68,7 +69,7 @@ export class Dialler {
    */
   dial(refusedRetryTimeout: number, events: Pick<DialEvents, 'onSocket' | 'onFailed'>): Dial {
     this.#readCredentials()
-    const { tls, servers, policies, connectTimeout } = this.#settings
+    const { tls, tcp, servers, policies, connectTimeout } = this.#settings
     const server = this.#next
     const tickets = this.#tickets
     this.#dialled = server
@@ -82,12 +83,18 @@ export class Dialler {
     }
     const times = { connectTimeout, refusedRetryTimeout }
     return new Dial(options, tickets.get(server), times, {
-      onSocket: events.onSocket,
+      onSocket: (socket, certificate) => {
+        giveTcpOptions(socket, tcp)
+        events.onSocket(socket, certificate)
+      },
       onFailed: error => {
         if (error.code === 'ERR_CERTIFICATE') tickets.delete(server)
         events.onFailed(error)
       },
-      onTicket: ticket => tickets.set(server, ticket)
+      onTicket: ticket => {
+        // Node does not call it for a resumed session, and it may say something else by then.
+        if (tls.checkServerIdentity === undefined) tickets.set(server, ticket)
+      }
     })
   }
 
@@ -125,7 +132,7 @@ export class Dialler {
     } as Credentials
     const old = this.#given
     if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], given[name]))) return
-    this.#credentials = clientCredentials({ ...context, ...given } as Credentials)
+    this.#credentials = clientCredentials({ ...context, ...given } as SecureContextOptions)
     this.#given = given
     this.#tickets = new Map()
   }

@@ -21,7 +21,7 @@ export interface TokenInlet {
  * A piece is a view of what arrived, nothing is copied. It is taken out, and the peer may send more, when it is
  * asked for.
  */
-export class IncomingToken implements AsyncIterableIterator<Buffer, undefined> {
+export class IncomingToken implements AsyncIterableIterator<Buffer> {
   readonly #inlet: TokenInlet
 
   /** @param inlet of the connection (internal) */

@@ -15,7 +15,7 @@ import { Pulls } from './pulls'
  *
  * Leaving the loop gives the tokens back to the connection: the rest of the one begun is skipped.
  */
-export class IncomingTokens implements AsyncIterableIterator<IncomingToken, undefined>, Consumer {
+export class IncomingTokens implements AsyncIterableIterator<IncomingToken>, Consumer {
   readonly pieces: PieceConsumer
   readonly #claim: Claim
   readonly #pulls = new Pulls<IncomingToken>()

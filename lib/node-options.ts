@@ -61,7 +61,8 @@ export const CONTEXT_CHECKS: Checks = {
   minVersion: version,
   privateKeyEngine: text,
   privateKeyIdentifier: text,
-  secureOptions: whole(0, 0xffff_ffff),
+  // 32 bits; of JavaScript's | they come with a sign.
+  secureOptions: whole(-0x8000_0000, 0xffff_ffff),
   secureProtocol: text,
   sessionIdContext: text,
   sessionTimeout: whole(1, 0x7fff_ffff),
@@ -71,7 +72,7 @@ export const CONTEXT_CHECKS: Checks = {
 }
 
 /** Of TCP, for each socket of a server and of a client. */
-const TCP_CHECKS: Checks = {
+export const TCP_CHECKS: Checks = {
   keepAlive: boolean,
   keepAliveInitialDelay: whole(0, MAX_DELAY),
   noDelay: boolean
@@ -86,6 +87,8 @@ export const SERVER_CHECKS: Checks = {
     return isBlockList(value) ? null : `must be a net.BlockList, and is ${shown(value)}`
   },
   enableTrace: boolean,
+  pskCallback: callback,
+  pskIdentityHint: text,
   rejectUnauthorized: boolean,
   requestCert: boolean,
 
@@ -128,6 +131,7 @@ export const CONNECT_CHECKS: Checks = {
   localPort: whole(0, PORT_MAX),
   lookup: callback,
   minDHSize: whole(1),
+  pskCallback: callback,
   rejectUnauthorized: boolean,
   secureContext: object,
   servername: text,

@@ -89,6 +89,14 @@ export function refuseMisspelt(options: object, ...known: readonly Checks[]): vo
   }
 }
 
+/** @throws TokenError `ERR_OPTION` for the first name that is none of the known ones */
+export function refuseUnknown(options: object, known: Checks, owner: string): void {
+  refuseMisspelt(options, known)
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(known, name)) throw refuse(name, `is not an option of ${owner}`)
+  }
+}
+
 /** @throws TokenError `ERR_OPTION` when `value` is neither milliseconds that Node can wait nor Infinity */
 export function duration(name: string, value: unknown): void {
   const why = wait(value)
@@ -130,6 +138,14 @@ export function without(options: object, names: readonly string[]): Record<strin
   return Object.fromEntries(
     Object.entries(options).filter(([name, value]) => value !== undefined && !names.includes(name))
   )
+}
+
+/** Names as a message has them: of an option in an option. */
+export function prefix<T>(
+  values: { readonly [name: string]: T } | object,
+  before: string
+): Record<string, T> {
+  return Object.fromEntries(Object.entries<T>({ ...values }).map(([name, value]) => [before + name, value]))
 }
 
 export function refuse(name: string, why: string): TokenError {

@@ -1,6 +1,16 @@
 import { ask } from './application-call'
 import { CLOSE_CODES } from './close-codes'
 import { TokenError } from './errors'
+import {
+  type Check,
+  type Checks,
+  callback,
+  checkOptions,
+  copyOf,
+  MAX_DELAY,
+  refuseUnknown,
+  shown
+} from './option-checks'
 import { codeOf } from './socket-error'
 
 /** Why a client is without a connection, as its {@link ReconnectPolicy} is told. */
@@ -47,8 +57,22 @@ const SHORTEST_PART = 0.4
 
 const DAY = 86_400_000
 const HOUR = 3_600_000
-/** The longest delay of Node's timers, milliseconds. */
-const MAX_DELAY = 0x7fff_ffff
+
+/** A fraction is no harm: only what is waited is whole. */
+function delay(least: number): Check {
+  return value =>
+    Number.isFinite(value) && (value as number) >= least && (value as number) <= MAX_DELAY
+      ? null
+      : `must be milliseconds from ${least} to ${MAX_DELAY}, and is ${shown(value)}`
+}
+
+const JITTER_CHECKS: Checks = {
+  initialDelay: delay(1),
+  maxDelay: delay(1),
+  hopelessDelay: delay(1),
+  maxHopelessDelay: delay(1),
+  random: callback
+}
 
 /**
  * The default policy: an exponential wait of which the length is drawn anew each time, so that clients that were
@@ -74,12 +98,15 @@ const MAX_DELAY = 0x7fff_ffff
  * @throws TokenError `ERR_OPTION`
  */
 export function fullJitter(options: FullJitterOptions = {}): ReconnectPolicy {
-  const { initialDelay = 500, maxDelay = 30_000, hopelessDelay = 30_000, random = Math.random } = options
-  const { maxHopelessDelay = Math.max(300_000, hopelessDelay) } = options
-  checkDelay('initialDelay', initialDelay, 1)
-  checkDelay('maxDelay', maxDelay, initialDelay)
-  checkDelay('hopelessDelay', hopelessDelay, 1)
-  checkDelay('maxHopelessDelay', maxHopelessDelay, hopelessDelay)
+  const given = copyOf(options)
+  refuseUnknown(given, JITTER_CHECKS, 'fullJitter()')
+  checkOptions(given, JITTER_CHECKS)
+  const { initialDelay = 500, maxDelay = 30_000, hopelessDelay = 30_000, random = Math.random } = given
+  const { maxHopelessDelay = Math.max(300_000, hopelessDelay) } = given
+  checkOptions(
+    { maxDelay, maxHopelessDelay },
+    { maxDelay: delay(initialDelay), maxHopelessDelay: delay(hopelessDelay) }
+  )
 
   return (attempt, { isHopeless, retryAfter = 0 }) => {
     const longest = isHopeless
@@ -143,13 +170,4 @@ export function isHopeless(error: TokenError): boolean {
   if (error.code !== 'ERR_HANDSHAKE' && error.code !== 'ERR_CONNECT') return false
   const cause = codeOf(error.cause)
   return HOPELESS_CAUSES.some(pattern => pattern.test(cause))
-}
-
-function checkDelay(name: string, value: number, least: number): void {
-  if (!Number.isFinite(value) || value < least || value > MAX_DELAY) {
-    throw new TokenError(
-      'ERR_OPTION',
-      `Cannot use option ${name}: it must be milliseconds from ${least} to ${MAX_DELAY}, and is ${String(value)}`
-    )
-  }
 }

@@ -13,7 +13,7 @@ import {
   type SessionOptions,
   sessionLimits
 } from './connection-options'
-import { CONTEXT_CHECKS, LISTEN_CHECKS, normalAddress, SERVER_CHECKS } from './node-options'
+import { CONTEXT_CHECKS, LISTEN_CHECKS, normalAddress, SERVER_CHECKS, TCP_CHECKS } from './node-options'
 import {
   abortSignal,
   among,
@@ -33,6 +33,8 @@ import {
   without
 } from './option-checks'
 import type { Peer } from './peer'
+import { checkVersions } from './tls-defaults'
+import type { TcpOptions } from './transport'
 import type { ProtocolName } from './wire'
 
 /** Limits of a server, beside those of each of its connections. */
@@ -181,6 +183,7 @@ const LISTEN_NEEDS: Readonly<Record<string, readonly string[]>> = {
 /** The options of a server, checked and complete. */
 export type ServerSettings = Readonly<typeof SERVER_DEFAULTS> & {
   readonly connection: ConnectionLimits
+  readonly tcp: TcpOptions
   /** Undefined: no sessions. */
   readonly session: SessionLimits | undefined
   readonly policies: Readonly<ServerPolicies>
@@ -197,12 +200,15 @@ export function serverSettings(options: TokenServerOptions): ServerSettings {
   for (const checks of [OWN_CHECKS, SERVER_CHECKS, LISTEN_CHECKS, CONTEXT_CHECKS]) checkOptions(given, checks)
   checkAck(given)
   checkProtocols(given.protocols)
+  checkVersions(given)
+  if (given.pskCallback !== undefined) checkPsk(given)
   const connection = limitsOf(given)
   const limits = complete(SERVER_DEFAULTS, given)
   return Object.freeze({
     ...limits,
     maxStrangers: given.maxStrangers ?? Math.min(limits.maxStrangers, Math.ceil(limits.maxConnections / 2)),
     connection,
+    tcp: pick(given as TcpOptions, Object.keys(TCP_CHECKS) as (keyof TcpOptions)[]),
     session: sessionLimits(given, connection),
     policies: pick(given, Object.keys(POLICY_CHECKS) as (keyof ServerPolicies)[]),
     listen: listenOptions(given),
@@ -220,6 +226,13 @@ function listenOptions(given: TokenServerOptions): ServerSettings['listen'] {
     if (Object.hasOwn(listen, name) && !ways.includes(way)) throw refuse(name, `has no effect with ${way}`)
   }
   return Object.freeze(normalAddress(listen))
+}
+
+/** Who proves who he is by a key that both know shows no certificate, and sees none: token/2 compares what each saw. */
+function checkPsk({ requestCert, cert, pfx }: TokenServerOptions): void {
+  if (requestCert !== false)
+    throw refuse('pskCallback', 'contradicts requestCert, which must be false with it')
+  if (cert !== undefined || pfx !== undefined) throw refuse('pskCallback', 'contradicts cert and pfx')
 }
 
 function checkProtocols(protocols: ServerPolicies['protocols'] = {}): void {

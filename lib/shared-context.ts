@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
-import tls, { type SecureContext } from 'node:tls'
-import { type Credentials, readCredentials } from './own-certificate'
+import tls, { type SecureContext, type SecureContextOptions } from 'node:tls'
+import { readCredentials } from './own-certificate'
 
 /** What a client makes of its key, certificate and CAs. */
 export interface ClientCredentials {
@@ -24,7 +24,7 @@ const forgotten = new FinalizationRegistry<string>(name => {
  *
  * @throws TokenError `ERR_OPTION` when they can't be read
  */
-export function clientCredentials(options: Credentials): ClientCredentials {
+export function clientCredentials(options: SecureContextOptions): ClientCredentials {
   const name = nameOf(options)
   const known = name === null ? undefined : shared.get(name)?.deref()
   if (known !== undefined) return known
@@ -39,7 +39,7 @@ export function clientCredentials(options: Credentials): ClientCredentials {
 }
 
 /** SHA-256 of all values; null when one of them can't be compared, or when Node's own CAs count, which can change. */
-function nameOf(options: Credentials): string | null {
+function nameOf(options: SecureContextOptions): string | null {
   if (options.ca === undefined) return null
   const hash = createHash('sha256')
   add(hash, [tls.DEFAULT_CIPHERS, tls.DEFAULT_ECDH_CURVE, tls.DEFAULT_MIN_VERSION, tls.DEFAULT_MAX_VERSION])

@@ -1,7 +1,24 @@
 import { constants } from 'node:crypto'
-import { createSecureContext, DEFAULT_CIPHERS, type SecureContext, type SecureContextOptions } from 'node:tls'
+import tls, {
+  createSecureContext,
+  DEFAULT_CIPHERS,
+  type SecureContext,
+  type SecureContextOptions,
+  type SecureVersion
+} from 'node:tls'
 import { TokenError } from './errors'
+import { refuse } from './option-checks'
 import { codeOf } from './socket-error'
+
+const LEAST_VERSION = 'TLSv1.3'
+
+/** From the oldest on, with the bit of `secureOptions` that switches each off. */
+const VERSIONS: readonly (readonly [SecureVersion, number])[] = [
+  ['TLSv1', constants.SSL_OP_NO_TLSv1],
+  ['TLSv1.1', constants.SSL_OP_NO_TLSv1_1],
+  ['TLSv1.2', constants.SSL_OP_NO_TLSv1_2],
+  ['TLSv1.3', constants.SSL_OP_NO_TLSv1_3]
+]
 
 const FASTEST = 'TLS_AES_128_GCM_SHA256'
 
@@ -18,8 +35,71 @@ export function secureDefaults<T extends SecureContextOptions>(options: T): T {
   return {
     ...options,
     ciphers: options.ciphers ?? CIPHERS,
-    minVersion: options.minVersion ?? (options.secureProtocol === undefined ? 'TLSv1.3' : undefined),
-    secureOptions: (options.secureOptions ?? 0) | constants.SSL_OP_NO_RENEGOTIATION
+    minVersion: options.minVersion ?? (options.secureProtocol === undefined ? LEAST_VERSION : undefined),
+    // Without a sign, which Node would carry into bits that nobody has set.
+    secureOptions: ((options.secureOptions ?? 0) | constants.SSL_OP_NO_RENEGOTIATION) >>> 0
+  }
+}
+
+/**
+ * Versions and ciphers with which no handshake can succeed: OpenSSL takes them, and fails at the first one. Of
+ * `secureProtocol`, which names the versions itself, nothing is known.
+ *
+ * @throws TokenError `ERR_OPTION`
+ */
+export function checkVersions({
+  minVersion,
+  maxVersion,
+  secureOptions = 0,
+  secureProtocol,
+  ciphers
+}: SecureContextOptions): void {
+  if (secureProtocol !== undefined) return
+  const least = minVersion ?? LEAST_VERSION
+  const most = maxVersion ?? tls.DEFAULT_MAX_VERSION
+  const leastText = minVersion === undefined ? `${least}, the default here` : least
+  const [from, to] = [least, most].map(version => VERSIONS.findIndex(([name]) => name === version)) as [
+    number,
+    number
+  ]
+  if (from > to) {
+    const mostText = maxVersion === undefined ? `${most}, the default of this Node` : most
+    throw refuse(
+      maxVersion === undefined ? 'minVersion' : 'maxVersion',
+      `allows no version: maxVersion is ${mostText}, and minVersion is ${leastText}`
+    )
+  }
+  const left = VERSIONS.slice(from, to + 1).filter(([, off]) => (secureOptions & off) === 0)
+  if (left.length === 0) {
+    throw refuse(
+      'secureOptions',
+      `switches off every version: minVersion is ${leastText}, and maxVersion is ${most}`
+    )
+  }
+  if (ciphers !== undefined)
+    checkCiphers(
+      ciphers,
+      left.map(([name]) => name)
+    )
+}
+
+/** The suites of TLS 1.3 are a list of their own: names that begin with TLS_. What the other list says is no matter there. */
+function checkCiphers(ciphers: string, versions: readonly SecureVersion[]): void {
+  const names = ciphers.split(':')
+  const hasNew = names.some(name => name.startsWith('TLS_'))
+  const hasOld = names.some(name => name !== '' && !/^!?TLS_/.test(name))
+  const isNewAllowed = versions.includes('TLSv1.3')
+  if (isNewAllowed && versions.length === 1 && !hasNew) {
+    throw refuse(
+      'ciphers',
+      'names no cipher suite of TLS 1.3, the only version allowed: name one (TLS_…), or set minVersion'
+    )
+  }
+  if (!isNewAllowed && !hasOld) {
+    throw refuse(
+      'ciphers',
+      `names cipher suites of TLS 1.3 alone, and the newest version allowed is ${versions.at(-1)}`
+    )
   }
 }
 

@@ -9,7 +9,7 @@ import { Pulls } from './pulls'
  * connection has ended in order, and throws the TokenError when it broke; tokens that had arrived whole before
  * come first.
  */
-export class TokenIterator implements AsyncIterableIterator<Buffer, undefined>, Consumer {
+export class TokenIterator implements AsyncIterableIterator<Buffer>, Consumer {
   readonly #claim: Claim
   readonly #pulls = new Pulls<Buffer>()
   #hasTaken = false

@@ -41,6 +41,8 @@ import { type ServerSettings, serverSettings, type TokenServerOptions } from './
 import { ServerSessions } from './server-sessions'
 import type { SessionLoss } from './session'
 import { codeOf } from './socket-error'
+import { isSocketFile, type Obstacle, removeStaleSocket } from './stale-socket'
+import { giveTcpOptions } from './transport'
 import { watchListeners } from './watch-listeners'
 import type { ProtocolName } from './wire'
 
@@ -109,6 +111,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #othersDeadline: Deadline | null = null
   #state: State = 'closed'
   #isOutOfFiles = false
+  /** Once for each `connect()`. */
+  #hasLookedAtPath = false
   #server: Server | null = null
   #reception: Reception | null = null
   #acceptance: Acceptance | null = null
@@ -191,6 +195,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     if (this.#state !== 'closed') return false
     const server = this.#createServer()
     this.#server = server
+    this.#hasLookedAtPath = false
     this.#lost = { unsent: 0, unconfirmed: 0, undeliveredBytes: 0 }
     this.#closed = new Promise(resolve => {
       this.#resolveClosed = resolve
@@ -343,10 +348,23 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       this.#acceptFailed(error)
       return
     }
+    const { path } = this.#settings.listen
+    if (error.code === 'EADDRINUSE' && !this.#hasLookedAtPath && isSocketFile(path)) {
+      this.#hasLookedAtPath = true
+      removeStaleSocket(path, obstacle => {
+        if (this.#server !== server || this.#state !== 'starting') return
+        if (obstacle === null) this.#listen(server)
+        else this.#finish(this.#listenError(error, obstacle))
+      })
+    } else this.#finish(this.#listenError(error, null))
+  }
+
+  #listenError(cause: Error, obstacle: Obstacle): TokenError {
     const { host, port, path, fd } = this.#settings.listen
     const where = path ?? (fd === undefined ? `${host ?? '*'}:${port}` : `file descriptor ${fd}`)
-    const message = `Cannot listen on ${where}: it failed with ${codeOf(error)}`
-    this.#finish(new TokenError('ERR_LISTEN', message, { cause: error }))
+    const why = obstacle === null ? '' : `, ${obstacle}`
+    const message = `Cannot listen on ${where}: it failed with ${codeOf(cause)}${why}`
+    return new TokenError('ERR_LISTEN', message, { cause })
   }
 
   #acceptFailed(cause: NodeJS.ErrnoException): void {
@@ -367,6 +385,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
     const context = new TokenServer.#VisitorContext(this, visitor, socket, protocol)
     visitor.peer = context.peer
+    giveTcpOptions(socket, this.#settings.tcp)
     const refusal = this.#reception?.introduce(visitor, identityOf(context.peer)) ?? null
     if (refusal === null) new Connection(socket, this.#connectionOptions[protocol], context)
     else this.#turnAway(visitor, socket, protocol, refusal)

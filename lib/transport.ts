@@ -84,13 +84,39 @@ function tellClose(this: Attached): void {
   this[attached].onClose()
 }
 
-function configure(
-  socket: Duplex & { setNoDelay?(on: boolean): void; setKeepAlive?(on: boolean, delay: number): void }
-): void {
+const tcpOptions = Symbol('tcpOptions')
+
+/** What TCP of a socket is to do, in the place of what is best for most. */
+export interface TcpOptions {
+  readonly noDelay?: boolean | undefined
+  readonly keepAlive?: boolean | undefined
+  /** Milliseconds. */
+  readonly keepAliveInitialDelay?: number | undefined
+}
+
+/** For a {@link Transport} that is to come. */
+export function giveTcpOptions(socket: Duplex & TcpSocket, options: TcpOptions): void {
+  if (Object.keys(options).length > 0) socket[tcpOptions] = options
+}
+
+interface TcpSocket {
+  setNoDelay?(on: boolean): void
+  setKeepAlive?(on: boolean, delay: number): void
+  [tcpOptions]?: TcpOptions
+}
+
+const NO_OPTIONS: TcpOptions = Object.freeze({})
+
+function configure(socket: Duplex & TcpSocket): void {
+  const {
+    noDelay = true,
+    keepAlive = true,
+    keepAliveInitialDelay = 60_000
+  } = socket[tcpOptions] ?? NO_OPTIONS
   // The sides end one by one: what is queued when the peer ends is still flushed.
   socket.allowHalfOpen = true
-  socket.setNoDelay?.(true)
-  socket.setKeepAlive?.(true, 60_000)
+  socket.setNoDelay?.(noDelay)
+  socket.setKeepAlive?.(keepAlive, keepAliveInitialDelay)
 }
 
 function ignore(): void {}

@@ -52,6 +52,7 @@ describe('documentation', () => {
       tls,
       policies: _rules,
       listen: _where,
+      tcp: _ofTcp,
       ...server
     } = serverSettings({
       session: true,
@@ -64,6 +65,7 @@ describe('documentation', () => {
       policies: _more,
       servers: _there,
       context: _keys,
+      tcp: _alsoOfTcp,
       ...dial
     } = clientSettings({ session: true, port: 1 })
     const defaults = Object.entries({ ...connectionLimits(), ...session, ...server, ...dial })

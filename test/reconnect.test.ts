@@ -1,6 +1,12 @@
 import { expect } from 'chai'
 import { TokenError, type TokenErrorCode } from '../lib/errors'
-import { fullJitter, isHopeless, type ReconnectCause, type ReconnectPolicy } from '../lib/reconnect'
+import {
+  type FullJitterOptions,
+  fullJitter,
+  isHopeless,
+  type ReconnectCause,
+  type ReconnectPolicy
+} from '../lib/reconnect'
 import { seededRandom } from '../lib/testing'
 
 const HOUR = 3_600_000
@@ -83,8 +89,11 @@ describe('fullJitter', () => {
     [{ maxDelay: Infinity }, 'maxDelay'],
     [{ hopelessDelay: -1 }, 'hopelessDelay'],
     [{ maxHopelessDelay: 29_999 }, 'maxHopelessDelay'],
-    [{ maxHopelessDelay: 2 ** 31 }, 'maxHopelessDelay']
-  ] as const) {
+    [{ maxHopelessDelay: 2 ** 31 }, 'maxHopelessDelay'],
+    [{ random: 0.5 }, 'random'],
+    [{ maxDely: 5 }, 'maxDely'],
+    [{ growth: 2 }, 'growth']
+  ] as [FullJitterOptions, string][]) {
     it(`refuses ${JSON.stringify(options)} and names ${name}`, () => {
       expect(() => fullJitter(options))
         .to.throw(TokenError, `option ${name}:`)

@@ -1,11 +1,13 @@
 import { constants } from 'node:crypto'
 import { once } from 'node:events'
-import { connect, DEFAULT_CIPHERS, type SecureContextOptions, type TLSSocket } from 'node:tls'
+import tls, { connect, DEFAULT_CIPHERS, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
+import { clientSettings } from '../lib/client-options'
+import { serverSettings } from '../lib/server-options'
 import { secureContext, secureDefaults } from '../lib/tls-defaults'
 import { certificates } from './helpers/certificates'
 import { closesWhatItOpened, connectPair, onCleanUp, startServer } from './helpers/loopback'
-import { refusal } from './helpers/refusal'
+import { refusal, refusesOption, show } from './helpers/refusal'
 
 describe('TLS defaults', () => {
   closesWhatItOpened()
@@ -48,9 +50,71 @@ describe('TLS defaults', () => {
     ]) {
       const error = refusal(() => secureContext(options))
       expect([error.code, error.cause]).to.deep.equal(['ERR_OPTION', undefined])
-      expect(error.message).to.include('Node refuses them')
+      expect(error.message).to.match(/Node refuses (?:it|them)/)
     }
   })
+
+  const { SSL_OP_ALL, SSL_OP_NO_TLSv1_2, SSL_OP_NO_TLSv1_3 } = constants
+  const OLD = 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256'
+
+  for (const [options, name] of [
+    [{ maxVersion: 'TLSv1.2' }, 'maxVersion'],
+    [{ maxVersion: 'TLSv1' }, 'maxVersion'],
+    [{ minVersion: 'TLSv1.3', maxVersion: 'TLSv1.2' }, 'maxVersion'],
+    [{ secureOptions: SSL_OP_NO_TLSv1_3 }, 'secureOptions'],
+    [
+      { minVersion: 'TLSv1.2', secureOptions: SSL_OP_ALL | SSL_OP_NO_TLSv1_2 | SSL_OP_NO_TLSv1_3 },
+      'secureOptions'
+    ],
+    [{ ciphers: OLD }, 'ciphers'],
+    [{ ciphers: 'HIGH:!aNULL:!TLS_AES_128_GCM_SHA256' }, 'ciphers'],
+    [{ minVersion: 'TLSv1.2', secureOptions: SSL_OP_NO_TLSv1_2, ciphers: OLD }, 'ciphers'],
+    [{ minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ciphers: 'TLS_AES_128_GCM_SHA256' }, 'ciphers']
+  ] as const) {
+    it(`refuse ${show(options)}, with which no handshake can succeed`, () => {
+      for (const make of [
+        () => serverSettings({ port: 0, ...options }),
+        () => clientSettings({ port: 1, ...options })
+      ]) {
+        refusesOption(make, name)
+      }
+    })
+  }
+
+  it('say which bound is the default', () => {
+    const error = refusal(() => serverSettings({ port: 0, maxVersion: 'TLSv1.2' }))
+    expect(error.message).to.match(/maxVersion is TLSv1\.2, and minVersion is TLSv1\.3, the default here$/)
+  })
+
+  it('refuse a Node that was started without TLS 1.3, unless minVersion allows less', () => {
+    const { DEFAULT_MAX_VERSION } = tls
+    tls.DEFAULT_MAX_VERSION = 'TLSv1.2'
+    try {
+      refusesOption(() => clientSettings({ port: 1 }), 'minVersion')
+      clientSettings({ port: 1, minVersion: 'TLSv1.2' })
+    } finally {
+      tls.DEFAULT_MAX_VERSION = DEFAULT_MAX_VERSION
+    }
+  })
+
+  for (const options of [
+    { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ciphers: OLD },
+    { minVersion: 'TLSv1.2', ciphers: OLD },
+    { minVersion: 'TLSv1.2', ciphers: 'TLS_AES_128_GCM_SHA256' },
+    { minVersion: 'TLSv1.2', secureOptions: SSL_OP_NO_TLSv1_3 },
+    { secureOptions: SSL_OP_ALL },
+    { secureOptions: SSL_OP_ALL >>> 0 },
+    { secureProtocol: 'TLSv1_2_method' },
+    { ciphers: 'TLS_AES_256_GCM_SHA384' }
+  ] as const) {
+    it(`let both sides connect with ${show(options)}`, async () => {
+      const { server } = await startServer(options)
+      const { connection } = await connectPair(server, options)
+      const { standardName, version } = (connection.socket as TLSSocket).getCipher()
+      if ('maxVersion' in options || 'secureProtocol' in options) expect(version).to.equal('TLSv1.2')
+      if (options.ciphers?.startsWith('TLS_')) expect(standardName).to.equal(options.ciphers)
+    })
+  }
 
   it('hold on the wire: TLS 1.3, and ALPN token/2', async () => {
     const { server } = await startServer()
