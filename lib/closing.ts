@@ -3,7 +3,7 @@ import type { CloseCode } from './close-info'
 import type { ControlQueue } from './control-queue'
 import { Deadline } from './deadline'
 import type { TokenError } from './errors'
-import { closeCodeOf } from './goodbye'
+import { closeCodeOf, isTold } from './goodbye'
 import type { Heartbeat } from './heartbeat'
 import { lingerAfter } from './last-word'
 import type { ProtocolHost } from './protocol'
@@ -162,6 +162,7 @@ export class Closing {
     const isHeard = this.#remote !== 'closed' || error.code === 'ERR_CLOSE_TIMEOUT'
     if (code === null || this.hasClosed || !isHeard) return false
     if (this.#host.sender.isMidToken || !this.#host.socket.writable) return false
+    isTold(error, code)
     this.#code = code
     this.#host.sender.abandon()
     this.#lingerDeadline = new Deadline(lingerAfter(error), () => this.#host.socket.destroy())

@@ -10,7 +10,7 @@ import type { GoawayFrame } from './control-frame'
 import { Deadline } from './deadline'
 import { TokenError } from './errors'
 import { nextTick } from './event-loop'
-import { closeCodeOf, keepsSession } from './goodbye'
+import { closeCodeOf, isTold, keepsSession } from './goodbye'
 import { Handshake, type HandshakeHost } from './handshake'
 import { FEATURE_PART, type Hello, type Role, type SessionLookup, type SessionPart } from './hello'
 import { lingerAfter, sayLastWord } from './last-word'
@@ -31,8 +31,6 @@ import type { ProtocolName } from './wire'
 /** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
 const GREETING_TIMEOUT = 10_000
 
-const NO_NUMBERS: ReadonlySet<number> = new Set()
-
 const OPENING = 0
 const OPEN = 1
 const DETACHED = 2
@@ -50,10 +48,10 @@ export interface LifeTokens {
   onAbilities(): void
   /** There is room again. */
   onDrain(): void
-  /** The token from a stream will never be whole. */
-  onAborted(number: number, cause: unknown): void
-  /** It was taken out of the queue: those behind it move up. */
-  onWithdrawn(number: number, cause: unknown): void
+  /** The token from a stream at that place will never be whole. */
+  onAborted(place: number, cause: unknown): void
+  /** It was taken back, and left a gap. */
+  onWithdrawn(place: number, cause: unknown): void
 }
 
 /** What is fixed for a life. */
@@ -90,8 +88,6 @@ export class ConnectionLife
   readonly session = new Session()
   readonly sender: Sender
   readonly receiver: Receiver
-  /** Numbers of the tokens that never left and of which a promise said so; known at the end. */
-  unsentDeliveries: ReadonlySet<number> = NO_NUMBERS
   readonly #connection: Connection
   readonly #protocolOptions: ProtocolOptions
   readonly #context: ConnectionContext
@@ -450,6 +446,7 @@ export class ConnectionLife
     sender.attach(this.#socket, protocol.control)
     sender.credit = hello.receiveWindow
     sender.splitsTokens = session.peerTakesParts
+    sender.maxFrameLength = hello.maxTokenLength
     sender.cork()
     this.#opened()
     protocol.open()
@@ -466,6 +463,7 @@ export class ConnectionLife
     }
     const fault = session.faultOf(peer, sender.tokensSent)
     if (fault !== null) throw fault
+    sender.closeGaps(session.deliveries.closeGaps(sender.firstUnsent))
     sender.rewind(peer.received)
     sender.acknowledge(peer.handed)
     session.deliveries.acknowledge(peer.handed)
@@ -492,12 +490,16 @@ export class ConnectionLife
     this.#protocol?.flushed()
   }
 
-  onAborted(number: number, cause: unknown): void {
-    this.#tokens.onAborted(number, cause)
+  onFault(error: unknown): void {
+    this.fail(error instanceof TokenError ? error : socketError(error as Error))
   }
 
-  onWithdrawn(number: number, cause: unknown): void {
-    this.#tokens.onWithdrawn(number, cause)
+  onAborted(place: number, cause: unknown): void {
+    this.#tokens.onAborted(place, cause)
+  }
+
+  onWithdrawn(place: number, cause: unknown): void {
+    this.#tokens.onWithdrawn(place, cause)
   }
 
   // --- what the receiver tells
@@ -636,7 +638,9 @@ export class ConnectionLife
   #sayGoodbye(error: TokenError, reason: string): boolean {
     if (this.#handshake === null) return this.#protocol?.sayGoodbye(error) ?? false
     const code = closeCodeOf(error)
-    return code !== null && this.#handshake.refuse(code, reason, lingerAfter(error))
+    if (code === null || !this.#handshake.refuse(code, reason, lingerAfter(error))) return false
+    isTold(error, code)
+    return true
   }
 
   /** While it is greeted anew, a refused dial ends the dial and not the session. */
@@ -662,8 +666,12 @@ export class ConnectionLife
     const code = error === null || this.#state !== OPEN ? null : closeCodeOf(error)
     const canSpeak = code !== null && !this.sender.isMidToken && transport.socket.writable
     this.#release(error)
-    if (canSpeak) sayLastWord(transport.socket, code, { handed: this.session.handed })
-    else transport.socket.destroy()
+    if (!canSpeak) {
+      transport.socket.destroy()
+      return
+    }
+    if (error !== null) isTold(error, code)
+    sayLastWord(transport.socket, code, { handed: this.session.handed })
   }
 
   #release(cause: TokenError | null): void {
@@ -712,10 +720,8 @@ export class ConnectionLife
     if (wasAttached) this.#error ??= this.#prematureClose()
     const error = this.#error
     const info = this.#closeInfo()
-    const { deliveries } = this.session
-    this.unsentDeliveries = deliveries.numbers()
     this.#stopTalking()
-    deliveries.end(this.sender.tokensSent, null, error)
+    this.session.deliveries.end(this.sender.firstUnsent, null, error)
     this.receiver.stop(error)
     this.#settleClosed(info)
     return info

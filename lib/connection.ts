@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
+import { unwatchSignal, watchSignal } from './abort-signals'
 import { callApplication, tell } from './application-call'
 import type { CloseCode, CloseInfo, CloseOptions } from './close-info'
 import {
@@ -29,7 +30,7 @@ import {
 } from './connection-options'
 import type { Claim, Consumer } from './consumer'
 import { Deadline } from './deadline'
-import { type Delivery, fateUnknown, notSent } from './deliveries'
+import { Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
 import { nextTick } from './event-loop'
 import { goawayFrame } from './goodbye'
@@ -45,10 +46,11 @@ import { checkLength, checkToken, tooLargeError } from './token'
 import { Token1 } from './token-1'
 import { Token2 } from './token-2'
 import { TokenIterator } from './token-iterator'
+import type { QueuedToken } from './token-queue'
 import { TokenSource } from './token-source'
 import { TokenStream } from './token-stream'
 import { type ListenerWatch, watchListeners } from './watch-listeners'
-import type { ProtocolName } from './wire'
+import { MIN_PART_LENGTH, type ProtocolName } from './wire'
 
 /**
  * Tokens, which are Buffers, over any Duplex: tls, net, a Unix socket, `stream.duplexPair()`.
@@ -130,7 +132,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** Bytes of the longest token that `sendFrom()` can send: `maxTokenLength`, or more when the peer takes streams. */
   get maxStreamLength(): number {
-    return Math.max(this.maxTokenLength, this.#session.peerMaxStreamLength)
+    const { peerMaxStreamLength, peerMaxTokenLength } = this.#session
+    // A part is no shorter, but for the last.
+    if (peerMaxTokenLength < MIN_PART_LENGTH) return this.maxTokenLength
+    return Math.max(this.maxTokenLength, peerMaxStreamLength)
   }
 
   /** True from `open` until the connection begins to close, but not while it is detached. */
@@ -263,11 +268,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       this.#honest('deliver()')
       checkToken(token, this.maxTokenLength)
       const { deliveries } = this.#session
-      const delivery: Delivery = { number: this.#sender.tokensTaken + 1, resolve, reject }
       // Before it is sent: over a Duplex in memory the answer can come while send() runs.
-      deliveries.add(delivery)
+      deliveries.add(new Delivery(this.#sender.nextPlace, resolve, reject))
       if (!this.isDead && this.#sender.send(token)) return
-      deliveries.remove(delivery)
+      deliveries.retract()
       throw notSent()
     })
   }
@@ -280,24 +284,24 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const { deliveries } = this.#session
     let delivery!: Delivery
     const fate = new Promise<void>((resolve, reject) => {
-      delivery = { number: this.#sender.tokensTaken + 1, resolve, reject }
+      delivery = new Delivery(this.#sender.nextPlace, resolve, reject)
     })
     // Before it is sent: over a Duplex in memory the answer can come while send() runs.
     deliveries.add(delivery)
     if (!send()) {
-      deliveries.remove(delivery)
+      deliveries.retract()
       throw notSent()
     }
     if (signal === undefined && timeout === undefined) return fate
     const limit = new Deadline(timeout ?? 0, () => giveUp(delivery, null))
-    const abort = () => giveUp(delivery, signal?.reason)
+    const waiting = { aborted: (reason: unknown) => giveUp(delivery, reason) }
     limit.arm()
-    signal?.addEventListener('abort', abort, { once: true })
+    if (signal !== undefined) watchSignal(signal, waiting)
     try {
       await fate
     } finally {
       limit.clear()
-      signal?.removeEventListener('abort', abort)
+      if (signal !== undefined) unwatchSignal(signal, waiting)
     }
   }
 
@@ -363,18 +367,17 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** @returns how many were dropped; a token of which bytes are out stays */
   [dropOldest](count: number): number {
-    const first = this.#sender.firstWaiting
-    const dropped = this.#sender.dropOldest(count)
-    this.#session.deliveries.drop(first, dropped)
-    return dropped
+    return this.#takeOut(
+      () => true,
+      count,
+      () => notSent()
+    )
   }
 
   /** Those that `deliver()` sent are left out: their promises were settled. */
   [takeUnsent](): Uint8Array[] {
-    const first = this.#sender.tokensSent + 1
-    const isFree = (token: Uint8Array | null, index: number): token is Uint8Array =>
-      token !== null && !this.#life.unsentDeliveries.has(first + index)
-    return this.#sender.takeUnsent().filter(isFree)
+    const { deliveries } = this.#session
+    return this.#sender.unsent(place => deliveries.find(place) === null)
   }
 
   /**
@@ -469,13 +472,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       if (goOn !== null) callApplication(goOn)
     }
 
-    onAborted(number: number, cause: unknown): void {
-      this.#connection.#rejectStreamed(number, cause)
+    onAborted(place: number, cause: unknown): void {
+      this.#connection.#rejectStreamed(place, cause)
     }
 
-    onWithdrawn(number: number, cause: unknown): void {
-      this.#connection.#rejectStreamed(number, cause)
-      this.#connection.#session.deliveries.shiftAfter(number)
+    onWithdrawn(place: number, cause: unknown): void {
+      this.#connection.#tidy(this.#connection.#rejectStreamed(place, cause))
     }
   }
 
@@ -504,21 +506,35 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #withdrawTooLong(): void {
-    const { deliveries } = this.#session
     const length = this.maxTokenLength
-    this.#sender.withdrawLonger(length, (number, token) => {
-      const delivery = deliveries.find(number)
-      if (delivery !== null) {
-        deliveries.remove(delivery)
-        delivery.reject(tooLargeError(token.length as number, length))
-      } else if (!(token instanceof TokenSource)) {
+    this.#takeOut(
+      token => (token.length ?? 0) > length,
+      Number.POSITIVE_INFINITY,
+      token => tooLargeError(token.length as number, length),
+      token => {
         nextTick(() => {
-          this.#context.onUndeliverable?.(token)
-          tell(this, 'undeliverable', token)
+          this.#context.onUndeliverable?.(token as Uint8Array)
+          tell(this, 'undeliverable', token as Uint8Array)
         })
       }
-      deliveries.shiftAfter(number)
+    )
+  }
+
+  /** @param onPlain is given those that nobody has a promise of @returns how many were taken out */
+  #takeOut(
+    isWanted: (token: QueuedToken) => boolean,
+    most: number,
+    errorOf: (token: QueuedToken) => TokenError,
+    onPlain: (token: QueuedToken) => void = () => {}
+  ): number {
+    const { deliveries } = this.#session
+    const places = this.#sender.takeOut(isWanted, most, (place, token) => {
+      const delivery = deliveries.find(place)
+      if (delivery === null) onPlain(token)
+      else if (deliveries.tell(delivery)) delivery.reject(errorOf(token))
     })
+    deliveries.removed(places)
+    return places.length
   }
 
   /** The listeners of a server or a client give way to a consumer, the connection's own do not. */
@@ -543,22 +559,26 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #giveUp(delivery: Delivery, cause: unknown): void {
+    if (!this.#session.deliveries.tell(delivery)) return
+    const isBack = this.#sender.withdraw(delivery.place)
+    delivery.reject(isBack ? notSent(cause) : fateUnknown(cause))
+    this.#tidy(isBack ? delivery : null)
+  }
+
+  /** @param gap whose token was taken back */
+  #tidy(gap: Delivery | null): void {
     const { deliveries } = this.#session
-    if (!deliveries.remove(delivery)) return
-    if (this.#sender.withdraw(delivery.number)) {
-      deliveries.shiftAfter(delivery.number)
-      delivery.reject(notSent(cause))
-    } else {
-      if (delivery.number > this.#sender.tokensSent) deliveries.forsake(delivery.number)
-      delivery.reject(fateUnknown(cause))
-    }
+    if (gap !== null) deliveries.leaveGap(gap)
+    if (deliveries.isSparse(this.#sender.tokensUnsent))
+      this.#sender.closeGaps(deliveries.closeGaps(this.#sender.firstUnsent))
   }
 
   /** A token from a stream will never be whole: the peer's application will not have it. */
-  #rejectStreamed(number: number, cause: unknown): void {
+  #rejectStreamed(place: number, cause: unknown): Delivery | null {
     const { deliveries } = this.#session
-    const delivery = deliveries.find(number)
-    if (delivery !== null && deliveries.remove(delivery)) delivery.reject(notSent(cause))
+    const delivery = deliveries.find(place)
+    if (delivery !== null && deliveries.tell(delivery)) delivery.reject(notSent(cause))
+    return delivery
   }
 
   #honest(what: string): void {

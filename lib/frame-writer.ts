@@ -1,6 +1,7 @@
 import { BufferView } from './buffer-view'
 import { encodeControl } from './control-frame'
 import { SLAB_LENGTH, slabs } from './slab-pool'
+import { memoryLost } from './token'
 import { isStreamed, type QueuedToken, type TokenQueue } from './token-queue'
 import type { TokenSource } from './token-source'
 import { costOf, HEADER_LENGTH, MAX_LAST_PART_LENGTH, PART_LENGTH, SPLIT_ABOVE, writeHeader } from './wire'
@@ -52,6 +53,8 @@ export class FrameWriter {
   credit = Number.POSITIVE_INFINITY
   /** True where PART is agreed. */
   splits = false
+  /** Bytes of the longest data frame that the peer takes, at least `MIN_PART_LENGTH` where it takes streams. */
+  maxFrameLength = Number.POSITIVE_INFINITY
   /** True when nobody reads a chunk after its write has completed: its memory is used again. */
   reusesSlabs = false
   /** True when the last chunk had bytes of a token. */
@@ -63,6 +66,7 @@ export class FrameWriter {
   #slab: Buffer | null = null
   /** The payload of the frame that is begun; null between two frames. */
   #body: Uint8Array | null = null
+  #bodyLength = 0
   /** What stands before the payload: PART or ABORT, then the header. */
   #prefix: Uint8Array = EMPTY
   #headLength = HEADER_LENGTH
@@ -82,10 +86,16 @@ export class FrameWriter {
     return this.#body !== null
   }
 
-  /** @returns the next bytes to write, or null when nothing may be written */
+  /**
+   * @returns the next bytes to write, or null when nothing may be written
+   * @throws TokenError `ERR_DETACHED` when the token whose turn it is has lost its memory
+   */
   next(): Uint8Array | null {
     this.hasTokens = true
-    if (this.#body !== null) return this.#piece() ?? this.#fill(null)
+    if (this.#body !== null) {
+      if (this.#body.length !== this.#bodyLength) throw memoryLost()
+      return this.#piece() ?? this.#fill(null)
+    }
     const control = this.control.takeControl(this.#mayBegin)
     if (this.#mayBegin && (!isStreamed(this.#queue.head) || this.#begin())) return this.#fill(control)
     this.hasTokens = false
@@ -133,13 +143,21 @@ export class FrameWriter {
     }
     while (this.#body !== null || this.#mayBegin) {
       const token = queue.head as QueuedToken
-      if (this.#body === null && !isStreamed(token) && token.length <= slab.length - used - HEADER_LENGTH) {
-        writeHeader(slab, used, token.length)
-        set.call(slab, token, used + HEADER_LENGTH)
-        used += costOf(token.length)
-        this.credit -= costOf(token.length)
-        queue.pass(token)
-        continue
+      if (this.#body === null && !isStreamed(token)) {
+        const { length } = token
+        if (length !== queue.headLength) {
+          // What is in the chunk has been counted as sent.
+          if (used > 0) break
+          throw memoryLost()
+        }
+        if (length <= slab.length - used - HEADER_LENGTH) {
+          writeHeader(slab, used, length)
+          if (length > 0) set.call(slab, token, used + HEADER_LENGTH)
+          used += costOf(length)
+          this.credit -= costOf(length)
+          queue.pass()
+          continue
+        }
       }
       if (this.#body === null && !this.#begin()) break
       used = this.#copy(slab, used)
@@ -174,7 +192,7 @@ export class FrameWriter {
   }
 
   #beginStreamed(token: TokenSource): boolean {
-    const part = token.isVoid ? null : token.take()
+    const part = token.isVoid ? null : token.take(Math.min(PART_LENGTH, this.maxFrameLength))
     if (part !== null) this.#start(part.isLast ? EMPTY : PART, part.bytes, part.isLast)
     else if (token.isVoid) this.#start(ABORT, EMPTY, true, ABORT.length)
     else return false
@@ -191,6 +209,7 @@ export class FrameWriter {
     this.credit -= costOf(body.length)
     this.#prefix = prefix
     this.#body = body
+    this.#bodyLength = body.length
     this.#headLength = headLength
     this.#out = 0
     this.#isLast = isLast

@@ -27,6 +27,11 @@ export function closeCodeOf(error: TokenError): WireCloseCode | null {
   return error.closeCode ?? CODE_OF_ERROR[error.code] ?? null
 }
 
+/** The error bears what the peer is told of it. */
+export function isTold(error: TokenError, code: WireCloseCode): void {
+  ;(error as { closeCode: WireCloseCode | undefined }).closeCode = code
+}
+
 /** What breaks a transport and is nobody's decision: a session outlives it. */
 const TRANSPORT_ERRORS: readonly TokenErrorCode[] = [
   'ERR_HEARTBEAT_TIMEOUT',

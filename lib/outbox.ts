@@ -1,3 +1,4 @@
+import { unwatchSignal, watchSignal } from './abort-signals'
 import { clock } from './clock'
 import type { Connection } from './connection'
 import type { DeliverOptions } from './connection-context'
@@ -49,7 +50,7 @@ export class Outbox {
     return new Promise<void>((resolve, reject) => {
       const settled = () => {
         limit.clear()
-        signal?.removeEventListener('abort', giveUp)
+        if (signal !== undefined) unwatchSignal(signal, aborted)
       }
       const waiting: Waiting = {
         token,
@@ -69,12 +70,13 @@ export class Outbox {
       const giveUp = () => {
         if (this.#remove(waiting)) waiting.promise?.reject(notSent(signal?.reason))
       }
+      const aborted = { aborted: giveUp }
       const limit = new Deadline(timeout ?? 0, giveUp)
       if (signal?.aborted || !this.add(waiting)) {
         reject(notSent(signal?.reason))
         return
       }
-      signal?.addEventListener('abort', giveUp, { once: true })
+      if (signal !== undefined) watchSignal(signal, aborted)
       limit.arm()
     })
   }

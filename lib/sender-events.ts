@@ -5,10 +5,12 @@ export interface SenderEvents {
   onActivity(hasTokens: boolean): void
   /** The peer took nothing of a write for `writeTimeout`. */
   onStall(): void
+  /** A token can't be written as it was taken. */
+  onFault(error: unknown): void
   /** Everything that may be sent was given to the socket, after `end`. */
   onFlushed(): void
-  /** A token from a stream will never be whole; it keeps its number. */
-  onAborted(number: number, cause: unknown): void
-  /** A token from a stream was taken out before its first byte; those behind it move up. */
-  onWithdrawn(number: number, cause: unknown): void
+  /** The token from a stream at that place will never be whole; it keeps its number. */
+  onAborted(place: number, cause: unknown): void
+  /** A token from a stream was taken back before its first byte, and leaves a gap. */
+  onWithdrawn(place: number, cause: unknown): void
 }

@@ -28,6 +28,7 @@ export class Sender {
   readonly #loop: WriteLoop
   #needsDrain = false
   #isDrainDue = false
+  #isWakeDue = false
   #isStopped = false
   #isEnding = false
 
@@ -61,6 +62,10 @@ export class Sender {
     onStall(): void {
       this.#sender.#events.onStall()
     }
+
+    onFault(error: unknown): void {
+      this.#sender.#events.onFault(error)
+    }
   }
 
   /** Bytes of tokens that wait for credit or the operating system; not those that are only kept. */
@@ -92,9 +97,14 @@ export class Sender {
     return this.#queue.taken - this.#queue.sent
   }
 
-  /** The number of the oldest token that can still be taken back. */
-  get firstWaiting(): number {
-    return this.#queue.firstWaiting
+  /** The place in the queue of the token that is taken next. */
+  get nextPlace(): number {
+    return this.#queue.nextPlace
+  }
+
+  /** The first place of which the last byte never reached a socket. */
+  get firstUnsent(): number {
+    return this.#queue.firstUnsent
   }
 
   /** True while the socket has the beginning of a frame without its end: no control frame may follow. */
@@ -107,12 +117,14 @@ export class Sender {
     this.#writer.credit = bytes
   }
 
-  /** Whether PART is agreed. Where it is not, tokens from streams can't be sent: they are withdrawn. */
+  /** Whether PART is agreed. Where it is not, tokens from streams can't be sent. */
   set splitsTokens(splits: boolean) {
     this.#writer.splits = splits
-    if (splits) return
-    this.#queue.withdrawStreamed((number, { cause }) => this.#events.onWithdrawn(number, cause))
-    this.#someLeft()
+  }
+
+  /** Bytes of the longest data frame that the peer takes. */
+  set maxFrameLength(length: number) {
+    this.#writer.maxFrameLength = length
   }
 
   /** A transport begins. Its credit is without bounds until the protocol sets it, and PART is not agreed. */
@@ -139,6 +151,7 @@ export class Sender {
   /** As `send`, for a token from a stream. It leaves only where PART is agreed. */
   sendFrom(source: TokenSource): boolean {
     source.onChange = () => this.#changed(source)
+    source.place = this.#queue.nextPlace
     return this.#take(source, HEADER_LENGTH)
   }
 
@@ -157,9 +170,13 @@ export class Sender {
     this.wake()
   }
 
-  /** The peer has the tokens up to number `received`: goes on behind it. @throws RangeError when it is not kept */
+  /**
+   * The peer has the tokens up to number `received`: goes on behind it. The gaps must be closed before.
+   *
+   * @throws RangeError when it is not kept
+   */
   rewind(received: number): void {
-    for (const number of this.#queue.rewind(received)) this.#events.onAborted(number, null)
+    for (const place of this.#queue.rewind(received)) this.#events.onAborted(place, null)
     this.wake()
   }
 
@@ -177,35 +194,43 @@ export class Sender {
     this.#loop.uncork()
   }
 
-  /** Takes the token with that number back. @returns false when bytes of it are out already */
-  withdraw(number: number): boolean {
-    if (!this.#queue.withdraw(number)) return false
+  /** Takes the token at that place back, which leaves a gap. @returns false when bytes of it are out already */
+  withdraw(place: number): boolean {
+    if (!this.#queue.withdraw(place)) return false
     this.#someLeft()
     return true
   }
 
-  /** Drops up to `count` of the oldest tokens of which no byte is out. @returns how many */
-  dropOldest(count: number): number {
-    const dropped = this.#queue.dropOldest(count)
-    if (dropped > 0) this.#someLeft()
-    return dropped
+  /**
+   * Takes out the first `most` of the tokens that are wanted and of which no byte was ever out; no gap is left.
+   *
+   * @param onTaken is given the place that each had
+   * @returns all these places, in order
+   */
+  takeOut(
+    isWanted: (token: QueuedToken) => boolean,
+    most: number,
+    onTaken: (place: number, token: QueuedToken) => void
+  ): number[] {
+    const places = this.#queue.takeOut(isWanted, most, onTaken)
+    if (places.length > 0) this.#someLeft()
+    return places
   }
 
-  /** Gives up the tokens of which no byte is out, and the next parts of one that is in parts: they count as unsent. */
+  /** Numbers the places anew. @param withdrawn all that were taken back since the last time, but acknowledged ones */
+  closeGaps(withdrawn: number): void {
+    this.#queue.closeGaps(withdrawn)
+  }
+
+  /** Gives up what this transport has no byte of, and the next parts of what is in parts; there is no other transport. */
   abandon(): void {
     this.#queue.abandon()
     if (this.#queue.isBegun) this.#writer.abandonParts()
   }
 
-  /** The tokens of which the last byte never reached a socket, in order, null for a stream's; they are given up. */
-  takeUnsent(): (Uint8Array | null)[] {
-    return this.#queue.takeUnsent()
-  }
-
-  /** Takes out the tokens longer than `length` bytes. `onLonger` is given the number of each at that moment. */
-  withdrawLonger(length: number, onLonger: (number: number, token: Uint8Array | TokenSource) => void): void {
-    this.#queue.withdrawLonger(length, onLonger)
-    this.#someLeft()
+  /** The tokens of which the last byte never reached a socket, in order, but streams and those that are not `isFree`. */
+  unsent(isFree: (place: number) => boolean): Uint8Array[] {
+    return this.#queue.unsent(isFree)
   }
 
   /** Calls `onFlushed` as soon as all tokens are out. */
@@ -234,10 +259,10 @@ export class Sender {
   }
 
   #changed(source: TokenSource): void {
-    const number = source.isVoid ? this.#queue.numberOf(source) : null
-    if (number !== null) {
-      if (this.#queue.withdraw(number)) this.#events.onWithdrawn(number, source.cause)
-      else this.#events.onAborted(number, source.cause)
+    if (source.isVoid && this.#queue.has(source)) {
+      const { place, cause } = source
+      if (this.#queue.withdraw(place)) this.#events.onWithdrawn(place, cause)
+      else this.#events.onAborted(place, cause)
     }
     this.#someLeft()
   }
@@ -247,8 +272,13 @@ export class Sender {
    * yet: whoever took them out is in the middle of a change, and an answer can come while this writes.
    */
   #someLeft(): void {
-    nextTick(() => this.wake())
     this.#checkDrain()
+    if (this.#isWakeDue) return
+    this.#isWakeDue = true
+    nextTick(() => {
+      this.#isWakeDue = false
+      this.wake()
+    })
   }
 
   #checkFlushed(): void {

@@ -298,7 +298,7 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
     this.#closing.closeRead()
     if (session.isAgreed && CLOSE_CODES[code].keepsSession) throw peerClosed(frame)
     session.end()
-    session.deliveries.end(sender.tokensSent, frame.handed, null)
+    session.deliveries.end(sender.firstUnsent, frame.handed, null)
     if (!isOrderly(code)) throw peerClosed(frame)
     this.#closing.answerClose(code, this.#parts.isBegun)
   }

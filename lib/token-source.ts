@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { isUint8Array } from 'node:util/types'
 import { TokenError } from './errors'
 import { nextTick } from './event-loop'
-import { tooLargeError } from './token'
+import { memoryLost, tooLargeError } from './token'
 import { MIN_PART_LENGTH, PART_LENGTH } from './wire'
 
 /** Bytes that are read ahead of the writer. */
@@ -40,17 +40,20 @@ export interface TokenSourceOptions {
 export class TokenSource {
   /** Told when a part may be there, and when the token has become void. */
   onChange: () => void = () => {}
+  /** In the queue. */
+  place = 0
   readonly length: number | null
   readonly #source: AsyncIterable<Uint8Array>
   readonly #maxLength: () => number
   #iterator: AsyncIterator<Uint8Array> | null = null
   #held: Uint8Array = EMPTY
+  /** What it must have: the memory is someone else's, who may take it away. */
+  #heldLength = 0
   /** The memory behind `#held` when it is this object's own; null when the bytes there are someone else's, too. */
   #memory: Uint8Array | null = null
   #total = 0
   #isReading = false
   #hasEnded = false
-  #isBegun = false
   #isOver = false
   #failure: { readonly cause: unknown } | null = null
 
@@ -63,11 +66,6 @@ export class TokenSource {
     if (isReadable(source)) source.on('error', error => this.fail(error))
   }
 
-  /** True when a part was taken: it can't be said again. */
-  get isBegun(): boolean {
-    return this.#isBegun
-  }
-
   get isVoid(): boolean {
     return this.#failure !== null
   }
@@ -77,18 +75,25 @@ export class TokenSource {
     return this.#failure?.cause
   }
 
-  /** @returns the next part, or null when it is not there yet; then `onChange` will come */
-  take(): Part | null {
+  /**
+   * @param most bytes of the part, at least `MIN_PART_LENGTH`
+   * @returns the next part, or null when it is not there yet; then `onChange` will come
+   */
+  take(most = PART_LENGTH): Part | null {
     if (this.#failure !== null || this.#isOver) return null
-    const isLast = this.#hasEnded && this.#held.length <= PART_LENGTH
+    if (this.#held.length !== this.#heldLength) {
+      // Not now: who asks is in the middle of its work.
+      nextTick(() => this.fail(memoryLost()))
+      return null
+    }
+    const isLast = this.#hasEnded && this.#held.length <= most
     if (!isLast && this.#held.length < MIN_PART_LENGTH) {
       this.#readSoon()
       return null
     }
-    const bytes = this.#held.subarray(0, PART_LENGTH)
-    this.#held = this.#held.length === bytes.length ? EMPTY : this.#held.subarray(bytes.length)
+    const bytes = this.#held.subarray(0, most)
+    this.#hold(this.#held.length === bytes.length ? EMPTY : this.#held.subarray(bytes.length))
     this.#memory = null
-    this.#isBegun = true
     this.#isOver = isLast
     if (!isLast) this.#readSoon()
     return { bytes, isLast }
@@ -105,7 +110,7 @@ export class TokenSource {
   release(cause: unknown = null): boolean {
     if (this.#failure !== null || this.#isOver) return false
     this.#failure = { cause }
-    this.#held = EMPTY
+    this.#hold(EMPTY)
     this.#memory = null
     if (isReadable(this.#source)) this.#source.destroy()
     else void this.#return()
@@ -163,19 +168,26 @@ export class TokenSource {
     const maxLength = this.#maxLength()
     if (this.#total > maxLength) throw tooLargeError(this.#total, maxLength)
     if (this.length !== null && this.#total > this.length) throw wrongLength(this.#total, this.length)
-    if (this.#held.length === 0) this.#held = chunk
-    else if (chunk.length > 0) this.#append(chunk)
+    if (chunk.length === 0) return
+    if (this.#heldLength === 0) this.#hold(chunk)
+    else this.#append(chunk)
   }
 
   #append(chunk: Uint8Array): void {
-    const used = this.#held.length
+    const used = this.#heldLength
+    if (this.#held.length !== used) throw memoryLost()
     const needed = used + chunk.length
     if (this.#memory === null || this.#memory.length < needed) {
       this.#memory = Buffer.allocUnsafeSlow(Math.max(needed, 2 * used))
       this.#memory.set(this.#held)
     }
     this.#memory.set(chunk, used)
-    this.#held = this.#memory.subarray(0, needed)
+    this.#hold(this.#memory.subarray(0, needed))
+  }
+
+  #hold(bytes: Uint8Array): void {
+    this.#held = bytes
+    this.#heldLength = bytes.length
   }
 }
 

@@ -40,6 +40,17 @@ export function tooLargeError(length: number, maxTokenLength: number): TokenErro
   )
 }
 
+/**
+ * The error for a token that is not what it was when it was taken: moved to a worker, or its `ArrayBuffer` resized, or
+ * its `WebAssembly.Memory` grown.
+ */
+export function memoryLost(): TokenError {
+  return new TokenError(
+    'ERR_DETACHED',
+    'Cannot send a token: its memory was taken away, or changed its length, before all of it had left'
+  )
+}
+
 function kindOf(value: unknown): string {
   if (value === null) return 'null'
   return typeof value === 'object' ? (value.constructor?.name ?? 'an object') : typeof value

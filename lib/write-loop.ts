@@ -16,6 +16,8 @@ export interface WriteLoopEvents {
   onFlush(): void
   /** The peer took nothing of a write for `writeTimeout`. */
   onStall(): void
+  /** There is nothing that could be written next: a token has lost its memory. */
+  onFault(error: unknown): void
 }
 
 /**
@@ -70,6 +72,8 @@ export class WriteLoop {
   #sinceYield = 0
   #turnBegan = 0
   #isYielding = false
+  /** A fault was found and is not told yet. */
+  #isFaulty = false
   #isCorked = false
   /** Tokens that waited then; more are answers. */
   #sizeWhenCorked = 0
@@ -111,11 +115,11 @@ export class WriteLoop {
     this.#isOverlapping = false
     this.#lastFlushTokens = 1
     this.#writer.reset()
-    if (lastCorked === this) lastCorked = null
     this.stop()
   }
 
   stop(): void {
+    if (lastCorked === this) lastCorked = null
     this.#stallDeadline.clear()
   }
 
@@ -182,15 +186,30 @@ export class WriteLoop {
 
   #flush(): void {
     const socket = this.#socket
-    if (socket === null || !socket.writable) return
+    if (socket === null || !socket.writable || this.#isFaulty) return
     const tokens = this.#queue.size
-    const chunk = this.#writer.next()
+    let chunk: Uint8Array | null
+    try {
+      chunk = this.#writer.next()
+    } catch (error) {
+      this.#failed(socket, error)
+      return
+    }
     if (chunk !== null) {
       this.#hasTokensInFlight = this.#writer.hasTokens
       this.#lastFlushTokens = tokens - this.#queue.size
       this.#write(socket, chunk)
     }
     this.#events.onFlush()
+  }
+
+  /** Whoever woke this is in the middle of its work: a listener, or the steps of a resume. */
+  #failed(socket: Duplex, error: unknown): void {
+    this.#isFaulty = true
+    nextTick(() => {
+      this.#isFaulty = false
+      if (socket === this.#socket) this.#events.onFault(error)
+    })
   }
 
   #write(socket: Duplex, chunk: Uint8Array): void {

@@ -1,21 +1,21 @@
 import { expect } from 'chai'
-import { Deliveries, type Delivery, fateUnknown, notSent } from '../lib/deliveries'
+import { Deliveries, Delivery, fateUnknown, notSent } from '../lib/deliveries'
 import type { TokenError } from '../lib/errors'
 
-/** Deliveries of the tokens with these numbers, and what was told of them. */
-function pending(...numbers: number[]) {
+/** Deliveries of the tokens at these places, and what was told of them. */
+function pending(...places: number[]) {
   const deliveries = new Deliveries()
   const told: string[] = []
   const errors: TokenError[] = []
-  const made = numbers.map(number => {
-    const delivery: Delivery = {
-      number,
-      resolve: () => told.push(`${number} handed`),
-      reject: error => {
-        told.push(`${number} ${error.code}`)
+  const made = places.map(place => {
+    const delivery = new Delivery(
+      place,
+      () => told.push(`${place} handed`),
+      error => {
+        told.push(`${place} ${error.code}`)
         errors.push(error)
       }
-    }
+    )
     deliveries.add(delivery)
     return delivery
   })
@@ -29,7 +29,7 @@ describe('Deliveries', () => {
     deliveries.acknowledge(5)
     deliveries.acknowledge(5)
     expect(told).to.deep.equal(['1 handed', '2 handed', '5 handed'])
-    expect([deliveries.handed, deliveries.size, [...deliveries.numbers()]]).to.deep.equal([5, 1, [6]])
+    expect([deliveries.handed, deliveries.size, deliveries.find(6)?.place]).to.deep.equal([5, 1, 6])
   })
 
   it('know the count also of tokens that were only sent', () => {
@@ -38,55 +38,79 @@ describe('Deliveries', () => {
     expect([deliveries.handed, told]).to.deep.equal([7, []])
   })
 
-  it('are found by number, and forgotten once', () => {
+  it('are found by place, and told once', () => {
     const { deliveries, made } = pending(1, 3)
-    expect([deliveries.find(3), deliveries.find(2)]).to.deep.equal([made[1], null])
-    expect(deliveries.remove(made[1] as Delivery)).to.equal(true)
-    expect(deliveries.remove(made[1] as Delivery)).to.equal(false)
-    expect(deliveries.find(3)).to.equal(null)
+    const [, second] = made as [Delivery, Delivery]
+    expect([deliveries.find(3), deliveries.find(2)]).to.deep.equal([second, null])
+    expect([deliveries.tell(second), deliveries.tell(second)]).to.deep.equal([true, false])
+    expect(deliveries.size).to.equal(1)
   })
 
-  it('move up behind a token that was taken back', () => {
-    const { deliveries, told } = pending(1, 3, 4)
-    deliveries.shiftAfter(2)
-    expect([...deliveries.numbers()]).to.deep.equal([1, 2, 3])
-    deliveries.acknowledge(2)
-    expect(told).to.deep.equal(['1 handed', '3 handed'])
+  it('have smaller numbers behind a token that was taken back, whatever is counted when', () => {
+    for (const early of [0, 1]) {
+      const { deliveries, made, told } = pending(1, 2, 4, 5)
+      deliveries.acknowledge(early)
+      deliveries.tell(made[1] as Delivery)
+      deliveries.leaveGap(made[1] as Delivery)
+      deliveries.acknowledge(2)
+      expect(told).to.deep.equal(['1 handed'])
+      deliveries.acknowledge(3)
+      expect(told).to.deep.equal(['1 handed', '4 handed'])
+      deliveries.acknowledge(4)
+      expect([told.at(-1), deliveries.size]).to.deep.equal(['5 handed', 0])
+    }
   })
 
-  it('of dropped tokens are not sent, and those behind move up', () => {
+  it('keep their numbers when gaps are closed, and keep nothing that waits for nothing', () => {
+    const { deliveries, made, told } = pending(1, 2, 3, 5, 6)
+    const [, second, third, fourth] = made as [Delivery, Delivery, Delivery, Delivery]
+    for (const gone of [second, fourth]) {
+      deliveries.tell(gone)
+      deliveries.leaveGap(gone)
+    }
+    deliveries.tell(third)
+    expect(deliveries.closeGaps(4)).to.equal(2)
+    expect([deliveries.find(2), deliveries.find(4)?.place, deliveries.size]).to.deep.equal([null, 4, 2])
+    deliveries.acknowledge(3)
+    expect(told).to.deep.equal(['1 handed'])
+    deliveries.acknowledge(4)
+    expect(told).to.deep.equal(['1 handed', '6 handed'])
+  })
+
+  it('move up when tokens before them were taken out of the queue, and theirs are forgotten', () => {
     const { deliveries, told } = pending(1, 2, 3, 5)
-    deliveries.drop(2, 2)
-    expect(told).to.deep.equal(['2 ERR_NOT_SENT', '3 ERR_NOT_SENT'])
-    expect([...deliveries.numbers()]).to.deep.equal([1, 3])
+    deliveries.removed([2, 3])
+    expect([deliveries.find(3)?.place, deliveries.size]).to.deep.equal([3, 2])
+    deliveries.acknowledge(3)
+    expect(told).to.deep.equal(['1 handed', '5 handed'])
   })
 
   describe('at the end of the connection', () => {
     it('without a count are unknown if they left, and not sent if not', () => {
       const { deliveries, told } = pending(1, 2, 3)
       deliveries.acknowledge(1)
-      deliveries.end(2, null, null)
+      deliveries.end(3, null, null)
       expect(told).to.deep.equal(['1 handed', '2 ERR_FATE_UNKNOWN', '3 ERR_NOT_SENT'])
       expect(deliveries.size).to.equal(0)
     })
 
     it('with the final count are handed or not sent, and never unknown', () => {
       const { deliveries, told } = pending(1, 2, 3)
-      deliveries.end(3, 2, null)
+      deliveries.end(4, 2, null)
       expect([told, deliveries.handed]).to.deep.equal([['1 handed', '2 handed', '3 ERR_NOT_SENT'], 2])
     })
 
     it('are told once', () => {
       const { deliveries, told } = pending(1)
-      deliveries.end(1, 1, null)
-      deliveries.end(1, null, null)
+      deliveries.end(2, 1, null)
+      deliveries.end(2, null, null)
       expect(told).to.deep.equal(['1 handed'])
     })
 
     it('bear what broke it as their cause', () => {
       const { deliveries, errors } = pending(1, 2)
       const cause = { code: 'ERR_LOST' } as TokenError
-      deliveries.end(1, null, cause)
+      deliveries.end(2, null, cause)
       expect(errors.map(error => error.cause)).to.deep.equal([cause, cause])
     })
   })

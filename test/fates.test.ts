@@ -2,12 +2,19 @@ import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { CLOSE_CODES, type WireCloseCode } from '../lib/close-codes'
 import type { Connection } from '../lib/connection'
-import { dropOldest } from '../lib/connection-context'
+import { type DeliverOptions, dropOldest } from '../lib/connection-context'
 import type { TokenError } from '../lib/errors'
-import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_SESSION, type Hello } from '../lib/hello'
+import {
+  FEATURE_ACK,
+  FEATURE_END,
+  FEATURE_PART,
+  FEATURE_SESSION,
+  FEATURE_STREAM,
+  type Hello
+} from '../lib/hello'
 import { FakeClock } from '../lib/testing'
-import { settled, uncaughtDuring } from './helpers/moments'
-import { BarePeer, close, destroyTransports, greeted, helloFrom } from './helpers/token-2'
+import { awake, settled, uncaughtDuring } from './helpers/moments'
+import { BarePeer, close, destroyTransports, greeted, helloFrom, openPair } from './helpers/token-2'
 
 const SESSION = { windowBytes: 100_000, resumeTimeout: 60_000 }
 
@@ -176,6 +183,138 @@ describe('the fate of a token', () => {
           }
         })
       }
+    }
+  })
+})
+
+describe('a token that is given up among many', () => {
+  const MANY = 50_000
+  /** Seconds of processor time: it takes a tenth, and took ten and more when those behind were numbered anew. */
+  const MOST = 4
+  const secondsSince = (begin: NodeJS.CpuUsage) => {
+    const { user, system } = process.cpuUsage(begin)
+    return (user + system) / 1e6
+  }
+
+  async function crowded(options: (index: number) => DeliverOptions) {
+    const peer = await greeted('client', { outboxBytes: 20_000_000 }, {}, { receiveWindow: 1 })
+    peer.connection.send(Buffer.from('first'))
+    await settled()
+    const codes = Array.from({ length: MANY }, (_, index) =>
+      peer.connection.deliver(Buffer.alloc(10), options(index)).catch((error: TokenError) => error.code)
+    )
+    const last = peer.connection.deliver(Buffer.from('last'))
+    return { peer, codes, last }
+  }
+
+  afterEach(destroyTransports)
+
+  /** Which of 500 signals gives a token up; they abort one after the other. */
+  const orders: Record<string, (index: number) => number> = {
+    'the oldest first': index => Math.floor(index / 100),
+    'the newest first': index => 499 - Math.floor(index / 100),
+    'in any order': index => (index * 7919) % 500
+  }
+  for (const [order, at] of Object.entries(orders)) {
+    it(`costs no more than alone: ${order}`, async () => {
+      const signals = Array.from({ length: 500 }, () => new AbortController())
+      const begin = process.cpuUsage()
+      const { peer, codes, last } = await crowded(index => ({ signal: signals[at(index)]?.signal }))
+      for (const signal of signals) signal.abort()
+      expect(new Set(await Promise.all(codes))).to.deep.equal(new Set(['ERR_NOT_SENT']))
+      expect(secondsSince(begin)).to.be.below(MOST)
+      expect(peer.connection.bufferedAmount).to.equal(8)
+      await peer.say({ type: 'window', granted: 100 })
+      await peer.say({ type: 'ack', handed: 2 })
+      await last
+      expect(peer.frames()).to.deep.equal(['first', 'last'])
+    })
+  }
+
+  it('costs no more than alone: all by one signal', async () => {
+    const controller = new AbortController()
+    const begin = process.cpuUsage()
+    const { codes } = await crowded(() => ({ signal: controller.signal }))
+    controller.abort()
+    expect(new Set(await Promise.all(codes))).to.deep.equal(new Set(['ERR_NOT_SENT']))
+    expect(secondsSince(begin)).to.be.below(MOST)
+  })
+
+  it('costs no more than alone: all by a timeout', async () => {
+    const begin = process.cpuUsage()
+    const { codes } = await crowded(() => ({ timeout: 50 }))
+    expect(new Set(await awake(Promise.all(codes)))).to.deep.equal(new Set(['ERR_NOT_SENT']))
+    expect(secondsSince(begin)).to.be.below(MOST)
+  })
+})
+
+describe('sendFrom() to a peer that takes shorter data frames than this side would send', () => {
+  afterEach(destroyTransports)
+
+  const KIB = 1024
+  for (const limit of [16 * KIB, 16 * KIB + 1, 32 * KIB, 64 * KIB, 100_000, 262_134, 262_135, 262_136]) {
+    it(`keeps each of them within ${limit} bytes, whatever the stream gives`, async () => {
+      const { client, server } = await openPair({
+        client: { maxTokenLength: 400_000 },
+        server: { maxTokenLength: limit, maxStreamLength: 2 ** 30, outboxBytes: 1_000_000 }
+      })
+      const lengths: number[] = []
+      void (async () => {
+        for await (const token of server.incomingTokens()) {
+          let length = 0
+          for await (const piece of token) length += piece.length
+          lengths.push(length)
+        }
+      })()
+      for (const chunk of [1_000, 16 * KIB, limit, limit + 1, 300_000]) {
+        async function* give() {
+          await Promise.resolve()
+          for (let i = 0; i < 5; i++) yield Buffer.alloc(chunk)
+        }
+        await client.sendFrom(give())
+        expect(lengths.pop()).to.equal(5 * chunk)
+      }
+      expect(server.isOpen).to.equal(true)
+    })
+  }
+
+  it('sends nothing longer than one of them when they are too short for parts', async () => {
+    const features = FEATURE_ACK | FEATURE_END | FEATURE_PART | FEATURE_STREAM
+    const hello = { features, maxTokenLength: 1000, maxStreamLength: 1_000_000 }
+    const peer = await greeted('client', {}, {}, hello)
+    const { connection } = peer
+    async function* give(length: number) {
+      await Promise.resolve()
+      yield Buffer.alloc(length)
+    }
+    expect(connection.maxStreamLength).to.equal(1000)
+    const error: TokenError = await connection.sendFrom(give(1001)).catch(e => e)
+    expect([error.code, (error.cause as TokenError).code]).to.deep.equal([
+      'ERR_NOT_SENT',
+      'ERR_TOKEN_TOO_LARGE'
+    ])
+    void connection.sendFrom(give(1000)).catch(() => {})
+    await settled()
+    expect([peer.frames(), connection.isOpen]).to.deep.equal([['token of 1000'], true])
+  })
+})
+
+describe('an error that the peer was told', () => {
+  afterEach(destroyTransports)
+
+  it('bears the close code that it was told with, as the frame does', async () => {
+    const wrongs: Record<string, (peer: BarePeer) => Promise<void>> = {
+      'too-large': peer => peer.say(Buffer.from([0, 0, 1, 0])),
+      'flow-control': peer => peer.say('a'.repeat(90), 'b'),
+      'protocol-error': peer => peer.say(helloFrom('client'))
+    }
+    for (const [code, say] of Object.entries(wrongs)) {
+      const peer = await greeted('server', { maxTokenLength: 100, receiveWindow: 50 })
+      await say(peer)
+      peer.socket.end()
+      const { error } = await peer.connection.closed
+      expect(error?.closeCode).to.equal(code)
+      expect(peer.frames().at(-1)).to.deep.equal(close(CLOSE_CODES[code as WireCloseCode].number))
     }
   })
 })

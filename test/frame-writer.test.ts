@@ -317,15 +317,28 @@ describe('FrameWriter', () => {
       writer.push(pattern(2 * PIECE))
       for (const text of ['a', 'b', 'c']) writer.push(Buffer.from(text))
       const chunks = [writer.next() as Uint8Array]
-      expect(writer.queue.dropOldest(2)).to.equal(2)
+      expect(
+        writer.queue.takeOut(
+          () => true,
+          2,
+          () => {}
+        ).length
+      ).to.equal(2)
       expectBytes([...chunks, ...drain(writer)], pattern(2 * PIECE), Buffer.from('c'))
-      expect(writer.queue.dropOldest(1)).to.equal(0)
+      expect(
+        writer.queue.takeOut(
+          () => true,
+          1,
+          () => {}
+        ).length
+      ).to.equal(0)
     })
 
-    it('is handed back whole when the queue is emptied', () => {
+    it('is handed back when it is given up', () => {
       const writer = new QueuedWriter()
       for (const text of ['a', 'b']) writer.push(Buffer.from(text))
-      expect(writer.queue.takeUnsent().map(String)).to.deep.equal(['a', 'b'])
+      writer.queue.abandon()
+      expect(writer.queue.unsent(() => true).map(String)).to.deep.equal(['a', 'b'])
       expect([writer.queuedBytes, writer.queuedTokens, writer.next()]).to.deep.equal([0, 0, null])
     })
   })

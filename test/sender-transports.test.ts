@@ -20,6 +20,7 @@ function detached() {
       onDrain: () => {},
       onActivity: () => void log.push('activity'),
       onStall: () => {},
+      onFault: () => {},
       onFlushed: () => void log.push('flushed'),
       onAborted: number => void log.push(`aborted ${number}`),
       onWithdrawn: number => void log.push(`withdrawn ${number}`)
@@ -82,6 +83,14 @@ function expectTokens(reading: TokenReading, ...tokens: (Uint8Array | null)[]): 
   reading.tokens.forEach((token, i) => {
     expect(token === null || token.equals(tokens[i] as Uint8Array), `token ${i}`).to.equal(true)
   })
+}
+
+function dropOldest(sender: Sender, count: number): number {
+  return sender.takeOut(
+    () => true,
+    count,
+    () => {}
+  ).length
 }
 
 describe('Sender, where PART is agreed', () => {
@@ -186,7 +195,7 @@ describe('Sender, where PART is agreed', () => {
       const reading = new TokenReading().push(...socket.written)
       expect([reading.tokens.length, reading.control.length]).to.deep.equal([0, 1])
       expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([2, 2])
-      expect(sender.takeUnsent().map(token => token?.length)).to.deep.equal([700 * KIB, 1])
+      expect(sender.unsent(() => true).map(token => token.length)).to.deep.equal([700 * KIB, 1])
     }
   })
 })
@@ -274,8 +283,8 @@ describe('Sender between transports', () => {
     expect([sender.tokensUnsent, log.includes('flushed')]).to.deep.equal([0, true])
   })
 
-  it('does not call unsent what waits to be written again', async () => {
-    const { sender, socket, attach } = opened()
+  it('does not call unsent what waits to be written again, and waits for none of it when it is given up', async () => {
+    const { sender, socket, attach, log } = opened()
     sender.retain(1000)
     for (const text of ['a', 'b', 'c']) sender.send(Buffer.from(text))
     await releaseAll(socket)
@@ -285,12 +294,13 @@ describe('Sender between transports', () => {
     sender.credit = 0
     sender.rewind(1)
     expect([sender.tokensSent, sender.tokensUnsent, sender.bufferedAmount]).to.deep.equal([3, 1, 15])
-    expect([sender.withdraw(2), sender.withdraw(4), sender.dropOldest(5)]).to.deep.equal([false, true, 0])
+    expect([sender.withdraw(2), sender.withdraw(4), dropOldest(sender, 5)]).to.deep.equal([false, true, 0])
     sender.abandon()
-    expect(sender.takeUnsent()).to.deep.equal([])
-    sender.addCredit(100)
+    expect(sender.unsent(() => true)).to.deep.equal([])
+    expect([sender.tokensSent, sender.bufferedAmount]).to.deep.equal([3, 0])
+    sender.end()
     await releaseAll(next)
-    expect(Buffer.concat(next.written)).to.deep.equal(frames('b', 'c'))
+    expect([next.written, log.at(-1)]).to.deep.equal([[], 'flushed'])
   })
 
   it('brings every token once and in order, whatever is cut wherever', async () => {
@@ -472,9 +482,8 @@ describe('Sender of a stream', () => {
   it('stops reading when it is taken back, dropped, given up or let go', async () => {
     const ways: ((sender: Sender) => void)[] = [
       sender => sender.withdraw(1),
-      sender => sender.dropOldest(1),
+      sender => dropOldest(sender, 1),
       sender => sender.abandon(),
-      sender => sender.takeUnsent(),
       sender => sender.release()
     ]
     for (const way of ways) {
@@ -497,7 +506,7 @@ describe('Sender of a stream', () => {
     await put(pattern(20 * KIB))
     await releaseAll(socket)
     sender.detach(new Error('lost'))
-    expect([log.at(-1), source.isVoid, sender.firstWaiting]).to.deep.equal(['aborted 1', true, 2])
+    expect([log.at(-1), source.isVoid, sender.withdraw(1)]).to.deep.equal(['aborted 1', true, false])
     await put(pattern(1))
     expect(state.isReturned).to.equal(true)
     const next = attach()
@@ -525,22 +534,6 @@ describe('Sender of a stream', () => {
       expectTokens(new TokenReading().push(...next.written), ...(received === 0 ? [null] : []))
       expect(sender.tokensUnsent).to.equal(0)
     }
-  })
-
-  it('is withdrawn where PART is not agreed, but not when a byte of it is out: it has its number for good', async () => {
-    const { sender, socket, attach, log } = opened()
-    const first = gate()
-    const second = gate()
-    sender.sendFrom(first.source)
-    sender.sendFrom(second.source)
-    sender.send(Buffer.from('behind'))
-    await first.put(pattern(20 * KIB))
-    await releaseAll(socket)
-    sender.detach()
-    attach()
-    sender.splitsTokens = false
-    expect(log.filter(entry => entry !== 'activity')).to.deep.equal(['aborted 1', 'withdrawn 2'])
-    expect([sender.firstWaiting, sender.tokensTaken]).to.deep.equal([2, 2])
   })
 })
 

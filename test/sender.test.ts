@@ -24,6 +24,7 @@ function open(options?: ConnectionOptions, control: Buffer[] = []) {
       log.push('stall')
       told()
     },
+    onFault: (error: unknown) => void log.push(`fault ${(error as Error).message}`),
     onFlushed: (): void => void socket.end(),
     onAborted: (number: number) => void log.push(`aborted ${number}`),
     onWithdrawn: (number: number) => void log.push(`withdrawn ${number}`)
@@ -40,6 +41,14 @@ async function releaseAll(socket: HeldDuplex): Promise<void> {
     socket.release()
     await settled()
   }
+}
+
+function dropOldest(sender: Sender, count: number): number {
+  return sender.takeOut(
+    () => true,
+    count,
+    () => {}
+  ).length
 }
 
 describe('Sender', () => {
@@ -474,12 +483,12 @@ describe('Sender', () => {
       return opened
     }
 
-    it('can be taken back by their number, and those behind move up', async () => {
+    it('can be taken back by their place, once, and those behind keep theirs', async () => {
       const { sender, socket } = await waiting()
       expect(sender.withdraw(1)).to.equal(false)
       expect(sender.withdraw(2)).to.equal(true)
       expect([sender.tokensTaken, sender.tokensUnsent, sender.bufferedAmount]).to.deep.equal([2, 1, 18])
-      expect(sender.withdraw(2)).to.equal(true)
+      expect([sender.withdraw(2), sender.withdraw(3)]).to.deep.equal([false, true])
       await releaseAll(socket)
       expect(Buffer.concat(socket.written)).to.deep.equal(frame('first'))
     })
@@ -489,9 +498,9 @@ describe('Sender', () => {
       const large = pattern(600 * KIB)
       sender.send(large)
       for (const text of ['a', 'b', 'c']) sender.send(Buffer.from(text))
-      expect(sender.dropOldest(2)).to.equal(2)
+      expect(dropOldest(sender, 2)).to.equal(2)
       expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([2, 2])
-      expect(sender.dropOldest(5)).to.equal(1)
+      expect(dropOldest(sender, 5)).to.equal(1)
       await releaseAll(socket)
       expect(Buffer.concat(socket.written).equals(frame(large))).to.equal(true)
     })
@@ -501,7 +510,7 @@ describe('Sender', () => {
       for (let i = 0; i < 3; i++) sender.send(pattern(6))
       await settled()
       expect(sender.needsDrain).to.equal(true)
-      sender.dropOldest(2)
+      dropOldest(sender, 2)
       expect([sender.bufferedAmount, log.includes('drain')]).to.deep.equal([10, false])
       await settled()
       expect(sender.needsDrain).to.equal(false)
@@ -515,7 +524,7 @@ describe('Sender', () => {
       await releaseAll(socket)
       expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([3, 2])
       expect(Buffer.concat(socket.written)).to.deep.equal(frame('first'))
-      expect(sender.takeUnsent().map(String)).to.deep.equal(['second', 'third'])
+      expect(sender.unsent(() => true).map(String)).to.deep.equal(['second', 'third'])
     })
 
     it('and are too long for the peer are taken out before the first is sent', async () => {
@@ -523,10 +532,14 @@ describe('Sender', () => {
       sender.credit = 0
       for (const length of [3, 9, 2, 10, 4]) sender.send(pattern(length))
       const longer: [number, number][] = []
-      sender.withdrawLonger(4, (number, token) => longer.push([number, token.length as number]))
+      sender.takeOut(
+        token => (token.length as number) > 4,
+        9,
+        (place, token) => longer.push([place, token.length as number])
+      )
       expect(longer).to.deep.equal([
         [2, 9],
-        [3, 10]
+        [4, 10]
       ])
       expect([sender.tokensTaken, sender.tokensUnsent]).to.deep.equal([3, 3])
       sender.addCredit(1000)

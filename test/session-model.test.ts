@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { Delivery } from '../lib/deliveries'
 import { FrameWriter } from '../lib/frame-writer'
 import type { SessionPart } from '../lib/hello'
 import { Receiver } from '../lib/receiver'
@@ -50,11 +51,13 @@ class End {
   deliver(token: string): void {
     const number = this.queue.taken + 1
     this.queue.push(Buffer.from(token))
-    this.session.deliveries.add({
-      number,
-      resolve: () => this.fates.push(`${number} handed`),
-      reject: error => this.fates.push(`${number} ${error.code}`)
-    })
+    this.session.deliveries.add(
+      new Delivery(
+        number,
+        () => this.fates.push(`${number} handed`),
+        error => this.fates.push(`${number} ${error.code}`)
+      )
+    )
   }
 
   write(): Buffer {
@@ -165,7 +168,7 @@ describe('a session as a model without sockets', () => {
     for (let i = 0; i < 5; i++) sender.deliver('x'.repeat(700))
     sender.write()
     sender.acknowledge(1)
-    sender.session.deliveries.end(sender.queue.sent, null, null)
+    sender.session.deliveries.end(sender.queue.firstUnsent, null, null)
     expect(sender.fates).to.deep.equal([
       '1 handed',
       '2 ERR_FATE_UNKNOWN',

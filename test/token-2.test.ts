@@ -162,7 +162,7 @@ describe('token/2', () => {
         expect(peer.frames()).to.deep.equal([close(0x0101)])
         await clock.elapse(1000)
         await settled()
-        expect(peer.log).to.deep.equal(['ERR_HANDSHAKE_TIMEOUT'])
+        expect(peer.log).to.deep.equal(['ERR_HANDSHAKE_TIMEOUT handshake-timeout'])
       }
     })
 

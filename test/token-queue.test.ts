@@ -12,11 +12,24 @@ function queueOf(lengths: number[], windowBytes: number | null = null): TokenQue
 
 /** Sends the head whole, as the writer does with a small one. */
 function pass(queue: TokenQueue, count = 1): void {
-  for (let i = 0; i < count; i++) queue.pass(queue.head as Uint8Array)
+  for (let i = 0; i < count; i++) queue.pass()
 }
 
 function counts({ taken, sent, size, waitingBytes, keptBytes }: TokenQueue): number[] {
   return [taken, sent, size, waitingBytes, keptBytes]
+}
+
+function dropOldest(queue: TokenQueue, count: number): number {
+  return queue.takeOut(
+    () => true,
+    count,
+    () => {}
+  ).length
+}
+
+/** Of those that never left whole. */
+function lengths(queue: TokenQueue): number[] {
+  return queue.unsent(() => true).map(token => token.length)
 }
 
 describe('TokenQueue', () => {
@@ -53,7 +66,7 @@ describe('TokenQueue', () => {
       pass(queue, 4)
       queue.rewind(received)
       expect([queue.taken, queue.sent, queue.size, queue.keptBytes]).to.deep.equal([6, 4, 6 - received, 26])
-      expect([queue.firstWaiting, queue.withdraw(4), queue.dropOldest(9)]).to.deep.equal([5, false, 2])
+      expect([queue.firstUnsent, queue.withdraw(4), dropOldest(queue, 9)]).to.deep.equal([5, false, 2])
       for (let number = received + 1; number <= 4; number++) {
         expect(queue.head).to.have.length(number)
         pass(queue)
@@ -93,7 +106,7 @@ describe('TokenQueue', () => {
     const queue = queueOf([10, 5], 100)
     queue.begin()
     queue.waitingBytes -= 4
-    expect([queue.firstWaiting, queue.keptBytes]).to.deep.equal([2, 14])
+    expect([queue.firstUnsent, queue.keptBytes]).to.deep.equal([1, 14])
     expect(queue.unbegin(null)).to.equal(null)
     expect(counts(queue)).to.deep.equal([2, 0, 2, 23, 0])
   })
@@ -104,19 +117,23 @@ describe('TokenQueue', () => {
     for (let transports = 0; transports < 3; transports++) {
       queue.unbegin(null)
       queue.rewind(0)
-      expect([queue.firstWaiting, queue.withdraw(1)]).to.deep.equal([2, false])
-      queue.withdrawLonger(9, () => expect.fail('it was taken back'))
+      expect([queue.firstUnsent, queue.withdraw(1)]).to.deep.equal([1, false])
+      queue.takeOut(
+        token => token.length === 10,
+        9,
+        () => expect.fail('it was taken back')
+      )
     }
-    expect([queue.dropOldest(9), queue.taken, queue.head?.length]).to.deep.equal([2, 1, 10])
+    expect([dropOldest(queue, 9), queue.taken, queue.head?.length]).to.deep.equal([2, 1, 10])
     queue.abandon()
-    expect(queue.takeUnsent().map(token => token?.length)).to.deep.equal([10])
+    expect(lengths(queue)).to.deep.equal([10])
   })
 
   it('withdraws what was given up, too', () => {
     const queue = queueOf([1, 2, 3])
     queue.abandon()
     expect([queue.withdraw(2), queue.withdraw(4)]).to.deep.equal([true, false])
-    expect(queue.takeUnsent().map(token => token?.length)).to.deep.equal([1, 3])
+    expect(lengths(queue)).to.deep.equal([1, 3])
     expect(queue.taken).to.equal(2)
   })
 
@@ -125,7 +142,7 @@ describe('TokenQueue', () => {
     queue.push(new TokenSource((async function* () {})()))
     pass(queue, 2)
     queue.rewind(0)
-    expect(queue.takeUnsent().map(token => token?.length ?? null)).to.deep.equal([3, 4, null])
+    expect(lengths(queue)).to.deep.equal([3, 4])
   })
 
   it('keeps a long queue in order while places are moved together', () => {

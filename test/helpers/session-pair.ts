@@ -19,6 +19,8 @@ export interface SessionPairOptions {
   readonly client?: Options
   readonly server?: Options
   readonly authorize?: ConnectionContext['authorize']
+  /** Default true; without one there is nothing to resume. */
+  readonly hasSession?: boolean
   readonly transport?: MemoryPairOptions
 }
 
@@ -43,9 +45,9 @@ export class SessionPair {
     pair.client = new Connection(
       socket,
       { protocol: 'token/2', role: 'client', heartbeat: 0, ...options.client },
-      { session: SESSION }
+      options.hasSession === false ? {} : { session: SESSION }
     )
-    await settled()
+    for (let turn = 0; turn < 20 && !pair.client.isOpen; turn++) await settled()
     if (!pair.client.isOpen || !pair.server.isOpen) throw new Error('the pair did not open')
     return pair
   }

@@ -1,0 +1,43 @@
+/** Someone who wants to know when a signal aborts. */
+export interface Aborted {
+  aborted(reason: unknown): void
+}
+
+/** For all who wait for one signal: what it calls, and whom that tells. */
+interface Watch {
+  readonly waiting: Set<Aborted>
+  readonly listener: () => void
+}
+
+const watches = new WeakMap<AbortSignal, Watch>()
+
+/**
+ * Tells when a signal aborts, which has not aborted. Any number may wait for one signal: it gets one listener, for a
+ * signal walks over its listeners whenever one comes or goes, and warns of a leak from the 11th on.
+ */
+export function watchSignal(signal: AbortSignal, waiting: Aborted): void {
+  let watch = watches.get(signal)
+  if (watch === undefined) {
+    watch = begin(signal)
+    watches.set(signal, watch)
+  }
+  watch.waiting.add(waiting)
+}
+
+/** Does not tell it any more. */
+export function unwatchSignal(signal: AbortSignal, waiting: Aborted): void {
+  const watch = watches.get(signal)
+  if (watch === undefined || !watch.waiting.delete(waiting) || watch.waiting.size > 0) return
+  watches.delete(signal)
+  signal.removeEventListener('abort', watch.listener)
+}
+
+function begin(signal: AbortSignal): Watch {
+  const waiting = new Set<Aborted>()
+  const listener = () => {
+    watches.delete(signal)
+    for (const one of waiting) one.aborted(signal.reason)
+  }
+  signal.addEventListener('abort', listener, { once: true })
+  return { waiting, listener }
+}
