@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { CloseCode } from './close-info'
 import { TokenError } from './errors'
 import { FRAME_PROGRESS_BYTES, FrameWatch } from './frame-watch'
@@ -104,10 +105,19 @@ export class Token1 implements Protocol {
   #setPaused(isPaused: boolean): void {
     if (isPaused === this.#isPaused) return
     this.#isPaused = isPaused
-    if (isPaused) this.#host.socket.pause()
+    if (isPaused) pause(this.#host.socket)
     else this.#host.socket.resume()
     this.#host.active()
   }
+}
+
+/**
+ * Node would go on until 16 KiB are there, and keeps each TLS record by itself: of one byte each, those take 3.5 MiB. There
+ * is no public way to make it stop at the first one.
+ */
+function pause(socket: Duplex & { _readableState?: { highWaterMark: number } }): void {
+  if (socket._readableState !== undefined) socket._readableState.highWaterMark = 1
+  socket.pause()
 }
 
 /** The error for a frame that makes no progress. */

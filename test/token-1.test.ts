@@ -64,6 +64,19 @@ describe('token/1', () => {
       expect([connection.unreadBytes, socket.isPaused()]).to.deep.equal([132 * 500, true])
     })
 
+    it('leaves what comes behind that with the peer, chunk by chunk, and does not have Node collect chunks', async () => {
+      const { connection, socket, peer } = open()
+      peer.write(frame(pattern(64 * KIB)))
+      await settled()
+      for (let i = 0; i < 100; i++) peer.write('x')
+      await settled()
+      expect([socket.isPaused(), socket.readableLength]).to.deep.equal([true, 1])
+      const closed = connection.closed
+      connection.close()
+      peer.resume().end()
+      expect((await closed).undeliveredBytes).to.equal(64 * KIB + 4 + 100)
+    })
+
     it('goes on when someone takes what was read', async () => {
       const { connection, socket, peer } = open()
       const chunk = frame(pattern(16 * KIB - 4))
