@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { Connection, TokenClient, TokenServer } from '../lib'
@@ -86,6 +86,21 @@ describe('documentation', () => {
         expect(readme).to.include(`\n| \`${name}\` | `)
       })
     }
+  })
+
+  it('the table of what a client may hold names options that exist, and tests that do', () => {
+    const { policies: _, connection, session, ...limits } = serverSettings({ port: 0, session: true })
+    const names = Object.keys({ ...limits, ...connection, ...session })
+    const table =
+      textOf('SECURITY.md')
+        .split(/^## What a client may hold$/m)[1]
+        ?.split(/^## /m)[0] ?? ''
+    const marked = [...table.matchAll(/`([^`]+)`/g)].map(match => match[1] as string)
+    const tests = marked.filter(name => name.endsWith('.test.ts'))
+    const options = marked.filter(name => /^[a-z]+[A-Z]\w*$/.test(name) || name === 'heartbeat')
+    expect([tests.length > 10, options.length > 15]).to.deep.equal([true, true])
+    expect(names).to.include.members(options)
+    for (const name of tests) expect(existsSync(join(ROOT, 'test', name)), name).to.equal(true)
   })
 
   it('the example of the README is examples/seed.cjs', () => {
