@@ -521,8 +521,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#state = replacement === null ? 'dialling' : 'greeting'
     tell(this, 'disconnect', Object.freeze(info))
     if (replacement?.isOpen && !this.#isClosing) {
-      replacement[forwardChanged]()
       this.#takeOver(replacement)
+      replacement[forwardChanged]()
     }
   }
 

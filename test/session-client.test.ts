@@ -334,6 +334,18 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(two.server.connections.size).to.equal(1)
   })
 
+  it('that takes over after GOAWAY tells connect before the tokens that have come by then', async () => {
+    const { server, port } = await startServer({ session: true })
+    const client = await makeClient(port, { session: true, ...QUICK })
+    await once(client, 'connect')
+    server.on('connection', connection => connection.send(Buffer.from('welcome')))
+    const seen = eventsOf(client, ['disconnect', 'connect', 'token'])
+    const first = once(client, 'token')
+    await server.drain({ code: 'shutdown', timeout: 5_000, spread: 0 })
+    await first
+    expect(seen).to.deep.equal(['disconnect', 'connect', 'token'])
+  })
+
   it('counts what the application acknowledges while it is detached', async () => {
     const { server, port } = await startServer({ session: true })
     const proxy = await TcpProxy.to(port)
