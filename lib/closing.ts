@@ -167,7 +167,7 @@ export class Closing {
     this.#host.sender.abandon()
     this.#lingerDeadline = new Deadline(lingerAfter(error), () => this.#host.socket.destroy())
     this.#lingerDeadline.arm()
-    this.#sayClose('broken')
+    this.#sayClose('broken', error)
     return true
   }
 
@@ -177,11 +177,12 @@ export class Closing {
   }
 
   /** CLOSE is the last word: what is handed out after it would not be counted. */
-  #sayClose(local: 'closed' | 'broken'): void {
+  #sayClose(local: 'closed' | 'broken', error: TokenError | null = null): void {
     const { sender, receiver, session, isManualAck } = this.#host
     this.#local = local
     this.#heartbeat.stop()
     receiver.discard()
+    if (error !== null) receiver.dropUnread(error)
     // The application has had what it was given before: the peer must not send it again.
     if (!isManualAck) session.handed = receiver.tokens
     const { handed } = session

@@ -11,6 +11,12 @@ export interface Consumer {
   /** Set by a consumer that takes tokens as they come; `accept` is not called then. */
   readonly pieces?: PieceConsumer
   accept(token: Buffer): void
+  /**
+   * The connection breaks: lets go of a token that it took and that nobody has read out of it.
+   *
+   * @returns true when there was one
+   */
+  dropUnread?(error: TokenError): boolean
   /** No token comes any more; with an error when the connection broke. */
   finish(error: TokenError | null): void
 }

@@ -53,6 +53,14 @@ export class Receiver {
   #isOpen = false
   #isDelivering = false
   #isDiscarding = false
+  /** The connection breaks: a token that a stream took and that nobody has read out of it was not given. */
+  dropUnread(error: TokenError): void {
+    const lent = this.#lent
+    this.#lent = NONE
+    if (this.#consumer?.dropUnread?.(error)) this.#tokens--
+    else this.#lent = lent
+  }
+
   /** The connection is closing: what nobody takes is thrown away. */
   #isClosing = false
   /** Nothing that comes after broken bytes is read. */

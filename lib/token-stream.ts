@@ -30,6 +30,8 @@ export class TokenStream extends Duplex implements Consumer {
   #isWrittenTo = false
   /** The peer has ended, and the application has not read to there. */
   #isEnding = false
+  /** Its connection ends by itself, whatever becomes of the stream. */
+  #isConnectionOver = false
   /** Set while a write waits for `drain`: ends it when the stream is destroyed. */
   #endWrite: ((error: Error | null) => void) | null = null
 
@@ -46,7 +48,7 @@ export class TokenStream extends Duplex implements Consumer {
     })
     // What was not read keeps `finish` waiting; a write that waits for `drain` must not.
     void sink.closed.then(({ error }) => {
-      if (error !== null) this.destroy(error)
+      if (error !== null) this.#break(error)
     })
   }
 
@@ -70,11 +72,17 @@ export class TokenStream extends Duplex implements Consumer {
   finish(error: TokenError | null): void {
     this.#isWanting = false
     if (error !== null) {
-      this.destroy(error)
+      this.#break(error)
     } else {
       this.#isEnding = !this.readableEnded
       this.push(null)
     }
+  }
+
+  dropUnread(error: TokenError): boolean {
+    if (this.readableLength === 0) return false
+    this.#break(error)
+    return true
   }
 
   override _read(): void {
@@ -87,7 +95,7 @@ export class TokenStream extends Duplex implements Consumer {
     this.#isWrittenTo = true
     try {
       if (!this.#sink.send(token)) {
-        if (this.#sink.isDead()) done(deadError())
+        if (this.#sink.isDead()) this.#refuse(done)
         else
           this.#afterDrain(
             () => this._write(token, encoding, done),
@@ -113,11 +121,22 @@ export class TokenStream extends Duplex implements Consumer {
     this.#claim.release()
     // Node destroys a stream itself when `for await` has read it to its end: what was written still leaves.
     if (error === null && this.readableEnded) this.#sink.close()
-    else this.#sink.destroy()
+    else if (!this.#isConnectionOver) this.#sink.destroy()
     const endWrite = this.#endWrite
     this.#endWrite = null
     endWrite?.(error)
     done(error)
+  }
+
+  #break(error: TokenError): void {
+    this.#isConnectionOver = true
+    this.destroy(error)
+  }
+
+  /** What comes too late does not break a connection that is closing in order. */
+  #refuse(done: (error: Error) => void): void {
+    this.#isConnectionOver = true
+    done(deadError())
   }
 
   #afterDrain(goOn: () => void, giveUp: (error: Error | null) => void): void {

@@ -9,6 +9,7 @@ import { TokenStream } from '../lib/token-stream'
 import { frames, pattern } from './helpers/bytes'
 import { awake, bytesOf, settled, tokensOf } from './helpers/moments'
 import { connectionAndPeer, connectionPair, destroyPairs, HeldDuplex, socketPair } from './helpers/pairs'
+import { close, destroyTransports, greeted } from './helpers/token-2'
 
 function slowly(): Transform {
   return new Transform({
@@ -184,6 +185,42 @@ describe('TokenStream', () => {
       const failed = new Promise<Error | null | undefined>(resolve => stream.write(Buffer.from('a'), resolve))
       stream.destroy()
       expect(((await failed) as TokenError).code).to.equal('ERR_NOT_SENT')
+    })
+  })
+
+  describe('over token/2', () => {
+    afterEach(destroyTransports)
+
+    for (const isRead of [false, true]) {
+      it(`a token that was ${isRead ? '' : 'not '}read out of it when the connection breaks is ${isRead ? '' : 'not '}in the final count`, async () => {
+        const peer = await greeted('server')
+        const stream = peer.connection.stream().on('error', () => {})
+        const read: string[] = []
+        if (isRead) stream.on('data', token => read.push(String(token)))
+        else stream.read(0)
+        await peer.say('a')
+        expect(stream.readableLength).to.equal(isRead ? 0 : 1)
+        // A control frame of no length.
+        await peer.say(Buffer.from('80000000', 'hex'))
+        expect(peer.frames()).to.deep.equal([
+          { type: 'close', code: 0x0401, handed: isRead ? 1 : 0, reason: '' }
+        ])
+        stream.on('data', token => read.push(String(token))).resume()
+        await settled()
+        expect(read).to.deep.equal(isRead ? ['a'] : [])
+      })
+    }
+
+    it('a write that comes too late does not break a connection that is closing in order', async () => {
+      const peer = await greeted('client')
+      const stream = peer.connection.stream().on('error', () => {})
+      stream.write(Buffer.from('a'))
+      peer.connection.close()
+      stream.write(Buffer.from('b'))
+      await peer.say(close(0, 1))
+      expect(peer.frames()).to.deep.equal(['a', { type: 'close', code: 0, handed: 0, reason: '' }])
+      peer.socket.end()
+      expect((await peer.connection.closed).code).to.equal('normal')
     })
   })
 
