@@ -49,7 +49,7 @@ export interface TokenClientEvents {
   token: [token: Buffer, connection: Connection]
   /** `bufferedAmount` fell to half of `highWaterMark` after it had reached it. */
   drain: []
-  /** A token that was sent before `connect` is longer than the server takes. */
+  /** A token that was sent before `connect` is longer than the server takes, or has lost its memory. */
   undeliverable: [token: Uint8Array]
   /** The server wants this client to leave. With `reconnect` it leaves and comes back by itself. */
   goaway: [goaway: Goaway]
@@ -195,7 +195,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     const { connection } = this
     if (connection !== null && !this.#mustWait(connection)) return connection.send(token)
     checkToken(token, this.#settings.connection.maxTokenLength)
-    const isTaken = this.#takesTokens && this.#outbox.add({ token })
+    const isTaken = this.#takesTokens && this.#outbox.add(token) !== null
     if (!isTaken || this.writableNeedDrain) this.#owesDrain = true
     return isTaken
   }
