@@ -2,8 +2,8 @@ import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { Acceptance } from './acceptance'
-import { ask, tell } from './application-call'
-import { CertificateEnds } from './certificate-ends'
+import { Admission } from './admission'
+import { tell } from './application-call'
 import type { CloseInfo, CloseOptions } from './close-info'
 import { closeOnAbort } from './close-on-abort'
 import { Connection } from './connection'
@@ -23,22 +23,20 @@ import type { ConnectionOptions, ProtocolOptions } from './connection-options'
 import { Deadline } from './deadline'
 import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
-import { nextTick, setImmediate } from './event-loop'
+import { nextTick } from './event-loop'
 import { goawayFrame } from './goodbye'
 import type { SessionLookup, SessionPart } from './hello'
-import { IdentityCounts } from './identity-counts'
 import { sayLastWord } from './last-word'
-import { demandsTrust, LiveTrust, trustError } from './live-trust'
+import { LiveTrust } from './live-trust'
 import { OnlyListener } from './only-listener'
 import { checkDelay, duration } from './option-checks'
 import { OtherProtocols } from './other-protocols'
 import type { Credentials } from './own-certificate'
 import { identityOf, type Peer, peerFrom, presentedFingerprints } from './peer'
 import { QueueBudget } from './queue-budget'
-import { clientLeft, Reception, type Refusal, tooManyOfIdentity, type Visitor } from './reception'
+import { clientLeft, Reception, type Refusal, type Visitor } from './reception'
 import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
 import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
-import { ServerSessions } from './server-sessions'
 import type { SessionLoss } from './session'
 import { codeOf } from './socket-error'
 import { isSocketFile, type Obstacle, removeStaleSocket } from './stale-socket'
@@ -77,9 +75,6 @@ type State = 'closed' | 'waiting' | 'starting' | 'listening' | 'closing'
 /** Seconds that a TLS ticket is good for: a CA that has ended since is noticed after that. */
 const SESSION_TIMEOUT = 300
 
-/** Connections whose certificates are checked again in one turn of the event loop. */
-const RECHECKS_A_TURN = 100
-
 /**
  * Accepts clients over mutual TLS and listens from its construction on.
  *
@@ -97,14 +92,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #credentials: ServerCredentials
   readonly #trust: LiveTrust
   readonly #others: OtherProtocols
-  readonly #connections = new Set<Connection>()
-  readonly #ends = new CertificateEnds<Connection>(connection => connection[breakWith](expiredError()))
+  readonly #admission: Admission
   /** One object for all connections, checked once. */
   readonly #connectionOptions: Record<ProtocolName, ConnectionOptions & ProtocolOptions>
-  /** Of those that have a transport: sessions that wait have limits of their own. */
-  readonly #countByIdentity = new IdentityCounts<Connection>()
   readonly #budget: QueueBudget<Connection>
-  readonly #sessions: ServerSessions | null
   readonly #forward: Forward & { isWanting: boolean }
   readonly #tokenListener = new OnlyListener(this, 'token')
   readonly #drains = new Set<Drain>()
@@ -129,6 +120,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       tell(this, 'certificate-expiring', certificate)
     )
     this.#trust = new LiveTrust(this.#credentials)
+    this.#admission = new Admission(this.#settings, this.#trust)
     const shared = { ...this.#settings.connection, role: 'server' } as const
     this.#connectionOptions = {
       'token/1': Object.freeze({ ...shared, protocol: 'token/1' }),
@@ -140,14 +132,13 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       take: (token, connection) => this.#tokenListener.emitPair(token, connection)
     }
     this.#budget = this.#createBudget()
-    this.#sessions = this.#settings.session === undefined ? null : new ServerSessions(this.#settings)
     this.#watchListeners()
     this.connect()
   }
 
   /** The connections that are open now, and those whose session waits for its client. */
   get connections(): ReadonlySet<Connection> {
-    return this.#connections
+    return this.#admission.connections
   }
 
   /** Clients between accept and acceptance: TLS, HELLO, `authorize`. */
@@ -165,7 +156,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   /** Connections whose session waits for its client. */
   get detachedSessions(): number {
-    return this.#sessions?.detachedCount ?? 0
+    return this.#admission.detachedCount
   }
 
   /** Bytes in all queues of all connections, and of what sessions keep. */
@@ -223,7 +214,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#state = 'closing'
     if (isListening) this.#server?.close()
     else nextTick(() => this.#finish(null))
-    for (const connection of [...this.#connections]) connection[closeWith]('shutdown', { timeout })
+    for (const connection of [...this.#admission.connections]) connection[closeWith]('shutdown', { timeout })
     this.#endOthers(timeout)
     // Last, for it tells the application.
     this.#reception?.refuseAll(
@@ -252,7 +243,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     duration('spread', Math.round(spread))
     // Also when there is nobody to ask, and not in the timer that asks the last ones.
     goawayFrame({ code, retryAfter, reason })
-    const drain = new Drain([...this.#connections], { code, retryAfter, reason }, timeout, spread)
+    const drain = new Drain([...this.#admission.connections], { code, retryAfter, reason }, timeout, spread)
     this.#drains.add(drain)
     const left = await drain.done
     this.#drains.delete(drain)
@@ -268,7 +259,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   reload(credentials: Credentials): void {
     this.#credentials.reload(credentials, this.#server)
     this.#trust.reloaded()
-    if (demandsTrust(this.#settings.tls)) this.#recheck()
+    this.#admission.recheck()
     for (const socket of this.#others.withCertificate())
       if (this.#trust.check(socket) !== null) socket.destroy()
   }
@@ -337,7 +328,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   /** Node's `close` waits for the raw sockets, of which a TLS socket and its connection close a little later. */
   async #stopped(server: Server): Promise<void> {
-    await Promise.all([...this.#connections].map(connection => connection.closed))
+    await Promise.all([...this.#admission.connections].map(connection => connection.closed))
     if (this.#server === server) this.#finish(null)
   }
 
@@ -437,7 +428,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     }
 
     admit(candidate: Connection, request: SessionPart | null): TokenError | SessionLookup | null {
-      return this.#server.#admit(this.#visitor, candidate, request)
+      return this.#server.#admission.admit(this.#server.#reception, this.#visitor, candidate, request)
     }
 
     onOpen(opened: Connection): void {
@@ -453,7 +444,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     }
 
     onDetached(_error: TokenError, detached: Connection): void {
-      this.#server.#detached(detached)
+      this.#server.#admission.detached(detached)
     }
 
     onResumed(resumed: Connection): void {
@@ -474,79 +465,20 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   }
 
   #ended(visitor: Visitor, connection: Connection, info: CloseInfo): void {
-    if (this.#connections.has(connection)) this.#connectionClosed(connection, info)
-    else
-      this.#refuse(
-        visitor,
-        info.error ?? new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
-      )
-  }
-
-  /** @returns why it may not come in; or what became of the session it asked for, null for no session */
-  #admit(
-    visitor: Visitor,
-    connection: Connection,
-    request: SessionPart | null
-  ): TokenError | SessionLookup | null {
-    const failure = this.#trust.judge(visitor, connection.socket as TLSSocket)
-    if (failure !== null && demandsTrust(this.#settings.tls)) return trustError(failure)
-    if (request === null || this.#sessions === null) return this.#admitNew(visitor, connection)
-    const identity = this.#sessionIdentityOf(connection.peer)
-    if (identity instanceof TokenError) return identity
-    if (identity === null) return this.#admitNew(visitor, connection)
-    return this.#sessions.admit(connection, request, identity, {
-      admitTransport: owner => this.#admitTransport(visitor, owner, connection.peer),
-      admitConnection: () => this.#admitNew(visitor, connection)
-    })
-  }
-
-  #sessionIdentityOf(peer: Peer | null): string | null | TokenError {
-    const { sessionIdentity = anyIdentity } = this.#settings.policies
-    try {
-      return ask(() => sessionIdentity(peer), isIdentity, noIdentity)
-    } catch (error) {
-      return error as TokenError
+    if (!this.#admission.closed(connection, info)) {
+      this.#refuse(visitor, info.error ?? clientLeft())
+      return
     }
-  }
-
-  #admitNew(visitor: Visitor, connection: Connection): TokenError | null {
-    const refusal = this.#admitTransport(visitor, connection, connection.peer)
-    if (refusal !== null) return refusal
-    this.#connections.add(connection)
-    this.#endWithCertificate(connection)
-    return null
-  }
-
-  /** @param owner whom the visitor belongs to if it may come in */
-  #admitTransport(visitor: Visitor, owner: Connection, peer: Peer | null): TokenError | null {
-    const identity = identityOf(peer)
-    const { maxConnectionsPerIdentity } = this.#settings
-    // The transport that it replaces does not count beside it.
-    if (identity !== null && this.#countByIdentity.ofOthers(identity, owner) >= maxConnectionsPerIdentity)
-      return tooManyOfIdentity(maxConnectionsPerIdentity)
-    const refusal = this.#reception === null ? clientLeft() : this.#reception.admit(visitor)
-    if (refusal !== null) return refusal
-    if (identity === null) this.#countByIdentity.remove(owner)
-    else this.#countByIdentity.add(owner, identity)
-    return null
-  }
-
-  #detached(connection: Connection): void {
-    this.#ends.delete(connection)
-    this.#countByIdentity.remove(connection)
-    this.#sessions?.detached(connection)
+    this.#lost.unsent += info.unsent
+    this.#lost.unconfirmed += info.unconfirmed
+    this.#lost.undeliveredBytes += info.undeliveredBytes
+    if (info.error !== null) tell(this, 'connectionError', info.error, connection)
   }
 
   #resumed(connection: Connection): void {
-    this.#endWithCertificate(connection)
+    this.#admission.resumed(connection)
     for (const drain of this.#drains) drain.resumed(connection)
     tell(this, 'resumed', connection)
-  }
-
-  /** A connection lives no longer than the certificate that opened it. */
-  #endWithCertificate(connection: Connection): void {
-    if (connection.peer === null || !demandsTrust(this.#settings.tls)) return
-    this.#ends.set(connection, connection.peer.validTo)
   }
 
   #timeLeft(visitor: Visitor): number {
@@ -557,40 +489,16 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#reception?.refuse(visitor, error)
   }
 
-  #connectionClosed(connection: Connection, info: CloseInfo): void {
-    this.#connections.delete(connection)
-    this.#sessions?.closed(connection, info.code === 'ERR_SESSION_LOST')
-    this.#ends.delete(connection)
-    this.#countByIdentity.remove(connection)
-    this.#lost.unsent += info.unsent
-    this.#lost.unconfirmed += info.unconfirmed
-    this.#lost.undeliveredBytes += info.undeliveredBytes
-    if (info.error !== null) tell(this, 'connectionError', info.error, connection)
-  }
-
   // --- the rest of life
-
-  /** In slices: ten thousand signatures are a second of work. */
-  #recheck(left: Iterator<Connection> = [...this.#connections].values()): void {
-    for (let checked = 0; checked < RECHECKS_A_TURN; checked++) {
-      const { done, value: connection } = left.next()
-      if (done) return
-      // Who comes back to a session is judged then.
-      if (connection.isDetached) continue
-      const failure = this.#trust.check(connection.socket)
-      if (failure !== null) connection[breakWith](trustError(failure))
-    }
-    setImmediate(() => this.#recheck(left))
-  }
 
   #createBudget(): QueueBudget<Connection> {
     const { memoryBudgetBytes, maxQueueAge, policies } = this.#settings
-    return new QueueBudget(this.#connections, memoryBudgetBytes, maxQueueAge, {
+    return new QueueBudget(this.#admission.connections, memoryBudgetBytes, maxQueueAge, {
       onTooOld: (connection, tokens) => {
         if (policies.slowConsumer === 'drop') this.#drop(connection, tokens)
         else connection[breakWith](slowError(`a token waited longer than maxQueueAge, ${maxQueueAge} ms`))
       },
-      oldestDetached: () => this.#sessions?.oldestDetached() ?? null,
+      oldestDetached: () => this.#admission.oldestDetached(),
       onEvict: connection => connection[loseSession]('evicted'),
       onDrop: connection => {
         if (policies.slowConsumer === 'drop') this.#drop(connection, connection.tokensUnsent)
@@ -622,7 +530,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
         this.#tokenListener.suspend()
         nextTick(() => {
           this.#tokenListener.forget()
-          for (const connection of this.#connections) connection[forwardChanged]()
+          for (const connection of this.#admission.connections) connection[forwardChanged]()
         })
       },
       onRemove: isLast => {
@@ -650,25 +558,6 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     if (error !== null) tell(this, 'error', error)
     tell(this, 'close', info.hadError, info)
   }
-}
-
-/** Peers without a certificate are all the same. */
-function anyIdentity(peer: Peer | null): string {
-  return identityOf(peer) ?? ''
-}
-
-function isIdentity(answer: unknown): answer is string | null {
-  return typeof answer === 'string' || answer === null
-}
-
-function noIdentity(why: string, options?: ErrorOptions): TokenError {
-  const message = `Cannot accept the peer: sessionIdentity must give a string or null, and ${why}`
-  return new TokenError('ERR_REFUSED', message, { closeCode: 'refused', ...options })
-}
-
-function expiredError(): TokenError {
-  const message = "Cannot keep the connection: the peer's certificate has expired"
-  return new TokenError('ERR_CERTIFICATE', message, { closeCode: 'certificate-expired' })
 }
 
 function slowError(why: string): TokenError {
