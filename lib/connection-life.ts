@@ -219,6 +219,7 @@ export class ConnectionLife
   /** The application has had `count` more tokens. @returns false when this side has said its last word before */
   acknowledge(count: number): boolean {
     if (this.#state !== DETACHED && this.token2 !== null) return this.token2.acknowledge(count)
+    if (this.#state >= CLOSING) return false
     // The next HELLO says it.
     this.session.acknowledge(count)
     return true

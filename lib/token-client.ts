@@ -354,7 +354,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       onUndeliverable: token => tell(this, 'undeliverable', token),
       onGoaway: (goaway, from) => this.#goaway(from, goaway),
       onClose: (info, closed, successor) => this.#connectionClosed(closed, info, successor),
-      onDetached: error => this.#detached(error),
+      onDetached: (error, from) => this.#detached(from, error),
       onResumed: resumed => this.#resumed(resumed),
       onSessionLost: loss => tell(this, 'session-lost', loss)
     }
@@ -409,7 +409,12 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
 
   // --- sessions and GOAWAY
 
-  #detached(error: TokenError): void {
+  #detached(connection: Connection, error: TokenError): void {
+    // It has taken nothing over yet: the old connection is used to its end, and the next dial begins anew.
+    if (connection === this.#migration?.replacement) {
+      connection.destroy()
+      return
+    }
     this.#redial.closed()
     this.#end?.clear()
     this.#cancelMigration()

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import type { CloseInfo, Connection, SessionLoss, TokenError, TokenServer } from '../lib'
@@ -334,6 +335,43 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(two.server.connections.size).to.equal(1)
   })
 
+  it('of the connection that was to take over after GOAWAY is cut: the old one ends in order, and the next begins anew', async () => {
+    const { server: one, port } = await startServer({ session: true })
+    const two = await startServer({ session: true })
+    const proxy = await TcpProxy.to(two.port)
+    const client = await makeClient(0, {
+      session: true,
+      ...QUICK,
+      host: undefined,
+      port: undefined,
+      servers: [
+        { host: '127.0.0.1', port },
+        { host: '127.0.0.1', port: proxy.port }
+      ]
+    })
+    const [[connection]] = (await Promise.all([once(one, 'connection'), once(client, 'connect')])) as [
+      [Connection],
+      unknown
+    ]
+    const seen = eventsOf(client, EVENTS)
+    const tokens = connection[Symbol.asyncIterator]()
+    const delivered = client.deliver(Buffer.from('held'))
+    await tokens.next()
+    const accepted = once(two.server, 'connection')
+    const drained = one.drain({ code: 'shutdown', timeout: 5_000, spread: 0 })
+    await accepted
+    await until(() => client.connection?.isOpen === false)
+    proxy.cutAll()
+    await until(() => two.server.detachedSessions === 1)
+    // Ten times as long as the client would wait before it dialled.
+    await wait(50)
+    expect(seen).to.deep.equal([])
+    expect(await tokens.next()).to.deep.equal({ done: true, value: undefined })
+    await Promise.all([delivered, drained])
+    await until(() => seen.includes('connect'))
+    expect(seen).to.deep.equal(['disconnect', 'connect'])
+  })
+
   it('that takes over after GOAWAY tells connect before the tokens that have come by then', async () => {
     const { server, port } = await startServer({ session: true })
     const client = await makeClient(port, { session: true, ...QUICK })
@@ -366,6 +404,23 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(client.connection?.acknowledge()).to.equal(true)
     await delivered
     expect(connection.retainedBytes).to.equal(0)
+  })
+
+  it('that was lost while the next transport was greeted counts nothing more: acknowledge() is false', async () => {
+    const { server, port } = await startServer({ session: true })
+    const options = { session: true, protocol: 'token/2', ack: 'manual', reconnect: () => 20 } as const
+    const client = await makeClient(port, options)
+    const accepted = once(server, 'connection')
+    const got = once(client, 'token')
+    await once(client, 'connect')
+    const [connection] = (await accepted) as [Connection]
+    connection.send(Buffer.from('slow'))
+    await got
+    const lost = client.connection as Connection
+    connection.destroy()
+    await once(client, 'session-lost')
+    await lost.closed
+    expect(lost.acknowledge()).to.equal(false)
   })
 
   it('knows what the peer takes also while the next transport is greeted', async () => {
