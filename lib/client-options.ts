@@ -1,6 +1,6 @@
 import type { TcpNetConnectOpts } from 'node:net'
 import type { SecureContextOptions, ConnectionOptions as TlsConnectOptions } from 'node:tls'
-import type { SessionLimits } from './connection-context'
+import type { SessionLimits } from './connection-options'
 import {
   CONNECTION_CHECKS,
   type ConnectionLimits,

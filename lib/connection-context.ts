@@ -1,9 +1,10 @@
 import type { Duplex } from 'node:stream'
 import type { AuthorizeAnswer } from './authorization'
-import type { WireCloseCode } from './close-codes'
 import type { CloseInfo } from './close-info'
 import type { Connection } from './connection'
+import type { SessionLimits } from './connection-options'
 import type { TokenError } from './errors'
+import type { Goaway } from './goaway'
 import type { Handshake } from './handshake'
 import type { SessionLookup, SessionPart } from './hello'
 import type { Peer } from './peer'
@@ -36,15 +37,6 @@ export interface ConnectionEvents {
   close: [hadError: boolean, info: CloseInfo]
 }
 
-/** What a server says when it wants a client to leave. */
-export interface Goaway {
-  readonly code: WireCloseCode
-  /** Milliseconds before which the client shall not come back. */
-  readonly retryAfter: number
-  /** For people, at most 512 bytes. In the event control characters stand as `\\uXXXX`. Default: empty. */
-  readonly reason: string
-}
-
 /** What `deliver()` accepts. */
 export interface DeliverOptions {
   /** Gives up: takes the token back if nothing of it is out yet. */
@@ -57,14 +49,6 @@ export interface DeliverOptions {
 export interface Forward {
   readonly isWanting: boolean
   take(token: Buffer, connection: Connection): void
-}
-
-/** How long a session may outlive its transport, and what it may hold. */
-export interface SessionLimits {
-  /** Bytes of tokens kept until they are acknowledged. */
-  readonly windowBytes: number
-  /** Milliseconds without a transport after which it is lost. */
-  readonly resumeTimeout: number
 }
 
 /** A transport that goes from one connection to another, with the handshake on it. */

@@ -1,4 +1,3 @@
-import type { SessionLimits } from './connection-context'
 import { TokenError } from './errors'
 import type { Role } from './hello'
 import {
@@ -56,6 +55,14 @@ export interface ConnectionOptions {
   receiveWindow?: number | undefined
   /** Milliseconds that `close()` waits for the peer before it destroys, 0: at once. Default 10,000. */
   closeTimeout?: number | undefined
+}
+
+/** How long a session may outlive its transport, and what it may hold. */
+export interface SessionLimits {
+  /** Bytes of tokens kept until they are acknowledged. */
+  readonly windowBytes: number
+  /** Milliseconds without a transport after which it is lost. */
+  readonly resumeTimeout: number
 }
 
 /** What two ends of a plain duplex must agree on; over TLS, ALPN and the dial decide. */

@@ -13,7 +13,6 @@ import {
   dropOldest,
   type Forward,
   forwardChanged,
-  type Goaway,
   type Handover,
   handOver,
   loseSession,
@@ -33,7 +32,8 @@ import { Deadline } from './deadline'
 import { Delivery, fateUnknown, notSent } from './deliveries'
 import { TokenError } from './errors'
 import { nextTick } from './event-loop'
-import { goawayFrame } from './goodbye'
+import type { Goaway } from './goaway'
+import { goawayFrame } from './goaway'
 import type { IncomingToken } from './incoming-token'
 import { IncomingTokens } from './incoming-tokens'
 import { OnlyListener } from './only-listener'

@@ -2,8 +2,8 @@ import { type ClockTimer, clock } from './clock'
 import { CLOSE_CODES } from './close-codes'
 import type { CloseOptions } from './close-info'
 import type { Connection } from './connection'
-import type { Goaway } from './connection-context'
 import { Deadline } from './deadline'
+import type { Goaway } from './goaway'
 
 /** What `TokenServer.drain()` accepts beside the fields of GOAWAY. */
 export interface DrainOptions extends CloseOptions {

@@ -1,8 +1,5 @@
-import { CLOSE_CODES, closeCodeNumber, type WireCloseCode } from './close-codes'
-import type { Goaway } from './connection-context'
-import type { GoawayFrame } from './control-frame'
-import { TokenError, type TokenErrorCode } from './errors'
-import { checkDelay } from './option-checks'
+import { CLOSE_CODES, type WireCloseCode } from './close-codes'
+import type { TokenError, TokenErrorCode } from './errors'
 
 /** The close code that tells the peer of an error; an error that is not here is not the peer's to know. */
 const CODE_OF_ERROR: Partial<Record<TokenErrorCode, WireCloseCode>> = {
@@ -45,16 +42,4 @@ export function keepsSession(error: TokenError): boolean {
   if (TRANSPORT_ERRORS.includes(error.code)) return true
   const code = error.closeCode ?? CODE_OF_ERROR[error.code]
   return code !== undefined && CLOSE_CODES[code].keepsSession
-}
-
-/**
- * The frame by which a server asks a client to go; default: code `drain`, to come back at once, without a reason.
- *
- * @throws TokenError `ERR_OPTION`
- */
-export function goawayFrame({ code = 'drain', retryAfter = 0, reason = '' }: Partial<Goaway>): GoawayFrame {
-  if (!(CLOSE_CODES[code]?.in as readonly string[] | undefined)?.includes('goaway'))
-    throw new TokenError('ERR_OPTION', `Cannot send GOAWAY: ${String(code)} is no code for it`)
-  checkDelay(retryAfter)
-  return { type: 'goaway', code: closeCodeNumber(code), retryAfter, reason: String(reason) }
 }

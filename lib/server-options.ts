@@ -2,7 +2,7 @@ import type { ListenOptions } from 'node:net'
 import type { TLSSocket, TlsOptions } from 'node:tls'
 import type { AuthorizeAnswer } from './authorization'
 import type { Connection } from './connection'
-import type { SessionLimits } from './connection-context'
+import type { SessionLimits } from './connection-options'
 import {
   CONNECTION_CHECKS,
   type ConnectionLimits,

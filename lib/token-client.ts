@@ -17,7 +17,6 @@ import {
   type ConnectionContext,
   type DeliverOptions,
   forwardChanged,
-  type Goaway,
   type Handover,
   loseSession,
   type TransportFacts,
@@ -30,6 +29,7 @@ import type { Dial } from './dial'
 import { Dialler } from './dialler'
 import { TokenError } from './errors'
 import { nextTick } from './event-loop'
+import type { Goaway } from './goaway'
 import { Migration, type MigrationHost } from './migration'
 import { OnlyListener } from './only-listener'
 import { checkDelay, duration } from './option-checks'

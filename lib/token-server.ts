@@ -14,17 +14,16 @@ import {
   dropOldest,
   type Forward,
   forwardChanged,
-  type Goaway,
   type Handover,
-  loseSession,
-  type SessionLimits
+  loseSession
 } from './connection-context'
-import type { ConnectionOptions, ProtocolOptions } from './connection-options'
+import type { ConnectionOptions, ProtocolOptions, SessionLimits } from './connection-options'
 import { Deadline } from './deadline'
 import { Drain, type DrainOptions } from './drain'
 import { TokenError } from './errors'
 import { nextTick } from './event-loop'
-import { goawayFrame } from './goodbye'
+import type { Goaway } from './goaway'
+import { goawayFrame } from './goaway'
 import type { SessionLookup, SessionPart } from './hello'
 import { sayLastWord } from './last-word'
 import { LiveTrust } from './live-trust'
