@@ -1,29 +1,34 @@
-export type { AuthorizeAnswer } from './authorization'
-export type { ClientPolicies, DialOptions, ServerAddress, TokenClientOptions } from './client-options'
-export type { WireCloseCode } from './close-codes'
-export type { CloseCode, CloseInfo, CloseOptions } from './close-info'
-export { Connection } from './connection'
-export type { ConnectionEvents, DeliverOptions } from './connection-context'
-export type { ConnectionOptions, ProtocolOptions, SessionOptions } from './connection-options'
-export type { DrainOptions } from './drain'
-export { TokenError, type TokenErrorCode } from './errors'
-export type { Goaway } from './goaway'
-export type { IncomingToken } from './incoming-token'
-export { byFingerprint, bySan, bySubject, type PeerMatcher, type SubjectAttributes } from './matchers'
-export type { Credentials } from './own-certificate'
-export type { Peer } from './peer'
-export type { Refusal } from './reception'
-export { type FullJitterOptions, fullJitter, type ReconnectCause, type ReconnectPolicy } from './reconnect'
-export type { ExpiringCertificate } from './server-credentials'
+export type { ClientPolicies, DialOptions, ServerAddress, TokenClientOptions } from './client/client-options'
+export {
+  type FullJitterOptions,
+  fullJitter,
+  type ReconnectCause,
+  type ReconnectPolicy
+} from './client/reconnect'
+export { type Reconnecting, TokenClient, type TokenClientEvents } from './client/token-client'
+export { Connection } from './connection/connection'
+export type { ConnectionEvents, DeliverOptions } from './connection/connection-context'
+export type { WireCloseCode } from './errors/close-codes'
+export type { CloseCode, CloseInfo, CloseOptions } from './errors/close-info'
+export { TokenError, type TokenErrorCode } from './errors/token-error'
+export type { ConnectionOptions, ProtocolOptions, SessionOptions } from './options/connection-options'
+export type { AuthorizeAnswer } from './protocol/authorization'
+export type { Goaway } from './protocol/goaway'
+export type { IncomingToken } from './receiving/incoming-token'
+export { TokenStream } from './receiving/token-stream'
+export type { ExpiringCertificate } from './server/credentials'
+export type { DrainOptions } from './server/drain'
+export type { Refusal } from './server/pending-clients'
 export type {
   Authorize,
   OtherProtocol,
   ServerLimits,
   ServerPolicies,
   TokenServerOptions
-} from './server-options'
-export type { SessionLoss, SessionLossReason } from './session'
-export { type Reconnecting, TokenClient, type TokenClientEvents } from './token-client'
-export { TokenServer, type TokenServerEvents } from './token-server'
-export { TokenStream } from './token-stream'
-export type { ProtocolName } from './wire'
+} from './server/server-options'
+export { TokenServer, type TokenServerEvents } from './server/token-server'
+export type { SessionLoss, SessionLossReason } from './session/session'
+export { byFingerprint, bySan, bySubject, type PeerMatcher, type SubjectAttributes } from './tls/matchers'
+export type { Credentials } from './tls/own-certificates'
+export type { Peer } from './tls/peer'
+export type { ProtocolName } from './wire/header'

@@ -1,5 +1,5 @@
-import { type Clock, type ClockTimer, useClock } from '../clock'
-import { setImmediate } from '../event-loop'
+import { type Clock, type ClockTimer, useClock } from '../runtime/clock'
+import { setImmediate } from '../runtime/event-loop'
 
 /** The longest delay of Node's timers, milliseconds: a longer one, as one below 1, becomes 1. */
 const MAX_DELAY = 0x7fff_ffff

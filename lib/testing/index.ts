@@ -1,4 +1,4 @@
-export type { Clock, ClockTimer } from '../clock'
+export type { Clock, ClockTimer } from '../runtime/clock'
 export { FakeClock, type FakeClockOptions } from './fake-clock'
 export type { Link, LinkControl, LinkDirection } from './link'
 export { type MemoryPair, type MemoryPairOptions, memoryPair } from './memory-pair'

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Clock, ClockTimer } from '../clock'
+import type { Clock, ClockTimer } from '../runtime/clock'
 import type { LinkDirection } from './link'
 import { Pacing } from './pacing'
 

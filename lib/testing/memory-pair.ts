@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream'
-import { type Clock, clock as libraryClock } from '../clock'
+import { type Clock, clock as libraryClock } from '../runtime/clock'
 import { connectionReset, Lane } from './lane'
 import type { Link } from './link'
 import { seededRandom } from './random'

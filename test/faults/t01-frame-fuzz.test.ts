@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { FrameReader } from '../../lib/frame-reader'
+import { FrameReader } from '../../lib/receiving/frame-reader'
 import { figures, isLong, numbersFrom } from '../helpers/figures'
 
 const RUNS = isLong ? 1e7 : 2e5

@@ -1,4 +1,4 @@
-import type { FrameWriter } from '../../lib/frame-writer'
+import type { FrameWriter } from '../../lib/sending/frame-writer'
 
 /** Bytes from hex; white space and `;` comments have no meaning, as in docs/wire-format.md. */
 export function bytes(hex: string): Buffer {

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import type { KeyAndCert } from '@token-server/certs'
-import { type ControlFrame, decodeControl, encodeControl } from '../../lib/control-frame'
-import { FEATURE_ACK, FEATURE_END, FEATURE_SESSION, type Hello, type SessionPart } from '../../lib/hello'
+import { type ControlFrame, decodeControl, encodeControl } from '../../lib/wire/control-frame'
+import { FEATURE_ACK, FEATURE_END, FEATURE_SESSION, type Hello, type SessionPart } from '../../lib/wire/hello'
 import { onCleanUp } from './loopback'
 
 /** What a client that is made by hand read: control frames with their fields, tokens as buffers. */

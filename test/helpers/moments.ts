@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
-import type { Connection } from '../../lib/connection'
+import type { Connection } from '../../lib/connection/connection'
 
 /** After everything that is on its way inside this process; not a wait for time to pass. */
 export async function settled(): Promise<void> {

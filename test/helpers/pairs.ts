@@ -4,8 +4,8 @@ import { connect, createServer, type ListenOptions, type Socket } from 'node:net
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Duplex, duplexPair } from 'node:stream'
-import { Connection } from '../../lib/connection'
-import type { ConnectionOptions } from '../../lib/connection-options'
+import { Connection } from '../../lib/connection/connection'
+import type { ConnectionOptions } from '../../lib/options/connection-options'
 
 const opened: Duplex[] = []
 

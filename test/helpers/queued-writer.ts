@@ -1,5 +1,5 @@
-import { type ControlSource, FrameWriter } from '../../lib/frame-writer'
-import { TokenQueue } from '../../lib/token-queue'
+import { type ControlSource, FrameWriter } from '../../lib/sending/frame-writer'
+import { TokenQueue } from '../../lib/sending/token-queue'
 
 /** A writer and the queue that it writes, as a sender has them. */
 export class QueuedWriter extends FrameWriter {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { SocketReads } from '../../lib/socket-reads'
+import { SocketReads } from '../../lib/connection/socket-reads'
 
 type Reader = (chunk: Buffer) => void
 

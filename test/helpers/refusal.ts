@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { TokenError } from '../../lib'
-import { anything, type Check } from '../../lib/option-checks'
+import { anything, type Check } from '../../lib/options/checks'
 
 /** The TokenError that `run` throws. */
 export function refusal(run: () => unknown): TokenError {

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import tls from 'node:tls'
 import { inspect, types } from 'node:util'
 
-import errors = require('../../lib/errors')
+import errors = require('../../lib/errors/token-error')
 
 /** Characters of base64 that nobody finds by chance, and that a quoted line still holds. */
 const WINDOW = 12

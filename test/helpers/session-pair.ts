@@ -1,13 +1,18 @@
 import type { Duplex } from 'node:stream'
-import { Connection } from '../../lib/connection'
-import { attach, type ConnectionContext, sessionOf, type TransportFacts } from '../../lib/connection-context'
-import type { ConnectionOptions, ProtocolOptions } from '../../lib/connection-options'
-import { decodeControl, encodeControl } from '../../lib/control-frame'
-import type { TokenError } from '../../lib/errors'
-import { FrameSplitter } from '../../lib/frame-splitter'
-import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_SESSION } from '../../lib/hello'
-import { ServerSessions } from '../../lib/server-sessions'
+import { Connection } from '../../lib/connection/connection'
+import {
+  attach,
+  type ConnectionContext,
+  sessionOf,
+  type TransportFacts
+} from '../../lib/connection/connection-context'
+import type { TokenError } from '../../lib/errors/token-error'
+import type { ConnectionOptions, ProtocolOptions } from '../../lib/options/connection-options'
+import { ServerSessions } from '../../lib/server/server-sessions'
 import { type Link, type MemoryPairOptions, memoryPair } from '../../lib/testing'
+import { decodeControl, encodeControl } from '../../lib/wire/control-frame'
+import { FrameSplitter } from '../../lib/wire/demultiplexer'
+import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_SESSION } from '../../lib/wire/hello'
 import { settled } from './moments'
 import { helloFrom } from './token-2'
 

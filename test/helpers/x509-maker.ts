@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import { toPem } from '../../lib/pem'
+import { toPem } from '../../lib/tls/pem'
 
 /** What a certificate is to say; it says nothing of itself but this. */
 export interface CertificateDraft {

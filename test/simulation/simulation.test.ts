@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto'
 import { expect } from 'chai'
-import { Deliveries } from '../../lib/deliveries'
-import { Receiver } from '../../lib/receiver'
-import { Sender } from '../../lib/sender'
-import { Session } from '../../lib/session'
+import { Receiver } from '../../lib/receiving/receiver'
+import { Sender } from '../../lib/sending/sender'
+import { Deliveries } from '../../lib/session/deliveries'
+import { Session } from '../../lib/session/session'
 import { figures, isLong } from '../helpers/figures'
 import { World } from './world'
 

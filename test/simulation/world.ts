@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { Connection } from '../../lib/connection'
+import { Connection } from '../../lib/connection/connection'
 import {
   attach,
   type ConnectionContext,
@@ -7,9 +7,9 @@ import {
   forwardChanged,
   type TransportFacts,
   takeUnsent
-} from '../../lib/connection-context'
-import { TokenError } from '../../lib/errors'
-import { ServerSessions } from '../../lib/server-sessions'
+} from '../../lib/connection/connection-context'
+import { TokenError } from '../../lib/errors/token-error'
+import { ServerSessions } from '../../lib/server/server-sessions'
 import { FakeClock } from '../../lib/testing'
 import { Network, type SimulatedSocket } from './network'
 import { Chance } from './random'

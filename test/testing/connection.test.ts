@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import type { CloseInfo } from '../../lib/close-info'
-import { Connection } from '../../lib/connection'
-import type { ConnectionOptions } from '../../lib/connection-options'
+import { Connection } from '../../lib/connection/connection'
+import type { CloseInfo } from '../../lib/errors/close-info'
+import type { ConnectionOptions } from '../../lib/options/connection-options'
 import { FakeClock, type Link, memoryPair } from '../../lib/testing'
 import { frame, pattern } from '../helpers/bytes'
 

@@ -1,7 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { connect, createSecureContext } from 'node:tls'
-import { encodeControl } from '../../../lib/control-frame'
+import { encodeControl } from '../../../lib/wire/control-frame'
 import { answerParent } from '../../helpers/fault-program'
 
 /** Peers that flood a server with handshakes, or that are accepted and then read nothing. */

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Goaway, TokenServer, type TokenServerOptions } from '../../../lib'
-import type { DrainOptions } from '../../../lib/drain'
+import type { DrainOptions } from '../../../lib/server/drain'
 import { answerParent } from '../../helpers/fault-program'
 
 /** A server that is drained and closed, and writes down whose tokens it was given, and when. */

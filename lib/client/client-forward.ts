@@ -1,0 +1,21 @@
+import type { Connection } from '../connection/connection'
+import type { Forward } from '../connection/connection-context'
+
+/** Takes the tokens of one connection of a client. */
+export class ClientForward implements Forward {
+  connection: Connection | null = null
+  readonly #isWanted: (connection: Connection | null) => boolean
+  readonly take: (token: Buffer, connection: Connection) => void
+
+  constructor(
+    isWanted: (connection: Connection | null) => boolean,
+    take: (token: Buffer, connection: Connection) => void
+  ) {
+    this.#isWanted = isWanted
+    this.take = take
+  }
+
+  get isWanting(): boolean {
+    return this.#isWanted(this.connection)
+  }
+}

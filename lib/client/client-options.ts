@@ -1,0 +1,248 @@
+import type { TcpNetConnectOpts } from 'node:net'
+import type { SecureContextOptions, ConnectionOptions as TlsConnectOptions } from 'node:tls'
+import type { TcpOptions } from '../connection/transport'
+import {
+  abortSignal,
+  anything,
+  type Check,
+  type Checks,
+  checkOptions,
+  complete,
+  copyOf,
+  pick,
+  prefix,
+  refuse,
+  refuseMisspelt,
+  refuseUnknown,
+  shown,
+  wait,
+  without
+} from '../options/checks'
+import type { SessionLimits } from '../options/connection-options'
+import {
+  CONNECTION_CHECKS,
+  type ConnectionLimits,
+  type ConnectionOptions,
+  checkAck,
+  limitsOf,
+  PROTOCOL_CHECKS,
+  type SessionOptions,
+  sessionLimits
+} from '../options/connection-options'
+import {
+  ADDRESS_CHECKS,
+  CONNECT_CHECKS,
+  CONTEXT_CHECKS,
+  normalAddress,
+  TCP_CHECKS
+} from '../options/node-options'
+import { checkVersions } from '../tls/context'
+import type { ProtocolName } from '../wire/header'
+import { fullJitter, type ReconnectPolicy } from './reconnect'
+
+/** Limits of a client's dial. */
+export interface DialOptions {
+  /** Milliseconds for the name, TCP, TLS and, on token/2, the server's acceptance together. Default 10,000. */
+  connectTimeout?: number | undefined
+  /**
+   * Milliseconds in which a refused dial (ECONNREFUSED; ENOENT of a Unix path) is tried again, so that a client
+   * that starts together with its server finds it. Default 1,000; 0 turns it off.
+   */
+  refusedRetryTimeout?: number | undefined
+}
+
+/** Where a client may find its server. */
+export interface ServerAddress {
+  host?: string | undefined
+  port?: number | undefined
+  path?: string | undefined
+}
+
+/** How a client decides. */
+export interface ClientPolicies {
+  /** Speaks only this protocol. Default: `token/2`, or `token/1` with a server that knows no better. */
+  protocol?: ProtocolName | undefined
+  /** As for a connection. Default `auto`. */
+  ack?: 'auto' | 'manual' | undefined
+  /**
+   * Asks for a session, which a server must grant: the connection outlives its sockets. Speaks only token/2, and
+   * `reconnect` is true by default then. Default false.
+   */
+  session?: boolean | SessionOptions | undefined
+  /** Dials again when the connection is lost: by the default policy, or by one's own. Default false. */
+  reconnect?: boolean | ReconnectPolicy | undefined
+  /** Milliseconds after which a connection counts as stable: the next loss is a first one. Default 30,000. */
+  stablePeriod?: number | undefined
+  /** Servers that are tried in turn; instead of `host` and `port`. */
+  servers?: readonly ServerAddress[] | undefined
+  /** Aborting it is `close()`. */
+  signal?: AbortSignal | undefined
+  /** The client's key, or a function that gives it at every dial. */
+  key?: TlsConnectOptions['key'] | (() => TlsConnectOptions['key'])
+  /** The client's certificate, or a function that gives it at every dial. */
+  cert?: TlsConnectOptions['cert'] | (() => TlsConnectOptions['cert'])
+  /** The authorities it trusts, or a function that gives them at every dial. */
+  ca?: TlsConnectOptions['ca'] | (() => TlsConnectOptions['ca'])
+}
+
+/** Options of {@link TokenClient}: its limits, and every option of `tls.connect`. */
+export type TokenClientOptions = ConnectionOptions &
+  DialOptions &
+  ClientPolicies &
+  Omit<
+    TlsConnectOptions & NetOnlyOptions,
+    | 'ALPNProtocols'
+    | 'allowHalfOpen'
+    | 'timeout'
+    | 'onread'
+    | 'session'
+    | 'key'
+    | 'cert'
+    | 'ca'
+    | 'fd'
+    | 'readable'
+    | 'writable'
+    | 'requestOCSP'
+  >
+
+/** What `tls.connect` hands on to `net.connect`, and its own type leaves out. */
+type NetOnlyOptions = Omit<Partial<TcpNetConnectOpts>, keyof TlsConnectOptions>
+
+const DIAL_DEFAULTS = {
+  connectTimeout: 10_000,
+  refusedRetryTimeout: 1_000,
+  stablePeriod: 30_000
+}
+
+const LIMIT_CHECKS: Checks = {
+  connectTimeout: wait,
+  refusedRetryTimeout: wait,
+  stablePeriod: wait
+}
+
+const reconnect: Check = value => {
+  if (value === fullJitter) return 'must be called: fullJitter()'
+  if (typeof value === 'boolean' || typeof value === 'function') return null
+  return `must be true, false or a policy such as fullJitter({ maxDelay: 5000 }), and is ${shown(value)}`
+}
+
+const servers: Check = value => {
+  if (!Array.isArray(value)) return `must be a list of { host, port }, and is ${shown(value)}`
+  return value.length === 0 ? 'must name at least one server' : null
+}
+
+const POLICY_CHECKS: Checks = { ...PROTOCOL_CHECKS, session: anything, reconnect, signal: abortSignal }
+
+const OWN_CHECKS: Checks = { ...CONNECTION_CHECKS, ...LIMIT_CHECKS, ...POLICY_CHECKS, servers }
+
+/** Options of TCP, of which a `socket` that is there already knows nothing. */
+const OF_THE_WAY = [
+  'path',
+  'family',
+  'hints',
+  'localAddress',
+  'localPort',
+  'lookup',
+  'autoSelectFamily',
+  'autoSelectFamilyAttemptTimeout'
+] as const
+
+/** The options of a client, checked and complete. */
+export type ClientSettings = Readonly<typeof DIAL_DEFAULTS> & {
+  readonly connection: ConnectionLimits
+  readonly tcp: TcpOptions
+  /** Undefined: no sessions. */
+  readonly session: SessionLimits | undefined
+  readonly policies: Readonly<Pick<ClientPolicies, 'protocol' | 'ack' | 'session' | 'reconnect' | 'signal'>>
+  /** At least one; the only one is empty over a `socket`. */
+  readonly servers: readonly ServerAddress[]
+  /** What `tls.createSecureContext` gets. */
+  readonly context: ClientContextOptions
+  /** What `tls.connect` gets, beside a context and one of `servers`: no key. */
+  readonly tls: TlsConnectOptions
+}
+
+/** Those of a context; three may be functions. */
+export type ClientContextOptions = Readonly<
+  Omit<SecureContextOptions, 'key' | 'cert' | 'ca'> & Pick<ClientPolicies, 'key' | 'cert' | 'ca'>
+>
+
+/** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
+export function clientSettings(options: TokenClientOptions): ClientSettings {
+  const given = copyOf(options)
+  refuseMisspelt(given, OWN_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS)
+  for (const checks of [OWN_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS]) checkOptions(given, checks)
+  checkAck(given)
+  checkVersions(given as SecureContextOptions)
+  if (given.pskCallback !== undefined) checkPsk(given)
+  const connection = limitsOf(given)
+  const session = sessionLimits(given, connection)
+  if (session !== undefined && given.reconnect === false) {
+    throw refuse('reconnect', 'must not be false with a session, which resumes by dialling again')
+  }
+  if (given.socket !== undefined) checkSocket(given, session !== undefined)
+  if (given.secureContext !== undefined) checkSecureContext(given)
+  const policies = pick(given, Object.keys(POLICY_CHECKS) as (keyof ClientSettings['policies'])[])
+  return Object.freeze({
+    ...complete(DIAL_DEFAULTS, given),
+    connection,
+    tcp: pick(given as TcpOptions, Object.keys(TCP_CHECKS) as (keyof TcpOptions)[]),
+    session,
+    // A session in silence on token/1 would be a weaker promise.
+    policies: session === undefined ? policies : Object.freeze({ ...policies, protocol: 'token/2' as const }),
+    servers: addresses(given),
+    context: pick(given, Object.keys(CONTEXT_CHECKS) as (keyof ClientContextOptions)[]),
+    tls: without(given, [OWN_CHECKS, CONTEXT_CHECKS, ADDRESS_CHECKS].flatMap(Object.keys))
+  })
+}
+
+/** What a server of the list doesn't name stands beside the list. */
+function addresses(given: TokenClientOptions): readonly ServerAddress[] {
+  const common = pick(given, ['host', 'port', 'path'])
+  const list: readonly ServerAddress[] = given.servers ?? [{}]
+  return list.map((server, i) => {
+    const named = given.servers === undefined ? '' : `servers[${i}].`
+    if (typeof server !== 'object' || server === null) {
+      throw refuse(`servers[${i}]`, `must be { host, port } or { path }, and is ${shown(server)}`)
+    }
+    const prefixed = prefix(server, named)
+    const checks = prefix(ADDRESS_CHECKS, named)
+    refuseUnknown(prefixed, checks, 'a server')
+    checkOptions(prefixed, checks)
+    const address = { ...common, ...pick(server, ['host', 'port', 'path']) }
+    if (given.socket === undefined) checkAddress(address, named)
+    return Object.freeze(normalAddress(address))
+  })
+}
+
+function checkAddress({ port, path }: ServerAddress, named: string): void {
+  if (port === undefined && path === undefined) {
+    throw refuse(`${named}port`, 'is missing: say where to connect by port or by path')
+  }
+  if (port !== undefined && path !== undefined)
+    throw refuse(`${named}path`, 'contradicts port: a server is at one place')
+}
+
+/** The socket is there: nothing is dialled, and nothing can be dialled again. */
+function checkSocket(given: TokenClientOptions, hasSession: boolean): void {
+  const again = hasSession ? 'session' : given.reconnect ? 'reconnect' : null
+  if (again !== null) throw refuse('socket', `contradicts ${again}, for it can't be dialled again`)
+  for (const name of ['servers', ...OF_THE_WAY] as const) {
+    if (given[name] !== undefined) throw refuse(name, 'has no effect with socket, which is connected already')
+  }
+}
+
+/** A server that proves itself by a key that both know shows no certificate: token/2 compares what each saw. */
+function checkPsk({ rejectUnauthorized, cert, pfx }: TokenClientOptions): void {
+  if (rejectUnauthorized !== false) {
+    throw refuse('pskCallback', 'contradicts rejectUnauthorized, which must be false with it')
+  }
+  if (cert !== undefined || pfx !== undefined) throw refuse('pskCallback', 'contradicts cert and pfx')
+}
+
+function checkSecureContext(given: TokenClientOptions): void {
+  for (const name of Object.keys(CONTEXT_CHECKS) as (keyof ClientContextOptions)[]) {
+    if (given[name] !== undefined)
+      throw refuse(name, 'has no effect with secureContext, which was made without it')
+  }
+}

@@ -1,0 +1,68 @@
+import { createHash, type Hash } from 'node:crypto'
+import tls, { type SecureContext, type SecureContextOptions } from 'node:tls'
+import { readCredentials } from '../tls/own-certificates'
+
+/** What a client makes of its key, certificate and CAs. */
+export interface ClientCredentials {
+  readonly context: SecureContext
+  /** SHA-256 of each certificate that may be presented. */
+  readonly fingerprints: readonly Uint8Array[]
+}
+
+/** Weak: no key stays in memory longer than the clients that use it. */
+const shared = new Map<string, WeakRef<ClientCredentials>>()
+const forgotten = new FinalizationRegistry<string>(name => {
+  if (shared.get(name)?.deref() === undefined) shared.delete(name)
+})
+
+/**
+ * Reads the credentials of a client; clients with the same ones share what was read. A context takes 34 KB and more
+ * processor time than a handshake.
+ *
+ * The same means each byte of each option: a Buffer that was changed since is another one. An option that is no plain
+ * value is not compared, and then nothing is shared.
+ *
+ * @throws TokenError `ERR_OPTION` when they can't be read
+ */
+export function clientCredentials(options: SecureContextOptions): ClientCredentials {
+  const name = nameOf(options)
+  const known = name === null ? undefined : shared.get(name)?.deref()
+  if (known !== undefined) return known
+  const read = readCredentials(options)
+  const fingerprints = read.own.map(certificate => certificate.fingerprint)
+  const credentials = Object.freeze({ context: read.context, fingerprints })
+  if (name !== null) {
+    shared.set(name, new WeakRef(credentials))
+    forgotten.register(credentials, name)
+  }
+  return credentials
+}
+
+/** SHA-256 of all values; null when one of them can't be compared, or when Node's own CAs count, which can change. */
+function nameOf(options: SecureContextOptions): string | null {
+  if (options.ca === undefined) return null
+  const hash = createHash('sha256')
+  add(hash, [tls.DEFAULT_CIPHERS, tls.DEFAULT_ECDH_CURVE, tls.DEFAULT_MIN_VERSION, tls.DEFAULT_MAX_VERSION])
+  for (const [option, value] of Object.entries(options)) {
+    hash.update(`${option}\n`)
+    if (!add(hash, value)) return null
+  }
+  return hash.digest('base64')
+}
+
+/** Each value with its kind and its length, so that no two different lists look alike. @returns false for no plain one */
+function add(hash: Hash, value: unknown): boolean {
+  if (typeof value === 'string' || ArrayBuffer.isView(value)) {
+    hash.update(
+      `${typeof value} ${typeof value === 'string' ? Buffer.byteLength(value) : value.byteLength}\n`
+    )
+    hash.update(value as string | NodeJS.ArrayBufferView)
+    return true
+  }
+  if (Array.isArray(value)) {
+    hash.update(`list ${value.length}\n`)
+    return value.every(item => add(hash, item))
+  }
+  hash.update(`${typeof value} ${String(value)}\n`)
+  return typeof value !== 'object' && typeof value !== 'symbol' && typeof value !== 'function'
+}

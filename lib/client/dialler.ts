@@ -1,0 +1,179 @@
+import type { X509Certificate } from 'node:crypto'
+import type { ConnectionOptions, SecureContextOptions, TLSSocket } from 'node:tls'
+import { isNativeError, isPromise, isUint8Array } from 'node:util/types'
+import type { TransportFacts } from '../connection/connection-context'
+import { giveTcpOptions } from '../connection/transport'
+import { TokenError } from '../errors/token-error'
+import { ask } from '../runtime/application-call'
+import type { Credentials } from '../tls/own-certificates'
+import { peerFrom, presentedFingerprints } from '../tls/peer'
+import type { ClientSettings } from './client-options'
+import { type ClientCredentials, clientCredentials } from './credentials'
+import { Dial, type DialEvents, type Ticket } from './dial'
+
+type CheckServerIdentity = NonNullable<ConnectionOptions['checkServerIdentity']>
+
+/** Dials the servers of a client in turn, each with the credentials of the moment and the last TLS ticket. */
+export class Dialler {
+  readonly #settings: ClientSettings
+  /** One map for each set of credentials: a ticket that comes late belongs to those that its dial had. */
+  #tickets = new Map<number, Ticket>()
+  #given: Credentials | null = null
+  #credentials!: ClientCredentials
+  /** The server that is dialled next. */
+  #next = 0
+  /** The server that was dialled last. */
+  #dialled = 0
+  /** The server that has accepted this client, and has its session. */
+  #home = 0
+
+  /** @throws TokenError `ERR_OPTION` */
+  constructor(settings: ClientSettings) {
+    this.#settings = settings
+    this.#readCredentials()
+  }
+
+  /** True when the first server is next: all were tried since it was dialled. */
+  get hasComeRound(): boolean {
+    return this.#next === 0
+  }
+
+  get hasOtherServers(): boolean {
+    return this.#settings.servers.length > 1
+  }
+
+  /** The server that was dialled last has accepted this client. */
+  arrived(): void {
+    this.#home = this.#dialled
+    this.#next = this.#home
+  }
+
+  /** The next dial goes to the next server. */
+  turn(): void {
+    this.#next = (this.#next + 1) % this.#settings.servers.length
+  }
+
+  /** The next dial goes to the server that accepted this client last. */
+  goHome(): void {
+    this.#next = this.#home
+  }
+
+  /** The next dial goes to the first server. */
+  first(): void {
+    this.#next = 0
+  }
+
+  /**
+   * @param refusedRetryTimeout milliseconds in which a refused dial is tried again
+   * @throws TokenError `ERR_OPTION` when the credentials can't be read
+   */
+  dial(refusedRetryTimeout: number, events: Pick<DialEvents, 'onSocket' | 'onFailed'>): Dial {
+    this.#readCredentials()
+    const { tls, tcp, servers, policies, connectTimeout } = this.#settings
+    const server = this.#next
+    const tickets = this.#tickets
+    this.#dialled = server
+    const options = {
+      ...tls,
+      ...servers[server],
+      secureContext: tls.secureContext ?? this.#credentials.context,
+      rejectUnauthorized: tls.rejectUnauthorized ?? true,
+      ...(tls.checkServerIdentity && { checkServerIdentity: guarded(tls.checkServerIdentity) }),
+      ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
+    }
+    const times = { connectTimeout, refusedRetryTimeout }
+    return new Dial(options, tickets.get(server), times, {
+      onSocket: (socket, certificate) => {
+        giveTcpOptions(socket, tcp)
+        events.onSocket(socket, certificate)
+      },
+      onFailed: error => {
+        if (error.code === 'ERR_CERTIFICATE') tickets.delete(server)
+        events.onFailed(error)
+      },
+      onTicket: ticket => {
+        // Node does not call it for a resumed session, and it may say something else by then.
+        if (tls.checkServerIdentity === undefined) tickets.set(server, ticket)
+      }
+    })
+  }
+
+  /** The next dial is a full handshake. */
+  forgetTickets(): void {
+    this.#tickets = new Map()
+  }
+
+  /** What a connection has to know of a transport that was dialled. */
+  factsOf(socket: TLSSocket, certificate: X509Certificate | undefined, timeLeft: number): TransportFacts {
+    return {
+      peer: certificate === undefined ? null : peerFrom(certificate, socket.authorized),
+      ownFingerprints: this.#ownFingerprints(socket),
+      greetingTimeout: timeLeft
+    }
+  }
+
+  /** The socket has to say which it was when it came from elsewhere: another context, an engine. */
+  #ownFingerprints(socket: TLSSocket): readonly Uint8Array[] {
+    const { fingerprints } = this.#credentials
+    const { tls, context } = this.#settings
+    const isCertain =
+      fingerprints.length > 0 && tls.secureContext === undefined && context.clientCertEngine === undefined
+    return isCertain ? fingerprints : [...fingerprints, ...presentedFingerprints(socket)]
+  }
+
+  /** New keys void the tickets: a resumed connection would show the old certificate. */
+  #readCredentials(): void {
+    const { context } = this.#settings
+    const { key, cert, ca } = context
+    const given = {
+      key: current('key', key),
+      cert: current('cert', cert),
+      ca: current('ca', ca)
+    } as Credentials
+    const old = this.#given
+    if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], given[name]))) return
+    this.#credentials = clientCredentials({ ...context, ...given } as SecureContextOptions)
+    this.#given = given
+    this.#tickets = new Map()
+  }
+}
+
+function current(name: string, value: unknown): unknown {
+  if (typeof value !== 'function') return value
+  return ask(
+    () => value(),
+    (answer): answer is NonNullable<unknown> => answer !== undefined && answer !== null && !isPromise(answer),
+    (why, options) =>
+      new TokenError(
+        'ERR_OPTION',
+        `Cannot dial: the function in option ${name} must give a value, and ${why}`,
+        options
+      )
+  )
+}
+
+/** An exception would leave the dial to its timeout, and an answer that is no Error would be taken for one. */
+function guarded(check: CheckServerIdentity): CheckServerIdentity {
+  return (host, certificate) => {
+    try {
+      return ask(() => check(host, certificate), isIdentityAnswer, noIdentityAnswer)
+    } catch (error) {
+      return error as TokenError
+    }
+  }
+}
+
+function isIdentityAnswer(answer: unknown): answer is Error | undefined {
+  return answer === undefined || answer === null || isNativeError(answer)
+}
+
+function noIdentityAnswer(why: string, options?: ErrorOptions): TokenError {
+  const message = `Cannot trust the server: checkServerIdentity must give an Error or undefined, and ${why}`
+  return new TokenError('ERR_CERTIFICATE', message, options)
+}
+
+/** Read anew from a file, the same bytes are another Buffer. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (isUint8Array(a) && isUint8Array(b)) return Buffer.compare(a, b) === 0
+  return a === b
+}

@@ -1,0 +1,93 @@
+import type { X509Certificate } from 'node:crypto'
+import type { TLSSocket } from 'node:tls'
+import type { Connection } from '../connection/connection'
+import type { TokenError } from '../errors/token-error'
+import { type ClockTimer, clock } from '../runtime/clock'
+import type { Dial } from './dial'
+import type { Dialler } from './dialler'
+
+/** What a client does for a migration. */
+export interface MigrationHost {
+  /** The server was reached. @returns the connection that takes over; null when the client uses the socket otherwise */
+  reached(
+    migration: Migration,
+    socket: TLSSocket,
+    certificate: X509Certificate | undefined
+  ): Connection | null
+  /** Nobody takes over. */
+  failed(migration: Migration, error: TokenError): void
+}
+
+/**
+ * The way of a client to another connection after GOAWAY, make before break: the old one is used until the server has
+ * accepted the new one, and if nobody does, to its end.
+ *
+ * ```
+ *   GOAWAY ──delay──▶ dial ──▶ replacement, accepted ──▶ the old one closes in order ──▶ the new one takes over
+ * ```
+ */
+export class Migration {
+  /** True when the session moves to the new transport by resumption. */
+  readonly movesSession: boolean
+  readonly #host: MigrationHost
+  readonly #dialler: Dialler
+  #delay: ClockTimer | null
+  #dial: Dial | null = null
+  /** The connection that takes over; null before it is reached. */
+  #replacement: Connection | null = null
+
+  /** @param delay milliseconds until the dial */
+  constructor(
+    host: MigrationHost,
+    dialler: Dialler,
+    movesSession: boolean,
+    goesElsewhere: boolean,
+    delay: number
+  ) {
+    this.movesSession = movesSession
+    this.#host = host
+    this.#dialler = dialler
+    this.#delay = clock.setTimeout(() => {
+      this.#delay = null
+      if (goesElsewhere) dialler.turn()
+      this.#start()
+    }, delay)
+  }
+
+  get dial(): Dial | null {
+    return this.#dial
+  }
+
+  get replacement(): Connection | null {
+    return this.#replacement
+  }
+
+  /** True from the dial on: the next connection is on its way. */
+  get hasBegun(): boolean {
+    return this.#dial !== null || this.#replacement !== null
+  }
+
+  /** Dials no more. What is reached already is left alone. */
+  abandon(): void {
+    if (this.#delay !== null) clock.clearTimeout(this.#delay)
+  }
+
+  cancel(): void {
+    this.abandon()
+    this.#dial?.cancel()
+    this.#replacement?.destroy()
+  }
+
+  #start(): void {
+    try {
+      this.#dial = this.#dialler.dial(0, {
+        onSocket: (socket, certificate) => {
+          this.#replacement = this.#host.reached(this, socket, certificate)
+        },
+        onFailed: error => this.#host.failed(this, error)
+      })
+    } catch (error) {
+      this.#host.failed(this, error as TokenError)
+    }
+  }
+}

@@ -1,0 +1,174 @@
+import type { Connection } from '../connection/connection'
+import type { DeliverOptions } from '../connection/connection-context'
+import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
+import { clock } from '../runtime/clock'
+import { Deadline } from '../runtime/deadline'
+import { notSent } from '../session/deliveries'
+import { memoryLost } from '../wire/check-token'
+import { costOf } from '../wire/header'
+
+/** What `deliver()` waits for. */
+interface Promised {
+  readonly options: DeliverOptions
+  /** When it began to wait, by the monotonic clock. */
+  readonly since: number
+  resolve(fate: Promise<void>): void
+  reject(error: unknown): void
+}
+
+/** A token that waits for a connection; with a promise when it was sent by `deliver()`. */
+class Waiting {
+  readonly token: Uint8Array
+  /** Bytes that it had when it was taken: its memory may go away. */
+  readonly length: number
+  readonly promise: Promised | null
+  /** It was given up. */
+  isGone = false
+
+  constructor(token: Uint8Array, promise: Promised | null) {
+    this.token = token
+    this.length = token.byteLength
+    this.promise = promise
+  }
+}
+
+/** Tokens that wait for a connection, in order, bounded in bytes. */
+export class Outbox {
+  readonly #limit: number
+  #waiting: Waiting[] = []
+  /** Those before it have just been sent. */
+  #first = 0
+  /** Those that were given up and still stand in `#waiting`. */
+  #gone = 0
+  #bytes = 0
+
+  /** @param limit bytes, 4 for each token's header included */
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** @returns what waits; null when it is full, and then nothing was taken */
+  add(token: Uint8Array, promise: Promised | null = null): Waiting | null {
+    const bytes = this.#bytes + costOf(token.byteLength)
+    if (bytes > this.#limit) return null
+    const waiting = new Waiting(token, promise)
+    this.#waiting.push(waiting)
+    this.#bytes = bytes
+    return waiting
+  }
+
+  /** Waits for a connection, then for the fate of the token on it. */
+  deliver(token: Uint8Array, options: DeliverOptions): Promise<void> {
+    const { signal, timeout } = options
+    return new Promise<void>((resolve, reject) => {
+      const settled = () => {
+        limit.clear()
+        if (signal !== undefined) unwatchSignal(signal, aborted)
+      }
+      const promised: Promised = {
+        options,
+        since: clock.now(),
+        resolve: fate => {
+          settled()
+          resolve(fate)
+        },
+        reject: error => {
+          settled()
+          reject(error)
+        }
+      }
+      const giveUp = () => {
+        if (waiting !== null && this.#remove(waiting)) promised.reject(notSent(signal?.reason))
+      }
+      const aborted = { aborted: giveUp }
+      const limit = new Deadline(timeout ?? 0, giveUp)
+      const waiting = signal?.aborted ? null : this.add(token, promised)
+      if (waiting === null) {
+        reject(notSent(signal?.reason))
+        return
+      }
+      if (signal !== undefined) watchSignal(signal, aborted)
+      limit.arm()
+    })
+  }
+
+  /** What a lost connection had not sent goes before the rest. It was within the limit there. */
+  putBack(tokens: readonly Uint8Array[]): void {
+    const back = tokens.map(token => new Waiting(token, null))
+    this.#waiting = [...back, ...this.#waiting.slice(this.#first)]
+    this.#first = 0
+    for (const token of tokens) this.#bytes += costOf(token.byteLength)
+  }
+
+  /**
+   * Sends as much as a connection takes; the rest waits for its `drain`. What is added meanwhile goes behind it.
+   *
+   * @returns the tokens that can't be sent, longer than the peer takes or without their memory: nobody was told of them
+   */
+  flush(connection: Connection): readonly Uint8Array[] {
+    const undeliverable: Uint8Array[] = []
+    for (;;) {
+      const waiting = this.#waiting[this.#first]
+      if (waiting === undefined || connection.isDead) break
+      const bytes = costOf(waiting.length)
+      if (!waiting.isGone && connection.bufferedAmount + bytes > this.#limit) break
+      this.#first++
+      if (waiting.isGone) {
+        this.#gone--
+        continue
+      }
+      this.#bytes -= bytes
+      if (!send(waiting, connection)) undeliverable.push(waiting.token)
+    }
+    this.#waiting.splice(0, this.#first)
+    this.#first = 0
+    return undeliverable
+  }
+
+  /** Gives everything up. @returns how many tokens that were */
+  clear(): number {
+    const waiting = this.#waiting.filter(({ isGone }) => !isGone)
+    this.#waiting = []
+    this.#gone = 0
+    this.#bytes = 0
+    for (const { promise } of waiting) promise?.reject(notSent())
+    return waiting.length
+  }
+
+  /** @returns false when it was removed before */
+  #remove(waiting: Waiting): boolean {
+    if (waiting.isGone) return false
+    waiting.isGone = true
+    this.#bytes -= costOf(waiting.length)
+    this.#gone++
+    // Not while it is sent: and seldom, so that many that are given up cost no more than one.
+    if (this.#first > 0 || this.#gone * 2 <= this.#waiting.length) return true
+    this.#waiting = this.#waiting.filter(({ isGone }) => !isGone)
+    this.#gone = 0
+    return true
+  }
+}
+
+/** @returns false when it can't be sent, and nobody has a promise of it */
+function send({ token, length, promise }: Waiting, connection: Connection): boolean {
+  const isWhole = token.byteLength === length
+  if (promise !== null) {
+    if (isWhole) promise.resolve(connection.deliver(token, timeLeft(promise)))
+    else promise.reject(notSent(memoryLost()))
+    return true
+  }
+  if (!isWhole || length > connection.maxTokenLength) return false
+  connection.send(token)
+  return true
+}
+
+/** The options of a delivery that has waited already. */
+function timeLeft({ options, since }: Promised): DeliverOptions {
+  // 0 is never, here as there.
+  if (!options.timeout) return options
+  return { ...options, timeout: Math.max(1, options.timeout - Math.round(clock.now() - since)) }
+}

@@ -1,0 +1,27 @@
+import type { TokenError, TokenErrorCode } from './token-error'
+
+/** Why a connection, client or server ended: in order, because the server was closed, or an error's code. */
+export type CloseCode = 'normal' | 'shutdown' | TokenErrorCode
+
+/** How a connection, client or server ended, and what became of the tokens. */
+export interface CloseInfo {
+  readonly code: CloseCode
+  /** True unless the code is `normal` or `shutdown`. */
+  readonly hadError: boolean
+  readonly error: TokenError | null
+  /** Tokens that `send()` took and of which the last byte never reached the socket. */
+  readonly unsent: number
+  /**
+   * Tokens that reached the socket and that the peer did not confirm. Nothing confirms a token in token/1, so
+   * there it is every token written.
+   */
+  readonly unconfirmed: number
+  /** Bytes that arrived and were thrown away, because nobody took the tokens in them. */
+  readonly undeliveredBytes: number
+}
+
+/** What `close()` accepts. */
+export interface CloseOptions {
+  /** Milliseconds to flush and to wait for the peer before what is left is destroyed. Default `closeTimeout`. */
+  timeout?: number | undefined
+}

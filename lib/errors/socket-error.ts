@@ -1,0 +1,54 @@
+import { TokenError } from './token-error'
+
+/**
+ * The TokenError for an error that a socket emitted on an open connection.
+ *
+ * A peer that refuses our certificate says so by a TLS alert, which in TLS 1.3 comes only after the handshake; an
+ * alert about a bad record says that the network changed a byte.
+ */
+export function socketError(cause: unknown): TokenError {
+  if (cause instanceof TokenError) return cause
+  const code = codeOf(cause)
+  if (/^ERR_SSL_.*ALERT/.test(code) && !code.endsWith('BAD_RECORD_MAC')) {
+    return new TokenError(
+      'ERR_HANDSHAKE',
+      `Cannot use the connection: the peer refused it with the TLS alert ${code}`,
+      { cause }
+    )
+  }
+  return new TokenError('ERR_SOCKET', `Cannot use the connection: its socket failed with ${code}`, { cause })
+}
+
+/** The TokenError for a dial that failed, before or in the TLS handshake. */
+export function dialError(
+  cause: unknown,
+  target: string,
+  isTcpOpen: boolean,
+  isChainRefused: boolean
+): TokenError {
+  const code = codeOf(cause)
+  if (isChainRefused || code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return new TokenError(
+      'ERR_CERTIFICATE',
+      `Cannot trust the server at ${target}: its certificate was refused with ${code}`,
+      { cause }
+    )
+  }
+  if (isTcpOpen) {
+    return new TokenError(
+      'ERR_HANDSHAKE',
+      `Cannot connect to ${target}: the TLS handshake failed with ${code}`,
+      { cause }
+    )
+  }
+  return new TokenError('ERR_CONNECT', `Cannot connect to ${target}: the dial failed with ${code}`, { cause })
+}
+
+/** The stable code of an error of Node; of an AggregateError (several addresses tried) the codes of all. */
+export function codeOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null) return typeof error
+  // Node's own errors are of another realm than the library, when a test runner has loaded it.
+  const { errors, code, name } = error as Partial<AggregateError & NodeJS.ErrnoException>
+  if (Array.isArray(errors)) return [...new Set(errors.map(codeOf))].join(', ')
+  return code ?? name ?? 'object'
+}

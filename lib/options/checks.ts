@@ -1,0 +1,193 @@
+import { TokenError } from '../errors/token-error'
+
+/** The longest delay of Node's timers, milliseconds: a longer one fires at once. */
+export const MAX_DELAY = 0x7fff_ffff
+
+/** Why a value can't be used, to follow "it"; null when it can. */
+export type Check = (value: unknown) => string | null
+
+/** Checks of the options that bear these names. */
+export type Checks = Readonly<Record<string, Check>>
+
+/** Letters that a misspelt name may differ by. A short one is another word after two. */
+const MISSPELT = { long: 2, short: 1, shortLength: 5 }
+
+/** Characters of a value that a message shows. */
+const SHOWN_LENGTH = 80
+
+export const boolean: Check = value => demand(typeof value === 'boolean', 'be true or false', value)
+
+export const callback: Check = value => demand(typeof value === 'function', 'be a function', value)
+
+/** Some text. An empty one is most often a variable of the environment that nobody has set. */
+export const text: Check = value =>
+  demand(typeof value === 'string' && value !== '', 'be a string that is not empty', value)
+
+export const object: Check = value =>
+  demand(typeof value === 'object' && value !== null && !Array.isArray(value), 'be an object', value)
+
+export const abortSignal: Check = value =>
+  demand(
+    typeof (value as AbortSignal | null)?.aborted === 'boolean' &&
+      typeof (value as AbortSignal).addEventListener === 'function',
+    'be an AbortSignal',
+    value
+  )
+
+/** Whatever it is, another part of the library looks at it. */
+export const anything: Check = () => null
+
+/** Milliseconds that a timer of Node can wait, or Infinity. */
+export const wait: Check = value => (value === Number.POSITIVE_INFINITY ? null : whole(0, MAX_DELAY)(value))
+
+export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Check {
+  return value =>
+    demand(
+      Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
+      `be a whole number from ${least} to ${most}`,
+      value
+    )
+}
+
+export function among(...allowed: readonly unknown[]): Check {
+  return value => demand(allowed.includes(value), `be one of ${allowed.join(', ')}`, value)
+}
+
+/** What the library decides itself, or can't do. */
+export function never(why: string): Check {
+  return () => why
+}
+
+/** @throws TokenError `ERR_OPTION` for what is no object of options; a copy, so that each is read once. */
+export function copyOf<T extends object>(options: T): T {
+  const why = object(options)
+  if (why !== null) throw new TokenError('ERR_OPTION', `Cannot use the options: they ${why}`)
+  return { ...options }
+}
+
+/** @throws TokenError `ERR_OPTION` for the first value that its check refuses; what is undefined is not given */
+export function checkOptions(options: object, checks: Checks): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || !Object.hasOwn(checks, name)) continue
+    const why = (checks[name] as Check)(value)
+    if (why !== null) throw refuse(name, why)
+  }
+}
+
+/**
+ * A name that is none of the known ones and looks like one of them is that one, misspelt: in silence, `authorise`
+ * would let everybody in.
+ *
+ * @throws TokenError `ERR_OPTION`
+ */
+export function refuseMisspelt(options: object, ...known: readonly Checks[]): void {
+  const names = known.flatMap(Object.keys)
+  for (const name of Object.keys(options)) {
+    if (names.includes(name)) continue
+    const meant = names.find(other => isMisspelt(name, other))
+    if (meant !== undefined) throw refuse(name, `is not an option: did you mean ${meant}?`)
+  }
+}
+
+/** @throws TokenError `ERR_OPTION` for the first name that is none of the known ones */
+export function refuseUnknown(options: object, known: Checks, owner: string): void {
+  refuseMisspelt(options, known)
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(known, name)) throw refuse(name, `is not an option of ${owner}`)
+  }
+}
+
+/** @throws TokenError `ERR_OPTION` when `value` is neither milliseconds that Node can wait nor Infinity */
+export function duration(name: string, value: unknown): void {
+  const why = wait(value)
+  if (why !== null) throw refuse(name, why)
+}
+
+/** @throws TokenError `ERR_OPTION` when `delay` is not milliseconds that Node can wait */
+export function checkDelay(delay: number): void {
+  count('delay', delay, 0, MAX_DELAY)
+}
+
+/** @throws TokenError `ERR_OPTION` */
+export function count(name: string, value: unknown, least: number, most?: number): void {
+  const why = whole(least, most)(value)
+  if (why !== null) throw refuse(name, why)
+}
+
+/** The numbers among the options, with the defaults in the place of those that are not given. */
+export function complete<T extends Record<string, number>>(defaults: T, options: object): T {
+  const result: Record<string, number> = { ...defaults }
+  for (const name of Object.keys(defaults)) {
+    const value = (options as Record<string, unknown>)[name]
+    if (value !== undefined) result[name] = value as number
+  }
+  return result as T
+}
+
+/** Those of the options that are given and have one of these names. */
+export function pick<T extends object, K extends keyof T>(
+  options: T,
+  names: readonly K[]
+): Readonly<Pick<T, K>> {
+  const given = names.filter(name => options[name] !== undefined)
+  return Object.freeze(Object.fromEntries(given.map(name => [name, options[name]]))) as Pick<T, K>
+}
+
+/** The other ones that are given. */
+export function without(options: object, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(options).filter(([name, value]) => value !== undefined && !names.includes(name))
+  )
+}
+
+/** Names as a message has them: of an option in an option. */
+export function prefix<T>(
+  values: { readonly [name: string]: T } | object,
+  before: string
+): Record<string, T> {
+  return Object.fromEntries(Object.entries<T>({ ...values }).map(([name, value]) => [before + name, value]))
+}
+
+export function refuse(name: string, why: string): TokenError {
+  return new TokenError('ERR_OPTION', `Cannot use option ${name}: it ${why}`)
+}
+
+/** A value as a message may show it: one that has a text of its own could say, or throw, anything. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, SHOWN_LENGTH))
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'function') return 'a function'
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
+}
+
+function demand(isMet: boolean, what: string, value: unknown): string | null {
+  return isMet ? null : `must ${what}, and is ${shown(value)}`
+}
+
+function isMisspelt(name: string, meant: string): boolean {
+  const most = meant.length > MISSPELT.shortLength ? MISSPELT.long : MISSPELT.short
+  return (
+    Math.abs(name.length - meant.length) <= most && distance(name.toLowerCase(), meant.toLowerCase()) <= most
+  )
+}
+
+/** Letters to add, to take away, to change, or neighbours to swap, that make one word of the other. */
+function distance(a: string, b: string): number {
+  const rows: number[][] = [[...Array(b.length + 1).keys()]]
+  for (let i = 1; i <= a.length; i++) {
+    const [before, row] = [rows[i - 1] as number[], [i]]
+    for (let j = 1; j <= b.length; j++) {
+      const isSame = a[i - 1] === b[j - 1]
+      row[j] = Math.min(
+        (before[j] as number) + 1,
+        (row[j - 1] as number) + 1,
+        (before[j - 1] as number) + (isSame ? 0 : 1)
+      )
+      if (a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        row[j] = Math.min(row[j] as number, ((rows[i - 2] as number[])[j - 2] as number) + 1)
+      }
+    }
+    rows.push(row)
+  }
+  return rows[a.length]?.[b.length] as number
+}

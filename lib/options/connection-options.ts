@@ -1,0 +1,207 @@
+import { TokenError } from '../errors/token-error'
+import { HEADER_LENGTH, MIN_PART_LENGTH, type ProtocolName, WIRE_MAX_TOKEN_LENGTH } from '../wire/header'
+import type { Role } from '../wire/hello'
+import {
+  among,
+  type Check,
+  type Checks,
+  checkOptions,
+  complete,
+  copyOf,
+  count,
+  MAX_DELAY,
+  prefix,
+  refuse,
+  refuseUnknown,
+  wait,
+  whole
+} from './checks'
+
+/**
+ * Limits of one connection. A time of 0 or Infinity turns that timeout off; for `closeTimeout` only Infinity does, for
+ * `heartbeat` only 0.
+ */
+export interface ConnectionOptions {
+  /** Bytes of the longest token, sent or received. At most 2³¹−1. Default 8 MiB. */
+  maxTokenLength?: number | undefined
+  /**
+   * Bytes of the longest token that is taken in parts, for `incomingTokens()`; token/2 only. 0: none above
+   * `maxTokenLength`. At most 2⁵³−1, and `maxTokenLength` must be at least 16 KiB then. Default 0.
+   */
+  maxStreamLength?: number | undefined
+  /**
+   * Bytes that may wait to be sent, 4 for each token's header included. Above it `send()` returns false and
+   * takes nothing. At least one token of `maxTokenLength` must fit. Default 16 MiB, or twice `maxTokenLength`
+   * when that is more.
+   */
+  outboxBytes?: number | undefined
+  /** Bytes waiting from which `writableNeedDrain` is true; `drain` comes at half of it. Default 256 KiB. */
+  highWaterMark?: number | undefined
+  /**
+   * Milliseconds in which a peer that has begun a frame must complete one or send 4 KiB; not counted while
+   * this side does not read. Default 30,000.
+   */
+  frameTimeout?: number | undefined
+  /** Milliseconds in which the peer must take the bytes of one write, 256 KiB at most. Default 60,000. */
+  writeTimeout?: number | undefined
+  /** Milliseconds without a byte of a token in either direction. Default 0: a quiet connection stays. */
+  idleTimeout?: number | undefined
+  /**
+   * Milliseconds; token/2 only: this side gives up when not a byte came for two of them, and asks the peer to be
+   * heard of twice in each. 0, or 100 to 86,400,000. Default 15,000.
+   */
+  heartbeat?: number | undefined
+  /** Bytes of tokens that the peer may send before this side has taken some; token/2 only. Default 2 MiB. */
+  receiveWindow?: number | undefined
+  /** Milliseconds that `close()` waits for the peer before it destroys, 0: at once. Default 10,000. */
+  closeTimeout?: number | undefined
+}
+
+/** How long a session may outlive its transport, and what it may hold. */
+export interface SessionLimits {
+  /** Bytes of tokens kept until they are acknowledged. */
+  readonly windowBytes: number
+  /** Milliseconds without a transport after which it is lost. */
+  readonly resumeTimeout: number
+}
+
+/** What two ends of a plain duplex must agree on; over TLS, ALPN and the dial decide. */
+export interface ProtocolOptions {
+  /** Default `token/1`. */
+  protocol?: ProtocolName | undefined
+  /** Needed with `token/2`: who dialled is the client. */
+  role?: Role | undefined
+  /**
+   * When a token counts as handed to the application; token/2 only. `auto`: when its listeners have returned or
+   * the next one is asked for. `manual`: when `connection.acknowledge()` says so. Default `auto`.
+   */
+  ack?: 'auto' | 'manual' | undefined
+}
+
+/** How a session outlives its transports. */
+export interface SessionOptions {
+  /**
+   * Bytes of tokens that this side keeps until the peer's application has had them, 4 for each token's header
+   * included; above it tokens wait. At least one token of `maxTokenLength` must fit. Default 16 MiB, or twice
+   * `maxTokenLength` when that is more.
+   */
+  windowBytes?: number | undefined
+  /** Milliseconds without a transport after which the session is lost. Default 60,000. */
+  resumeTimeout?: number | undefined
+}
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+const CONNECTION_DEFAULTS = {
+  maxTokenLength: 8 * MIB,
+  maxStreamLength: 0,
+  outboxBytes: 16 * MIB,
+  highWaterMark: 256 * KIB,
+  frameTimeout: 30_000,
+  writeTimeout: 60_000,
+  idleTimeout: 0,
+  heartbeat: 15_000,
+  receiveWindow: 2 * MIB,
+  closeTimeout: 10_000
+}
+
+const SESSION_DEFAULTS = {
+  windowBytes: 16 * MIB,
+  resumeTimeout: 60_000
+}
+
+/** {@link ConnectionOptions}, checked and complete. */
+export type ConnectionLimits = Readonly<typeof CONNECTION_DEFAULTS>
+
+const heartbeat: Check = value => (value === 0 ? null : whole(100, 86_400_000)(value))
+
+export const CONNECTION_CHECKS: Checks = {
+  maxTokenLength: whole(1, WIRE_MAX_TOKEN_LENGTH),
+  maxStreamLength: whole(0),
+  outboxBytes: whole(1),
+  highWaterMark: whole(1),
+  frameTimeout: wait,
+  writeTimeout: wait,
+  idleTimeout: wait,
+  heartbeat,
+  receiveWindow: whole(1, 0xffff_ffff),
+  closeTimeout: wait
+}
+
+export const PROTOCOL_CHECKS: Checks = {
+  protocol: among('token/1', 'token/2'),
+  ack: among('auto', 'manual')
+}
+
+const SESSION_CHECKS: Checks = {
+  windowBytes: whole(1),
+  resumeTimeout: whole(1, MAX_DELAY)
+}
+
+/** The limits of frozen options, which all connections of a server share. */
+const frozenLimits = new WeakMap<object, ConnectionLimits>()
+
+/** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
+export function connectionLimits(options: ConnectionOptions & ProtocolOptions = {}): ConnectionLimits {
+  const known = frozenLimits.get(options)
+  if (known !== undefined) return known
+  const given = copyOf(options)
+  const checks = { ...CONNECTION_CHECKS, ...PROTOCOL_CHECKS, role: among('client', 'server') }
+  refuseUnknown(given, checks, 'a connection')
+  checkOptions(given, checks)
+  checkAck(given)
+  if (given.protocol === 'token/2' && given.role === undefined) throw refuse('role', 'is needed with token/2')
+  const limits = limitsOf(given)
+  if (Object.isFrozen(options)) frozenLimits.set(options, limits)
+  return limits
+}
+
+/** @throws TokenError `ERR_OPTION` for limits, each checked, that contradict each other */
+export function limitsOf(options: ConnectionOptions): ConnectionLimits {
+  const limits = complete(CONNECTION_DEFAULTS, options)
+  if (limits.maxStreamLength > 0 && limits.maxTokenLength < MIN_PART_LENGTH) {
+    throw refuse(
+      'maxStreamLength',
+      `needs a maxTokenLength of at least ${MIN_PART_LENGTH}, the smallest part`
+    )
+  }
+  const largestFrame = limits.maxTokenLength + HEADER_LENGTH
+  if (options.outboxBytes === undefined) limits.outboxBytes = Math.max(limits.outboxBytes, 2 * largestFrame)
+  count('outboxBytes', limits.outboxBytes, largestFrame)
+  return Object.freeze(limits)
+}
+
+/** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
+export function sessionLimits(
+  {
+    protocol,
+    session
+  }: { protocol?: ProtocolName | undefined; session?: boolean | SessionOptions | undefined },
+  { maxTokenLength }: ConnectionLimits
+): SessionLimits | undefined {
+  if (session === undefined || session === false) return undefined
+  if (protocol === 'token/1') {
+    throw new TokenError('ERR_PROTOCOL_REQUIRED', 'Cannot use option session: it needs token/2, not token/1')
+  }
+  const given = session === true ? {} : session
+  if (typeof given !== 'object' || given === null || ArrayBuffer.isView(given)) {
+    throw refuse('session', 'must be true, false or an object; TLS sessions are resumed without being asked')
+  }
+  const prefixed = prefix(given, 'session.')
+  const checks = prefix(SESSION_CHECKS, 'session.')
+  refuseUnknown(prefixed, checks, 'a session')
+  checkOptions(prefixed, checks)
+  const limits = complete(SESSION_DEFAULTS, given)
+  const largestFrame = maxTokenLength + HEADER_LENGTH
+  if (given.windowBytes === undefined) limits.windowBytes = Math.max(limits.windowBytes, 2 * largestFrame)
+  count('session.windowBytes', limits.windowBytes, largestFrame)
+  return Object.freeze(limits)
+}
+
+/** @throws TokenError `ERR_PROTOCOL_REQUIRED` */
+export function checkAck({ protocol, ack }: ProtocolOptions): void {
+  if (ack === 'manual' && protocol !== 'token/2') {
+    throw new TokenError('ERR_PROTOCOL_REQUIRED', "Cannot use option ack: 'manual' needs protocol 'token/2'")
+  }
+}

@@ -1,0 +1,148 @@
+import type { ControlSource } from '../sending/frame-writer'
+import type { Sender } from '../sending/sender'
+import type { Session } from '../session/session'
+import {
+  type CloseFrame,
+  COUNT_LENGTH,
+  type ControlFrame,
+  encodeControl,
+  writeAck,
+  writeWindow
+} from '../wire/control-frame'
+import { CountSchedule, type CountScheduleEvents } from './ack-schedule'
+import type { ReceiveCredit } from './receive-credit'
+
+/** Tokens after which ACK is pressing: the peer's promises for more of them cost its garbage collector too much. */
+const ACK_AFTER_TOKENS = 4096
+
+/** The same for all, for an empty array of its own costs each connection 32 bytes. */
+const NO_FRAMES: readonly Uint8Array[] = []
+
+/** What a queue of control frames has to know. */
+export interface ControlQueueOptions {
+  readonly session: Session
+  readonly sender: Sender
+  readonly credit: ReceiveCredit
+  /** The peer wants ACK. */
+  readonly acknowledges: boolean
+  /** The count of tokens that the peer was told in HELLO. */
+  readonly handedSaid: number
+}
+
+/**
+ * The control frames of one side that wait for the writer: first those that were said, then the newest PONG, then
+ * WINDOW and ACK as they stand at that moment, which go with data or when their schedule says so.
+ *
+ * CLOSE is the last frame: nothing follows it.
+ */
+export class ControlQueue implements ControlSource, CountScheduleEvents {
+  readonly #session: Session
+  readonly #sender: Sender
+  readonly #credit: ReceiveCredit
+  readonly #acknowledges: boolean
+  readonly #counts = new CountSchedule(this)
+  /** Frames that were said, in order. */
+  #said = NO_FRAMES
+  /** The newest PING that is not answered. */
+  #pongOwed: Uint8Array | null = null
+  /** The count that the peer was told last. */
+  #ackSent: number
+  /** WINDOW and ACK as they are written, and the first of them; made for the first one. */
+  #countFrames: Buffer | null = null
+  #countFrame: Buffer | null = null
+  #isClosed = false
+
+  constructor({ session, sender, credit, acknowledges, handedSaid }: ControlQueueOptions) {
+    this.#session = session
+    this.#sender = sender
+    this.#credit = credit
+    this.#acknowledges = acknowledges
+    this.#ackSent = handedSaid
+  }
+
+  /** Queues a frame. */
+  say(frame: ControlFrame): void {
+    this.#said = [...this.#said, encodeControl(frame)]
+    this.#sender.wake()
+  }
+
+  /** Queues CLOSE, which no PONG, ACK or WINDOW follows. */
+  close(frame: CloseFrame): void {
+    this.#isClosed = true
+    this.#pongOwed = null
+    this.#said = [...this.#said, encodeControl(frame)]
+  }
+
+  /** The peer wants a PONG with these bytes; of several PINGs the newest is answered. */
+  pong(opaque: Uint8Array): void {
+    if (this.#isClosed) return
+    this.#pongOwed = opaque
+    this.#sender.wake()
+  }
+
+  /** A chunk is being read: what is written meanwhile takes the counts with it. */
+  reading(bytes: number): void {
+    this.#counts.reading(bytes)
+  }
+
+  /** The chunk has been read, and what it caused was written. */
+  read(): void {
+    this.#counts.read()
+  }
+
+  /** The count of tokens handed to the application, or of bytes that they free, has moved. */
+  moved(): void {
+    this.#counts.moved()
+  }
+
+  stop(): void {
+    this.#isClosed = true
+    this.#counts.stop()
+  }
+
+  takeControl(isAccompanied: boolean): Uint8Array | null {
+    const isQuiet = this.#said.length === 0 && this.#pongOwed === null
+    if (isQuiet) return isAccompanied || this.#counts.isDue ? this.#takeCounts() : null
+    const frames = [...this.#said]
+    this.#said = NO_FRAMES
+    if (this.#pongOwed !== null) {
+      frames.push(encodeControl({ type: 'pong', opaque: this.#pongOwed }))
+      this.#pongOwed = null
+    }
+    const counts = this.#takeCounts()
+    if (counts !== null) frames.push(counts)
+    return frames.length === 1 ? (frames[0] as Uint8Array) : Buffer.concat(frames)
+  }
+
+  hasNews(): boolean {
+    return this.#session.handed > this.#ackSent || this.#credit.isDue
+  }
+
+  isPressing(): boolean {
+    return this.#credit.isDue || this.#session.handed - this.#ackSent >= ACK_AFTER_TOKENS
+  }
+
+  onDue(): void {
+    this.#sender.wake()
+  }
+
+  /** WINDOW and ACK as far as there is news, in memory that the next ones are written to. */
+  #takeCounts(): Uint8Array | null {
+    if (this.#isClosed) return null
+    this.#counts.told()
+    const { handed } = this.#session
+    const hasAck = handed > this.#ackSent && this.#acknowledges
+    if (!hasAck && !this.#credit.isDue) return null
+    this.#countFrames ??= Buffer.allocUnsafe(2 * COUNT_LENGTH)
+    const frames = this.#countFrames
+    let end = 0
+    if (this.#credit.isDue) end = writeWindow(frames, end, this.#credit.grant())
+    if (hasAck) {
+      this.#ackSent = handed
+      end = writeAck(frames, end, handed)
+    }
+    if (end === frames.length) return frames
+    this.#countFrame ??= frames.subarray(0, COUNT_LENGTH)
+    return this.#countFrame
+  }
+}

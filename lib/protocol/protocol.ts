@@ -1,0 +1,65 @@
+import type { Duplex } from 'node:stream'
+import type { CloseCode } from '../errors/close-info'
+import type { TokenError } from '../errors/token-error'
+import type { ConnectionLimits } from '../options/connection-options'
+import type { Receiver } from '../receiving/receiver'
+import type { Sender } from '../sending/sender'
+import type { Session } from '../session/session'
+import type { GoawayFrame } from '../wire/control-frame'
+import type { ProtocolName } from '../wire/header'
+
+/** What a protocol may do with its connection. */
+export interface ProtocolHost {
+  readonly socket: Duplex
+  readonly limits: ConnectionLimits
+  readonly sender: Sender
+  readonly receiver: Receiver
+  /** Where both directions stand. */
+  readonly session: Session
+  /** True when the application says itself which tokens it has had. */
+  readonly isManualAck: boolean
+  /** The peer ends in order, or everything it sent was handed out: nothing more is to be sent. */
+  beginClose(code: CloseCode): void
+  /** A peer that has ended is waited for no longer than `closeTimeout`. */
+  armClose(): void
+  /** Reading began or ceased: the connection is not idle. */
+  active(): void
+  /** Breaks the connection. */
+  fail(error: TokenError): void
+  /** The server asked this side to go. */
+  goaway(frame: GoawayFrame): void
+}
+
+/** The rules of one protocol, between the socket and the sender and receiver of a connection. */
+export interface Protocol {
+  readonly name: ProtocolName
+  /** Milliseconds from the last PING to its PONG; null when not known. */
+  readonly rtt: number | null
+  /** True while this side does not read, so that a silent peer is not to blame. */
+  readonly isPaused: boolean
+  /** True when both sides have said their last word: what the socket does then is no error. */
+  readonly isOver: boolean
+  read(chunk: Buffer): void
+  /** Bytes were given to the socket. */
+  wrote(): void
+  /** The receiver has handed out what someone wanted; `isDrained` when no whole token is left. */
+  delivered(isDrained: boolean): void
+  /** What comes is thrown away from now on. */
+  discarding(): void
+  /** The application has had more tokens, and `cost` bytes of the credit are free again. */
+  freed(cost: number): void
+  /** The peer has ended the transport. */
+  transportEnded(): void
+  /** Everything the peer sent was handed out; `holdsOpen` when this side may still answer. */
+  allHanded(holdsOpen: boolean): void
+  /** This side ends in order: the sender is flushed, then `flushed` comes. */
+  close(code: CloseCode): void
+  /** Every token has been given to the socket. */
+  flushed(): void
+  /** This side ends the writing half of a stream; reading goes on. */
+  endSending(): void
+  /** Tells the peer why, where that can be told. @returns true when the socket was ended, false to destroy it */
+  sayGoodbye(error: TokenError): boolean
+  /** The transport is gone, or someone else's. */
+  stop(): void
+}

@@ -1,0 +1,69 @@
+import { closeCodeName } from '../errors/close-codes'
+import { protocolError } from '../errors/protocol-error'
+import { TokenError } from '../errors/token-error'
+import type { CloseFrame } from '../wire/control-frame'
+
+/** Bytes that a server holds of a client that it has not accepted yet. */
+export const MAX_HELD_BYTES = 64 * 1024
+
+export function unexpected(what: string, wanted: string): TokenError {
+  return protocolError('protocol-error', `Cannot accept ${what} here: ${wanted} must come`)
+}
+
+export function controlLengthError(length: number): TokenError {
+  return protocolError(
+    'protocol-error',
+    `Cannot read a control frame: its length is ${length}, 1 to 1024 is allowed`
+  )
+}
+
+export function noCredit(): TokenError {
+  return protocolError('flow-control', 'Cannot receive a token: the peer had no credit to send it')
+}
+
+export function tooMuchBeforeAcceptance(): TokenError {
+  return protocolError(
+    'protocol-error',
+    `Cannot hold more of the peer: it sent over ${MAX_HELD_BYTES} bytes before it was accepted`
+  )
+}
+
+export function refused(frame: CloseFrame): TokenError {
+  const closeCode = closeCodeName(frame.code)
+  return new TokenError('ERR_REFUSED', `Cannot connect: the server refused this client with ${said(frame)}`, {
+    closeCode
+  })
+}
+
+export function peerClosed(frame: CloseFrame): TokenError {
+  const closeCode = closeCodeName(frame.code)
+  return new TokenError(
+    'ERR_PEER_CLOSED',
+    `Cannot go on: the peer closed the connection with ${said(frame)}`,
+    { closeCode }
+  )
+}
+
+function said(frame: CloseFrame): string {
+  const code = closeCodeName(frame.code)
+  return frame.reason === '' ? code : `${code}, ${escaped(JSON.stringify(frame.reason))}`
+}
+
+/** A reason comes from a peer: characters that control a terminal, or split or turn a line of a log, stand as `\uXXXX`. */
+export function escaped(reason: string): string {
+  return reason.replace(
+    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
+    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  )
+}
+
+export function endedWithoutClose(): TokenError {
+  return new TokenError('ERR_LOST', 'Cannot go on: the peer ended the transport without saying CLOSE')
+}
+
+export function heartbeatError(heartbeat: number): TokenError {
+  return new TokenError(
+    'ERR_HEARTBEAT_TIMEOUT',
+    `Cannot reach the peer: not a byte came for two heartbeats of ${heartbeat} ms`
+  )
+}

@@ -1,0 +1,318 @@
+import { CLOSE_CODES, closeCodeName, isOrderly } from '../errors/close-codes'
+import type { CloseCode } from '../errors/close-info'
+import { protocolError } from '../errors/protocol-error'
+import type { TokenError } from '../errors/token-error'
+import {
+  type CloseFrame,
+  type ControlFrame,
+  decodeControl,
+  decodeCount,
+  type GoawayFrame,
+  isAck
+} from '../wire/control-frame'
+import type { FrameSplitter, SplitterEvents } from '../wire/demultiplexer'
+import { ABORT_COST, costOf } from '../wire/header'
+import { FEATURE_ACK, FEATURE_END, FEATURE_PART, type Role } from '../wire/hello'
+import { Closing } from './closing'
+import { ControlQueue } from './control-queue'
+import { PartOrder } from './fragment-rules'
+import { FrameWatch } from './frame-watch'
+import type { Handshake } from './handshake'
+import { Heartbeat, type HeartbeatEvents } from './heartbeat'
+import type { Protocol, ProtocolHost } from './protocol'
+import type { ReceiveCredit } from './receive-credit'
+import { frameTimeoutError } from './token-1'
+import {
+  controlLengthError,
+  endedWithoutClose,
+  escaped,
+  heartbeatError,
+  noCredit,
+  peerClosed,
+  unexpected
+} from './token-2-errors'
+
+/**
+ * The honest protocol on one transport whose two sides have greeted each other, `docs/wire-format.md` sections 6 to 10
+ * and 12. Each of its conversations is an object of its own; this one reads frames and tells them.
+ *
+ * ```
+ *  chunk ──▶ FrameSplitter ─┬─ data, PART, ABORT ──▶ PartOrder, ReceiveCredit ──▶ the receiver
+ *                           ├─ ACK, WINDOW ────────▶ the sender, the session's promises
+ *                           ├─ PING, PONG ─────────▶ ControlQueue, Heartbeat
+ *                           └─ END, CLOSE ─────────▶ Closing
+ * ```
+ *
+ * The socket is never paused: control frames are read at once, and the peer's tokens are bounded by credit.
+ */
+export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
+  readonly name = 'token/2'
+  readonly isPaused = false
+  readonly control: ControlQueue
+  readonly #host: ProtocolHost
+  readonly #role: Role
+  readonly #splitter: FrameSplitter
+  readonly #credit: ReceiveCredit
+  readonly #parts: PartOrder
+  readonly #heartbeat: Heartbeat
+  readonly #closing: Closing
+  readonly #takesParts: boolean
+  /** Made for the first frame that does not come whole. */
+  #frameWatch: FrameWatch | null = null
+  /** Bytes of tokens since the last look at their progress. */
+  #tokenBytes = 0
+  /** What the peer's last WINDOW said. */
+  #granted = 0
+  /** Bytes came before the answer to HELLO: nothing but CLOSE may be in them. */
+  readonly #mustBeClose: boolean
+  #isStopped = false
+
+  /** @param handshake that both sides have completed; what it holds is read by {@link open} */
+  constructor(host: ProtocolHost, handshake: Handshake) {
+    const { hello, credit, splitter } = handshake
+    const { limits, sender, session } = host
+    const peerHas = (feature: number) => (hello.features & feature) !== 0
+    // The application may have had more since HELLO was said; and HELLO may have spoken for a session that is lost.
+    const handedSaid = Math.min(handshake.handedSaid, session.handed)
+    this.#host = host
+    this.#role = handshake.role
+    this.#splitter = splitter
+    this.#credit = credit
+    this.#parts = new PartOrder(limits.maxTokenLength, limits.maxStreamLength)
+    this.#heartbeat = new Heartbeat(limits.heartbeat, hello.heartbeat, this)
+    this.control = new ControlQueue({
+      session,
+      sender,
+      credit,
+      acknowledges: peerHas(FEATURE_ACK),
+      handedSaid
+    })
+    this.#closing = new Closing(host, this.control, this.#heartbeat, peerHas(FEATURE_END))
+    this.#takesParts = peerHas(FEATURE_PART)
+    this.#mustBeClose = handshake.hasEarlyBytes
+  }
+
+  get isOver(): boolean {
+    return this.#closing.isOver
+  }
+
+  get rtt(): number | null {
+    return this.#heartbeat.rtt
+  }
+
+  /** Reads what came behind HELLO. The session may have ended on an earlier transport, and the peer wait for an answer. */
+  open(): void {
+    for (const chunk of this.#splitter.handTo(this)) this.read(chunk)
+    this.#closing.answerIfDue()
+  }
+
+  read(chunk: Buffer): void {
+    this.#heartbeat.sawRead()
+    this.control.reading(chunk.length)
+    this.#host.sender.cork()
+    try {
+      this.#splitter.push(chunk)
+    } catch (error) {
+      this.#host.receiver.deliver()
+      this.#host.fail(error as TokenError)
+    }
+    if (this.#isStopped) return
+    const { sender, receiver } = this.#host
+    this.#watchToken()
+    receiver.deliver()
+    sender.uncork()
+    this.control.read()
+  }
+
+  wrote(): void {
+    this.#heartbeat.sawWrite()
+  }
+
+  delivered(): void {}
+
+  discarding(): void {}
+
+  freed(cost: number): void {
+    this.#credit.free(cost)
+    if (this.#parts.isMidToken && !this.#isStopped) this.#watchToken()
+    this.control.moved()
+  }
+
+  /** The application has had `count` more tokens. @returns false when the final count was said before */
+  acknowledge(count: number): boolean {
+    if (this.#closing.hasClosed) return false
+    this.#host.session.acknowledge(count)
+    this.control.moved()
+    this.#closing.answerIfDue()
+    return true
+  }
+
+  /** Asks the client to go. */
+  goaway(frame: GoawayFrame): void {
+    if (this.#closing.isOpen) this.control.say(frame)
+  }
+
+  ping(opaque: Uint8Array): void {
+    this.control.say({ type: 'ping', opaque })
+  }
+
+  dead(): void {
+    this.#host.fail(heartbeatError(this.#host.limits.heartbeat))
+  }
+
+  transportEnded(): void {
+    this.#frameWatch?.suspend()
+    if (this.#closing.isOver) return
+    this.#host.fail(endedWithoutClose())
+  }
+
+  allHanded(holdsOpen: boolean): void {
+    this.#closing.allHanded(holdsOpen)
+  }
+
+  close(code: CloseCode): void {
+    this.#closing.close(code)
+  }
+
+  endSending(): void {
+    this.#closing.endSending()
+  }
+
+  flushed(): void {
+    this.#closing.flushed()
+  }
+
+  sayGoodbye(error: TokenError): boolean {
+    const isSaid = this.#closing.breakOff(error)
+    if (isSaid) this.#splitter.stop()
+    return isSaid
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.control.stop()
+    this.#closing.stop()
+    this.#frameWatch?.clear()
+    this.#heartbeat.stop()
+  }
+
+  // --- frames, in the order of the wire
+
+  onFrame(length: number): TokenError | null {
+    const fault = this.#gate('a token') ?? this.#parts.data(length) ?? this.#afterEnd('a token')
+    if (fault !== null) return fault
+    return this.#credit.take(costOf(length)) ? null : noCredit()
+  }
+
+  onMark(isAbort: boolean): TokenError | null {
+    const name = isAbort ? 'ABORT' : 'PART'
+    const gate = this.#gate(name)
+    if (gate !== null) return gate
+    if (!this.#takesParts) return unexpected(name, 'both HELLOs must have its bit, and another frame')
+    const fault = this.#afterEnd(name)
+    if (fault !== null) return fault
+    if (!isAbort) return this.#parts.part()
+    const { isBegun } = this.#parts
+    return this.#parts.abort() ?? (this.#credit.take(ABORT_COST) || isBegun ? null : noCredit())
+  }
+
+  onData(run: Buffer): void {
+    this.#tokenBytes += run.length
+    this.#host.active()
+    this.#host.receiver.push(run)
+  }
+
+  onCount(frame: Buffer, offset: number): void {
+    const isCountOfTokens = isAck(frame, offset)
+    this.#admit(isCountOfTokens ? 'ACK' : 'WINDOW')
+    const count = decodeCount(frame, offset)
+    if (isCountOfTokens) this.#ackRead(count)
+    else this.#windowRead(count)
+  }
+
+  onControl(body: Buffer): void {
+    const frame = decodeControl(body)
+    this.#admit(frame?.type.toUpperCase() ?? 'a frame')
+    if (frame !== null) this.#controlRead(frame)
+  }
+
+  refuseControl(length: number): TokenError {
+    return controlLengthError(length)
+  }
+
+  /** @returns why a frame of this name may not stand here, whatever is in it */
+  #gate(name: string): TokenError | null {
+    return this.#mustBeClose && name !== 'CLOSE' ? unexpected(name, 'CLOSE') : null
+  }
+
+  #afterEnd(name: string): TokenError | null {
+    return this.#closing.hasPeerEnded ? unexpected(name, 'nothing after END') : null
+  }
+
+  /** @throws TokenError when a control frame of this name may not stand here */
+  #admit(name: string): void {
+    const fault = this.#gate(name) ?? this.#parts.control(name)
+    if (fault !== null) throw fault
+  }
+
+  #controlRead(frame: ControlFrame): void {
+    if (frame.type === 'window') this.#windowRead(frame.granted)
+    else if (frame.type === 'ack') this.#ackRead(frame.handed)
+    else if (frame.type === 'ping') this.control.pong(frame.opaque)
+    else if (frame.type === 'pong') this.#heartbeat.pong(frame.opaque)
+    else if (frame.type === 'close') this.#closeRead(frame)
+    else if (frame.type === 'end') this.#closing.endRead()
+    else if (frame.type === 'goaway' && this.#role === 'client')
+      this.#host.goaway({ ...frame, reason: escaped(frame.reason) })
+    else throw unexpected(frame.type.toUpperCase(), 'another frame')
+  }
+
+  #windowRead(granted: number): void {
+    if (granted < this.#granted)
+      throw protocolError('flow-control', 'Cannot read WINDOW: its count went back')
+    const more = granted - this.#granted
+    this.#granted = granted
+    this.#host.sender.addCredit(more)
+  }
+
+  /** The peer's application has had the first `handed` tokens. */
+  #ackRead(handed: number): void {
+    const { sender, session } = this.#host
+    const least = session.deliveries.handed
+    if (handed < least || handed > sender.tokensSent) {
+      throw protocolError(
+        'protocol-error',
+        `Cannot read a count of tokens: it is ${handed}, and may be from ${least} to ${sender.tokensSent}`
+      )
+    }
+    sender.acknowledge(handed)
+    session.deliveries.acknowledge(handed)
+  }
+
+  /** The count in CLOSE is final if the connection has no session, or if the code ends it; else it is an ACK. */
+  #closeRead(frame: CloseFrame): void {
+    const { session, sender } = this.#host
+    const code = closeCodeName(frame.code)
+    this.#ackRead(frame.handed)
+    this.#splitter.stop()
+    this.#closing.closeRead()
+    if (session.isAgreed && CLOSE_CODES[code].keepsSession) throw peerClosed(frame)
+    session.end()
+    session.deliveries.end(sender.firstUnsent, frame.handed, null)
+    if (!isOrderly(code)) throw peerClosed(frame)
+    this.#closing.answerClose(code, this.#parts.isBegun)
+  }
+
+  /** Between two parts the peer must go on, too, while it has credit; control frames are no progress. */
+  #watchToken(): void {
+    const hasCredit = this.#credit.isLeft || this.#credit.isDue
+    const isMidToken = this.#splitter.isMidFrame || (this.#parts.isMidToken && hasCredit)
+    if (isMidToken) {
+      this.#frameWatch ??= new FrameWatch(this.#host.limits.frameTimeout, count =>
+        this.#host.fail(frameTimeoutError(count))
+      )
+    }
+    this.#frameWatch?.update(isMidToken, this.#parts.tokensBegun, this.#tokenBytes)
+    this.#tokenBytes = 0
+  }
+}

@@ -1,0 +1,95 @@
+import { BufferView } from '../runtime/buffer-view'
+import { ChunkQueue } from '../runtime/chunk-queue'
+import { detachedError } from '../runtime/shared-memory'
+
+const NO_CHUNK: Buffer = Buffer.alloc(0)
+
+/** A place in the bytes that arrived: the chunk at hand and a position in it, and the chunks that wait behind it. */
+export class ByteCursor {
+  chunk = NO_CHUNK
+  position = 0
+  /** Memory of the chunk and its offset there: the getters of a Buffer are slow. */
+  memory: ArrayBufferLike = NO_CHUNK.buffer
+  offset = 0
+  /** Bytes that the chunk had: it has none when its memory was detached. */
+  #length = 0
+  /** Chunks behind the one at hand, only while nobody takes tokens; null before the first. */
+  #queue: ChunkQueue | null = null
+
+  /** Bytes behind the position. */
+  get unreadBytes(): number {
+    return this.#length - this.position + (this.#queue?.bytes ?? 0)
+  }
+
+  push(chunk: Buffer): void {
+    if (this.position === this.#length && this.#queue?.isEmpty !== false) {
+      this.#setChunk(chunk)
+    } else {
+      this.#queue ??= new ChunkQueue()
+      this.#queue.push(chunk)
+    }
+  }
+
+  /** True when some of them are gone, for their memory was detached: no later byte can be read. */
+  get isDetached(): boolean {
+    return this.unread().reduce((sum, { length }) => sum + length, 0) !== this.unreadBytes
+  }
+
+  /**
+   * Goes on to the next chunk at the end of one.
+   *
+   * @returns true when a byte is there
+   * @throws TokenError `ERR_DETACHED`
+   */
+  hasBytes(): boolean {
+    while (this.position === this.#length) {
+      const chunk = this.#queue?.shift()
+      this.#setChunk(chunk ?? NO_CHUNK)
+      if (chunk === undefined) return false
+    }
+    if (this.chunk.length !== this.#length) throw detachedError()
+    return true
+  }
+
+  /**
+   * @returns a view of the next bytes, as many as the chunk has, at most `most`
+   * @throws TokenError `ERR_DETACHED`
+   */
+  take(most: number): Buffer {
+    if (this.chunk.length !== this.#length) throw detachedError()
+    const length = Math.min(most, this.#length - this.position)
+    const bytes = new BufferView(this.memory, this.offset + this.position, length)
+    this.position += length
+    return bytes
+  }
+
+  /** All that is behind the position, up to what was detached. */
+  unread(): Buffer[] {
+    const chunks: Buffer[] = []
+    if (this.position < this.#length) {
+      if (this.chunk.length === 0) return chunks
+      chunks.push(this.chunk.subarray(this.position))
+    }
+    for (const chunk of this.#queue ?? []) {
+      if (chunk.length === 0) break
+      chunks.push(chunk)
+    }
+    return chunks
+  }
+
+  /** Throws away all but the next `bytes`. */
+  truncate(bytes: number): void {
+    const rest = this.#length - this.position
+    this.#queue?.truncate(Math.max(bytes - rest, 0))
+    if (bytes === 0) this.#setChunk(NO_CHUNK)
+    else if (bytes < rest) this.#setChunk(this.chunk.subarray(this.position, this.position + bytes))
+  }
+
+  #setChunk(chunk: Buffer): void {
+    this.chunk = chunk
+    this.#length = chunk.length
+    this.memory = chunk.buffer
+    this.offset = chunk.byteOffset
+    this.position = 0
+  }
+}

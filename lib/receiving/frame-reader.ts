@@ -1,0 +1,260 @@
+import { protocolError } from '../errors/protocol-error'
+import type { TokenError } from '../errors/token-error'
+import { BufferView } from '../runtime/buffer-view'
+import { DIAGNOSIS_LENGTH } from '../wire/diagnose'
+import { frameRefusal } from '../wire/frame-refusal'
+import { ABORT_COST, HEADER_LENGTH, readHeader } from '../wire/header'
+import { ABORT, FrameCursor } from './frame-cursor'
+import { FrameDues } from './frame-dues'
+import { JoinedToken } from './joined-token'
+import { ABORTED, NOTHING, type Passed, WHOLE } from './passed'
+
+const NO_BYTES: Buffer = Buffer.alloc(0)
+
+/**
+ * Turns chunks of bytes into tokens, or into the bytes of tokens as they come. Knows no socket: `push` what
+ * arrived, then call `next` until it says null.
+ *
+ * ```
+ *             whole in the chunk ──▶ a view of the chunk, nothing copied
+ *            ╱
+ *  header ──▶─ spans chunks, or has parts ──▶ joined in memory of its own; bytes read into `memory` are there already
+ *            ╲
+ *             begin(), read() ──▶ views, as the bytes come
+ * ```
+ *
+ * A length over the limit is refused at its header, before memory is taken for it. After an error the reader is
+ * broken for good: the place of the next header is unknown.
+ */
+export class FrameReader {
+  /** What the token that was returned last still costs of the credit. */
+  cost = 0
+  /** What is free again of the credit although no token was returned. */
+  readonly dues = new FrameDues()
+  readonly #maxTokenLength: number
+  readonly #cursor: FrameCursor
+  /** True from the first header that was no error. */
+  #hasRead = false
+  /** Null before the first token that does not come whole. */
+  #joined: JoinedToken | null = null
+  /** A consumer of bytes was told of the token at hand, and has had `given` bytes of it. */
+  #isTold = false
+  #given = 0
+  /** Bytes that come again, after a restart. */
+  #skip = 0
+  #passed: Passed = NOTHING
+
+  /**
+   * @param maxTokenLength the longest token let through whole, and the longest data frame, bytes
+   * @param hasMarks PART and ABORT, which were judged before, may stand between the data frames
+   */
+  constructor(maxTokenLength: number, hasMarks = false) {
+    this.#maxTokenLength = maxTokenLength
+    this.#cursor = new FrameCursor(hasMarks)
+  }
+
+  /** Bytes pushed and not yet looked at. */
+  get unreadBytes(): number {
+    return this.#cursor.unreadBytes
+  }
+
+  /** Bytes that are kept of a token which is not whole. */
+  get joinedBytes(): number {
+    return this.#joined?.length ?? 0
+  }
+
+  /** True when some of the unread bytes are gone, with the memory that they were in. */
+  get isDetached(): boolean {
+    return this.#cursor.isDetached
+  }
+
+  /** True when a frame has begun and is not complete: an end of the stream now would cut it. */
+  get isMidFrame(): boolean {
+    return this.#cursor.isMidFrame
+  }
+
+  /** What the whole tokens that wait cost of the credit. */
+  get waitingCost(): number {
+    return this.#cursor.scan().cost
+  }
+
+  /** Memory for what is missing of a long token, as far as it is taken; null when the next bytes belong nowhere yet. */
+  get memory(): Buffer | null {
+    return this.#isTold ? null : (this.#joined?.room(this.#cursor.missing) ?? null)
+  }
+
+  /** Takes a chunk. The tokens that `next` returns may be views of it: it must not be changed afterwards. */
+  push(chunk: Buffer): void {
+    this.#cursor.push(chunk)
+  }
+
+  /**
+   * @returns the next token; null when more bytes are needed, or when a token passed that is not returned
+   * @throws TokenError `ERR_TOKEN_TOO_LARGE`, `ERR_CONTROL_FRAME`, `ERR_DETACHED`
+   */
+  next(): Buffer | null {
+    const cursor = this.#cursor
+    const { chunk, position } = cursor
+    const start = position + HEADER_LENGTH
+    if (cursor.isBetween && start <= chunk.length) {
+      const length = readHeader(chunk, position)
+      const end = start + length
+      if (end <= chunk.length && length <= this.#maxTokenLength) {
+        cursor.position = end
+        this.#hasRead = true
+        this.cost = length + HEADER_LENGTH
+        return new BufferView(cursor.memory, cursor.offset + start, length)
+      }
+    }
+    return this.#nextByPieces()
+  }
+
+  /**
+   * Goes to the next token, which is then `read`. What is left of one begun before is dropped.
+   *
+   * @returns true when its first length is there; false as `next` returns null
+   */
+  begin(): boolean {
+    if (this.#isTold) return this.#drop() ?? false
+    // What was joined for another consumer is the beginning.
+    this.#isTold = this.joinedBytes > 0 || this.#findFrame(false)
+    return this.#isTold
+  }
+
+  /** @returns the next bytes of the token begun; null when more are needed, or it came to its end without one */
+  read(): Buffer | null {
+    if (this.#joined !== null && this.#joined.length > 0) return this.#give(this.#joined.take())
+    let bytes = NO_BYTES
+    while (bytes.length === 0 && this.#passed === NOTHING && this.#findFrame(false)) {
+      const taken = this.#takeBytes()
+      if (taken === null) break
+      const skipped = Math.min(this.#skip, taken.length)
+      this.#skip -= skipped
+      bytes = this.#give(skipped === 0 ? taken : taken.subarray(skipped))
+      if (this.#cursor.left === 0 && this.#endFrame()) this.#endToken(WHOLE)
+    }
+    return bytes.length === 0 ? null : bytes
+  }
+
+  /** @returns what became of a token that `next` did not return, or that was dropped or read; told once */
+  takePassed(): Passed {
+    const passed = this.#passed
+    this.#passed = NOTHING
+    return passed
+  }
+
+  /**
+   * Throws away what is here of a token that is not whole. Of one that a consumer is reading, the bytes that it has
+   * had are skipped when it comes again.
+   *
+   * @returns whole tokens that wait
+   */
+  cut(): number {
+    const { tokens, end } = this.#cursor.scan()
+    this.#cursor.truncate(end)
+    if (tokens > 0) return tokens
+    this.#cursor.rewind()
+    this.#cursor.isBetween = !this.#isTold
+    this.#joined?.clear()
+    this.#skip = this.#given
+    return 0
+  }
+
+  /** What was taken out until now costs nothing any more: another stream follows, with a credit of its own. */
+  forgetCost(): void {
+    this.cost = 0
+    this.dues.forget()
+  }
+
+  #nextByPieces(): Buffer | null {
+    // The consumer that read it in pieces has left.
+    if (this.#isTold) return this.#drop()
+    while (this.#findFrame(true)) {
+      const bytes = this.#takeBytes()
+      if (bytes === null) return null
+      this.#joined ??= new JoinedToken(this.#maxTokenLength)
+      this.#joined.add(bytes, this.#cursor.left, this.#cursor.isPart)
+      if (this.#cursor.left > 0 || !this.#endFrame()) continue
+      this.cost = this.dues.takeUnpaid()
+      const token = this.#joined.take()
+      this.#endToken(NOTHING)
+      return token
+    }
+    return null
+  }
+
+  /** Throws away what is left of the token at hand; when all of it is, it has passed. */
+  #drop(): null {
+    this.#skip = 0
+    this.#joined?.clear()
+    while (this.#findFrame(false) && this.#takeBytes() !== null) {
+      this.dues.pay()
+      if (this.#cursor.left > 0 || !this.#endFrame()) continue
+      this.#endToken(WHOLE)
+      return null
+    }
+    return null
+  }
+
+  /** @returns true when a data frame is at hand; false when bytes are missing or the token was aborted */
+  #findFrame(isJoining: boolean): boolean {
+    const cursor = this.#cursor
+    if (cursor.left >= 0) return true
+    const length = cursor.findLength()
+    if (length >= 0) {
+      const sum = isJoining ? this.joinedBytes + length : length
+      // It is found again: each further call refuses again.
+      if (sum > this.#maxTokenLength) throw this.#refusal(length, sum)
+      cursor.enter(length)
+      this.#hasRead = true
+      this.dues.owe(HEADER_LENGTH)
+      return true
+    }
+    if (length === ABORT) {
+      this.dues.owe(ABORT_COST)
+      this.#endToken(ABORTED)
+    }
+    return false
+  }
+
+  /** @returns bytes of the data frame at hand as the chunk has them, none only of an empty one; null: none is there */
+  #takeBytes(): Buffer | null {
+    const bytes = this.#cursor.takeBody()
+    if (bytes !== null) this.dues.owe(bytes.length)
+    return bytes
+  }
+
+  #give(bytes: Buffer): Buffer {
+    this.#given += bytes.length
+    this.dues.pay()
+    return bytes
+  }
+
+  /** @returns true when it was the last frame of its token; of another one nothing is owed any more */
+  #endFrame(): boolean {
+    this.#cursor.left = -1
+    if (!this.#cursor.isPart) return true
+    this.#cursor.isPart = false
+    this.dues.pay()
+    return false
+  }
+
+  #endToken(passed: Passed): void {
+    if (passed === WHOLE && this.#skip > 0) {
+      throw protocolError('protocol-error', 'Cannot go on with a token: it came again and was shorter')
+    }
+    this.dues.pay()
+    this.#passed = passed
+    this.#cursor.rewind()
+    this.#cursor.isBetween = true
+    this.#joined?.clear()
+    this.#isTold = false
+    this.#given = 0
+    this.#skip = 0
+  }
+
+  #refusal(length: number, sum: number): TokenError {
+    const first = this.#hasRead ? null : this.#cursor.peek(DIAGNOSIS_LENGTH)
+    return frameRefusal(length, sum, this.#maxTokenLength, first)
+  }
+}

@@ -1,0 +1,394 @@
+import { socketError } from '../errors/socket-error'
+import { TokenError } from '../errors/token-error'
+import { throwLater } from '../runtime/application-call'
+import type { Claim, Consumer, PieceConsumer } from './consumer'
+import { FrameReader } from './frame-reader'
+import { ABORTED, NOTHING, WHOLE } from './passed'
+
+/** What a receiver tells its connection. */
+export interface ReceiverEvents {
+  /** True while there are listeners to hand tokens to. */
+  readonly hasListeners: boolean
+  onToken(token: Buffer): void
+  /**
+   * The application has had `count` more tokens, and what `cost` bytes of credit were needed for is held no longer;
+   * told once for a run of tokens. Without a token (`count` 0) when parts of one were taken.
+   */
+  onHanded(count: number, cost: number): void
+  /** The peer has aborted the token of this number, counted from 1, and its turn has passed. */
+  onTokenAborted(number: number): void
+  /** After each delivery that no end has followed: `isDrained` when no whole token is left. */
+  onDelivered(isDrained: boolean): void
+  /** Nobody takes what comes any more: it is thrown away, so that the end is seen. */
+  onDiscard(): void
+  /** The bytes are no frames; told once. */
+  onBroken(error: TokenError): void
+  /** The peer has ended and everything was handed over. `holdsOpen`: a consumer may still answer. */
+  onAllHanded(holdsOpen: boolean): void
+  /** The peer has ended, tokens are left, and nobody is there to take them. */
+  onAbandoned(): void
+}
+
+/** Nothing is lent to the consumer. */
+const NONE = -1
+
+/**
+ * Takes bytes of data frames, with PART and ABORT between them, and hands the tokens over, to one kind of consumer
+ * at a time: listeners, an iterator or a stream. Knows no socket.
+ *
+ * ```
+ *              push          deliver, while someone wants              listeners returned, more was asked for
+ *  transport ───────▶ reader ─────────────────────────────▶ consumer ──────────────────────────────────────▶ handed
+ *                       ▲ restart(): behind the last whole token nothing stays
+ * ```
+ *
+ * A token is *handed* when its listeners have returned, or when the iterator or stream asks for the next one; of a
+ * token in pieces, when more is asked for than its last piece.
+ */
+export class Receiver {
+  readonly #events: ReceiverEvents
+  readonly #reader: FrameReader
+  #consumer: Consumer | null = null
+  /** False until the connection is open: nothing is handed out before. */
+  #isOpen = false
+  #isDelivering = false
+  #isDiscarding = false
+  /** The connection breaks: a token that a stream took and that nobody has read out of it was not given. */
+  dropUnread(error: TokenError): void {
+    const lent = this.#lent
+    this.#lent = NONE
+    if (this.#consumer?.dropUnread?.(error)) this.#tokens--
+    else this.#lent = lent
+  }
+
+  /** The connection is closing: what nobody takes is thrown away. */
+  #isClosing = false
+  /** Nothing that comes after broken bytes is read. */
+  #isBroken = false
+  /** No byte comes any more: the peer has ended, or the socket is gone. */
+  #hasEnded = false
+  #isStopped = false
+  #isEndTold = false
+  #error: TokenError | null = null
+  /** Cost of the token that the iterator or stream has and has not asked beyond. */
+  #lent = NONE
+  /** What was handed and not told yet. */
+  #handedCount = 0
+  #handedCost = 0
+  #tokens = 0
+  #discardedBytes = 0
+
+  /** @param hasMarks PART and ABORT, which the protocol has judged, are pushed in their place */
+  constructor(maxTokenLength: number, events: ReceiverEvents, hasMarks = false) {
+    this.#events = events
+    this.#reader = new FrameReader(maxTokenLength, hasMarks)
+  }
+
+  /** Tokens given to a consumer since the beginning, and those that the peer has aborted before or between them. */
+  get tokens(): number {
+    return this.#tokens
+  }
+
+  /** True when a token has begun and is not complete, as far as the bytes were looked at. */
+  get isMidFrame(): boolean {
+    return this.#reader.isMidFrame
+  }
+
+  /** Bytes that wait for a consumer, or for the rest of their token. */
+  get unreadBytes(): number {
+    return this.#reader.unreadBytes + this.#reader.joinedBytes
+  }
+
+  /** Where the next bytes belong: of a long token that is being joined they need not be copied. Null: anywhere. */
+  get memory(): Buffer | null {
+    return this.#isDiscarding || this.#isBroken ? null : this.#reader.memory
+  }
+
+  /** What the whole tokens that wait cost of the credit: walks over them. */
+  get heldBytes(): number {
+    return this.#reader.waitingCost
+  }
+
+  /** Bytes that arrived and that nobody took. */
+  get undeliveredBytes(): number {
+    return this.#discardedBytes + this.unreadBytes
+  }
+
+  /** True while an iterator or a stream has the tokens. */
+  get isClaimed(): boolean {
+    return this.#consumer !== null
+  }
+
+  get hasConsumer(): boolean {
+    return this.#consumer !== null || this.#events.hasListeners
+  }
+
+  /** Hands out tokens from now on. */
+  open(): void {
+    this.#isOpen = true
+    this.deliver()
+  }
+
+  /** Takes bytes; `deliver` hands out the tokens in them. */
+  push(run: Buffer): void {
+    if (this.#isDiscarding || this.#isBroken) this.#discardedBytes += run.length
+    else this.#reader.push(run)
+  }
+
+  /** @throws TokenError `ERR_CONSUMER` when it is claimed already; listeners are its connection's to judge */
+  claim(consumer: Consumer): Claim {
+    if (this.isClaimed) throw mixedConsumers()
+    this.#consumer = consumer
+    // What was thrown away may have cut a frame: nothing can be read any more.
+    if (this.#isDiscarding && this.#isStopped) this.#finishConsumer()
+    else if (this.#isDiscarding) consumer.finish(null)
+    return {
+      pull: () => {
+        this.#settleLent()
+        this.deliver()
+        this.#tellHanded()
+      },
+      release: () => {
+        if (this.#consumer !== consumer) return
+        this.#settleLent()
+        this.#consumer = null
+        this.deliver()
+        this.#tellHanded()
+      }
+    }
+  }
+
+  /** Hands over tokens for as long as someone wants them. */
+  deliver(): void {
+    if (this.#isDelivering || this.#isDiscarding) return
+    if (!this.#isOpen) {
+      this.#events.onDelivered(false)
+      return
+    }
+    this.#isDelivering = true
+    const isDrained = this.#handOver()
+    this.#isDelivering = false
+    this.#tellHanded()
+    if (this.#isClosing && !this.hasConsumer && !this.#isStopped) this.discard()
+    else if (this.#hasEnded) this.#afterEnd(isDrained)
+    else this.#events.onDelivered(isDrained)
+  }
+
+  /** Throws away what is here and what still comes. */
+  discard(): void {
+    if (this.#isDiscarding) return
+    this.#isDiscarding = true
+    this.#tellHanded()
+    this.#events.onDiscard()
+    if (this.#hasEnded && !this.#isStopped) this.#tellEnd()
+  }
+
+  /** The connection is closing: what nobody takes is thrown away, now and when the last consumer leaves. */
+  discardUnclaimed(): void {
+    this.#isClosing = true
+    if (!this.hasConsumer) this.discard()
+  }
+
+  /**
+   * The peer has ended in order: what is here is handed out, then `onAllHanded` is told.
+   *
+   * @param isMidToken the peer stopped between two parts of a token: it will never be whole, and is thrown away
+   */
+  end(isMidToken = false): void {
+    this.#hasEnded = true
+    // It walks over all that waits, and END costs the peer nothing.
+    if (isMidToken && !this.#reader.isDetached) {
+      const before = this.unreadBytes
+      this.#reader.cut()
+      this.#discardedBytes += before - this.unreadBytes
+    }
+    if (this.#isDiscarding) this.#tellEnd()
+    else this.deliver()
+  }
+
+  /**
+   * The socket is gone. An iterator still gets what had arrived whole, and then the error; nobody gets anything of
+   * a connection that was never open.
+   */
+  stop(error: TokenError | null): void {
+    this.#isStopped = true
+    this.#hasEnded = true
+    this.#error = error
+    if (!this.#isOpen) this.#isDiscarding = true
+    if (this.#isDiscarding) this.#finishConsumer()
+    this.deliver()
+  }
+
+  /**
+   * The transport is gone and another follows: what is behind the last whole token is thrown away, and comes again.
+   * The whole tokens that wait stay; of a token that is read in pieces, the bytes that were given are skipped. What
+   * arrived by the old transport costs nothing of the credit of the next but `heldBytes`.
+   *
+   * @returns whole tokens that arrived since the beginning, aborted ones included
+   */
+  restart(): number {
+    if (this.#lent !== NONE) this.#lent = 0
+    this.#handedCost = 0
+    this.#reader.forgetCost()
+    return this.#tokens + this.#reader.cut()
+  }
+
+  get #isWanting(): boolean {
+    if (this.#consumer !== null) return this.#consumer.isWanting
+    return this.#events.hasListeners && !this.#isStopped
+  }
+
+  /** @returns true when the reader has no whole token left */
+  #handOver(): boolean {
+    if (this.#isBroken) return true
+    try {
+      while (this.#isWanting && !this.#isDiscarding) {
+        const consumer = this.#consumer
+        if (consumer === null) {
+          if (!this.#toListeners()) return true
+        } else if (consumer.pieces !== undefined) {
+          if (!this.#toReader(consumer.pieces)) return true
+        } else if (!this.#toConsumer(consumer)) {
+          return true
+        }
+      }
+    } catch (error) {
+      this.#break(socketError(error))
+      return true
+    }
+    return this.#reader.unreadBytes === 0
+  }
+
+  /** The straight path, as long as there are listeners and nobody else. @returns false when bytes are missing */
+  #toListeners(): boolean {
+    const reader = this.#reader
+    const events = this.#events
+    do {
+      const token = reader.next()
+      if (token === null) return this.#tokenPassed()
+      this.#tokens++
+      try {
+        events.onToken(token)
+      } catch (error) {
+        throwLater(error)
+      }
+      this.#handedCount++
+      this.#handedCost += reader.cost
+    } while (events.hasListeners && this.#consumer === null && !this.#isStopped && !this.#isDiscarding)
+    return true
+  }
+
+  #toConsumer(consumer: Consumer): boolean {
+    const token = this.#reader.next()
+    if (token === null) return this.#tokenPassed()
+    this.#tokens++
+    this.#settleLent()
+    this.#lent = this.#reader.cost
+    try {
+      consumer.accept(token)
+    } catch (error) {
+      throwLater(error)
+    }
+    return true
+  }
+
+  #toReader(pieces: PieceConsumer): boolean {
+    if (pieces.wantsToken) {
+      if (!this.#reader.begin()) return this.#tokenPassed()
+      pieces.begin()
+      return true
+    }
+    const piece = this.#reader.read()
+    const passed = this.#reader.takePassed()
+    if (piece !== null) pieces.accept(piece)
+    if (passed === NOTHING) return piece !== null
+    this.#tokens++
+    if (passed === ABORTED) {
+      this.#tellAborted()
+      pieces.abort()
+    } else {
+      // Its credit was given piece by piece.
+      this.#lent = 0
+      if (pieces.end() || piece === null) this.#settleLent()
+    }
+    return true
+  }
+
+  /** Nobody is given a token that was aborted, or was dropped by who had begun it. @returns false when none passed */
+  #tokenPassed(): boolean {
+    const passed = this.#reader.takePassed()
+    if (passed === NOTHING) return false
+    this.#tokens++
+    if (passed === WHOLE) this.#handedCount++
+    else this.#tellAborted()
+    return true
+  }
+
+  #tellAborted(): void {
+    this.#tellHanded()
+    this.#events.onTokenAborted(this.#tokens)
+  }
+
+  #tellHanded(): void {
+    const count = this.#handedCount
+    const cost = this.#handedCost + this.#reader.dues.takeFreed()
+    if (count === 0 && cost === 0) return
+    this.#handedCount = 0
+    this.#handedCost = 0
+    this.#events.onHanded(count, cost)
+  }
+
+  #break(error: TokenError): void {
+    this.#isBroken = true
+    this.#events.onBroken(error)
+  }
+
+  #settleLent(): void {
+    if (this.#lent === NONE) return
+    this.#handedCount++
+    this.#handedCost += this.#lent
+    this.#lent = NONE
+  }
+
+  #afterEnd(isDrained: boolean): void {
+    if (this.#isStopped) {
+      if (isDrained) this.#finishConsumer()
+    } else if (this.#isBroken) {
+      // Its connection is being broken too.
+    } else if (!isDrained || this.#consumer?.isBusy === true) {
+      if (!this.hasConsumer) this.#events.onAbandoned()
+    } else if (this.#reader.isMidFrame) {
+      this.#break(
+        new TokenError(
+          'ERR_TRUNCATED',
+          'Cannot read a token: the peer ended the connection in the middle of it'
+        )
+      )
+    } else {
+      this.#tellEnd()
+    }
+  }
+
+  /** Lets go of it too: one that comes later is told how it ended, not that it is one too many. */
+  #finishConsumer(): void {
+    const consumer = this.#consumer
+    this.#consumer = null
+    consumer?.finish(this.#error)
+  }
+
+  #tellEnd(): void {
+    if (this.#isEndTold) return
+    this.#consumer?.finish(null)
+    if (this.#consumer?.isBusy === true) return
+    this.#isEndTold = true
+    this.#events.onAllHanded(this.#consumer?.holdsOpen === true)
+  }
+}
+
+/** The error for a second consumer. */
+export function mixedConsumers(): TokenError {
+  return new TokenError(
+    'ERR_CONSUMER',
+    'Cannot add a consumer of tokens: the connection has another one (token listeners, an iterator or a stream)'
+  )
+}

@@ -1,0 +1,154 @@
+import { Duplex } from 'node:stream'
+import { TokenError } from '../errors/token-error'
+import type { Claim, Consumer } from './consumer'
+
+/** What the stream needs of its connection in order to write. */
+export interface TokenSink {
+  readonly closed: Promise<{ readonly error: TokenError | null }>
+  isDead(): boolean
+  needsDrain(): boolean
+  onceDrained(listener: () => void): void
+  send(token: Uint8Array): boolean
+  /** Ends the sending half; reading goes on. */
+  end(): void
+  close(): void
+  destroy(): void
+}
+
+/**
+ * A connection as a Duplex in object mode, for `pipeline`: each chunk is one token.
+ *
+ * Its readable side holds one token (`highWaterMark` 1), so that what is not read stays with the peer. `end()`
+ * flushes and tells the peer that no more comes; reading goes on until the peer has ended too, on token/1 for
+ * `closeTimeout` at most. `destroy()` destroys the connection, or closes it when all was read.
+ */
+export class TokenStream extends Duplex implements Consumer {
+  readonly #sink: TokenSink
+  readonly #claim: Claim
+  #isWanting = false
+  #isRead = false
+  #isWrittenTo = false
+  /** The peer has ended, and the application has not read to there. */
+  #isEnding = false
+  /** Its connection ends by itself, whatever becomes of the stream. */
+  #isConnectionOver = false
+  /** Set while a write waits for `drain`: ends it when the stream is destroyed. */
+  #endWrite: ((error: Error | null) => void) | null = null
+
+  constructor(sink: TokenSink, claim: (consumer: Consumer) => Claim) {
+    super({ objectMode: true, readableHighWaterMark: 1, writableHighWaterMark: 1 })
+    this.#sink = sink
+    this.#claim = claim(this)
+    this.once('pipe', () => {
+      this.#isWrittenTo = true
+    })
+    this.once('end', () => {
+      this.#isEnding = false
+      this.#claim.pull()
+    })
+    // What was not read keeps `finish` waiting; a write that waits for `drain` must not.
+    void sink.closed.then(({ error }) => {
+      if (error !== null) this.#break(error)
+    })
+  }
+
+  get isWanting(): boolean {
+    return this.#isWanting
+  }
+
+  /** Who has read may still answer what was read last; who only writes has `closeTimeout` from the peer's end. */
+  get isBusy(): boolean {
+    return this.#isEnding && this.#isRead
+  }
+
+  get holdsOpen(): boolean {
+    return this.#isWrittenTo && !this.writableEnded
+  }
+
+  accept(token: Buffer): void {
+    this.#isWanting = this.push(token)
+  }
+
+  finish(error: TokenError | null): void {
+    this.#isWanting = false
+    if (error !== null) {
+      this.#break(error)
+    } else {
+      this.#isEnding = !this.readableEnded
+      this.push(null)
+    }
+  }
+
+  dropUnread(error: TokenError): boolean {
+    if (this.readableLength === 0) return false
+    this.#break(error)
+    return true
+  }
+
+  override _read(): void {
+    this.#isRead = true
+    this.#isWanting = true
+    this.#claim.pull()
+  }
+
+  override _write(token: Uint8Array, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#isWrittenTo = true
+    try {
+      if (!this.#sink.send(token)) {
+        if (this.#sink.isDead()) this.#refuse(done)
+        else
+          this.#afterDrain(
+            () => this._write(token, encoding, done),
+            () => done(deadError())
+          )
+      } else if (this.#sink.needsDrain()) {
+        // It was taken, whatever becomes of the stream.
+        this.#afterDrain(done, done)
+      } else {
+        done()
+      }
+    } catch (error) {
+      done(error as Error)
+    }
+  }
+
+  override _final(done: () => void): void {
+    this.#sink.end()
+    void this.#sink.closed.then(() => done())
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#claim.release()
+    // Node destroys a stream itself when `for await` has read it to its end: what was written still leaves.
+    if (error === null && this.readableEnded) this.#sink.close()
+    else if (!this.#isConnectionOver) this.#sink.destroy()
+    const endWrite = this.#endWrite
+    this.#endWrite = null
+    endWrite?.(error)
+    done(error)
+  }
+
+  #break(error: TokenError): void {
+    this.#isConnectionOver = true
+    this.destroy(error)
+  }
+
+  /** What comes too late does not break a connection that is closing in order. */
+  #refuse(done: (error: Error) => void): void {
+    this.#isConnectionOver = true
+    done(deadError())
+  }
+
+  #afterDrain(goOn: () => void, giveUp: (error: Error | null) => void): void {
+    this.#endWrite = giveUp
+    this.#sink.onceDrained(() => {
+      if (this.#endWrite === null) return
+      this.#endWrite = null
+      goOn()
+    })
+  }
+}
+
+function deadError(): TokenError {
+  return new TokenError('ERR_NOT_SENT', 'Cannot write a token to the stream: its connection is dead')
+}

@@ -1,0 +1,305 @@
+import type { Duplex } from 'node:stream'
+import type { ConnectionLimits } from '../options/connection-options'
+import { nextTick } from '../runtime/event-loop'
+import { costOf, HEADER_LENGTH } from '../wire/header'
+import { FrameWriter, NO_CONTROL } from './frame-writer'
+import type { SenderEvents } from './sender-events'
+import { type QueuedToken, TokenQueue } from './token-queue'
+import type { TokenSource } from './token-source'
+import { WriteLoop, type WriteLoopEvents } from './write-loop'
+
+/**
+ * The sending half of a connection: takes tokens within the limits, and outlives the sockets that they leave by.
+ *
+ * ```
+ *   send() ──▶ TokenQueue ──▶ FrameWriter ──▶ WriteLoop ──▶ socket
+ *                  ▲               ▲              ▲
+ *    acknowledge(), rewind()   addCredit()   attach(), detach()
+ * ```
+ *
+ * Between two sockets tokens are taken and wait. `tokensSent` counts those whose last byte was ever given to one of
+ * them: only the rest is unsent, can be taken back or dropped, and may be told to be not sent.
+ */
+export class Sender {
+  readonly #limits: ConnectionLimits
+  readonly #events: SenderEvents
+  readonly #queue = new TokenQueue()
+  readonly #writer: FrameWriter
+  readonly #loop: WriteLoop
+  #needsDrain = false
+  #isDrainDue = false
+  #isWakeDue = false
+  #isStopped = false
+  #isEnding = false
+
+  constructor(limits: ConnectionLimits, events: SenderEvents) {
+    this.#limits = limits
+    this.#events = events
+    this.#writer = new FrameWriter(this.#queue)
+    this.#loop = new WriteLoop(this.#queue, this.#writer, limits.writeTimeout, new Sender.#Writes(this))
+  }
+
+  /** A class, for a literal of closures costs each connection 300 bytes. */
+  static readonly #Writes = class implements WriteLoopEvents {
+    readonly #sender: Sender
+
+    constructor(sender: Sender) {
+      this.#sender = sender
+    }
+
+    onWritten(hadTokens: boolean): void {
+      this.#sender.#events.onActivity(hadTokens)
+    }
+
+    onSettled(): void {
+      this.#sender.#checkDrain()
+    }
+
+    onFlush(): void {
+      this.#sender.#checkFlushed()
+    }
+
+    onStall(): void {
+      this.#sender.#events.onStall()
+    }
+
+    onFault(error: unknown): void {
+      this.#sender.#events.onFault(error)
+    }
+  }
+
+  /** Bytes of tokens that wait for credit or the operating system; not those that are only kept. */
+  get bufferedAmount(): number {
+    return this.#queue.waitingBytes + this.#loop.inFlight
+  }
+
+  /** Bytes kept until the peer's application has had them. */
+  get retainedBytes(): number {
+    return this.#queue.keptBytes
+  }
+
+  get needsDrain(): boolean {
+    return this.#needsDrain
+  }
+
+  /** Tokens taken since the beginning. */
+  get tokensTaken(): number {
+    return this.#queue.taken
+  }
+
+  /** The largest number of which the last byte was given to a socket. */
+  get tokensSent(): number {
+    return this.#queue.sent
+  }
+
+  /** Tokens taken of which the last byte never reached a socket. */
+  get tokensUnsent(): number {
+    return this.#queue.taken - this.#queue.sent
+  }
+
+  /** The place in the queue of the token that is taken next. */
+  get nextPlace(): number {
+    return this.#queue.nextPlace
+  }
+
+  /** The first place of which the last byte never reached a socket. */
+  get firstUnsent(): number {
+    return this.#queue.firstUnsent
+  }
+
+  /** True while the socket has the beginning of a frame without its end: no control frame may follow. */
+  get isMidToken(): boolean {
+    return this.#writer.isMidFrame
+  }
+
+  /** Bytes of tokens that the peer allows; set by its HELLO, added to by its WINDOW. */
+  set credit(bytes: number) {
+    this.#writer.credit = bytes
+  }
+
+  /** Whether PART is agreed. Where it is not, tokens from streams can't be sent. */
+  set splitsTokens(splits: boolean) {
+    this.#writer.splits = splits
+  }
+
+  /** Bytes of the longest data frame that the peer takes. */
+  set maxFrameLength(length: number) {
+    this.#writer.maxFrameLength = length
+  }
+
+  /** A transport begins. Its credit is without bounds until the protocol sets it, and PART is not agreed. */
+  attach(socket: Duplex, control = NO_CONTROL): void {
+    this.#writer.control = control
+    this.#writer.credit = Number.POSITIVE_INFINITY
+    this.#writer.splits = false
+    this.#loop.attach(socket)
+  }
+
+  /** The transport is gone: a token begun goes back to its first byte. */
+  detach(cause: unknown = null): void {
+    this.#loop.detach()
+    this.#writer.control = NO_CONTROL
+    const voided = this.#queue.unbegin(cause)
+    if (voided !== null) this.#events.onAborted(voided, cause)
+  }
+
+  /** @returns false when the outbox is full: then nothing was taken, and `onDrain` will come */
+  send(token: Uint8Array): boolean {
+    return this.#take(token, costOf(token.length))
+  }
+
+  /** As `send`, for a token from a stream. It leaves only where PART is agreed. */
+  sendFrom(source: TokenSource): boolean {
+    source.onChange = () => this.#changed(source)
+    source.place = this.#queue.nextPlace
+    return this.#take(source, HEADER_LENGTH)
+  }
+
+  addCredit(bytes: number): void {
+    this.#writer.credit += bytes
+    this.wake()
+  }
+
+  /** Keeps tokens until they are acknowledged, and begins none that would make that more than `windowBytes`. */
+  retain(windowBytes: number | null): void {
+    this.#queue.keep(windowBytes)
+  }
+
+  acknowledge(count: number): void {
+    this.#queue.acknowledge(count)
+    this.wake()
+  }
+
+  /**
+   * The peer has the tokens up to number `received`: goes on behind it. The gaps must be closed before.
+   *
+   * @throws RangeError when it is not kept
+   */
+  rewind(received: number): void {
+    for (const place of this.#queue.rewind(received)) this.#events.onAborted(place, null)
+    this.wake()
+  }
+
+  /** There is something to write: a token, a control frame, credit. */
+  wake(): void {
+    this.#loop.wake()
+  }
+
+  /** Holds everything back until `uncork`, while bytes are read: what is to be said of them leaves together. */
+  cork(): void {
+    this.#loop.cork()
+  }
+
+  uncork(): void {
+    this.#loop.uncork()
+  }
+
+  /** Takes the token at that place back, which leaves a gap. @returns false when bytes of it are out already */
+  withdraw(place: number): boolean {
+    if (!this.#queue.withdraw(place)) return false
+    this.#someLeft()
+    return true
+  }
+
+  /**
+   * Takes out the first `most` of the tokens that are wanted and of which no byte was ever out; no gap is left.
+   *
+   * @param onTaken is given the place that each had
+   * @returns all these places, in order
+   */
+  takeOut(
+    isWanted: (token: QueuedToken) => boolean,
+    most: number,
+    onTaken: (place: number, token: QueuedToken) => void
+  ): number[] {
+    const places = this.#queue.takeOut(isWanted, most, onTaken)
+    if (places.length > 0) this.#someLeft()
+    return places
+  }
+
+  /** Numbers the places anew. @param withdrawn all that were taken back since the last time, but acknowledged ones */
+  closeGaps(withdrawn: number): void {
+    this.#queue.closeGaps(withdrawn)
+  }
+
+  /** Gives up what this transport has no byte of, and the next parts of what is in parts; there is no other transport. */
+  abandon(): void {
+    this.#queue.abandon()
+    if (this.#queue.isBegun) this.#writer.abandonParts()
+  }
+
+  /** The tokens of which the last byte never reached a socket, in order, but streams and those that are not `isFree`. */
+  unsent(isFree: (place: number) => boolean): Uint8Array[] {
+    return this.#queue.unsent(isFree)
+  }
+
+  /** Calls `onFlushed` as soon as all tokens are out. */
+  end(): void {
+    this.#isEnding = true
+    this.#loop.flush()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#loop.stop()
+  }
+
+  release(): void {
+    this.#queue.clear()
+  }
+
+  #take(token: QueuedToken, cost: number): boolean {
+    const buffered = this.bufferedAmount + cost
+    const isTaken = buffered <= this.#limits.outboxBytes
+    if (!isTaken || buffered >= this.#limits.highWaterMark) this.#needsDrain = true
+    if (!isTaken) return false
+    this.#queue.push(token, cost)
+    this.wake()
+    return true
+  }
+
+  #changed(source: TokenSource): void {
+    if (source.isVoid && this.#queue.has(source)) {
+      const { place, cause } = source
+      if (this.#queue.withdraw(place)) this.#events.onWithdrawn(place, cause)
+      else this.#events.onAborted(place, cause)
+    }
+    this.#someLeft()
+  }
+
+  /**
+   * Tokens left the queue by another way than the socket: others may go, the end may be due, there may be room. Not
+   * yet: whoever took them out is in the middle of a change, and an answer can come while this writes.
+   */
+  #someLeft(): void {
+    this.#checkDrain()
+    if (this.#isWakeDue) return
+    this.#isWakeDue = true
+    nextTick(() => {
+      this.#isWakeDue = false
+      this.wake()
+    })
+  }
+
+  #checkFlushed(): void {
+    if (!this.#isEnding || this.#queue.size > 0) return
+    this.#isEnding = false
+    this.#events.onFlushed()
+  }
+
+  /** Its listeners may send: they run when the change that made room is complete, and only if there is still room. */
+  #checkDrain(): void {
+    if (this.#isDrainDue || !this.#hasRoom) return
+    this.#isDrainDue = true
+    nextTick(() => {
+      this.#isDrainDue = false
+      if (!this.#hasRoom || this.#isStopped) return
+      this.#needsDrain = false
+      this.#events.onDrain()
+    })
+  }
+
+  get #hasRoom(): boolean {
+    return this.#needsDrain && this.bufferedAmount * 2 <= this.#limits.highWaterMark
+  }
+}

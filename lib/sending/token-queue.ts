@@ -1,0 +1,425 @@
+import { PlacePool } from '../runtime/place-pool'
+import { costOf, HEADER_LENGTH } from '../wire/header'
+import { TokenSource } from './token-source'
+
+/** A token as it waits: its bytes, or the stream that they come from. */
+export type QueuedToken = Uint8Array | TokenSource
+
+/** How many places the queue may have at its front that are done with before it is moved together. */
+const COMPACT_ABOVE = 1024
+
+/** Stands in the queue for a token that is done with, or was taken back, so that its memory is free. */
+const GONE = new Uint8Array(0)
+
+/** All queues of this process share it. */
+const pool = new PlacePool<QueuedToken>()
+
+/**
+ * The tokens of one direction, in order: those that wait, and in a session those that are kept until the peer's
+ * application has had them.
+ *
+ * ```
+ *            acknowledged │ kept                   │ to be written          │ given up
+ *  tokens    [ ·  ·  ·  · │ d  e  f  ×  h  i  j  k │ l  m  ×  ×  p  q  r  s │ t  u ]
+ *                          #first                   #next                    #end   #givenUpEnd
+ *                           ◀─────────────────────── rewind()
+ *  after it  [ ·  ·  ·  · │ d  e │ f  h  i  j  k  l  m  p  q  r  s ]
+ *                          #first #next              #untouched
+ * ```
+ *
+ * A token has a *place* from the beginning, counted from 1, and a *number* on the wire from its first byte on. A token
+ * that is taken back leaves a gap (×): the places behind it stay as they are until `closeGaps`, and their numbers are
+ * smaller by one. Only what is *untouched*, of which no socket ever had a byte, can be taken back: that is a fact of
+ * the token, which a rewind does not change.
+ */
+export class TokenQueue {
+  /** Bytes of the frames of tokens that wait, as far as they are not out; for those of streams the header only. */
+  waitingBytes = 0
+  #taken = 0
+  #windowBytes: number | null = null
+  /** Behind `#end` and `#givenUpEnd` are places for later. */
+  #places = pool.none
+  /** The place of the first entry. */
+  #base = 1
+  #end = 0
+  #first = 0
+  #next = 0
+  /** The first entry of which no byte was ever given to a socket. */
+  #untouched = 0
+  /** A byte of the entry before `#untouched` was, and its last one was not. */
+  #isHalfOut = false
+  /** Gaps between `#next` and `#end`. */
+  #gaps = 0
+  /** The number of the token at `#first`; kept only in a session. */
+  #firstNumber = 1
+  /** The number of the token at `#next`. */
+  #nextNumber = 1
+  #sent = 0
+  #isBegun = false
+  #keptBytes = 0
+  /** Where those end that were given up and stand behind `#end`; 0 before the first. */
+  #givenUpEnd = 0
+
+  /** The token to be written next, or being written. */
+  get head(): QueuedToken | undefined {
+    return this.#next < this.#end ? this.#places.tokens[this.#next] : undefined
+  }
+
+  /** Bytes that the head had when it was taken. */
+  get headLength(): number {
+    return (this.#places.costs[this.#next] as number) - HEADER_LENGTH
+  }
+
+  /** Tokens that wait, with the one begun. */
+  get size(): number {
+    return this.#end - this.#next - this.#gaps
+  }
+
+  /** Tokens taken, also those that were given up. */
+  get taken(): number {
+    return this.#taken
+  }
+
+  /** Tokens of which the last byte was ever given to a socket. */
+  get sent(): number {
+    return this.#sent
+  }
+
+  /** Bytes kept for a peer that may have to be told again. */
+  get keptBytes(): number {
+    return this.#keptBytes
+  }
+
+  /** True when the transport has the beginning of the head. */
+  get isBegun(): boolean {
+    return this.#isBegun
+  }
+
+  /** True when the head may begin as far as the window of the session goes. */
+  get fits(): boolean {
+    if (this.#windowBytes === null || this.#nextNumber <= this.#sent) return true
+    return this.#keptBytes + this.#keptCost(this.#next) <= this.#windowBytes
+  }
+
+  /** The place of the next token that is pushed. */
+  get nextPlace(): number {
+    return this.#base + this.#end
+  }
+
+  /** The first place of which the last byte was never given to a socket. */
+  get firstUnsent(): number {
+    return this.#base + this.#untouched - (this.#isHalfOut ? 1 : 0)
+  }
+
+  /** @param cost what `waitingCost` says, where the caller knows it: asking costs as much as the rest */
+  push(token: QueuedToken, cost = waitingCost(token)): void {
+    if (this.#places === pool.none) this.#places = pool.take()
+    const { tokens, costs } = this.#places
+    tokens[this.#end] = token
+    costs[this.#end++] = cost
+    this.#taken++
+    this.waitingBytes += cost
+  }
+
+  /** A byte of the head goes out. */
+  begin(): void {
+    this.#isBegun = true
+    this.waitingBytes -= HEADER_LENGTH
+    if (this.#nextNumber <= this.#sent) return
+    this.#untouched = this.#next + 1
+    this.#isHalfOut = true
+    if (this.#windowBytes !== null) this.#keptBytes += this.#keptCost(this.#next)
+  }
+
+  /** The last byte of the head goes out. */
+  finish(): void {
+    this.#isBegun = false
+    this.#next++
+    if (this.#nextNumber > this.#sent) {
+      this.#sent = this.#nextNumber
+      this.#untouched = this.#next
+      this.#isHalfOut = false
+    }
+    this.#nextNumber++
+    if (this.#gaps > 0) this.#skipGaps()
+    else if (this.#windowBytes === null) this.#forget()
+  }
+
+  /** All bytes of the head, which comes from no stream, go out at once. */
+  pass(): void {
+    const cost = this.#places.costs[this.#next] as number
+    this.waitingBytes -= cost
+    if (this.#windowBytes !== null && this.#nextNumber > this.#sent) this.#keptBytes += cost
+    this.finish()
+  }
+
+  /** The transport is gone: the head goes back to its first byte. @returns its place when it can't, and is void */
+  unbegin(cause: unknown): number | null {
+    if (!this.#isBegun) return null
+    this.#isBegun = false
+    const token = this.head
+    if (this.#windowBytes !== null && this.#nextNumber > this.#sent)
+      this.#keptBytes -= this.#keptCost(this.#next)
+    this.#countWaiting()
+    if (!isStreamed(token) || token.isVoid) return null
+    token.spoil(cause)
+    return this.#base + this.#next
+  }
+
+  /** Keeps what is sent until it is acknowledged, this many bytes at most; null keeps nothing. */
+  keep(windowBytes: number | null): void {
+    this.#windowBytes = windowBytes
+    if (this.#first === this.#next) this.#firstNumber = this.#nextNumber
+    if (windowBytes !== null) return
+    this.#keptBytes = 0
+    this.#forget()
+  }
+
+  /** The peer's application has had the tokens up to this number. */
+  acknowledge(count: number): void {
+    if (this.#windowBytes === null) return
+    const { tokens } = this.#places
+    // A peer that counts what it was not given again after a rewind gains nothing by it.
+    while (this.#first < this.#next && this.#firstNumber <= count) {
+      if (tokens[this.#first] !== GONE) this.#firstNumber++
+      this.#keptBytes -= this.#keptCost(this.#first)
+      tokens[this.#first++] = GONE
+    }
+    this.#compact()
+  }
+
+  /**
+   * The peer has the tokens up to this number: those behind are written again. The gaps must be closed before.
+   *
+   * @returns places of tokens that became void
+   */
+  rewind(received: number): number[] {
+    if (received < this.#firstNumber - 1 || received > this.#sent) {
+      throw new RangeError(
+        `Cannot go on behind token ${received}: those from ${this.#firstNumber} to ${this.#sent} are kept`
+      )
+    }
+    this.#next = this.#first + received + 1 - this.#firstNumber
+    this.#nextNumber = received + 1
+    const voided: number[] = []
+    const firstUnsent = this.firstUnsent - this.#base
+    for (let index = this.#next; index < firstUnsent; index++) {
+      const token = this.#places.tokens[index]
+      if (!isStreamed(token) || token.isVoid) continue
+      token.spoil(null)
+      voided.push(this.#base + index)
+    }
+    this.#countWaiting()
+    return voided
+  }
+
+  /** Takes one token back and leaves a gap. @returns false when bytes of it are out already, or it is gone */
+  withdraw(place: number): boolean {
+    const index = place - this.#base
+    if (!this.#isUntouched(index)) return false
+    const { tokens, costs } = this.#places
+    this.#let(index)
+    tokens[index] = GONE
+    costs[index] = 0
+    if (index < this.#end) this.#gaps++
+    this.#skipGaps()
+    return true
+  }
+
+  /**
+   * Takes back the first `most` tokens that are wanted, of those that wait, and moves the others together.
+   *
+   * @param onTaken is given the place that each had
+   * @returns all these places, in order
+   */
+  takeOut(
+    isWanted: (token: QueuedToken) => boolean,
+    most: number,
+    onTaken: (place: number, token: QueuedToken) => void
+  ): number[] {
+    const { tokens } = this.#places
+    const taken: number[] = []
+    if (this.#givenUpEnd > 0) return taken
+    let to = Math.max(this.#untouched, this.#next)
+    for (let from = to; from < this.#end; from++) {
+      const token = tokens[from] as QueuedToken
+      if (token === GONE || taken.length === most || !isWanted(token)) {
+        this.#move(from, to++)
+      } else {
+        this.#let(from)
+        taken.push(this.#base + from)
+        onTaken(this.#base + from, token)
+      }
+    }
+    tokens.fill(GONE, to, this.#end)
+    this.#end = to
+    this.#skipGaps()
+    return taken
+  }
+
+  /**
+   * Moves together what is here.
+   *
+   * @param withdrawn all that were taken back since the last time and are not acknowledged, here or out of the queue
+   */
+  closeGaps(withdrawn: number): void {
+    const { tokens } = this.#places
+    const [next, untouched, end, last] = [this.#next, this.#untouched, this.#end, this.#lastEnd]
+    let here = 0
+    for (let index = this.#first; index < last; index++) if (tokens[index] === GONE) here++
+    this.#base -= Math.max(0, withdrawn - here)
+    let to = this.#first
+    for (let from = to; from <= last; from++) {
+      if (from === next) this.#next = to
+      if (from === untouched) this.#untouched = to
+      if (from === end) this.#end = to
+      if (from < last && tokens[from] !== GONE) this.#move(from, to++)
+    }
+    tokens.fill(GONE, to, last)
+    if (this.#givenUpEnd > 0) this.#givenUpEnd = to
+    this.#gaps = 0
+    this.#compact()
+  }
+
+  /** True while the token is here and not out. */
+  has(token: TokenSource): boolean {
+    const index = token.place - this.#base
+    return index >= this.#next && this.#places.tokens[index] === token
+  }
+
+  /** Gives up the tokens of which this transport has no byte: there is no other after it. */
+  abandon(): void {
+    const { tokens, costs } = this.#places
+    const from = this.#next + (this.#isBegun ? 1 : 0)
+    for (let index = from; index < this.#end; index++) {
+      this.waitingBytes -= costs[index] as number
+      letGo(tokens[index] as QueuedToken)
+    }
+    this.#givenUpEnd = this.#lastEnd
+    this.#end = Math.min(this.#end, from)
+    this.#gaps = 0
+  }
+
+  /** Gives up the head, too, whose next part is not begun. */
+  abandonHead(): void {
+    this.unbegin(null)
+    this.abandon()
+  }
+
+  /** @returns those of which the last byte was never given to a socket, but streams and what is not `isFree` */
+  unsent(isFree: (place: number) => boolean): Uint8Array[] {
+    const { tokens, costs } = this.#places
+    const unsent: Uint8Array[] = []
+    for (let index = this.firstUnsent - this.#base; index < this.#lastEnd; index++) {
+      const token = tokens[index] as QueuedToken
+      if (token === GONE || isStreamed(token) || !isFree(this.#base + index)) continue
+      // What has lost its memory is not what was sent.
+      if (costOf(token.length) === costs[index]) unsent.push(token)
+    }
+    return unsent
+  }
+
+  /** Lets go of everything. */
+  clear(): void {
+    const { tokens } = this.#places
+    for (let index = this.#first; index < this.#lastEnd; index++) letGo(tokens[index] as QueuedToken)
+    this.#base += this.#lastEnd
+    this.#places = pool.none
+    this.#end = 0
+    this.#first = 0
+    this.#next = 0
+    this.#untouched = 0
+    this.#isHalfOut = false
+    this.#gaps = 0
+    this.#givenUpEnd = 0
+    this.waitingBytes = 0
+    this.#keptBytes = 0
+  }
+
+  get #lastEnd(): number {
+    return Math.max(this.#end, this.#givenUpEnd)
+  }
+
+  /** Also of those that were given up, which may be half out: nobody writes them any more. */
+  #isUntouched(index: number): boolean {
+    const first = this.#givenUpEnd > 0 ? Math.max(this.#end, this.firstUnsent - this.#base) : this.#untouched
+    return index >= first && index < this.#lastEnd && this.#places.tokens[index] !== GONE
+  }
+
+  /** The token at this entry is no longer one that was taken. */
+  #let(index: number): void {
+    const { tokens, costs } = this.#places
+    letGo(tokens[index] as QueuedToken)
+    this.#taken--
+    if (index < this.#end) this.waitingBytes -= costs[index] as number
+  }
+
+  #move(from: number, to: number): void {
+    const { tokens, costs } = this.#places
+    const token = tokens[from] as QueuedToken
+    tokens[to] = token
+    costs[to] = costs[from] as number
+    if (isStreamed(token)) token.place = this.#base + to
+  }
+
+  #skipGaps(): void {
+    const { tokens } = this.#places
+    while (this.#next < this.#end && tokens[this.#next] === GONE) {
+      this.#next++
+      this.#gaps--
+    }
+    if (this.#windowBytes === null) this.#forget()
+  }
+
+  #forget(): void {
+    const { tokens } = this.#places
+    while (this.#first < this.#next) tokens[this.#first++] = GONE
+    this.#compact()
+  }
+
+  #compact(): void {
+    const done = this.#first
+    if (this.#givenUpEnd > 0) return
+    if (done === this.#end) {
+      pool.give(this.#places)
+      this.#places = pool.none
+      this.#end = 0
+    } else if (done > COMPACT_ABOVE && done * 2 > this.#end) {
+      const { tokens, costs } = this.#places
+      tokens.length = this.#end
+      costs.length = this.#end
+      tokens.splice(0, done)
+      costs.splice(0, done)
+      this.#end -= done
+    } else {
+      return
+    }
+    this.#base += done
+    this.#next -= done
+    this.#untouched = Math.max(0, this.#untouched - done)
+    this.#first = 0
+  }
+
+  #countWaiting(): void {
+    const { costs } = this.#places
+    this.waitingBytes = 0
+    for (let index = this.#next; index < this.#end; index++) this.waitingBytes += costs[index] as number
+  }
+
+  #keptCost(index: number): number {
+    const { tokens, costs } = this.#places
+    return isStreamed(tokens[index]) ? 0 : (costs[index] as number)
+  }
+}
+
+export function isStreamed(token: QueuedToken | undefined): token is TokenSource {
+  return token instanceof TokenSource
+}
+
+function waitingCost(token: QueuedToken): number {
+  return isStreamed(token) ? HEADER_LENGTH : costOf(token.length)
+}
+
+function letGo(token: QueuedToken): void {
+  if (isStreamed(token)) token.release()
+}

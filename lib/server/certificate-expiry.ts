@@ -1,0 +1,57 @@
+import { WallClockDeadline } from '../runtime/wall-clock-deadline'
+
+/**
+ * Tells when the certificate of each of many holders has ended: one timer, for the earliest, instead of one each.
+ */
+export class CertificateEnds<T> {
+  /** When each ends, milliseconds since 1970. */
+  readonly #ends = new Map<T, number>()
+  readonly #onEnd: (holder: T) => void
+  #next: WallClockDeadline | null = null
+  #nextAt = Number.POSITIVE_INFINITY
+
+  constructor(onEnd: (holder: T) => void) {
+    this.#onEnd = onEnd
+  }
+
+  get size(): number {
+    return this.#ends.size
+  }
+
+  /** Replaces what was said of the holder before. A date that can't be read has ended. */
+  set(holder: T, end: Date): void {
+    const at = end.getTime()
+    this.#ends.set(holder, at)
+    if (!(at >= this.#nextAt)) this.#arm(at)
+  }
+
+  /** The timer of one that was the earliest runs on, and finds nothing to tell. */
+  delete(holder: T): void {
+    if (this.#ends.delete(holder) && this.#ends.size === 0) this.#disarm()
+  }
+
+  #arm(at: number): void {
+    this.#next?.clear()
+    this.#nextAt = at
+    this.#next = new WallClockDeadline(new Date(at), () => this.#tell())
+  }
+
+  #disarm(): void {
+    this.#next?.clear()
+    this.#next = null
+    this.#nextAt = Number.POSITIVE_INFINITY
+  }
+
+  #tell(): void {
+    this.#disarm()
+    const now = Date.now()
+    const ended = [...this.#ends].filter(([, at]) => !(now <= at)).map(([holder]) => holder)
+    for (const holder of ended) {
+      // One of the others may have ended it.
+      if (this.#ends.delete(holder)) this.#onEnd(holder)
+    }
+    let earliest = Number.POSITIVE_INFINITY
+    for (const at of this.#ends.values()) earliest = Math.min(earliest, at)
+    if (this.#ends.size > 0 && !(earliest >= this.#nextAt)) this.#arm(earliest)
+  }
+}

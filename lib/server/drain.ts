@@ -1,0 +1,91 @@
+import type { Connection } from '../connection/connection'
+import { CLOSE_CODES } from '../errors/close-codes'
+import type { CloseOptions } from '../errors/close-info'
+import type { Goaway } from '../protocol/goaway'
+import { type ClockTimer, clock } from '../runtime/clock'
+import { Deadline } from '../runtime/deadline'
+
+/** What `TokenServer.drain()` accepts beside the fields of GOAWAY. */
+export interface DrainOptions extends CloseOptions {
+  /** Milliseconds over which the clients are asked, one after the other. Default: half of `timeout`. */
+  spread?: number | undefined
+}
+
+/** Milliseconds between two groups of clients that are asked. */
+const STEP = 20
+
+/**
+ * Asks clients to leave, evenly over a time, and waits until they have.
+ *
+ * A session that may move has left when it goes on with its next transport, or is gone: a server that closed before would
+ * cut the handshake of that transport. One that has to end has not left while its client comes back: it is asked again.
+ */
+export class Drain {
+  /** How many had not left in time. */
+  readonly done: Promise<number>
+  /** Those that are still to be asked. */
+  readonly #waiting: Connection[]
+  readonly #staying: Set<Connection>
+  readonly #goaway: Goaway
+  readonly #keepsSession: boolean
+  readonly #timeout: number
+  readonly #groupSize: number
+  readonly #limit: Deadline
+  #next: ClockTimer | null = null
+  #resolve!: (left: number) => void
+
+  /**
+   * @param goaway one that `goawayFrame` takes
+   * @param timeout milliseconds until those who are left are no longer waited for
+   * @param spread milliseconds until the last one is asked
+   */
+  constructor(connections: readonly Connection[], goaway: Goaway, timeout: number, spread: number) {
+    const { keepsSession } = CLOSE_CODES[goaway.code]
+    this.#keepsSession = keepsSession
+    this.#waiting = connections.filter(connection => !(keepsSession && connection.isDetached))
+    this.#staying = new Set(this.#waiting)
+    this.#goaway = goaway
+    this.#timeout = timeout
+    this.#groupSize = Math.max(1, Math.ceil(this.#waiting.length / Math.max(1, spread / STEP)))
+    this.#limit = new Deadline(Math.max(timeout, 1), () => this.#finish())
+    this.done = new Promise(resolve => {
+      this.#resolve = resolve
+    })
+    for (const connection of this.#waiting) void connection.closed.then(() => this.#left(connection))
+    this.#limit.arm()
+    this.#ask()
+    this.#checkDone()
+  }
+
+  /** The session of a connection goes on with another transport. */
+  resumed(connection: Connection): void {
+    if (!this.#staying.has(connection)) return
+    if (this.#keepsSession) this.#left(connection)
+    else if (!this.#waiting.includes(connection)) connection.goaway(this.#goaway)
+  }
+
+  #ask(): void {
+    this.#next = null
+    for (const connection of this.#waiting.splice(0, this.#groupSize)) {
+      if (!this.#staying.has(connection)) continue
+      if (connection.protocol === 'token/2') connection.goaway(this.#goaway)
+      else connection.close({ timeout: this.#timeout })
+    }
+    if (this.#waiting.length > 0) this.#next = clock.setTimeout(() => this.#ask(), STEP)
+  }
+
+  #left(connection: Connection): void {
+    this.#staying.delete(connection)
+    this.#checkDone()
+  }
+
+  #checkDone(): void {
+    if (this.#staying.size === 0) this.#finish()
+  }
+
+  #finish(): void {
+    if (this.#next !== null) clock.clearTimeout(this.#next)
+    this.#limit.clear()
+    this.#resolve(this.#staying.size)
+  }
+}

@@ -1,0 +1,174 @@
+import type { Connection } from '../connection/connection'
+import { clock } from '../runtime/clock'
+import { Deadline } from '../runtime/deadline'
+
+/** What the budget watches of a connection. */
+export type Queues = Pick<
+  Connection,
+  'bufferedAmount' | 'unreadBytes' | 'retainedBytes' | 'isDetached' | 'tokensSent' | 'tokensUnsent'
+>
+
+/** Where the outbox of a connection stood at a moment. */
+interface Mark {
+  tokens: number
+  readonly at: number
+}
+
+/** The queues of a connection at a moment. */
+interface Measured<C> {
+  readonly connection: C
+  readonly bytes: number
+  readonly mayDrop: boolean
+}
+
+/** What a budget does to a slow consumer. */
+export interface BudgetEvents<C> {
+  /** A token has waited for longer than `maxQueueAge`. @param tokens how many have */
+  onTooOld(connection: C, tokens: number): void
+  /** The session that has waited longest for its client; null when none waits. */
+  oldestDetached(): C | null
+  /** All queues together are over the budget: ends this one, which is the oldest. */
+  onEvict(connection: C): void
+  /** They still are, and this connection's are the fullest that is left: drops what waits in its outbox, if the policy allows. */
+  onDrop(connection: C): void
+  /** It is again, and nothing is left to drop: ends the connection. */
+  onOverBudget(connection: C): void
+}
+
+/** Milliseconds between two looks; each connection is bounded by itself at all times. */
+const INTERVAL = 1000
+
+/**
+ * Watches the queues of all connections of a server together: their bytes, what sessions keep included, and the age
+ * of what waits.
+ *
+ * It looks once a second, so a token is found too old up to a second late, and what comes in within a second is
+ * bounded by the limits of each connection alone.
+ */
+export class QueueBudget<C extends Queues> {
+  readonly #connections: ReadonlySet<C>
+  readonly #budget: number
+  readonly #maxAge: number
+  readonly #events: BudgetEvents<C>
+  readonly #timer: Deadline
+  #marks = new WeakMap<C, Mark[]>()
+
+  /**
+   * @param budget bytes of all queues
+   * @param maxAge milliseconds; 0 and Infinity: none
+   */
+  constructor(connections: ReadonlySet<C>, budget: number, maxAge: number, events: BudgetEvents<C>) {
+    this.#connections = connections
+    this.#budget = budget
+    this.#maxAge = maxAge === 0 ? Number.POSITIVE_INFINITY : maxAge
+    this.#events = events
+    this.#timer = new Deadline(INTERVAL, () => this.#look())
+  }
+
+  start(): void {
+    this.#timer.arm()
+  }
+
+  stop(): void {
+    this.#timer.clear()
+  }
+
+  /** Bytes of all queues now. */
+  get usedBytes(): number {
+    let bytes = 0
+    for (const connection of this.#connections) bytes += bytesOf(connection)
+    return bytes
+  }
+
+  #look(): void {
+    this.#timer.arm()
+    const now = clock.now()
+    for (const connection of [...this.#connections]) {
+      // While its session waits for its client, the client is not slow.
+      if (connection.tokensUnsent > 0 && !connection.isDetached) this.#checkAge(connection, now)
+      else this.#marks.delete(connection)
+    }
+    this.#checkBudget()
+  }
+
+  /**
+   * Sessions without a client first; then the fullest, until the others are within the budget. One that has dropped what
+   * it can, and is the fullest again by what is left, is ended: what a session keeps, what is half sent and what was
+   * received can't be dropped.
+   */
+  #checkBudget(): void {
+    this.#evict(this.usedBytes - this.#budget)
+    const queues = [...this.#connections].map(connection => measured(connection, true))
+    let used = queues.reduce((sum, { bytes }) => sum + bytes, 0)
+    queues.sort((one, other) => one.bytes - other.bytes)
+    while (used > this.#budget) {
+      const fullest = queues.pop()
+      if (fullest === undefined) return
+      const left = this.#drop(fullest)
+      used += (left?.bytes ?? 0) - fullest.bytes
+      if (left === null) this.#events.onOverBudget(fullest.connection)
+      else insert(queues, left)
+    }
+  }
+
+  /** @returns what is left, null when that has freed nothing */
+  #drop({ connection, bytes, mayDrop }: Measured<C>): Measured<C> | null {
+    if (!mayDrop || connection.tokensUnsent === 0) return null
+    this.#act(connection, () => this.#events.onDrop(connection))
+    const left = measured(connection, false)
+    return left.bytes < bytes ? left : null
+  }
+
+  /** Counted down: to count all queues anew after each one would take seconds when there are thousands. */
+  #evict(excess: number): void {
+    for (let left = excess; left > 0; ) {
+      const oldest = this.#events.oldestDetached()
+      if (oldest === null) return
+      left -= bytesOf(oldest)
+      this.#events.onEvict(oldest)
+    }
+  }
+
+  /** A mark says: so many tokens had been taken then. What was taken before an old mark is as old. */
+  #checkAge(connection: C, now: number): void {
+    const marks = this.#marks.get(connection) ?? []
+    this.#marks.set(connection, marks)
+    const sent = connection.tokensSent - connection.tokensUnsent
+    while (marks[0] !== undefined && marks[0].tokens <= sent) marks.shift()
+    let tooOld = 0
+    while (marks[0] !== undefined && now - marks[0].at >= this.#maxAge) {
+      tooOld = (marks.shift() as Mark).tokens - sent
+    }
+    if (connection.tokensSent > (marks.at(-1)?.tokens ?? sent + tooOld)) {
+      marks.push({ tokens: connection.tokensSent, at: now })
+    }
+    if (tooOld > 0) this.#act(connection, () => this.#events.onTooOld(connection, tooOld))
+  }
+
+  /** Tokens that are dropped don't count as taken any more: those behind them move up. */
+  #act(connection: C, act: () => void): void {
+    const before = connection.tokensSent
+    act()
+    const dropped = before - connection.tokensSent
+    for (const mark of this.#marks.get(connection) ?? []) mark.tokens -= dropped
+  }
+}
+
+function measured<C extends Queues>(connection: C, mayDrop: boolean): Measured<C> {
+  return { connection, bytes: bytesOf(connection), mayDrop }
+}
+
+/** Puts it in its place among others that are sorted, the fullest last. */
+function insert<C>(queues: Measured<C>[], one: Measured<C>): void {
+  let [from, to] = [0, queues.length]
+  while (from < to) {
+    const middle = (from + to) >>> 1
+    if ((queues[middle] as Measured<C>).bytes <= one.bytes) from = middle + 1
+    else to = middle
+  }
+  queues.splice(from, 0, one)
+}
+
+function bytesOf(connection: Queues): number {
+  return connection.bufferedAmount + connection.retainedBytes + connection.unreadBytes
+}

@@ -1,0 +1,290 @@
+import type { X509Certificate } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type { Server, TLSSocket } from 'node:tls'
+import { codeOf } from '../errors/socket-error'
+import { TokenError, type TokenErrorCode } from '../errors/token-error'
+import { clock } from '../runtime/clock'
+import { setImmediate } from '../runtime/event-loop'
+import { type Peer, peerOf } from '../tls/peer'
+import { IdentityCounts } from './identity-counts'
+import type { ServerSettings } from './server-options'
+
+/** Someone who came to the port of a server and got no connection. */
+export interface Refusal {
+  /** The address that came; `unknown` when it was gone before it could be read. */
+  readonly address: string
+  readonly port: number
+  /** The code of `error`. */
+  readonly code: TokenErrorCode
+  readonly error: TokenError
+  /** What the certificate says, trusted or not; null when none was seen. */
+  readonly peer: Peer | null
+}
+
+/** A TCP connection from its accept to its close. */
+export interface Visitor {
+  readonly raw: Socket
+  readonly address: string
+  readonly port: number
+  /** When it came, by the monotonic clock, milliseconds. */
+  readonly since: number
+  /** Null until the TLS handshake is done. */
+  socket: TLSSocket | null
+  /** It counts among those that were accepted. */
+  isAdmitted: boolean
+  /** The one it showed, in the TLS handshake. */
+  certificate: X509Certificate | undefined
+  /** What its certificate says, once that was looked at: a closed socket does not tell it any more. */
+  peer: Peer | null
+}
+
+/** What a reception tells its server. */
+export interface ReceptionEvents {
+  /** The TLS handshake is done. The visitor stays pending until `admit` or `refuse`. */
+  onSecured(visitor: Visitor, socket: TLSSocket): void
+  onRefused(refusal: Refusal): void
+}
+
+/**
+ * Everyone between accept and acceptance: limits before any TLS work is done, and a refusal told, once, for each
+ * that gets no connection.
+ *
+ * Node's own `handshakeTimeout` emits an error and closes nothing, and `server.close()` waits for half-done
+ * handshakes for ever: so each raw socket is known here and destroyed.
+ */
+export class Reception {
+  readonly #settings: ServerSettings
+  readonly #events: ReceptionEvents
+  /** The same function for all sockets, for a closure costs each of them 90 bytes. */
+  readonly #onClose: (this: Socket) => void
+  /** Closed sockets are known too: Node tells why a handshake failed only after the raw socket's close. */
+  readonly #visitors = new WeakMap<Socket, Visitor>()
+  /** Those that are not admitted yet, in the order in which they came. */
+  readonly #pending = new Set<Visitor>()
+  #admitted = 0
+  /** Of those who have shown a certificate. */
+  readonly #waiting = new IdentityCounts<Visitor>()
+  readonly #countByAddress = new Map<string, number>()
+
+  constructor(server: Server, settings: ServerSettings, events: ReceptionEvents) {
+    this.#settings = settings
+    this.#events = events
+    const left = (raw: Socket) => this.#left(this.#visitors.get(raw) as Visitor)
+    this.#onClose = function () {
+      left(this)
+    }
+    this.#standBefore(server)
+    server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket))
+    server.on('secureConnection', socket => this.#handshakeDone(socket))
+  }
+
+  /** Visitors that are not admitted yet. */
+  get pending(): number {
+    return this.#pending.size
+  }
+
+  /** Milliseconds that are left of `handshakeTimeout`, which covers everything until acceptance. */
+  timeLeft(visitor: Visitor): number {
+    return Math.max(1, this.#settings.handshakeTimeout - (clock.now() - visitor.since))
+  }
+
+  /**
+   * The visitor has shown who it is, and waits until it is accepted. Those who wait are bounded for each identity, apart
+   * from those who are accepted: who comes back must not be in its own way.
+   *
+   * @returns why it may not
+   */
+  introduce(visitor: Visitor, identity: string | null): TokenError | null {
+    if (identity === null) return null
+    const { maxConnectionsPerIdentity } = this.#settings
+    if (this.#waiting.of(identity) >= maxConnectionsPerIdentity)
+      return tooManyOfIdentity(maxConnectionsPerIdentity)
+    this.#waiting.add(visitor, identity)
+    return null
+  }
+
+  /** The visitor is accepted. @returns why it is not, after all: others have come in while it was looked at */
+  admit(visitor: Visitor): TokenError | null {
+    if (visitor.raw.destroyed || !this.#pending.has(visitor)) return clientLeft()
+    const { maxConnections } = this.#settings
+    if (this.#admitted >= maxConnections) return fullError(maxConnections)
+    this.#forget(visitor)
+    this.#admitted++
+    visitor.isAdmitted = true
+    return null
+  }
+
+  /**
+   * Tells the refusal, when its socket has been ended.
+   *
+   * @param end ends the socket: a last word can be said on it
+   */
+  refuse(visitor: Visitor, error: TokenError, end?: () => void): void {
+    const isPending = this.#forget(visitor)
+    const { address, port, socket } = visitor
+    // A closed socket does not tell it any more.
+    const peer = !isPending || socket === null ? visitor.peer : (visitor.peer ?? peerOf(socket))
+    end?.()
+    if (isPending) this.#events.onRefused(Object.freeze({ address, port, code: error.code, error, peer }))
+  }
+
+  #forget(visitor: Visitor): boolean {
+    this.#waiting.remove(visitor)
+    return this.#pending.delete(visitor)
+  }
+
+  /** Cuts everyone who is not admitted. */
+  refuseAll(error: TokenError): void {
+    for (const visitor of [...this.#pending]) this.#turnAway(visitor, error)
+  }
+
+  /** Puts the limits before Node's own listener, which begins the TLS work. */
+  #standBefore(server: Server): void {
+    const listeners = server.listeners('connection') as ((raw: Socket) => void)[]
+    server.removeAllListeners('connection')
+    server.on('connection', (raw: Socket) => {
+      if (this.#enter(raw)) for (const listener of listeners) listener.call(server, raw)
+    })
+  }
+
+  #enter(raw: Socket): boolean {
+    const visitor: Visitor = {
+      raw,
+      address: raw.remoteAddress ?? 'unknown',
+      port: raw.remotePort ?? 0,
+      since: clock.now(),
+      socket: null,
+      certificate: undefined,
+      isAdmitted: false,
+      peer: null
+    }
+    this.#visitors.set(raw, visitor)
+    this.#pending.add(visitor)
+    raw.on('close', this.#onClose)
+    raw.on('error', ignore)
+    return this.#isWithinLimits(visitor, this.#countAddress(raw.remoteAddress))
+  }
+
+  /** Clients of a Unix socket have no address, and are not all one client. @returns visitors from there */
+  #countAddress(address: string | undefined): number {
+    if (address === undefined) return 0
+    const count = (this.#countByAddress.get(address) ?? 0) + 1
+    this.#countByAddress.set(address, count)
+    return count
+  }
+
+  #isWithinLimits(visitor: Visitor, fromAddress: number): boolean {
+    const { maxConnectionsPerAddress, maxPendingHandshakes } = this.#settings
+    if (this.#isFull(visitor)) return false
+    if (fromAddress > maxConnectionsPerAddress) {
+      const code = 'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS'
+      this.#turnAway(visitor, limitError(code, 'maxConnectionsPerAddress', maxConnectionsPerAddress))
+    } else if (this.#pending.size > maxPendingHandshakes) {
+      const [oldest] = this.#pending
+      const error = limitError('ERR_TOO_MANY_HANDSHAKES', 'maxPendingHandshakes', maxPendingHandshakes)
+      if (oldest) this.#turnAway(oldest, error)
+    }
+    return this.#pending.has(visitor)
+  }
+
+  /** Asked at accept, so that no TLS work is done for nothing, and again when the handshake is done. */
+  #isFull(visitor: Visitor): boolean {
+    const { maxConnections } = this.#settings
+    if (this.#admitted < maxConnections) return false
+    this.#turnAway(visitor, fullError(maxConnections))
+    return true
+  }
+
+  #handshakeDone(socket: TLSSocket): void {
+    const raw = rawOf(socket)
+    const visitor = raw && this.#visitors.get(raw)
+    if (!visitor || !this.#pending.has(visitor)) {
+      socket.destroy()
+    } else if (!this.#isFull(visitor)) {
+      visitor.socket = socket
+      forgetConnect(raw)
+      this.#events.onSecured(visitor, socket)
+    }
+  }
+
+  #handshakeFailed(error: Error, socket: TLSSocket): void {
+    const raw = rawOf(socket)
+    const visitor = raw && this.#visitors.get(raw)
+    if (visitor) this.#turnAway(visitor, handshakeError(error, this.#settings.handshakeTimeout))
+    socket.destroy()
+  }
+
+  #turnAway(visitor: Visitor, error: TokenError): void {
+    this.refuse(visitor, error, () => {
+      visitor.socket?.destroy()
+      visitor.raw.destroy()
+    })
+  }
+
+  /** Why it left is told a little later: by `tlsClientError`, or by the connection that it had become. */
+  #left(visitor: Visitor): void {
+    if (visitor.isAdmitted) this.#admitted--
+    else setImmediate(() => this.#refuseWhoLeft(visitor))
+    const count = (this.#countByAddress.get(visitor.address) ?? 1) - 1
+    if (count === 0) this.#countByAddress.delete(visitor.address)
+    else this.#countByAddress.set(visitor.address, count)
+  }
+
+  #refuseWhoLeft(visitor: Visitor): void {
+    if (!this.#pending.has(visitor)) return
+    const message = 'Cannot accept a connection: the client left before it was accepted'
+    this.refuse(visitor, new TokenError('ERR_HANDSHAKE', message))
+  }
+}
+
+function ignore(): void {}
+
+/** TLS waits for a `connect` that came before it, and its listener would take 200 bytes for as long as the socket lives. */
+function forgetConnect(raw: Socket): void {
+  // One by one: after `removeAllListeners` the table of listeners takes more memory than it had.
+  for (const listener of raw.listeners('connect')) raw.removeListener('connect', listener as () => void)
+}
+
+/** Node gives no public way from a TLS socket to the raw one it wraps, and forgets the address on a reset. */
+function rawOf(socket: TLSSocket): Socket | undefined {
+  return (socket as TLSSocket & { _parent?: Socket })._parent
+}
+
+/** The error of whoever left before it was accepted. */
+export function clientLeft(): TokenError {
+  return new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
+}
+
+function fullError(maxConnections: number): TokenError {
+  return limitError('ERR_TOO_MANY_CONNECTIONS', 'maxConnections', maxConnections)
+}
+
+/** The error of whoever has enough of them. */
+export function tooManyOfIdentity(maxConnectionsPerIdentity: number): TokenError {
+  const message = `Cannot accept a connection: maxConnectionsPerIdentity is ${maxConnectionsPerIdentity}`
+  return new TokenError('ERR_TOO_MANY_CONNECTIONS_PER_IDENTITY', message, { closeCode: 'overloaded' })
+}
+
+/** The error of whom a limit keeps out. */
+export function limitError(code: TokenErrorCode, name: string, value: number): TokenError {
+  return new TokenError(code, `Cannot accept a connection: ${name} is ${value}`)
+}
+
+/** What OpenSSL itself recognizes in the place of a TLS record. */
+const NO_TLS: Readonly<Record<string, string>> = {
+  ERR_SSL_HTTP_REQUEST: 'an HTTP request without TLS',
+  ERR_SSL_HTTPS_PROXY_REQUEST: 'an HTTP CONNECT without TLS',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'no TLS'
+}
+
+function handshakeError(cause: Error, timeout: number): TokenError {
+  const code = codeOf(cause)
+  if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') {
+    const message = `Cannot complete a TLS handshake: it took longer than handshakeTimeout, ${timeout} ms`
+    return new TokenError('ERR_HANDSHAKE_TIMEOUT', message, { cause })
+  }
+  const looks = NO_TLS[code] === undefined ? '' : `; the bytes look like ${NO_TLS[code]}`
+  return new TokenError('ERR_HANDSHAKE', `Cannot complete a TLS handshake: it failed with ${code}${looks}`, {
+    cause
+  })
+}

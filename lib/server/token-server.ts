@@ -1,0 +1,564 @@
+import { EventEmitter } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { Connection } from '../connection/connection'
+import {
+  breakWith,
+  type ConnectionContext,
+  closeWith,
+  dropOldest,
+  type Forward,
+  forwardChanged,
+  type Handover,
+  loseSession
+} from '../connection/connection-context'
+import { giveTcpOptions } from '../connection/transport'
+import type { CloseInfo, CloseOptions } from '../errors/close-info'
+import { codeOf } from '../errors/socket-error'
+import { TokenError } from '../errors/token-error'
+import { checkDelay, duration } from '../options/checks'
+import type { ConnectionOptions, ProtocolOptions, SessionLimits } from '../options/connection-options'
+import type { Goaway } from '../protocol/goaway'
+import { goawayFrame } from '../protocol/goaway'
+import { sayLastWord } from '../protocol/say-close'
+import { tell } from '../runtime/application-call'
+import { closeOnAbort } from '../runtime/close-on-abort'
+import { Deadline } from '../runtime/deadline'
+import { nextTick } from '../runtime/event-loop'
+import { OnlyListener } from '../runtime/only-listener'
+import { watchListeners } from '../runtime/watch-listeners'
+import type { SessionLoss } from '../session/session'
+import type { Credentials } from '../tls/own-certificates'
+import { identityOf, type Peer, peerFrom, presentedFingerprints } from '../tls/peer'
+import type { ProtocolName } from '../wire/header'
+import type { SessionLookup, SessionPart } from '../wire/hello'
+import { Admission } from './admission'
+import { type ExpiringCertificate, ServerCredentials } from './credentials'
+import { Drain, type DrainOptions } from './drain'
+import { LiveTrust } from './live-trust'
+import { QueueBudget } from './memory-budget'
+import { OtherProtocols } from './other-protocols'
+import { clientLeft, Reception, type Refusal, type Visitor } from './pending-clients'
+import { Acceptance } from './protocol-selection'
+import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
+import { isSocketFile, type Obstacle, removeStaleSocket } from './stale-socket'
+
+/** Events of a {@link TokenServer}. */
+export interface TokenServerEvents {
+  /** The server listens. */
+  connect: []
+  /** A client was accepted, with a new session if it has one. No token is handed out before the listeners have returned. */
+  connection: [connection: Connection]
+  /** A token arrived on a connection that has no iterator and no stream. */
+  token: [token: Buffer, connection: Connection]
+  /** Someone came to the port and got no connection. */
+  refused: [refusal: Refusal]
+  /** A connection broke. */
+  connectionError: [error: TokenError, connection: Connection]
+  /** The session of a connection goes on with another transport. */
+  resumed: [connection: Connection]
+  /** The session of a connection can't go on: its client did not come back in time, or made room for others. */
+  'session-lost': [loss: SessionLoss, connection: Connection]
+  /** A slow connection lost its oldest tokens, with `slowConsumer: 'drop'`. */
+  dropped: [count: number, connection: Connection]
+  /** A certificate that this server presents ends in 14 days, or in 1. */
+  'certificate-expiring': [certificate: ExpiringCertificate]
+  /** The server can't listen. Always followed by `close`. */
+  error: [error: TokenError]
+  /** The last event after each `connect()`, exactly once. */
+  close: [hadError: boolean, info: CloseInfo]
+}
+
+type State = 'closed' | 'waiting' | 'starting' | 'listening' | 'closing'
+
+/** Seconds that a TLS ticket is good for: a CA that has ended since is noticed after that. */
+const SESSION_TIMEOUT = 300
+
+/**
+ * Accepts clients over mutual TLS and listens from its construction on.
+ *
+ * ```
+ *            connect(delay)           delay over            bound
+ *   closed ─────────────────▶ waiting ──────────▶ starting ───────▶ listening
+ *     ▲                          │ close()            │ close()         │ close()
+ *     │◀─────────────────────────┘                    ▼                 ▼
+ *     └──────────── no connection is left ──────── closing ◀────────────┘
+ *     ◀──────────── can't listen (from starting and listening)
+ * ```
+ */
+export class TokenServer extends EventEmitter<TokenServerEvents> {
+  readonly #settings: ServerSettings
+  readonly #credentials: ServerCredentials
+  readonly #trust: LiveTrust
+  readonly #others: OtherProtocols
+  readonly #admission: Admission
+  /** One object for all connections, checked once. */
+  readonly #connectionOptions: Record<ProtocolName, ConnectionOptions & ProtocolOptions>
+  readonly #budget: QueueBudget<Connection>
+  readonly #forward: Forward & { isWanting: boolean }
+  readonly #tokenListener = new OnlyListener(this, 'token')
+  readonly #drains = new Set<Drain>()
+  #othersDeadline: Deadline | null = null
+  #state: State = 'closed'
+  #isOutOfFiles = false
+  /** Once for each `connect()`. */
+  #hasLookedAtPath = false
+  #server: Server | null = null
+  #reception: Reception | null = null
+  #acceptance: Acceptance | null = null
+  #delay: NodeJS.Timeout | null = null
+  #closed!: Promise<CloseInfo>
+  #resolveClosed!: (info: CloseInfo) => void
+  #lost = { unsent: 0, unconfirmed: 0, undeliveredBytes: 0 }
+
+  /** @throws TokenError `ERR_OPTION` */
+  constructor(options: TokenServerOptions) {
+    super()
+    this.#settings = serverSettings(options)
+    this.#credentials = new ServerCredentials(this.#settings.tls, certificate =>
+      tell(this, 'certificate-expiring', certificate)
+    )
+    this.#trust = new LiveTrust(this.#credentials)
+    this.#admission = new Admission(this.#settings, this.#trust)
+    const shared = { ...this.#settings.connection, role: 'server' } as const
+    this.#connectionOptions = {
+      'token/1': Object.freeze({ ...shared, protocol: 'token/1' }),
+      'token/2': Object.freeze({ ...shared, protocol: 'token/2', ack: this.#settings.policies.ack })
+    }
+    this.#others = new OtherProtocols(this.#settings.policies.protocols)
+    this.#forward = {
+      isWanting: false,
+      take: (token, connection) => this.#tokenListener.emitPair(token, connection)
+    }
+    this.#budget = this.#createBudget()
+    this.#watchListeners()
+    this.connect()
+  }
+
+  /** The connections that are open now, and those whose session waits for its client. */
+  get connections(): ReadonlySet<Connection> {
+    return this.#admission.connections
+  }
+
+  /** Clients between accept and acceptance: TLS, HELLO, `authorize`. */
+  get pendingHandshakes(): number {
+    return this.#reception?.pending ?? 0
+  }
+
+  /**
+   * True from an accept that failed (too many open files and the like) until the next client comes in. On Linux
+   * libuv often hides such a failure, and drops the client without a word.
+   */
+  get isOutOfFiles(): boolean {
+    return this.#isOutOfFiles
+  }
+
+  /** Connections whose session waits for its client. */
+  get detachedSessions(): number {
+    return this.#admission.detachedCount
+  }
+
+  /** Bytes in all queues of all connections, and of what sessions keep. */
+  get queuedBytes(): number {
+    return this.#budget.usedBytes
+  }
+
+  /** Settles when the server has closed, anew after each `connect()`; never rejects. */
+  get closed(): Promise<CloseInfo> {
+    return this.#closed
+  }
+
+  /** Where the server listens: `{ address, family, port }`, a path, or null while it does not listen. */
+  address(): AddressInfo | string | null {
+    return this.#state === 'listening' ? (this.#server?.address() ?? null) : null
+  }
+
+  /**
+   * Listens again after `close`.
+   *
+   * @param delay milliseconds to wait before; default 0
+   * @returns false when the server listens already, is about to, or is not yet closed
+   * @throws TokenError `ERR_OPTION`
+   */
+  connect(delay = 0): boolean {
+    checkDelay(delay)
+    if (this.#state !== 'closed') return false
+    const server = this.#createServer()
+    this.#server = server
+    this.#hasLookedAtPath = false
+    this.#lost = { unsent: 0, unconfirmed: 0, undeliveredBytes: 0 }
+    this.#closed = new Promise(resolve => {
+      this.#resolveClosed = resolve
+    })
+    closeOnAbort(this.#settings.policies.signal, this.#closed, () => this.close())
+    this.#state = 'waiting'
+    if (delay === 0) this.#listen(server)
+    else this.#delay = setTimeout(() => this.#listen(server), delay)
+    return true
+  }
+
+  /**
+   * Stops listening, cuts handshakes, and closes each connection in order: flushes, ends, waits for the peer.
+   * What is left after the timeout is destroyed. `timeout: Infinity` waits for ever.
+   *
+   * @returns true when this call closed the server, false when it was closed before
+   * @throws TokenError `ERR_OPTION`
+   */
+  close(options: CloseOptions = {}): boolean {
+    const timeout = options.timeout ?? this.#settings.connection.closeTimeout
+    duration('timeout', timeout)
+    if (this.#state === 'closed' || this.#state === 'closing') return false
+    const isListening = this.#state === 'listening'
+    if (this.#delay !== null) clearTimeout(this.#delay)
+    this.#state = 'closing'
+    if (isListening) this.#server?.close()
+    else nextTick(() => this.#finish(null))
+    for (const connection of [...this.#admission.connections]) connection[closeWith]('shutdown', { timeout })
+    this.#endOthers(timeout)
+    // Last, for it tells the application.
+    this.#reception?.refuseAll(
+      new TokenError('ERR_SERVER_CLOSED', 'Cannot accept a connection: the server is closing')
+    )
+    return true
+  }
+
+  /**
+   * Asks every client to leave (GOAWAY) and waits until they have; the server goes on. Clients of token/1 can't be
+   * asked and are closed in order. Nobody is asked before his turn, so that they don't all dial at once.
+   *
+   * A client with a session that is told `drain` or `overloaded` comes back, and has left when the session goes on;
+   * one that is told `shutdown` ends it, and goes elsewhere if it can.
+   *
+   * @param goaway default: code `drain`, to come back at once; `timeout` as for `close`; `spread`: milliseconds over
+   * which the clients are asked, default half of `timeout`
+   * @returns how many had not left in time
+   * @throws (rejects) TokenError `ERR_OPTION`
+   */
+  async drain(goaway: Partial<Goaway> & DrainOptions = {}): Promise<number> {
+    const { code = 'drain', retryAfter = 0, reason = '' } = goaway
+    const timeout = goaway.timeout ?? this.#settings.connection.closeTimeout
+    duration('timeout', timeout)
+    const spread = goaway.spread ?? (timeout === Infinity ? 0 : timeout / 2)
+    duration('spread', Math.round(spread))
+    // Also when there is nobody to ask, and not in the timer that asks the last ones.
+    goawayFrame({ code, retryAfter, reason })
+    const drain = new Drain([...this.#admission.connections], { code, retryAfter, reason }, timeout, spread)
+    this.#drains.add(drain)
+    const left = await drain.done
+    this.#drains.delete(drain)
+    return left
+  }
+
+  /**
+   * Takes a new key, certificate, CA set or CRL while the server runs. New handshakes use them at once, old TLS
+   * tickets are void, and connections whose peer is not trusted any more are closed.
+   *
+   * @throws TokenError `ERR_RELOAD`, and the old ones stay
+   */
+  reload(credentials: Credentials): void {
+    this.#credentials.reload(credentials, this.#server)
+    this.#trust.reloaded()
+    this.#admission.recheck()
+    for (const socket of this.#others.withCertificate())
+      if (this.#trust.check(socket) !== null) socket.destroy()
+  }
+
+  /** Closes in order and waits until that is done. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+    await this.#closed
+  }
+
+  // --- listening
+
+  #createServer(): Server {
+    const { tls, handshakeTimeout, policies } = this.#settings
+    const tokens = policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
+    const names = [...tokens, ...this.#others.names]
+    const server = createServer({
+      sessionTimeout: SESSION_TIMEOUT,
+      ...this.#credentials.tlsOptions,
+      requestCert: tls.requestCert ?? true,
+      // Node would refuse without a word: the handshake succeeds, and checkTrust stands behind it.
+      rejectUnauthorized: false,
+      // Of ALPNProtocols Node would keep a copy for each socket.
+      ALPNCallback: ({ protocols }) => names.find(name => protocols.includes(name)),
+      handshakeTimeout
+    })
+    const reception = new Reception(server, this.#settings, {
+      onSecured: (visitor, socket) => this.#secured(visitor, socket),
+      onRefused: refusal => tell(this, 'refused', refusal)
+    })
+    this.#reception = reception
+    this.#acceptance = new Acceptance(
+      this.#settings,
+      this.#others,
+      reception,
+      this.#trust,
+      (visitor, socket, protocol) => this.#createConnection(visitor, socket, protocol)
+    )
+    server.on('listening', () => this.#listening(server))
+    server.on('error', error => this.#serverFailed(server, error))
+    server.on('close', () => void this.#stopped(server))
+    return server
+  }
+
+  #listen(server: Server): void {
+    this.#state = 'starting'
+    try {
+      // A copy: Node writes into it.
+      server.listen({ ...this.#settings.listen })
+    } catch (error) {
+      nextTick(() => this.#serverFailed(server, error as Error))
+    }
+  }
+
+  #listening(server: Server): void {
+    // close() came while the host name was looked up: Node binds all the same.
+    if (this.#server !== server || this.#state !== 'starting') {
+      server.close()
+      return
+    }
+    this.#state = 'listening'
+    this.#credentials.watch()
+    this.#budget.start()
+    tell(this, 'connect')
+  }
+
+  /** Node's `close` waits for the raw sockets, of which a TLS socket and its connection close a little later. */
+  async #stopped(server: Server): Promise<void> {
+    await Promise.all([...this.#admission.connections].map(connection => connection.closed))
+    if (this.#server === server) this.#finish(null)
+  }
+
+  /** A failed accept (EMFILE and the like) is one client's, everything else the server's. */
+  #serverFailed(server: Server, error: NodeJS.ErrnoException): void {
+    if (this.#server !== server) return
+    if (error.syscall === 'accept') {
+      this.#acceptFailed(error)
+      return
+    }
+    const { path } = this.#settings.listen
+    if (error.code === 'EADDRINUSE' && !this.#hasLookedAtPath && isSocketFile(path)) {
+      this.#hasLookedAtPath = true
+      removeStaleSocket(path, obstacle => {
+        if (this.#server !== server || this.#state !== 'starting') return
+        if (obstacle === null) this.#listen(server)
+        else this.#finish(this.#listenError(error, obstacle))
+      })
+    } else this.#finish(this.#listenError(error, null))
+  }
+
+  #listenError(cause: Error, obstacle: Obstacle): TokenError {
+    const { host, port, path, fd } = this.#settings.listen
+    const where = path ?? (fd === undefined ? `${host ?? '*'}:${port}` : `file descriptor ${fd}`)
+    const why = obstacle === null ? '' : `, ${obstacle}`
+    const message = `Cannot listen on ${where}: it failed with ${codeOf(cause)}${why}`
+    return new TokenError('ERR_LISTEN', message, { cause })
+  }
+
+  #acceptFailed(cause: NodeJS.ErrnoException): void {
+    this.#isOutOfFiles = true
+    const message = `Cannot accept a connection: accept failed with ${codeOf(cause)}`
+    const error = new TokenError('ERR_TOO_MANY_FILES', message, { cause })
+    tell(this, 'refused', Object.freeze({ address: 'unknown', port: 0, code: error.code, error, peer: null }))
+  }
+
+  // --- acceptance
+
+  #secured(visitor: Visitor, socket: TLSSocket): void {
+    this.#trust.secured(visitor, socket)
+    this.#isOutOfFiles = false
+    this.#acceptance?.secured(visitor, socket)
+  }
+
+  #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
+    const context = new TokenServer.#VisitorContext(this, visitor, socket, protocol)
+    visitor.peer = context.peer
+    giveTcpOptions(socket, this.#settings.tcp)
+    const refusal = this.#reception?.introduce(visitor, identityOf(context.peer)) ?? null
+    if (refusal === null) new Connection(socket, this.#connectionOptions[protocol], context)
+    else this.#turnAway(visitor, socket, protocol, refusal)
+  }
+
+  #turnAway(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName, error: TokenError): void {
+    this.#reception?.refuse(visitor, error, () => {
+      if (protocol === 'token/2') sayLastWord(socket, 'overloaded')
+      else socket.destroy()
+    })
+  }
+
+  /** What a connection asks of the server: a class, for a literal of closures costs each connection 1 KB. */
+  static readonly #VisitorContext = class implements ConnectionContext {
+    readonly forward: Forward
+    readonly session: SessionLimits | undefined
+    readonly greetingTimeout: number
+    readonly peer: Peer | null
+    readonly ownFingerprints: readonly Uint8Array[]
+    readonly #server: TokenServer
+    readonly #visitor: Visitor
+
+    constructor(server: TokenServer, visitor: Visitor, socket: TLSSocket, protocol: ProtocolName) {
+      const { certificate } = visitor
+      this.#server = server
+      this.#visitor = visitor
+      this.forward = server.#forward
+      this.session = protocol === 'token/2' ? server.#settings.session : undefined
+      this.greetingTimeout = server.#timeLeft(visitor)
+      this.peer = certificate === undefined ? null : peerFrom(certificate, socket.authorized)
+      this.ownFingerprints = server.#ownFingerprints(visitor, socket)
+    }
+
+    get authorizeTimeout(): number {
+      return this.#server.#settings.authorizeTimeout
+    }
+
+    get authorize(): ConnectionContext['authorize'] {
+      const { authorize } = this.#server.#settings.policies
+      return authorize && ((connection, signal) => authorize(this.#peerNow(connection), connection, signal))
+    }
+
+    /** Also the socket says what is true now, and not at the handshake. */
+    #peerNow({ socket, peer }: Connection): Peer | null {
+      const isAuthorized = this.#server.#trust.judge(this.#visitor, socket as TLSSocket) === null
+      return peer === null || peer.isAuthorized === isAuthorized
+        ? peer
+        : Object.freeze({ ...peer, isAuthorized })
+    }
+
+    admit(candidate: Connection, request: SessionPart | null): TokenError | SessionLookup | null {
+      return this.#server.#admission.admit(this.#server.#reception, this.#visitor, candidate, request)
+    }
+
+    onOpen(opened: Connection): void {
+      tell(this.#server, 'connection', opened)
+    }
+
+    onRefused(error: TokenError): void {
+      this.#server.#refuse(this.#visitor, error)
+    }
+
+    onClose(info: CloseInfo, closed: Connection, successor: Handover | null): void {
+      if (successor === null) this.#server.#ended(this.#visitor, closed, info)
+    }
+
+    onDetached(_error: TokenError, detached: Connection): void {
+      this.#server.#admission.detached(detached)
+    }
+
+    onResumed(resumed: Connection): void {
+      this.#server.#resumed(resumed)
+    }
+
+    onSessionLost(loss: SessionLoss, lost: Connection): void {
+      tell(this.#server, 'session-lost', loss, lost)
+    }
+  }
+
+  /** Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO. */
+  #ownFingerprints(visitor: Visitor, socket: TLSSocket): readonly Uint8Array[] {
+    const { fingerprints } = this.#credentials
+    const isCertain = fingerprints.length > 0 && !this.#settings.tls.SNICallback
+    if (isCertain && this.#trust.isCurrent(visitor)) return fingerprints
+    return [...fingerprints, ...presentedFingerprints(socket)]
+  }
+
+  #ended(visitor: Visitor, connection: Connection, info: CloseInfo): void {
+    if (!this.#admission.closed(connection, info)) {
+      this.#refuse(visitor, info.error ?? clientLeft())
+      return
+    }
+    this.#lost.unsent += info.unsent
+    this.#lost.unconfirmed += info.unconfirmed
+    this.#lost.undeliveredBytes += info.undeliveredBytes
+    if (info.error !== null) tell(this, 'connectionError', info.error, connection)
+  }
+
+  #resumed(connection: Connection): void {
+    this.#admission.resumed(connection)
+    for (const drain of this.#drains) drain.resumed(connection)
+    tell(this, 'resumed', connection)
+  }
+
+  #timeLeft(visitor: Visitor): number {
+    return this.#reception?.timeLeft(visitor) ?? 1
+  }
+
+  #refuse(visitor: Visitor, error: TokenError): void {
+    this.#reception?.refuse(visitor, error)
+  }
+
+  // --- the rest of life
+
+  #createBudget(): QueueBudget<Connection> {
+    const { memoryBudgetBytes, maxQueueAge, policies } = this.#settings
+    return new QueueBudget(this.#admission.connections, memoryBudgetBytes, maxQueueAge, {
+      onTooOld: (connection, tokens) => {
+        if (policies.slowConsumer === 'drop') this.#drop(connection, tokens)
+        else connection[breakWith](slowError(`a token waited longer than maxQueueAge, ${maxQueueAge} ms`))
+      },
+      oldestDetached: () => this.#admission.oldestDetached(),
+      onEvict: connection => connection[loseSession]('evicted'),
+      onDrop: connection => {
+        if (policies.slowConsumer === 'drop') this.#drop(connection, connection.tokensUnsent)
+      },
+      onOverBudget: connection => {
+        const why = `the server is over memoryBudgetBytes, ${memoryBudgetBytes}, and its queues were the fullest`
+        connection[breakWith](slowError(why))
+      }
+    })
+  }
+
+  #drop(connection: Connection, tokens: number): void {
+    const count = connection[dropOldest](tokens)
+    if (count > 0) tell(this, 'dropped', count, connection)
+  }
+
+  /** The sockets of other protocols are their owners' to end; what is left after the timeout is destroyed. */
+  #endOthers(timeout: number): void {
+    if (this.#others.openSockets === 0) return
+    const limit = new Deadline(Math.max(timeout, 1), () => this.#others.destroyAll())
+    limit.arm()
+    this.#othersDeadline = limit
+  }
+
+  #watchListeners(): void {
+    watchListeners(this, 'token', {
+      onAdd: () => {
+        this.#forward.isWanting = true
+        this.#tokenListener.suspend()
+        nextTick(() => {
+          this.#tokenListener.forget()
+          for (const connection of this.#admission.connections) connection[forwardChanged]()
+        })
+      },
+      onRemove: isLast => {
+        this.#tokenListener.forget()
+        this.#forward.isWanting = !isLast
+      }
+    })
+  }
+
+  #finish(error: TokenError | null): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#server = null
+    this.#reception = null
+    this.#credentials.stop()
+    this.#budget.stop()
+    this.#othersDeadline?.clear()
+    const info = Object.freeze({
+      code: error?.code ?? 'normal',
+      hadError: error !== null,
+      error,
+      ...this.#lost
+    })
+    this.#resolveClosed(info)
+    if (error !== null) tell(this, 'error', error)
+    tell(this, 'close', info.hadError, info)
+  }
+}
+
+function slowError(why: string): TokenError {
+  return new TokenError('ERR_SLOW_CONSUMER', `Cannot keep the connection: ${why}`)
+}

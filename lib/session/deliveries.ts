@@ -1,0 +1,196 @@
+import { TokenError } from '../errors/token-error'
+
+const PENDING = 0
+/** Its fate was told; its token still has a number. */
+const TOLD = 1
+/** Its token was taken back: it has no number. */
+const GONE = 2
+
+/** How many of those that wait for nothing may stay. */
+const MOST_IDLE = 32
+
+/** A token that `deliver` sent and whose fate is not known yet. */
+export class Delivery {
+  readonly resolve: () => void
+  readonly reject: (error: TokenError) => void
+  /** Of its token in the queue. */
+  place: number
+  state: typeof PENDING | typeof TOLD | typeof GONE = PENDING
+
+  constructor(place: number, resolve: () => void, reject: (error: TokenError) => void) {
+    this.place = place
+    this.resolve = resolve
+    this.reject = reject
+  }
+}
+
+/**
+ * The fates of acknowledged tokens, `docs/wire-format.md` section 9: places, counts and promises, no frames.
+ *
+ * A token is *handed* when a count covers it, *not sent* when its last byte never left or the peer's final count
+ * is below it, and *unknown* otherwise.
+ *
+ * The number of a token is its place without the gaps before it. One that was taken back stays here as a gap, so that
+ * nobody behind it has to be numbered anew: the counts are in order, and what they pass is counted once.
+ */
+export class Deliveries {
+  /** In the order of their places; those before `#first` are done with. */
+  #all: (Delivery | null)[] = []
+  #first = 0
+  /** Gaps that the counts have passed. */
+  #passedGaps = 0
+  /** Those of `#all` that wait for nothing. */
+  #idle = 0
+  #settled = 0
+  /** The peer has given its final count: what it does not cover was never handed. */
+  #isFinal = false
+
+  /** How many wait for their fate. */
+  get size(): number {
+    return this.#all.length - this.#first - this.#idle
+  }
+
+  /** The count that covers most so far. */
+  get handed(): number {
+    return this.#settled
+  }
+
+  /** True when it is worth it to close the gaps, of so many tokens that wait: their number pays for the walk. */
+  isSparse(waiting: number): boolean {
+    return this.#idle > MOST_IDLE && this.#idle > this.size && this.#idle > waiting
+  }
+
+  add(delivery: Delivery): void {
+    this.#all.push(delivery)
+  }
+
+  /** The last one that was added was not taken. */
+  retract(): void {
+    this.#all.pop()
+  }
+
+  /** The peer's application has had the first `count` tokens. */
+  acknowledge(count: number): void {
+    this.#settled = count
+    const all = this.#all
+    while (this.#first < all.length) {
+      const delivery = all[this.#first] as Delivery
+      if (delivery.place - this.#passedGaps > count) break
+      all[this.#first++] = null
+      if (delivery.state === PENDING) {
+        delivery.state = TOLD
+        delivery.resolve()
+      } else {
+        this.#idle--
+        if (delivery.state === GONE) this.#passedGaps++
+      }
+    }
+    if (this.#first * 2 > all.length) this.#open()
+  }
+
+  /** @returns the delivery of the token at that place, or null when it was sent without one */
+  find(place: number): Delivery | null {
+    const all = this.#all
+    let low = this.#first
+    let high = all.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((all[middle] as Delivery).place < place) low = middle + 1
+      else high = middle
+    }
+    const found = all[low]
+    return found?.place === place ? (found as Delivery) : null
+  }
+
+  /** Whoever asked tells its fate now. @returns false when that was told before */
+  tell(delivery: Delivery): boolean {
+    if (delivery.state !== PENDING) return false
+    delivery.state = TOLD
+    this.#idle++
+    return true
+  }
+
+  /** The token of one whose fate was told was taken back: those behind it have a smaller number. */
+  leaveGap(delivery: Delivery): void {
+    delivery.state = GONE
+  }
+
+  /** The queue has moved together behind tokens that were taken out of it. @param places that they had, in order */
+  removed(places: readonly number[]): void {
+    let before = 0
+    this.#keep(delivery => {
+      while (before < places.length && (places[before] as number) < delivery.place) before++
+      if (places[before] === delivery.place) return false
+      delivery.place -= before
+      return true
+    })
+  }
+
+  /**
+   * Forgets the gaps, and whatever waits for nothing.
+   *
+   * @param firstUnsent the first place of which the last byte has not left: nobody else may send what was told of it
+   * @returns how many gaps there were
+   */
+  closeGaps(firstUnsent: number): number {
+    let gaps = 0
+    this.#keep(delivery => {
+      if (delivery.state === GONE) gaps++
+      const isKept = delivery.state === PENDING || (delivery.state === TOLD && delivery.place >= firstUnsent)
+      delivery.place -= gaps
+      return isKept
+    })
+    return gaps
+  }
+
+  /**
+   * The connection is over: tells every fate that is left.
+   *
+   * @param firstUnsent the first place of which the last byte has not left
+   * @param final the final count of the peer, null when it gave none
+   */
+  end(firstUnsent: number, final: number | null, cause: TokenError | null): void {
+    if (final !== null) {
+      this.acknowledge(final)
+      this.#isFinal = true
+    }
+    for (const delivery of this.#open()) {
+      if (!this.tell(delivery)) continue
+      delivery.reject(delivery.place >= firstUnsent || this.#isFinal ? notSent(cause) : fateUnknown(cause))
+    }
+  }
+
+  #keep(isKept: (delivery: Delivery) => boolean): void {
+    const kept = this.#open().filter(isKept)
+    this.#idle = 0
+    for (const delivery of kept) if (delivery.state !== PENDING) this.#idle++
+    this.#all = kept
+  }
+
+  /** Moves those that are left to the front. @returns them alone */
+  #open(): Delivery[] {
+    if (this.#first > 0) this.#all.splice(0, this.#first)
+    this.#first = 0
+    return this.#all as Delivery[]
+  }
+}
+
+/** The peer's application has not had the token and never will: sending it again makes no duplicate. */
+export function notSent(cause?: unknown): TokenError {
+  return new TokenError(
+    'ERR_NOT_SENT',
+    'Cannot deliver a token: the peer has not had it and will not get it',
+    { cause }
+  )
+}
+
+/** The token left, and whether the peer's application has had it can't be known. */
+export function fateUnknown(cause?: unknown): TokenError {
+  return new TokenError(
+    'ERR_FATE_UNKNOWN',
+    'Cannot tell whether a token was delivered: it left, and no answer came',
+    {
+      cause
+    }
+  )
+}

@@ -1,0 +1,149 @@
+import { constants } from 'node:crypto'
+import tls, {
+  createSecureContext,
+  DEFAULT_CIPHERS,
+  type SecureContext,
+  type SecureContextOptions,
+  type SecureVersion
+} from 'node:tls'
+import { codeOf } from '../errors/socket-error'
+import { TokenError } from '../errors/token-error'
+import { refuse } from '../options/checks'
+
+const LEAST_VERSION = 'TLSv1.3'
+
+/** From the oldest on, with the bit of `secureOptions` that switches each off. */
+const VERSIONS: readonly (readonly [SecureVersion, number])[] = [
+  ['TLSv1', constants.SSL_OP_NO_TLSv1],
+  ['TLSv1.1', constants.SSL_OP_NO_TLSv1_1],
+  ['TLSv1.2', constants.SSL_OP_NO_TLSv1_2],
+  ['TLSv1.3', constants.SSL_OP_NO_TLSv1_3]
+]
+
+const FASTEST = 'TLS_AES_128_GCM_SHA256'
+
+/** What Node offers, with the fastest suite first. A list of the user's own (`--tls-cipher-list`) stays as it is. */
+const CIPHERS =
+  DEFAULT_CIPHERS === constants.defaultCoreCipherList
+    ? [FASTEST, ...DEFAULT_CIPHERS.split(':').filter(name => name !== FASTEST)].join(':')
+    : undefined
+
+/**
+ * TLS 1.3 unless the caller says otherwise, AES with 128 bits before the other ciphers; renegotiation (TLS 1.2) never.
+ */
+export function secureDefaults<T extends SecureContextOptions>(options: T): T {
+  return {
+    ...options,
+    ciphers: options.ciphers ?? CIPHERS,
+    minVersion: options.minVersion ?? (options.secureProtocol === undefined ? LEAST_VERSION : undefined),
+    // Without a sign, which Node would carry into bits that nobody has set.
+    secureOptions: ((options.secureOptions ?? 0) | constants.SSL_OP_NO_RENEGOTIATION) >>> 0
+  }
+}
+
+/**
+ * Versions and ciphers with which no handshake can succeed: OpenSSL takes them, and fails at the first one. Of
+ * `secureProtocol`, which names the versions itself, nothing is known.
+ *
+ * @throws TokenError `ERR_OPTION`
+ */
+export function checkVersions({
+  minVersion,
+  maxVersion,
+  secureOptions = 0,
+  secureProtocol,
+  ciphers
+}: SecureContextOptions): void {
+  if (secureProtocol !== undefined) return
+  const least = minVersion ?? LEAST_VERSION
+  const most = maxVersion ?? tls.DEFAULT_MAX_VERSION
+  const leastText = minVersion === undefined ? `${least}, the default here` : least
+  const [from, to] = [least, most].map(version => VERSIONS.findIndex(([name]) => name === version)) as [
+    number,
+    number
+  ]
+  if (from > to) {
+    const mostText = maxVersion === undefined ? `${most}, the default of this Node` : most
+    throw refuse(
+      maxVersion === undefined ? 'minVersion' : 'maxVersion',
+      `allows no version: maxVersion is ${mostText}, and minVersion is ${leastText}`
+    )
+  }
+  const left = VERSIONS.slice(from, to + 1).filter(([, off]) => (secureOptions & off) === 0)
+  if (left.length === 0) {
+    throw refuse(
+      'secureOptions',
+      `switches off every version: minVersion is ${leastText}, and maxVersion is ${most}`
+    )
+  }
+  if (ciphers !== undefined)
+    checkCiphers(
+      ciphers,
+      left.map(([name]) => name)
+    )
+}
+
+/** The suites of TLS 1.3 are a list of their own: names that begin with TLS_. What the other list says is no matter there. */
+function checkCiphers(ciphers: string, versions: readonly SecureVersion[]): void {
+  const names = ciphers.split(':')
+  const hasNew = names.some(name => name.startsWith('TLS_'))
+  const hasOld = names.some(name => name !== '' && !/^!?TLS_/.test(name))
+  const isNewAllowed = versions.includes('TLSv1.3')
+  if (isNewAllowed && versions.length === 1 && !hasNew) {
+    throw refuse(
+      'ciphers',
+      'names no cipher suite of TLS 1.3, the only version allowed: name one (TLS_…), or set minVersion'
+    )
+  }
+  if (!isNewAllowed && !hasOld) {
+    throw refuse(
+      'ciphers',
+      `names cipher suites of TLS 1.3 alone, and the newest version allowed is ${versions.at(-1)}`
+    )
+  }
+}
+
+/** @throws TokenError `ERR_OPTION`, with the name of the option that Node refuses */
+export function secureContext(options: SecureContextOptions): SecureContext {
+  try {
+    return createSecureContext(secureDefaults(options))
+  } catch (error) {
+    throw refusedAlone(options) ?? refusal('key, cert, ca and the like, together', error)
+  }
+}
+
+/** Of options that Node has refused together, the first that it refuses alone; null for none. */
+function refusedAlone(options: SecureContextOptions): TokenError | null {
+  const { key, passphrase, ciphers } = options
+  for (const name of ['ciphers', ...Object.keys(options)] as (keyof SecureContextOptions)[]) {
+    // Ciphers may say which keys are strong enough.
+    const more = name === 'cert' ? { key, passphrase } : name === 'pfx' ? { passphrase } : {}
+    try {
+      const alone = { ...more, [name]: options[name], ...(ciphers !== undefined && { ciphers }) }
+      if (options[name] !== undefined && name !== 'passphrase') createSecureContext(alone)
+    } catch (error) {
+      return refusal(name, error)
+    }
+  }
+  return null
+}
+
+/** No cause: Node's errors for a wrong argument quote it. */
+function refusal(name: string, error: unknown): TokenError {
+  return new TokenError('ERR_OPTION', `Cannot use option ${name}: Node refuses it with ${wordOf(error)}`)
+}
+
+/** The code of an error of Node, and OpenSSL's reason. */
+export function wordOf(error: unknown): string {
+  const reason = reasonOf(error)
+  return reason === '' ? codeOf(error) : `${codeOf(error)}, ${reason}`
+}
+
+/** What OpenSSL says of itself; empty for any other error, which may quote a wrong argument. */
+export function reasonOf(error: unknown): string {
+  const { reason, code, message } = error as { reason?: unknown; code?: unknown; message?: unknown }
+  if (typeof reason === 'string') return reason
+  // Those about a PFX have no code or one of these; that of a wrong argument has another.
+  const isSafe = code === undefined || String(code).startsWith('ERR_CRYPTO_')
+  return isSafe && typeof message === 'string' ? message : ''
+}

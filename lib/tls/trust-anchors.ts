@@ -1,0 +1,157 @@
+import { X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
+import { chainFailure, dateError, type TrustFailure } from './check-trust'
+import type { RevocationLists } from './crl'
+import { validityOf } from './peer'
+
+/** Whom a side trusts, as its credentials were read. */
+export interface TrustSources {
+  /** Option `ca`; none where it is not set. */
+  readonly cas: readonly X509Certificate[]
+  /** Option `crl`; null where it is not set. */
+  readonly lists: RevocationLists | null
+  /** Options with authorities that only a context knows: those in a `pfx`, and Node's roots where `ca` is not set. */
+  readonly hidden: object | null
+}
+
+/** What Node's own `tls` calls of a context. Neither is documented; both are there in Node 20 to 26. */
+interface Store {
+  setCert(pem: string): void
+  getIssuer(): Buffer | null | undefined
+}
+
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
+
+/**
+ * Asks of those who are connected whether a path leads from their certificate to one that is trusted now, and whether
+ * one of it is in a list. That is less than a handshake asks (docs/api.md, Certificates that change).
+ */
+export class TrustAnchors {
+  readonly #trusted: X509Certificate[]
+  readonly #lists: RevocationLists | null
+  readonly #store: Store | null
+
+  constructor({ cas, lists, hidden }: TrustSources) {
+    this.#trusted = [...cas]
+    this.#lists = lists
+    // The store refuses weak keys at this level only as its own: here they are asked about.
+    const context = hidden && createSecureContext({ ...hidden, ciphers: 'DEFAULT@SECLEVEL=0' })
+    this.#store = context?.context as Store | null
+  }
+
+  /**
+   * Whether a client is trusted now. Null means yes.
+   *
+   * @param chain the leaf, then what else is known, in any order: see `peerChain`
+   */
+  check(chain: readonly X509Certificate[], now: Date): TrustFailure | null {
+    const [leaf, ...sent] = chain
+    if (leaf === undefined) return { code: 'certificate-required', reason: 'no certificate' }
+    const failure = this.#failure(leaf, sent, now.getTime())
+    return failure === null ? null : chainFailure(failure)
+  }
+
+  #failure(leaf: X509Certificate, sent: readonly X509Certificate[], now: number): string | null {
+    const { path, failure } = this.#pathFrom(leaf, sent, now)
+    for (const certificate of path) {
+      const dates = dateError(validityOf(certificate), now)
+      if (dates !== null) return dates
+    }
+    const revocation = failure === null ? this.#lists?.failure(path, now) : null
+    return failure ?? revocation ?? (path.every(isForClients) ? null : 'INVALID_PURPOSE')
+  }
+
+  /** From the leaf upwards, at each step by one that is trusted before one that the peer sent, as OpenSSL does. */
+  #pathFrom(
+    leaf: X509Certificate,
+    sent: readonly X509Certificate[],
+    now: number
+  ): { readonly path: readonly X509Certificate[]; readonly failure: string | null } {
+    const path = [leaf]
+    const left = new Set(sent)
+    for (let current = leaf; ; ) {
+      if (this.#isAnchor(current)) return { path, failure: null }
+      const issuer = this.#trustedIssuer(current, now) ?? sentIssuer(current, left, now)
+      if (issuer === undefined || path.includes(issuer)) return { path, failure: noIssuer(path) }
+      path.push(issuer)
+      current = issuer
+    }
+  }
+
+  /** Only a self-signed one ends a path, and may be no CA: a client that stands in `ca` itself. */
+  #isAnchor(certificate: X509Certificate): boolean {
+    if (!isSelfIssued(certificate)) return false
+    const is = (other: X509Certificate) => other.fingerprint256 === certificate.fingerprint256
+    return this.#trusted.some(is) || this.#ask(certificate).some(is)
+  }
+
+  #trustedIssuer(issued: X509Certificate, now: number): X509Certificate | undefined {
+    return bestIssuer(issued, this.#trusted, now) ?? bestIssuer(issued, this.#ask(issued), now)
+  }
+
+  /** Who in the context's store issued a certificate: for OCSP Node looks that up when a certificate is set. */
+  #ask(issued: X509Certificate): readonly X509Certificate[] {
+    let der: Buffer | null | undefined
+    try {
+      this.#store?.setCert(issued.toString())
+      der = this.#store?.getIssuer()
+    } catch {
+      // A kind of key that no TLS certificate has.
+    }
+    if (!der) return []
+    const issuer = new X509Certificate(der)
+    this.#trusted.push(issuer)
+    return [issuer]
+  }
+}
+
+/** Each is tried once, so that a hostile set of certificates costs no more than its length. */
+function sentIssuer(
+  issued: X509Certificate,
+  left: Set<X509Certificate>,
+  now: number
+): X509Certificate | undefined {
+  const named = [...left].filter(candidate => issued.checkIssued(candidate))
+  for (const candidate of named) left.delete(candidate)
+  return bestIssuer(issued, named, now)
+}
+
+/** The first that is within its dates, else the first. */
+function bestIssuer(
+  issued: X509Certificate,
+  candidates: readonly X509Certificate[],
+  now: number
+): X509Certificate | undefined {
+  const issuers = candidates.filter(candidate => hasSigned(candidate, issued))
+  return issuers.find(issuer => dateError(validityOf(issuer), now) === null) ?? issuers[0]
+}
+
+/** Whose signature a certificate bears, by fingerprint: with it a second check costs a tenth of the first. */
+const signers = new WeakMap<X509Certificate, string>()
+
+function hasSigned(issuer: X509Certificate, issued: X509Certificate): boolean {
+  const known = signers.get(issued)
+  if (known === issuer.fingerprint256) return true
+  // Names, key identifiers and the issuer's key usage; then the signature.
+  if (!issued.checkIssued(issuer) || !issued.verify(issuer.publicKey)) return false
+  signers.set(issued, issuer.fingerprint256)
+  return true
+}
+
+/** Good for a TLS client, or for a CA of one. Node calls the extended key usage `keyUsage`. */
+function isForClients(certificate: X509Certificate, index: number): boolean {
+  const usage = certificate.keyUsage as readonly string[] | undefined
+  return (usage === undefined || usage.includes(CLIENT_AUTH)) && (index === 0 || certificate.ca)
+}
+
+function isSelfIssued({ subject, issuer }: X509Certificate): boolean {
+  return subject === issuer
+}
+
+function noIssuer(path: readonly X509Certificate[]): string {
+  const isSelfSigned = isSelfIssued(path.at(-1) as X509Certificate)
+  if (path.length === 1) {
+    return isSelfSigned ? 'DEPTH_ZERO_SELF_SIGNED_CERT' : 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'
+  }
+  return isSelfSigned ? 'SELF_SIGNED_CERT_IN_CHAIN' : 'UNABLE_TO_GET_ISSUER_CERT'
+}

@@ -1,0 +1,235 @@
+import type { TokenError } from '../errors/token-error'
+import { BufferView } from '../runtime/buffer-view'
+import { ChunkQueue } from '../runtime/chunk-queue'
+import { detachedError } from '../runtime/shared-memory'
+import { COUNT_LENGTH, isCount } from './control-frame'
+import {
+  CONTROL_BIT,
+  HEADER_LENGTH,
+  isMark,
+  MARK_LENGTH,
+  MAX_CONTROL_LENGTH,
+  readHeader,
+  TYPE_ABORT,
+  TYPE_PART,
+  writeHeader
+} from './header'
+
+const NO_HEAD: Buffer = Buffer.alloc(0)
+
+/** What a splitter tells its owner, in the order of the wire. An exception stops it where it is. */
+export interface SplitterEvents {
+  /** A data frame of `length` bytes begins. The error, if any, refuses it before its bytes are looked at. */
+  onFrame(length: number): TokenError | null
+  /**
+   * PART or ABORT, which stays among the data: its place there says which token is meant. The error, if any, refuses
+   * it. Without this method they are control frames like others.
+   */
+  onMark?(isAbort: boolean): TokenError | null
+  /** Bytes of data frames, heads included, and of PART and ABORT. */
+  onData(run: Buffer): void
+  /**
+   * ACK or WINDOW, the frames that come with nearly every chunk: `frame` has it whole at `offset`. Without this method
+   * they are control frames like others.
+   */
+  onCount?(frame: Buffer, offset: number): void
+  /** A control frame: its type and fields, a copy or a view of at most 1,024 bytes. */
+  onControl(body: Buffer): void
+  /** A control frame of a length that there is none of. */
+  refuseControl(length: number): TokenError
+}
+
+/**
+ * Takes the control frames of token/2 out of the bytes and passes the rest on, which is token/1 byte for byte but for
+ * PART and ABORT.
+ *
+ * ```
+ *  wire      [data][da│ta][control][PART][data]…       │ = the end of a chunk
+ *  onFrame    │     │                     │
+ *  onMark                           │
+ *  onData    ─────────│──          ────────────        runs, as views of the chunk
+ *  onControl              ───────
+ * ```
+ *
+ * So control frames are read at once, however long the tokens before them wait for a consumer.
+ */
+export class FrameSplitter {
+  #events: SplitterEvents
+  /** Bytes that are missing of the data frame begun. */
+  #bodyLeft = 0
+  /** A head that two chunks share; its memory is taken for the first one. */
+  #head = NO_HEAD
+  #headFilled = 0
+  /** The control frame begun, null when none is. */
+  #control: Buffer | null = null
+  #controlFilled = 0
+  /** What came since `hold`. */
+  #held: ChunkQueue | null = null
+  #isStopped = false
+
+  constructor(events: SplitterEvents) {
+    this.#events = events
+  }
+
+  /** True when a frame has begun and is not complete. */
+  get isMidFrame(): boolean {
+    return this.#bodyLeft > 0 || this.#headFilled > 0 || this.#control !== null
+  }
+
+  /** Bytes kept since `hold`. */
+  get heldBytes(): number {
+    return this.#held?.bytes ?? 0
+  }
+
+  /** Looks at nothing more until `handTo`, also not at the rest of the chunk at hand. */
+  hold(): void {
+    this.#held ??= new ChunkQueue()
+  }
+
+  /** Tells that one from now on. @returns the chunks that were held, which are to be pushed again */
+  handTo(events: SplitterEvents): readonly Buffer[] {
+    const held = this.#held ?? []
+    this.#events = events
+    this.#held = null
+    return [...held]
+  }
+
+  /** Ignores everything from now on. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** @throws TokenError what the events have thrown or refused, `ERR_DETACHED` when one has detached the chunk */
+  push(chunk: Buffer): void {
+    let position = 0
+    let runStart = 0
+    if ((this.#control !== null || this.#headFilled > 0) && !this.#isStopped && this.#held === null)
+      runStart = position = this.#finishFrame(chunk)
+    while (position < chunk.length && !this.#isStopped && this.#held === null) {
+      position = this.#skipBody(chunk, position)
+      if (chunk.length - position < HEADER_LENGTH) {
+        if (position < chunk.length) {
+          this.#pass(chunk, runStart, position)
+          runStart = position = this.#keepHead(chunk, position)
+        }
+        break
+      }
+      const head = readHeader(chunk, position)
+      if (head < CONTROL_BIT) {
+        const refusal = this.#events.onFrame(head)
+        if (refusal !== null) this.#refuse(chunk, runStart, position, refusal)
+        this.#bodyLeft = head
+        position += HEADER_LENGTH
+      } else if (this.#isMarkAt(chunk, position, head)) {
+        const refusal = this.#markRead(chunk[position + HEADER_LENGTH] as number)
+        if (refusal !== null) this.#refuse(chunk, runStart, position, refusal)
+        position += MARK_LENGTH
+      } else if (this.#isCountAt(chunk, position, head)) {
+        this.#pass(chunk, runStart, position)
+        this.#events.onCount?.(chunk, position)
+        runStart = position += COUNT_LENGTH
+      } else {
+        this.#pass(chunk, runStart, position)
+        this.#beginControl(head)
+        runStart = position = this.#readControl(chunk, position + HEADER_LENGTH)
+      }
+    }
+    if (this.#isStopped) return
+    if (position > chunk.length) throw detachedError()
+    this.#pass(chunk, runStart, position)
+    this.#held?.push(chunk.subarray(position))
+  }
+
+  #pass(chunk: Buffer, start: number, end: number): void {
+    if (end <= start) return
+    if (end > chunk.length) throw detachedError()
+    const isAll = end - start === chunk.length
+    this.#events.onData(isAll ? chunk : new BufferView(chunk.buffer, chunk.byteOffset + start, end - start))
+  }
+
+  #refuse(chunk: Buffer, start: number, end: number, refusal: TokenError): never {
+    this.#pass(chunk, start, end)
+    throw refusal
+  }
+
+  #skipBody(chunk: Buffer, position: number): number {
+    const length = Math.min(this.#bodyLeft, chunk.length - position)
+    this.#bodyLeft -= length
+    return position + length
+  }
+
+  #isMarkAt(chunk: Buffer, position: number, head: number): boolean {
+    if (!isMark(head) || position + HEADER_LENGTH === chunk.length) return false
+    return this.#isMarkType(chunk[position + HEADER_LENGTH] as number)
+  }
+
+  #isCountAt(chunk: Buffer, position: number, head: number): boolean {
+    return this.#events.onCount !== undefined && isCount(chunk, position, head)
+  }
+
+  #isMarkType(type: number): boolean {
+    return this.#events.onMark !== undefined && (type === TYPE_PART || type === TYPE_ABORT)
+  }
+
+  #markRead(type: number): TokenError | null {
+    return this.#events.onMark?.(type === TYPE_ABORT) ?? null
+  }
+
+  /** A head that two chunks share. */
+  #keepHead(chunk: Buffer, start: number): number {
+    let position = start
+    if (this.#head === NO_HEAD) this.#head = Buffer.alloc(HEADER_LENGTH)
+    while (this.#headFilled < HEADER_LENGTH && position < chunk.length) {
+      this.#head[this.#headFilled++] = chunk[position++] as number
+    }
+    return position
+  }
+
+  /** Goes on with the head or control frame that the chunks before have begun. */
+  #finishFrame(chunk: Buffer): number {
+    if (this.#control !== null) return this.#readControl(chunk, 0)
+    const position = this.#keepHead(chunk, 0)
+    if (this.#headFilled < HEADER_LENGTH) return position
+    this.#headFilled = 0
+    const head = readHeader(this.#head, 0)
+    if (head >= CONTROL_BIT) {
+      this.#beginControl(head)
+      return this.#readControl(chunk, position)
+    }
+    const refusal = this.#events.onFrame(head)
+    if (refusal !== null) throw refusal
+    this.#bodyLeft = head
+    this.#events.onData(Buffer.from(this.#head))
+    return position
+  }
+
+  #beginControl(head: number): void {
+    const length = head - CONTROL_BIT
+    if (length === 0 || length > MAX_CONTROL_LENGTH) throw this.#events.refuseControl(length)
+    this.#control = Buffer.allocUnsafe(length)
+    this.#controlFilled = 0
+  }
+
+  #readControl(chunk: Buffer, start: number): number {
+    const control = this.#control as Buffer
+    const end = Math.min(chunk.length, start + control.length - this.#controlFilled)
+    chunk.copy(control, this.#controlFilled, start, end)
+    this.#controlFilled += end - start
+    if (this.#controlFilled === control.length) {
+      this.#control = null
+      if (control.length === 1 && this.#isMarkType(control[0] as number)) this.#passMark(control)
+      else this.#events.onControl(control)
+    }
+    return end
+  }
+
+  /** PART or ABORT of which the chunk has not all. */
+  #passMark(control: Buffer): void {
+    const refusal = this.#markRead(control[0] as number)
+    if (refusal !== null) throw refusal
+    const mark = Buffer.allocUnsafe(MARK_LENGTH)
+    writeHeader(mark, 0, CONTROL_BIT | control.length)
+    mark[HEADER_LENGTH] = control[0] as number
+    this.#events.onData(mark)
+  }
+}

@@ -1,0 +1,107 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { makeCerts } from '@token-server/certs'
+import { expect } from 'chai'
+import { freePort } from '../helpers/loopback'
+import { Program, ROOT, remove, runNode, temporaryFolder } from '../helpers/program'
+
+const GREETING = 'The client says: Hello!\nThe server responds I am happy to see you!\n'
+const RUNS = process.env.LONG ? 100 : 20
+
+describe('examples, against the built package', () => {
+  let folder: string
+
+  before(async () => {
+    folder = temporaryFolder()
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(ROOT, join(folder, 'node_modules/token-server'), 'junction')
+    await makeCerts({ out: join(folder, 'certs') })
+  })
+  after(() => remove(folder))
+
+  /** A copy whose fixed port is a free one. */
+  async function copyOf(example: string): Promise<string> {
+    const text = readFileSync(join(ROOT, 'examples', example), 'utf8')
+    const port = await freePort('localhost')
+    const name = `${port}-${example}`
+    writeFileSync(join(folder, name), text.replaceAll('8090', String(port)))
+    return name
+  }
+
+  /** Both lines are printed; then the program stays up, as it has no close(), and is killed. */
+  async function greets(example: string): Promise<void> {
+    const program = new Program(process.execPath, [await copyOf(example)], folder)
+    try {
+      await program.printed('The server responds I am happy to see you!\n')
+    } finally {
+      program.kill()
+    }
+    const { stdout, stderr, signal } = await program.ended
+    expect([stdout, stderr, signal]).to.deep.equal([GREETING, '', 'SIGTERM'])
+  }
+
+  it('the seed, with import, prints both lines', () => greets('seed.mjs'))
+
+  it(`the seed prints both lines, ${RUNS} times of ${RUNS}, though its client dials as its server begins to listen`, async function () {
+    this.timeout(RUNS * 5000)
+    for (let run = 0; run < RUNS; run += 4) {
+      await Promise.all(Array.from({ length: 4 }, () => greets('seed.cjs')))
+    }
+  })
+
+  for (const example of ['hello.cjs', 'hello.mjs']) {
+    it(`${example} prints both lines and exits`, async () => {
+      const { code, stdout, stderr } = await runNode([await copyOf(example)], folder)
+      expect([stdout, stderr]).to.deep.equal([`${GREETING}The client is closed\nThe server is closed\n`, ''])
+      expect(code).to.equal(0)
+    })
+  }
+
+  const OUTPUT = {
+    'deliver.cjs': [
+      'The server has first',
+      "first: the server's application has had it",
+      'The server has second',
+      'second: nobody knows: ask before you repeat it',
+      'third: it has not had it and never will: send it again'
+    ],
+    'authorize.cjs': [
+      'The server lets in CN=client',
+      'Cannot connect: the server refused this client with refused, "closed on Sundays"',
+      'The server refused someone: ERR_REFUSED'
+    ],
+    'reconnect.cjs': [
+      'connected',
+      'lost: shutdown',
+      'dial 1 follows',
+      'connected',
+      'The server has what was sent meanwhile',
+      'closed for good'
+    ],
+    'session.cjs': [
+      'connected',
+      ...['cut', 'resumed', 'cut', 'resumed', 'cut', 'resumed'],
+      '1000 sent, 0 missing, 0 twice, in order: true'
+    ]
+  }
+
+  for (const [example, lines] of Object.entries(OUTPUT)) {
+    it(`${example} prints what became of everything, and exits`, async () => {
+      const { code, stdout, stderr } = await runNode([await copyOf(example)], folder)
+      // Two programs in one: which of them tells an end first is not settled.
+      expect([stdout.trimEnd().split('\n').sort(), stderr]).to.deep.equal([[...lines].sort(), ''])
+      expect(code).to.equal(0)
+    })
+  }
+
+  it('stream.cjs sends a file that is longer than any token may be, and both ends have the same bytes', async () => {
+    const file = join(folder, 'large')
+    writeFileSync(file, randomBytes(20 * 1024 * 1024))
+    const digest = createHash('sha256').update(readFileSync(file)).digest('hex')
+    const { code, stdout, stderr } = await runNode([await copyOf('stream.cjs'), file], folder)
+    const lines = [`received ${digest}`, `sent     ${digest}`, 'the server has stored it']
+    expect([stdout.trimEnd().split('\n').sort(), stderr]).to.deep.equal([lines.sort(), ''])
+    expect(code).to.equal(0)
+  })
+})

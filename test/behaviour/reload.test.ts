@@ -1,0 +1,407 @@
+import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, type TLSSocket } from 'node:tls'
+import { type Authority, createAuthority, type KeyAndCert } from '@token-server/certs'
+import { expect } from 'chai'
+import {
+  type CloseInfo,
+  type Connection,
+  type Credentials,
+  type ExpiringCertificate,
+  type TokenClient,
+  TokenError,
+  type TokenServer,
+  type TokenServerOptions
+} from '../../lib'
+import { type Certificates, certificates } from '../helpers/certificates'
+import {
+  closesWhatItOpened,
+  connectPair,
+  makeClient,
+  onCleanUp,
+  portOf,
+  startServer,
+  until
+} from '../helpers/loopback'
+
+const DAY = 86_400_000
+
+describe('certificates that change', () => {
+  closesWhatItOpened()
+
+  let all: Certificates
+  let old: Authority
+  let next: Authority
+
+  before(async () => {
+    all = await certificates()
+    old = await createAuthority({ name: 'the old authority' })
+    next = await createAuthority({ name: 'the next authority' })
+  })
+
+  /** The name in the certificate that a new client is shown. */
+  async function shown(server: TokenServer, ca: string): Promise<string> {
+    const socket = connect({ host: '127.0.0.1', port: portOf(server), ca, ...all.client })
+    onCleanUp(() => socket.destroy())
+    socket.on('error', () => {})
+    await once(socket, 'secureConnect')
+    const { subject } = new X509Certificate(socket.getPeerCertificate().raw)
+    socket.destroy()
+    return subject
+  }
+
+  function errorOf(run: () => unknown): TokenError {
+    try {
+      run()
+    } catch (error) {
+      expect(error).to.be.instanceOf(TokenError)
+      return error as TokenError
+    }
+    throw new Error('nothing was thrown')
+  }
+
+  describe('server.reload()', () => {
+    it('shows the new certificate at once, and leaves a trusted connection alone, on both protocols', async () => {
+      for (const protocol of ['token/1', 'token/2'] as const) {
+        const { server } = await startServer()
+        const { client, connection } = await connectPair(server, { protocol })
+        server.reload(await old.issueServer({ name: 'renewed' }))
+        expect(await shown(server, old.cert)).to.equal('CN=renewed')
+        client.send(Buffer.from('still here'))
+        expect(String((await once(server, 'token'))[0])).to.equal('still here')
+        connection.send(Buffer.from('so am I'))
+        expect(String((await once(client, 'token'))[0])).to.equal('so am I')
+      }
+    })
+
+    it('swaps 20 times under load: no connection closed, no token lost, no handshake failed', async () => {
+      const { server, port } = await startServer({ ca: [all.ca, old.cert] })
+      const closed: CloseInfo[] = []
+      const refused: unknown[] = []
+      server.on('refused', refusal => refused.push(refusal))
+      server.on('connection', connection => {
+        connection.on('token', token => void connection.send(token))
+        connection.on('close', (_hadError, info) => closed.push(info))
+      })
+      const pairs: KeyAndCert[] = [await old.issueServer({ name: 'a' }), await old.issueServer({ name: 'b' })]
+      const trust = { ca: [all.ca, old.cert] }
+      const clients: TokenClient[] = []
+      for (let i = 0; i < 10; i++) {
+        const client = await makeClient(port, { ...trust, ...all.client })
+        await once(client, 'connect')
+        clients.push(client)
+      }
+      let echoes = 0
+      let delivered = 0
+      let isOver = false
+      for (const client of clients) client.on('token', () => echoes++)
+      const load = clients.map(async client => {
+        while (!isOver) {
+          await client.deliver(Buffer.from('load'))
+          delivered++
+        }
+      })
+      const names = new Set<string>()
+      for (let i = 0; i < 20; i++) {
+        server.reload(pairs[i % 2] as KeyAndCert)
+        const late = await makeClient(port, { ...trust, ...all.client })
+        await once(late, 'connect')
+        names.add(String(late.connection?.peer?.subject))
+        late.close()
+        await late.closed
+      }
+      isOver = true
+      await Promise.all(load)
+      await until(() => echoes === delivered)
+      expect([...names].sort()).to.deep.equal(['CN=a', 'CN=b'])
+      expect(refused).to.deep.equal([])
+      expect(closed.filter(info => info.hadError)).to.deep.equal([])
+      expect(server.connections.size).to.equal(10)
+      expect(delivered).to.be.greaterThan(20)
+    })
+
+    for (const [title, before, after] of [
+      [
+        'a CA was removed',
+        (all: Certificates) => ({ ca: [all.ca, old.cert] }),
+        (all: Certificates) => ({ ca: all.ca })
+      ],
+      ['its certificate was revoked', (all: Certificates) => ({ ca: [all.ca, old.cert] }), 'crl']
+    ] as const) {
+      it(`closes who is not trusted any more, because ${title}, within a second, and tells why`, async () => {
+        const { server } = await startServer(before(all) as TokenServerOptions)
+        const victim = await old.issueClient({ name: 'victim' })
+        const { client: bad, connection: theirs } = await connectPair(server, victim)
+        const { client: bare } = await connectPair(server, { ...victim, protocol: 'token/1' })
+        const { client: good } = await connectPair(server)
+        const errors: [TokenError, Connection][] = []
+        server.on('connectionError', (error, connection) => errors.push([error, connection]))
+        const begin = performance.now()
+        const changes: Credentials =
+          after === 'crl'
+            ? { crl: [await old.createCrl([victim.cert]), await emptyCrl(all)] }
+            : (after(all) as Credentials)
+        server.reload(changes)
+        const { error } = await bad.closed
+        await bare.closed
+        const took = performance.now() - begin
+        expect(error).to.include({ code: 'ERR_PEER_CLOSED', closeCode: 'certificate-unknown' })
+        expect(took).to.be.below(1000)
+        await until(() => errors.length === 2)
+        expect(errors.map(([{ code }]) => code)).to.deep.equal(['ERR_CERTIFICATE', 'ERR_CERTIFICATE'])
+        expect(errors.some(([, connection]) => connection === theirs)).to.equal(true)
+        expect(server.connections.size).to.equal(1)
+        expect(good.connection?.isDead).to.equal(false)
+
+        const again = await makeClient(portOf(server), victim)
+        expect((await again.closed).error).to.include({
+          code: 'ERR_REFUSED',
+          closeCode: 'certificate-unknown'
+        })
+      })
+    }
+
+    it('closes the socket of another protocol that demands a certificate, and leaves the others', async () => {
+      const names = ['required', 'optional'] as const
+      const handler = (socket: TLSSocket) => void socket.resume()
+      const protocols = Object.fromEntries(names.map(name => [name, { clientCertificate: name, handler }]))
+      const { server, port } = await startServer({ ca: [all.ca, old.cert], protocols })
+      const victim = await old.issueClient({ name: 'victim' })
+      const [required, optional] = names.map(name => {
+        const socket = connect({ host: '127.0.0.1', port, ca: all.ca, ...victim, ALPNProtocols: [name] })
+        socket.on('error', () => {})
+        onCleanUp(() => socket.destroy())
+        return socket.resume()
+      }) as [TLSSocket, TLSSocket]
+      await Promise.all([once(required, 'session'), once(optional, 'session')])
+      const ended = once(required, 'close')
+      server.reload({ ca: all.ca })
+      await ended
+      expect(optional.destroyed).to.equal(false)
+      expect(optional.readableEnded).to.equal(false)
+    })
+
+    it('closes a resumed connection that is not trusted any more, too', async () => {
+      const { server } = await startServer({ ca: [all.ca, old.cert] })
+      server.on('token', () => {})
+      const { client } = await connectPair(server, await old.issueClient({ name: 'victim' }))
+      await client.deliver(Buffer.from('the tickets are here'))
+      client.close()
+      await client.closed
+      client.connect()
+      await once(client, 'connect')
+      server.reload({ ca: all.ca })
+      expect((await client.closed).error?.closeCode).to.equal('certificate-unknown')
+    })
+
+    it('closes what took the handshake before, and was accepted after, at the latest then', async () => {
+      const { server, port } = await startServer({ ca: [all.ca, old.cert] })
+      const victim = await old.issueClient({ name: 'victim' })
+      const socket = connect({ host: '127.0.0.1', port, ca: all.ca, ...victim })
+      onCleanUp(() => socket.destroy())
+      socket.on('error', () => {})
+      await once(server, 'connection').then(() => server.reload({ ca: all.ca }))
+      await new Promise(resolve => socket.on('close', resolve))
+      expect(server.connections.size).to.equal(0)
+    })
+
+    const wrong: Record<string, (all: Certificates) => unknown> = {
+      'a key that does not fit': ({ client }) => ({ key: client.key }),
+      'a certificate that does not fit': ({ client }) => ({ cert: client.cert }),
+      'a certificate that is none': () => ({ cert: 'no certificate' }),
+      'a CA that is none': () => ({ ca: 'no certificate' }),
+      'an empty CA': () => ({ ca: '' }),
+      'no CA': () => ({ ca: [] }),
+      'a CRL that is none': () => ({ crl: 'no list' }),
+      'a new pair and a CRL that is none': ({ elsewhereServer }) => ({ ...elsewhereServer, crl: 'no list' })
+    }
+    for (const [title, changes] of Object.entries(wrong)) {
+      it(`with ${title} throws ERR_RELOAD, and the old ones stay`, async () => {
+        const { server } = await startServer()
+        const { client } = await connectPair(server)
+        const error = errorOf(() => server.reload(changes(all) as Credentials))
+        expect(error.code).to.equal('ERR_RELOAD')
+        expect(error.message).to.contain('the old')
+        expect(error.message + String(error.cause)).to.not.contain('PRIVATE KEY')
+        expect(await shown(server, all.ca)).to.equal('CN=server')
+        await connectPair(server)
+        expect(client.connection?.isDead).to.equal(false)
+        const stranger = await makeClient(portOf(server), all.bad.stranger)
+        expect((await stranger.closed).error?.closeCode).to.equal('certificate-unknown')
+      })
+    }
+
+    it('while the server is closed is used by the next connect()', async () => {
+      const { server } = await startServer()
+      server.close()
+      await server.closed
+      server.reload(await old.issueServer({ name: 'renewed' }))
+      server.connect()
+      await once(server, 'connect')
+      expect(await shown(server, old.cert)).to.equal('CN=renewed')
+    })
+
+    it('of the CA alone keeps key and certificate; of the pair alone keeps CA and CRL', async () => {
+      const { server } = await startServer({ crl: all.crl })
+      server.reload({ ca: [all.ca, old.cert], crl: [all.crl, await old.createCrl([])] })
+      expect(await shown(server, all.ca)).to.equal('CN=server')
+      await connectPair(server, await old.issueClient({ name: 'bob' }))
+      server.reload(await next.issueServer({ name: 'renewed' }))
+      await connectPair(server, { ...(await old.issueClient({ name: 'bob' })), ca: next.cert })
+      const revoked = await makeClient(portOf(server), { ...all.bad.revoked, ca: next.cert })
+      expect((await revoked.closed).error?.closeCode).to.equal('certificate-unknown')
+    })
+  })
+
+  /** A CRL of the tests' own authority, for with `crl` each CA needs one. */
+  function emptyCrl({ crl }: Certificates): string {
+    return crl
+  }
+
+  describe('certificate-expiring', () => {
+    async function noticeOf(notAfter: Date): Promise<ExpiringCertificate> {
+      const pair = await old.issueServer({ name: 'soon', notAfter })
+      const { server } = await startServer(pair)
+      return (await Promise.race([
+        once(server, 'certificate-expiring').then(([notice]) => notice),
+        new Promise((_resolve, reject) => setTimeout(() => reject(new Error('no notice')), 2000))
+      ])) as ExpiringCertificate
+    }
+
+    it('tells a certificate that ends within a day, and within 14, at the start', async () => {
+      const soon = new Date(Math.floor(Date.now() / 1000) * 1000 + 3_600_000)
+      expect(await noticeOf(soon)).to.deep.equal({ subject: 'CN=soon', validTo: soon, days: 1 })
+      const later = new Date(Math.floor(Date.now() / 1000) * 1000 + 10 * DAY)
+      expect(await noticeOf(later)).to.deep.equal({ subject: 'CN=soon', validTo: later, days: 14 })
+    })
+
+    it('tells one that came by reload(), and is silent of one that lasts', async () => {
+      const { server } = await startServer()
+      const notices: ExpiringCertificate[] = []
+      server.on('certificate-expiring', notice => notices.push(notice))
+      server.reload(await old.issueServer({ name: 'lasts' }))
+      await connectPair(server, { ca: old.cert })
+      expect(notices).to.deep.equal([])
+      const told = once(server, 'certificate-expiring')
+      server.reload(await old.issueServer({ name: 'soon', notAfter: new Date(Date.now() + 3_600_000) }))
+      await told
+      expect(notices.map(({ subject, days }) => [subject, days])).to.deep.equal([['CN=soon', 1]])
+    })
+  })
+
+  describe('a connection', () => {
+    for (const protocol of ['token/1', 'token/2'] as const) {
+      it(`ends when its peer's certificate does, on ${protocol}`, async () => {
+        const notAfter = new Date((Math.floor(Date.now() / 1000) + 2) * 1000)
+        const short = await old.issueClient({ name: 'short', notAfter })
+        const { server } = await startServer({ ca: [all.ca, old.cert] })
+        const { client, connection } = await connectPair(server, { ...short, protocol })
+        const { client: good } = await connectPair(server)
+        const broken = once(server, 'connectionError')
+        const { error } = await client.closed
+        const late = Date.now() - notAfter.getTime()
+        expect(late).to.be.within(0, 2000)
+        if (protocol === 'token/2') {
+          expect(error).to.include({ code: 'ERR_PEER_CLOSED', closeCode: 'certificate-expired' })
+        }
+        const [told, which] = (await broken) as [TokenError, Connection]
+        expect(told).to.include({ code: 'ERR_CERTIFICATE', closeCode: 'certificate-expired' })
+        expect(which).to.equal(connection)
+        expect(good.connection?.isDead).to.equal(false)
+      })
+    }
+
+    it('of a client ends when the certificate of its server does', async () => {
+      const notAfter = new Date((Math.floor(Date.now() / 1000) + 2) * 1000)
+      const { server } = await startServer(await old.issueServer({ name: 'short', notAfter }))
+      const { client } = await connectPair(server, { ca: old.cert })
+      const { error } = await client.closed
+      expect(Date.now() - notAfter.getTime()).to.be.within(0, 2000)
+      expect(error).to.include({ code: 'ERR_CERTIFICATE', closeCode: 'certificate-expired' })
+    })
+  })
+
+  describe('the key, cert and ca of a client as functions', () => {
+    it('are read at every dial', async () => {
+      const { server, port } = await startServer({ ca: [all.ca, old.cert] })
+      const subjects: (string | undefined)[] = []
+      server.on('connection', connection => subjects.push(connection.peer?.subject))
+      let pair = all.client
+      let ca: string | string[] = all.ca
+      const reads = { key: 0, cert: 0, ca: 0 }
+      const client = await makeClient(port, {
+        key: () => {
+          reads.key++
+          return pair.key
+        },
+        cert: () => {
+          reads.cert++
+          return pair.cert
+        },
+        ca: () => {
+          reads.ca++
+          return ca
+        }
+      })
+      const comesBack = async () => {
+        await client.deliver(Buffer.from('ping'))
+        client.close()
+        await client.closed
+        client.connect()
+        await once(client, 'connect')
+      }
+      server.on('token', () => {})
+      await once(client, 'connect')
+      pair = await old.issueClient({ name: 'rotated' })
+      await comesBack()
+      ca = [all.ca, next.cert]
+      server.reload(await next.issueServer({ name: 'renewed' }))
+      await comesBack()
+      await comesBack()
+      expect(subjects).to.deep.equal(['CN=ann', 'CN=rotated', 'CN=rotated', 'CN=rotated'])
+      expect(client.connection?.peer?.subject).to.equal('CN=renewed')
+      expect(reads.key).to.be.at.least(4)
+      expect(reads.cert).to.equal(reads.key)
+      expect(reads.ca).to.equal(reads.key)
+    })
+
+    it('that do not fit each other are ERR_OPTION at that dial, and the client goes on with `reconnect`', async () => {
+      const { port } = await startServer({ ca: [all.ca, old.cert] })
+      const rotated = await old.issueClient({ name: 'rotated' })
+      let { key, cert } = all.client
+      const client = await makeClient(port, { key: () => key, cert: () => cert, reconnect: () => 20 })
+      await once(client, 'connect')
+      // Half of a rotation: the key file is there, the certificate is not yet.
+      key = rotated.key
+      client.connection?.destroy()
+      let [info] = (await once(client, 'disconnect')) as [CloseInfo]
+      ;[info] = (await once(client, 'disconnect')) as [CloseInfo]
+      expect(info.code).to.equal('ERR_OPTION')
+      expect(info.error?.message).to.not.contain('PRIVATE')
+      cert = rotated.cert
+      await once(client, 'connect')
+      client.close()
+      expect((await client.closed).hadError).to.equal(false)
+    })
+
+    it('that throw are ERR_OPTION with the cause at that dial', async () => {
+      const { port } = await startServer()
+      let isThere = true
+      const client = await makeClient(port, {
+        key: () => {
+          if (!isThere) throw new Error('ENOENT')
+          return all.client.key
+        }
+      })
+      await once(client, 'connect')
+      isThere = false
+      client.close()
+      await client.closed
+      client.connect()
+      const { error } = await client.closed
+      expect(error).to.be.instanceOf(TokenError)
+      expect(error?.code).to.equal('ERR_OPTION')
+      expect(String(error?.cause)).to.equal('Error: ENOENT')
+    })
+  })
+})

@@ -1,0 +1,56 @@
+import { expect } from 'chai'
+import { LINGER_TIMEOUT, sayLastWord } from '../../lib/protocol/say-close'
+import { FakeClock, memoryPair } from '../../lib/testing'
+import { bytes, frame, pattern } from '../helpers/bytes'
+import { bytesOf } from '../helpers/moments'
+
+describe('sayLastWord', () => {
+  let clock: FakeClock
+  let restore: () => void
+
+  beforeEach(() => {
+    clock = new FakeClock()
+    restore = clock.install()
+  })
+
+  afterEach(() => restore())
+
+  it('says CLOSE and ends, and is gone when the peer has ended too', async () => {
+    const { a, b } = memoryPair()
+    sayLastWord(a, 'overloaded')
+    expect(await bytesOf(b)).to.deep.equal(bytes('80 00 00 0b 89 01 06 00 00 00 00 00 00 00 00'))
+    expect(a.destroyed).to.equal(false)
+    b.end()
+    await clock.settle()
+    expect([a.destroyed, a.errored, clock.pending]).to.deep.equal([true, null, 0])
+  })
+
+  it('throws away what the peer sends, so that no reset overtakes it', async () => {
+    const { a, b } = memoryPair()
+    b.write(frame(pattern(200_000)))
+    sayLastWord(a, 'refused')
+    const said = await bytesOf(b)
+    b.end()
+    await clock.settle()
+    expect([said.length, b.errored, a.destroyed]).to.deep.equal([15, null, true])
+  })
+
+  it('waits for a peer that does not end no longer than a second', async () => {
+    const { a } = memoryPair()
+    sayLastWord(a, 'refused')
+    await clock.elapse(LINGER_TIMEOUT - 1)
+    expect(a.destroyed).to.equal(false)
+    await clock.elapse(1)
+    await clock.settle()
+    expect([a.destroyed, clock.pending]).to.deep.equal([true, 0])
+  })
+
+  it('survives a peer that resets', async () => {
+    const { a, b, link } = memoryPair()
+    b.on('error', () => {})
+    sayLastWord(a, 'refused')
+    link.cut()
+    await clock.settle()
+    expect([a.destroyed, clock.pending]).to.deep.equal([true, 0])
+  })
+})

@@ -1,0 +1,26 @@
+import { expect } from 'chai'
+import { IdentityCounts } from '../../lib/server/identity-counts'
+
+describe('IdentityCounts', () => {
+  it('counts each owner once, under the identity it has last', () => {
+    const counts = new IdentityCounts<object>()
+    const [one, two] = [{}, {}]
+    counts.add(one, 'alice')
+    counts.add(two, 'alice')
+    counts.add(two, 'alice')
+    expect(counts.of('alice')).to.equal(2)
+    counts.add(two, 'bob')
+    expect([counts.of('alice'), counts.of('bob')]).to.deep.equal([1, 1])
+    expect([counts.ofOthers('bob', two), counts.ofOthers('bob', one)]).to.deep.equal([0, 1])
+  })
+
+  it('takes away what it counted, and nothing else', () => {
+    const counts = new IdentityCounts<object>()
+    const one = {}
+    counts.remove(one)
+    counts.add(one, 'alice')
+    counts.remove(one)
+    counts.remove(one)
+    expect(counts.of('alice')).to.equal(0)
+  })
+})

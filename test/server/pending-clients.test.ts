@@ -1,0 +1,234 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { connect as tlsConnect } from 'node:tls'
+import { expect } from 'chai'
+import type { Refusal, TokenServer } from '../../lib'
+import { certificates } from '../helpers/certificates'
+import {
+  closesWhatItOpened,
+  connectPair,
+  makeClient,
+  onCleanUp,
+  startServer,
+  until
+} from '../helpers/loopback'
+
+describe('Reception', () => {
+  closesWhatItOpened()
+
+  /** A TCP connection to the port that has said nothing yet. */
+  async function visitor(port: number): Promise<Socket> {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.resume()
+    onCleanUp(() => socket.destroy())
+    await once(socket, 'connect')
+    return socket
+  }
+
+  /** Visitors that the server knows of. */
+  async function visitors(server: TokenServer, port: number, count: number): Promise<Socket[]> {
+    const before = server.pendingHandshakes
+    const sockets: Socket[] = []
+    for (let i = 0; i < count; i++) sockets.push(await visitor(port))
+    await until(() => server.pendingHandshakes >= before + count)
+    return sockets
+  }
+
+  async function refusalAfter(server: TokenServer, act: () => unknown): Promise<Refusal> {
+    const refused = once(server, 'refused')
+    await act()
+    return (await refused)[0] as Refusal
+  }
+
+  function refusals(server: TokenServer): Refusal[] {
+    const seen: Refusal[] = []
+    server.on('refused', refusal => seen.push(refusal))
+    return seen
+  }
+
+  it('counts handshakes under way, and no longer once they are done or gone', async () => {
+    const { server, port } = await startServer()
+    expect(server.pendingHandshakes).to.equal(0)
+    const [first] = await visitors(server, port, 2)
+    expect(server.pendingHandshakes).to.equal(2)
+    first?.destroy()
+    await until(() => server.pendingHandshakes === 1)
+    await connectPair(server)
+    expect(server.pendingHandshakes).to.equal(1)
+    server.close()
+    await server.closed
+    expect(server.pendingHandshakes).to.equal(0)
+  })
+
+  it('tells who was refused: address, port and code', async () => {
+    const { server, port } = await startServer()
+    const socket = await visitor(port)
+    const { localPort } = socket
+    const refusal = await refusalAfter(server, () => socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'))
+    expect(refusal).to.include({ address: '127.0.0.1', port: localPort, code: 'ERR_HANDSHAKE' })
+    expect(refusal.error.code).to.equal(refusal.code)
+    expect(refusal.error.message).to.contain('ERR_SSL_HTTP_REQUEST')
+    expect(Object.isFrozen(refusal)).to.equal(true)
+  })
+
+  for (const [title, bytes] of [
+    ['HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')],
+    ['a frame without TLS', Buffer.from('0000000568656c6c6f', 'hex')],
+    ['noise', Buffer.alloc(4096, 0xa5)],
+    ['a TLS record that is no hello', Buffer.from('1703030010000102030405060708090a0b0c0d0e0f', 'hex')]
+  ] as const) {
+    it(`closes the socket of who speaks ${title}, and tells one refusal`, async () => {
+      const { server, port } = await startServer()
+      const seen = refusals(server)
+      const socket = await visitor(port)
+      const closed = once(socket, 'close')
+      socket.write(bytes)
+      await closed
+      await until(() => seen.length > 0)
+      await connectPair(server)
+      expect(seen.map(refusal => refusal.code)).to.deep.equal(['ERR_HANDSHAKE'])
+    })
+  }
+
+  it('tells one that left in the handshake once, by ERR_HANDSHAKE', async () => {
+    const { server, port } = await startServer()
+    const seen = refusals(server)
+    const [polite, rude] = await visitors(server, port, 2)
+    polite?.end()
+    await until(() => seen.length === 1)
+    rude?.resetAndDestroy()
+    await until(() => seen.length === 2)
+    await connectPair(server)
+    expect(seen.map(refusal => refusal.code)).to.deep.equal(['ERR_HANDSHAKE', 'ERR_HANDSHAKE'])
+  })
+
+  it('tells a client without certificate, and the reason', async () => {
+    const { server, port } = await startServer()
+    const { ca } = await certificates()
+    const refusal = await refusalAfter(server, () => {
+      const socket = tlsConnect({ host: '127.0.0.1', port, ca })
+      socket.on('error', () => {})
+      onCleanUp(() => socket.destroy())
+    })
+    expect(refusal.code).to.equal('ERR_CERTIFICATE')
+    expect(refusal.error.message).to.contain('it showed none')
+    expect(refusal.peer).to.equal(null)
+  })
+
+  it('cuts a silent handshake after handshakeTimeout', async () => {
+    const { server, port } = await startServer({ handshakeTimeout: 80 })
+    const begin = performance.now()
+    const socket = await visitor(port)
+    const closed = once(socket, 'close')
+    const refusal = await refusalAfter(server, () => closed)
+    expect(performance.now() - begin).to.be.at.least(75)
+    expect(refusal.code).to.equal('ERR_HANDSHAKE_TIMEOUT')
+    expect(refusal.error.message).to.contain('handshakeTimeout, 80 ms')
+    expect(server.pendingHandshakes).to.equal(0)
+  })
+
+  it('lets connections live beyond handshakeTimeout', async () => {
+    const { server, port } = await startServer({ handshakeTimeout: 60 })
+    const { client, connection } = await connectPair(server)
+    await once(await visitor(port), 'close')
+    await once(await visitor(port), 'close')
+    expect(connection.isDead).to.equal(false)
+    client.send(Buffer.from('still here'))
+    expect(String((await once(connection, 'token'))[0])).to.equal('still here')
+  })
+
+  it('refuses above maxConnections, and accepts again when one has left', async () => {
+    const { server, port } = await startServer({ maxConnections: 2 })
+    const { client } = await connectPair(server)
+    await connectPair(server)
+    const refusal = await refusalAfter(server, () => makeClient(port))
+    expect(refusal.code).to.equal('ERR_TOO_MANY_CONNECTIONS')
+    expect(refusal.error.message).to.contain('maxConnections is 2')
+    client.close()
+    await client.closed
+    await until(() => server.connections.size === 1)
+    await connectPair(server)
+    expect(server.connections.size).to.equal(2)
+  })
+
+  it('holds maxConnections also when more handshakes began at once', async () => {
+    const { server, port } = await startServer({ maxConnections: 3 })
+    const seen = refusals(server)
+    let accepted = 0
+    server.on('connection', () => accepted++)
+    for (let i = 0; i < 10; i++) await makeClient(port)
+    await until(() => accepted + seen.length === 10)
+    expect(accepted).to.equal(3)
+    expect(server.connections.size).to.equal(3)
+    expect(new Set(seen.map(refusal => refusal.code))).to.deep.equal(new Set(['ERR_TOO_MANY_CONNECTIONS']))
+  })
+
+  it('does not count stalled handshakes against maxConnections', async () => {
+    const { server, port } = await startServer({ maxConnections: 1 })
+    await visitors(server, port, 5)
+    await connectPair(server)
+  })
+
+  it('refuses above maxConnectionsPerAddress, handshakes counted, and leaves other addresses alone', async () => {
+    const { server, port } = await startServer({ maxConnectionsPerAddress: 2 })
+    await connectPair(server)
+    const [stalled] = await visitors(server, port, 1)
+    const refused = once(server, 'refused')
+    const gone = once(await visitor(port), 'close')
+    expect((await refused)[0]).to.include({
+      code: 'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS',
+      address: '127.0.0.1'
+    })
+    await gone
+    await connectPair(server, { localAddress: '127.0.0.2' })
+    stalled?.destroy()
+    await until(() => server.pendingHandshakes === 0)
+    await connectPair(server)
+  })
+
+  it('cuts the oldest handshake above maxPendingHandshakes, so that a newcomer gets his turn', async () => {
+    const { server, port } = await startServer({ maxPendingHandshakes: 3 })
+    const seen = refusals(server)
+    const [oldest, ...rest] = await visitors(server, port, 3)
+    const oldestPort = oldest?.localPort
+    const cut = once(oldest as Socket, 'close')
+    await connectPair(server)
+    await cut
+    expect(seen).to.have.length(1)
+    expect(seen[0]).to.include({ code: 'ERR_TOO_MANY_HANDSHAKES', port: oldestPort })
+    expect(rest.every(socket => !socket.destroyed)).to.equal(true)
+  })
+
+  it('cuts handshakes under way when the server closes, and tells them by ERR_SERVER_CLOSED', async () => {
+    const { server, port } = await startServer()
+    const seen = refusals(server)
+    await visitors(server, port, 3)
+    server.close()
+    await server.closed
+    expect(seen.map(refusal => refusal.code)).to.deep.equal(Array(3).fill('ERR_SERVER_CLOSED'))
+  })
+
+  it('keeps refusing and accepting when a refused listener throws', async () => {
+    const { server, port } = await startServer()
+    const uncaught = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    try {
+      const thrown = once(process, 'uncaughtException')
+      server.on('refused', () => {
+        throw new Error('of the listener')
+      })
+      const socket = await visitor(port)
+      socket.write('no TLS at all, but long enough')
+      const [error] = (await thrown) as [Error]
+      expect(error.message).to.equal('of the listener')
+      if (!socket.closed) await once(socket, 'close')
+    } finally {
+      for (const listener of uncaught) process.on('uncaughtException', listener)
+    }
+    await connectPair(server)
+    server.close()
+    await server.closed
+    expect(server.pendingHandshakes).to.equal(0)
+  })
+})

@@ -1,0 +1,124 @@
+import { expect } from 'chai'
+import type { TokenError } from '../../lib/errors/token-error'
+import { Deliveries, Delivery, fateUnknown, notSent } from '../../lib/session/deliveries'
+
+/** Deliveries of the tokens at these places, and what was told of them. */
+function pending(...places: number[]) {
+  const deliveries = new Deliveries()
+  const told: string[] = []
+  const errors: TokenError[] = []
+  const made = places.map(place => {
+    const delivery = new Delivery(
+      place,
+      () => told.push(`${place} handed`),
+      error => {
+        told.push(`${place} ${error.code}`)
+        errors.push(error)
+      }
+    )
+    deliveries.add(delivery)
+    return delivery
+  })
+  return { deliveries, made, told, errors }
+}
+
+describe('Deliveries', () => {
+  it('are handed up to the count, in order, and once', () => {
+    const { deliveries, told } = pending(1, 2, 5, 6)
+    deliveries.acknowledge(2)
+    deliveries.acknowledge(5)
+    deliveries.acknowledge(5)
+    expect(told).to.deep.equal(['1 handed', '2 handed', '5 handed'])
+    expect([deliveries.handed, deliveries.size, deliveries.find(6)?.place]).to.deep.equal([5, 1, 6])
+  })
+
+  it('know the count also of tokens that were only sent', () => {
+    const { deliveries, told } = pending()
+    deliveries.acknowledge(7)
+    expect([deliveries.handed, told]).to.deep.equal([7, []])
+  })
+
+  it('are found by place, and told once', () => {
+    const { deliveries, made } = pending(1, 3)
+    const [, second] = made as [Delivery, Delivery]
+    expect([deliveries.find(3), deliveries.find(2)]).to.deep.equal([second, null])
+    expect([deliveries.tell(second), deliveries.tell(second)]).to.deep.equal([true, false])
+    expect(deliveries.size).to.equal(1)
+  })
+
+  it('have smaller numbers behind a token that was taken back, whatever is counted when', () => {
+    for (const early of [0, 1]) {
+      const { deliveries, made, told } = pending(1, 2, 4, 5)
+      deliveries.acknowledge(early)
+      deliveries.tell(made[1] as Delivery)
+      deliveries.leaveGap(made[1] as Delivery)
+      deliveries.acknowledge(2)
+      expect(told).to.deep.equal(['1 handed'])
+      deliveries.acknowledge(3)
+      expect(told).to.deep.equal(['1 handed', '4 handed'])
+      deliveries.acknowledge(4)
+      expect([told.at(-1), deliveries.size]).to.deep.equal(['5 handed', 0])
+    }
+  })
+
+  it('keep their numbers when gaps are closed, and keep nothing that waits for nothing', () => {
+    const { deliveries, made, told } = pending(1, 2, 3, 5, 6)
+    const [, second, third, fourth] = made as [Delivery, Delivery, Delivery, Delivery]
+    for (const gone of [second, fourth]) {
+      deliveries.tell(gone)
+      deliveries.leaveGap(gone)
+    }
+    deliveries.tell(third)
+    expect(deliveries.closeGaps(4)).to.equal(2)
+    expect([deliveries.find(2), deliveries.find(4)?.place, deliveries.size]).to.deep.equal([null, 4, 2])
+    deliveries.acknowledge(3)
+    expect(told).to.deep.equal(['1 handed'])
+    deliveries.acknowledge(4)
+    expect(told).to.deep.equal(['1 handed', '6 handed'])
+  })
+
+  it('move up when tokens before them were taken out of the queue, and theirs are forgotten', () => {
+    const { deliveries, told } = pending(1, 2, 3, 5)
+    deliveries.removed([2, 3])
+    expect([deliveries.find(3)?.place, deliveries.size]).to.deep.equal([3, 2])
+    deliveries.acknowledge(3)
+    expect(told).to.deep.equal(['1 handed', '5 handed'])
+  })
+
+  describe('at the end of the connection', () => {
+    it('without a count are unknown if they left, and not sent if not', () => {
+      const { deliveries, told } = pending(1, 2, 3)
+      deliveries.acknowledge(1)
+      deliveries.end(3, null, null)
+      expect(told).to.deep.equal(['1 handed', '2 ERR_FATE_UNKNOWN', '3 ERR_NOT_SENT'])
+      expect(deliveries.size).to.equal(0)
+    })
+
+    it('with the final count are handed or not sent, and never unknown', () => {
+      const { deliveries, told } = pending(1, 2, 3)
+      deliveries.end(4, 2, null)
+      expect([told, deliveries.handed]).to.deep.equal([['1 handed', '2 handed', '3 ERR_NOT_SENT'], 2])
+    })
+
+    it('are told once', () => {
+      const { deliveries, told } = pending(1)
+      deliveries.end(2, 1, null)
+      deliveries.end(2, null, null)
+      expect(told).to.deep.equal(['1 handed'])
+    })
+
+    it('bear what broke it as their cause', () => {
+      const { deliveries, errors } = pending(1, 2)
+      const cause = { code: 'ERR_LOST' } as TokenError
+      deliveries.end(2, null, cause)
+      expect(errors.map(error => error.cause)).to.deep.equal([cause, cause])
+    })
+  })
+
+  it('errors say what they mean', () => {
+    expect(notSent().message).to.equal('Cannot deliver a token: the peer has not had it and will not get it')
+    expect(fateUnknown().message).to.equal(
+      'Cannot tell whether a token was delivered: it left, and no answer came'
+    )
+  })
+})
