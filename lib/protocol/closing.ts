@@ -182,7 +182,8 @@ export class Closing {
     this.#local = local
     this.#heartbeat.stop()
     receiver.discard()
-    if (error !== null) receiver.dropUnread(error)
+    if (error === null) receiver.keepUnread()
+    else receiver.dropUnread(error)
     // The application has had what it was given before: the peer must not send it again.
     if (!isManualAck) session.handed = receiver.tokens
     const { handed } = session

@@ -17,6 +17,8 @@ export interface Consumer {
    * @returns true when there was one
    */
   dropUnread?(error: TokenError): boolean
+  /** What it has taken is in the final count: nobody who reads may be denied it. */
+  keepUnread?(): void
   /** No token comes any more; with an error when the connection broke. */
   finish(error: TokenError | null): void
 }

@@ -61,6 +61,11 @@ export class Receiver {
     else this.#lent = lent
   }
 
+  /** The final count was said in order, and covers what a stream has taken. */
+  keepUnread(): void {
+    this.#consumer?.keepUnread?.()
+  }
+
   /** The connection is closing: what nobody takes is thrown away. */
   #isClosing = false
   /** Nothing that comes after broken bytes is read. */

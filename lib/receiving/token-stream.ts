@@ -30,6 +30,10 @@ export class TokenStream extends Duplex implements Consumer {
   #isWrittenTo = false
   /** The peer has ended, and the application has not read to there. */
   #isEnding = false
+  /** The token that was not read out is in the final count. */
+  #isCounted = false
+  /** What has broken the connection, while that token is to be read before. */
+  #error: TokenError | null = null
   /** Its connection ends by itself, whatever becomes of the stream. */
   #isConnectionOver = false
   /** Set while a write waits for `drain`: ends it when the stream is destroyed. */
@@ -85,7 +89,16 @@ export class TokenStream extends Duplex implements Consumer {
     return true
   }
 
+  keepUnread(): void {
+    this.#isCounted = this.readableLength > 0
+  }
+
   override _read(): void {
+    if (this.#error !== null) {
+      // Node reads on before it gives out the token.
+      process.nextTick(() => this.destroy(this.#error as TokenError))
+      return
+    }
     this.#isRead = true
     this.#isWanting = true
     this.#claim.pull()
@@ -130,7 +143,8 @@ export class TokenStream extends Duplex implements Consumer {
 
   #break(error: TokenError): void {
     this.#isConnectionOver = true
-    this.destroy(error)
+    if (this.#isCounted && this.readableLength > 0) this.#error = error
+    else this.destroy(error)
   }
 
   /** What comes too late does not break a connection that is closing in order. */

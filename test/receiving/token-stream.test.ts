@@ -211,6 +211,24 @@ describe('TokenStream', () => {
       })
     }
 
+    it('a token that this side counted when it closed can be read, also when the connection breaks before the end', async () => {
+      const peer = await greeted('client')
+      const stream = peer.connection.stream()
+      const failed = once(stream, 'error')
+      stream.read(0)
+      await peer.say('a')
+      peer.connection.close()
+      await settled()
+      expect(peer.frames()).to.deep.equal([{ type: 'close', code: 0, handed: 1, reason: '' }])
+      peer.link.cut()
+      await peer.connection.closed
+      await settled()
+      expect(stream.destroyed).to.equal(false)
+      expect(String(stream.read())).to.equal('a')
+      const [error] = (await failed) as [TokenError]
+      expect(error.code).to.equal('ERR_SOCKET')
+    })
+
     it('a write that comes too late does not break a connection that is closing in order', async () => {
       const peer = await greeted('client')
       const stream = peer.connection.stream().on('error', () => {})
