@@ -5,7 +5,7 @@ import { TokenError } from '../errors/token-error'
  * Marks memory in which more than one token lies, or bytes that are not read yet: the owner of one token can't give the
  * memory of the others to a worker. Node 20 copies where it was to be transferred, later ones throw `DataCloneError`.
  *
- * `ArrayBuffer.prototype.transfer()` does not look at the mark: who reads must still notice that the memory is gone.
+ * `ArrayBuffer.prototype.transfer()` of Node 22 does not look at the mark: who reads must still notice that the memory is gone.
  */
 export function untransferable<T extends Uint8Array>(bytes: T): T {
   markAsUntransferable(bytes.buffer)
