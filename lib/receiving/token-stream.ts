@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream'
 import { TokenError } from '../errors/token-error'
+import { nextTick } from '../runtime/event-loop'
 import type { Claim, Consumer } from './consumer'
 
 /** What the stream needs of its connection in order to write. */
@@ -96,7 +97,7 @@ export class TokenStream extends Duplex implements Consumer {
   override _read(): void {
     if (this.#error !== null) {
       // Node reads on before it gives out the token.
-      process.nextTick(() => this.destroy(this.#error as TokenError))
+      nextTick(() => this.destroy(this.#error as TokenError))
       return
     }
     this.#isRead = true
