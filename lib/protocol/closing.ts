@@ -55,6 +55,7 @@ export class Closing {
 
   /** True when neither side says anything any more: what the socket does then is no error. */
   get isOver(): boolean {
+    if (this.#local === 'closed') return this.#remote === 'closed'
     return this.#local === 'over' || this.#local === 'broken'
   }
 

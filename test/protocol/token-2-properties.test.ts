@@ -118,7 +118,19 @@ describe('properties of token/2', () => {
           expect(await connection.closed).to.include({ code: 'normal', unsent: 0, unconfirmed: 0 })
         }
       }),
-      parameters(60)
+      {
+        ...parameters(60),
+        // The peer ends its transport before the write of CLOSE has completed here.
+        examples: [
+          [
+            { seed: 0, window: 1, highWaterMark: 1, chop: Infinity, delay: 0 },
+            [65_400, 76, 65_400, 9],
+            [0, 0, 0, 0, 0, 0],
+            'iterator',
+            'stream'
+          ]
+        ]
+      }
     )
   })
 
