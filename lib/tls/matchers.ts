@@ -1,7 +1,7 @@
 import { isIPv6, SocketAddress } from 'node:net'
 import { TokenError } from '../errors/token-error'
-import { parseDistinguishedName } from './distinguished-name'
 import type { Peer } from './peer'
+import { parseDistinguishedName } from './peer-names'
 
 /** Says whether a peer is one of those it was made for; usable as `authorize`. */
 export type PeerMatcher = (peer: Peer | null) => boolean

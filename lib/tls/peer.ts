@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { knownCertificates } from './known-certificates'
-import { parseSubjectAltName, UNREADABLE } from './subject-alt-name'
+import { parseSubjectAltName, UNREADABLE } from './peer-names'
 
 /** The identity of the other side, as its certificate states it. */
 export interface Peer {

@@ -4,7 +4,7 @@
  *
  * - `O` is `Ex⏎CN=admin`; `OU` is `a, OU=b`; then one relative name with `CN` `ann + CN=admin` and `OU` `c\`; then
  *   `CN` `é中😀`
- * - the subject alternative names are those in subject-alt-name.test.ts
+ * - the subject alternative names are those in peer-names.test.ts
  */
 export const HOSTILE = `-----BEGIN CERTIFICATE-----
 MIICOzCCAeCgAwIBAgIBCjAKBggqhkjOPQQDAjBgMRQwEgYDVQQKDAtFeApDTj1h

@@ -1,12 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import { createAuthority } from '@token-server/certs'
 import { expect } from 'chai'
-import fc from 'fast-check'
 import { TokenError } from '../../lib/errors/token-error'
-import { parseDistinguishedName } from '../../lib/tls/distinguished-name'
 import { byFingerprint, bySan, bySubject } from '../../lib/tls/matchers'
-import { fingerprintBytes, type Peer, peerFrom } from '../../lib/tls/peer'
-import { certificates } from '../helpers/certificates'
+import { type Peer, peerFrom } from '../../lib/tls/peer'
 import { HOSTILE } from '../helpers/hostile-certificate'
 
 const FINGERPRINT = Array(32).fill('0A').join(':')
@@ -23,20 +20,6 @@ function peer(over: Partial<Peer> = {}): Peer {
     isAuthorized: true,
     ...over
   }
-}
-
-/** One relative name a line, several attributes of one joined by " + ": `X509_NAME_print_ex` with Node's flags. */
-function asNodePrints(name: readonly (readonly (readonly [string, string])[])[]): string {
-  return name.map(rdn => rdn.map(([type, value]) => `${type}=${escaped(value)}`).join(' + ')).join('\n')
-}
-
-function escaped(value: string): string {
-  return value
-    .replace(/[,+"\\<>;]|^[# ]| $/g, '\\$&')
-    .replace(
-      /[^ -~\u{80}-\u{10ffff}]/gu,
-      c => `\\${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
-    )
 }
 
 describe('matchers', () => {
@@ -194,51 +177,6 @@ describe('matchers', () => {
     for (const matches of [byFingerprint('00'.repeat(32)), bySubject('ann'), bySan('DNS:a')]) {
       expect(matches(null)).to.equal(false)
     }
-  })
-
-  describe('parseDistinguishedName', () => {
-    it('reads what Node itself reads, from a certificate made to deceive', () => {
-      const certificate = new X509Certificate(HOSTILE)
-      expect(parseDistinguishedName(certificate.subject)).to.deep.equal([
-        { type: 'O', value: 'Ex\nCN=admin' },
-        { type: 'OU', value: 'a, OU=b' },
-        { type: 'CN', value: 'ann + CN=admin' },
-        { type: 'OU', value: 'c\\' },
-        { type: 'CN', value: 'é中😀' }
-      ])
-      const byNode: unknown = certificate.toLegacyObject().subject
-      expect({ ...(byNode as object) }).to.deep.equal({
-        O: 'Ex\nCN=admin',
-        OU: ['a, OU=b', 'c\\'],
-        CN: ['ann + CN=admin', 'é中😀']
-      })
-    })
-
-    it('reads back whatever Node writes', () => {
-      const type = fc.constantFrom('CN', 'O', 'OU', 'emailAddress', '1.2.3.4')
-      const special = fc.string({ unit: fc.constantFrom(...' +,"\\<>;#=\n\0aA0é😀') })
-      const value = fc.oneof(special, fc.string({ unit: 'grapheme' }))
-      fc.assert(
-        fc.property(fc.array(fc.array(fc.tuple(type, value), { minLength: 1 })), name => {
-          expect(parseDistinguishedName(asNodePrints(name))).to.deep.equal(
-            name.flat().map(([its, text]) => ({ type: its, value: text }))
-          )
-        })
-      )
-    })
-  })
-
-  describe('peer', () => {
-    it('has the serial number, and the fingerprint as HELLO carries it', async () => {
-      const { client } = await certificates()
-      const certificate = new X509Certificate(client.cert)
-      const its = peerFrom(certificate, true)
-      expect(its.serialNumber).to.equal(certificate.serialNumber)
-      expect(fingerprintBytes(its).toString('hex')).to.equal(
-        certificate.fingerprint256.replaceAll(':', '').toLowerCase()
-      )
-      expect(fingerprintBytes(null)).to.deep.equal(Buffer.alloc(32))
-    })
   })
 })
 

@@ -91,6 +91,17 @@ describe('peerFrom', () => {
     const bare = certificateWith({ subject: undefined, issuer: undefined, subjectAltName: undefined })
     expect(peerFrom(bare, true)).to.deep.include({ subject: '', issuer: '', sans: [] })
   })
+
+  it('gives the serial number, and the fingerprint as HELLO carries it, of a real certificate', async () => {
+    const { client } = await certificates()
+    const real = new X509Certificate(client.cert)
+    const its = peerFrom(real, true)
+    expect(its.serialNumber).to.equal(real.serialNumber)
+    expect(fingerprintBytes(its).toString('hex')).to.equal(
+      real.fingerprint256.replaceAll(':', '').toLowerCase()
+    )
+    expect(fingerprintBytes(null)).to.deep.equal(Buffer.alloc(32))
+  })
 })
 
 describe('fingerprintBytes', () => {

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { parseSubjectAltName } from '../../lib/tls/subject-alt-name'
+import { parseDistinguishedName, parseSubjectAltName } from '../../lib/tls/peer-names'
 import { certificates } from '../helpers/certificates'
 import { HOSTILE } from '../helpers/hostile-certificate'
 
@@ -68,6 +68,38 @@ describe('parseSubjectAltName', () => {
   })
 })
 
+describe('parseDistinguishedName', () => {
+  it('reads what Node itself reads, from a certificate made to deceive', () => {
+    const certificate = new X509Certificate(HOSTILE)
+    expect(parseDistinguishedName(certificate.subject)).to.deep.equal([
+      { type: 'O', value: 'Ex\nCN=admin' },
+      { type: 'OU', value: 'a, OU=b' },
+      { type: 'CN', value: 'ann + CN=admin' },
+      { type: 'OU', value: 'c\\' },
+      { type: 'CN', value: 'é中😀' }
+    ])
+    const byNode: unknown = certificate.toLegacyObject().subject
+    expect({ ...(byNode as object) }).to.deep.equal({
+      O: 'Ex\nCN=admin',
+      OU: ['a, OU=b', 'c\\'],
+      CN: ['ann + CN=admin', 'é中😀']
+    })
+  })
+
+  it('reads back whatever Node writes', () => {
+    const type = fc.constantFrom('CN', 'O', 'OU', 'emailAddress', '1.2.3.4')
+    const special = fc.string({ unit: fc.constantFrom(...' +,"\\<>;#=\n\0aA0é😀') })
+    const value = fc.oneof(special, fc.string({ unit: 'grapheme' }))
+    fc.assert(
+      fc.property(fc.array(fc.array(fc.tuple(type, value), { minLength: 1 })), name => {
+        expect(parseDistinguishedName(nameAsNodePrints(name))).to.deep.equal(
+          name.flat().map(([its, text]) => ({ type: its, value: text }))
+        )
+      })
+    )
+  })
+})
+
 /** PrintAltName in Node's src/crypto: quoted when there is a quote, a backslash, a comma or a control character. */
 function asNodePrints(value: string): string {
   if (!/["\\,']|[^ -~\u{80}-\u{10ffff}]/u.test(value)) return value
@@ -75,4 +107,18 @@ function asNodePrints(value: string): string {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
   })
   return `"${escaped}"`
+}
+
+/** One relative name a line, several attributes of one joined by " + ": `X509_NAME_print_ex` with Node's flags. */
+function nameAsNodePrints(name: readonly (readonly (readonly [string, string])[])[]): string {
+  return name.map(rdn => rdn.map(([type, value]) => `${type}=${escaped(value)}`).join(' + ')).join('\n')
+}
+
+function escaped(value: string): string {
+  return value
+    .replace(/[,+"\\<>;]|^[# ]| $/g, '\\$&')
+    .replace(
+      /[^ -~\u{80}-\u{10ffff}]/gu,
+      c => `\\${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
+    )
 }
