@@ -4,8 +4,8 @@ import { SocketReads } from '../connection/socket-reads'
 import { codeOf, dialError } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
 import { type ClockTimer, clock } from '../runtime/clock'
-import { Deadline } from '../runtime/deadline'
 import { nextTick } from '../runtime/event-loop'
+import { PatientDeadline } from '../runtime/patient-deadline'
 import { checkTrust, distrust, type TrustFailure } from '../tls/check-trust'
 import { knownCertificates } from '../tls/known-certificates'
 import { certificateOf } from '../tls/peer'
@@ -52,8 +52,9 @@ export class Dial {
   readonly #ticket: Ticket | undefined
   readonly #times: DialTimes
   readonly #events: DialEvents
-  readonly #deadline: Deadline
+  readonly #deadline: PatientDeadline
   readonly #begun = clock.now()
+  #timeLeft = Infinity
   #socket: TLSSocket | null = null
   #retry: ClockTimer | null = null
   #isOver = false
@@ -68,16 +69,14 @@ export class Dial {
     this.#ticket = ticket
     this.#times = times
     this.#events = events
-    this.#deadline = new Deadline(times.connectTimeout, () => this.#expired())
+    this.#deadline = new PatientDeadline(times.connectTimeout, () => this.#expired())
     this.#deadline.arm()
     this.#try()
   }
 
-  /** Milliseconds of `connectTimeout` that are left; 0 when it is off. */
+  /** Milliseconds of `connectTimeout` that were left when TLS was up; Infinity when it is off. */
   get timeLeft(): number {
-    const { connectTimeout } = this.#times
-    if (connectTimeout === 0 || connectTimeout === Number.POSITIVE_INFINITY) return 0
-    return Math.max(1, connectTimeout - (clock.now() - this.#begun))
+    return this.#timeLeft
   }
 
   /** Where to, for messages. */
@@ -143,6 +142,7 @@ export class Dial {
     if (failure !== null) distrust(socket, failure.reason)
     else if (certificate !== undefined) knownCertificates.keep(certificate)
     this.#isOver = true
+    this.#timeLeft = this.#deadline.timeLeft
     this.#deadline.clear()
     // It comes after `secureConnect`.
     socket.on('session', session => this.#events.onTicket({ session, certificate, failure }))

@@ -1,8 +1,7 @@
 import type { Connection } from '../connection/connection'
 import type { DeliverOptions } from '../connection/connection-context'
 import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
-import { clock } from '../runtime/clock'
-import { Deadline } from '../runtime/deadline'
+import { PatientDeadline } from '../runtime/patient-deadline'
 import { notSent } from '../session/deliveries'
 import { memoryLost } from '../wire/check-token'
 import { costOf } from '../wire/header'
@@ -10,8 +9,8 @@ import { costOf } from '../wire/header'
 /** What `deliver()` waits for. */
 interface Promised {
   readonly options: DeliverOptions
-  /** When it began to wait, by the monotonic clock. */
-  readonly since: number
+  /** Of its timeout. */
+  readonly limit: PatientDeadline
   resolve(fate: Promise<void>): void
   reject(error: unknown): void
 }
@@ -65,13 +64,14 @@ export class Outbox {
   deliver(token: Uint8Array, options: DeliverOptions): Promise<void> {
     const { signal, timeout } = options
     return new Promise<void>((resolve, reject) => {
+      const limit = new PatientDeadline(timeout ?? 0, () => giveUp())
       const settled = () => {
         limit.clear()
         if (signal !== undefined) unwatchSignal(signal, aborted)
       }
       const promised: Promised = {
         options,
-        since: clock.now(),
+        limit,
         resolve: fate => {
           settled()
           resolve(fate)
@@ -85,7 +85,6 @@ export class Outbox {
         if (waiting !== null && this.#remove(waiting)) promised.reject(notSent(signal?.reason))
       }
       const aborted = { aborted: giveUp }
-      const limit = new Deadline(timeout ?? 0, giveUp)
       const waiting = signal?.aborted ? null : this.add(token, promised)
       if (waiting === null) {
         reject(notSent(signal?.reason))
@@ -167,8 +166,6 @@ function send({ token, length, promise }: Waiting, connection: Connection): bool
 }
 
 /** The options of a delivery that has waited already. */
-function timeLeft({ options, since }: Promised): DeliverOptions {
-  // 0 is never, here as there.
-  if (!options.timeout) return options
-  return { ...options, timeout: Math.max(1, options.timeout - Math.round(clock.now() - since)) }
+function timeLeft({ options, limit }: Promised): DeliverOptions {
+  return limit.timeLeft === Infinity ? options : { ...options, timeout: Math.ceil(limit.timeLeft) }
 }

@@ -23,9 +23,9 @@ import type { Goaway } from '../protocol/goaway'
 import { tell } from '../runtime/application-call'
 import { type ClockTimer, clock } from '../runtime/clock'
 import { closeOnAbort } from '../runtime/close-on-abort'
-import { Deadline } from '../runtime/deadline'
 import { nextTick } from '../runtime/event-loop'
 import { OnlyListener } from '../runtime/only-listener'
+import { PatientDeadline } from '../runtime/patient-deadline'
 import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 import { watchListeners } from '../runtime/watch-listeners'
 import { notSent } from '../session/deliveries'
@@ -108,7 +108,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #state: State = 'closed'
   #isClosing = false
   /** `close()` was called while tokens waited: they leave first. */
-  #flushing: { readonly deadline: Deadline; readonly until: number } | null = null
+  #flushing: PatientDeadline | null = null
   #dial: Dial | null = null
   #connection: Connection | null = null
   #migration: Migration | null = null
@@ -237,15 +237,14 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     const dialsInTime = this.#state !== 'waiting' || this.#dialAt <= clock.now() + timeout
     if (this.#outbox.bytes === 0 || timeout === 0 || !dialsInTime) return this.#endNow(timeout)
     if (this.#flushing !== null) return false
-    const deadline = new Deadline(timeout, () => this.#endNow(0))
-    deadline.arm()
-    this.#flushing = { deadline, until: clock.now() + timeout }
+    this.#flushing = new PatientDeadline(timeout, () => this.#endNow(0))
+    this.#flushing.arm()
     return true
   }
 
   #endNow(timeout: number): boolean {
     this.#isClosing = true
-    this.#flushing?.deadline.clear()
+    this.#flushing?.clear()
     this.#cancelMigration()
     if (this.#state !== 'open') this.#cancelDial()
     // Thrown away, whatever the connection says: that is no end in order.
@@ -261,7 +260,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   /** What `close()` has waited for has left the outbox. */
   #endIfFlushed(): void {
     if (this.#flushing === null || this.#isClosing || this.#outbox.bytes > 0) return
-    this.#endNow(Math.max(1, Math.round(this.#flushing.until - clock.now())))
+    const { timeLeft } = this.#flushing
+    this.#endNow(timeLeft === Infinity ? timeLeft : Math.ceil(timeLeft))
   }
 
   /** Closes in order and waits until that is done. */
@@ -544,7 +544,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     // The policy has closed the client.
     if (this.#isClosing && !wasClosing) return
     if (delay instanceof TokenError) this.#fault = delay
-    const isInVain = this.#flushing !== null && Number(delay) > this.#flushing.until - clock.now()
+    const isInVain = this.#flushing !== null && Number(delay) > this.#flushing.timeLeft
     if (isInVain && error === null) this.#fault = closeTimeoutError()
     if (typeof delay !== 'number' || isInVain) {
       this.#giveUp(info)
@@ -586,7 +586,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       unsent: (lost?.unsent ?? 0) + waiting
     })
     this.#fault = null
-    this.#flushing?.deadline.clear()
+    this.#flushing?.clear()
     this.#flushing = null
     this.#state = 'closed'
     this.#dialler.first()

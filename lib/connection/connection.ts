@@ -21,9 +21,9 @@ import { TokenIterator } from '../receiving/token-iterator'
 import { TokenStream } from '../receiving/token-stream'
 import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
 import { callApplication, tell } from '../runtime/application-call'
-import { Deadline } from '../runtime/deadline'
 import { nextTick } from '../runtime/event-loop'
 import { OnlyListener } from '../runtime/only-listener'
+import { PatientDeadline } from '../runtime/patient-deadline'
 import { type ListenerWatch, watchListeners } from '../runtime/watch-listeners'
 import type { Sender } from '../sending/sender'
 import type { QueuedToken } from '../sending/token-queue'
@@ -293,7 +293,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       throw notSent()
     }
     if (signal === undefined && timeout === undefined) return fate
-    const limit = new Deadline(timeout ?? 0, () => giveUp(delivery, null))
+    const limit = new PatientDeadline(timeout ?? 0, () => giveUp(delivery, null))
     const waiting = { aborted: (reason: unknown) => giveUp(delivery, reason) }
     limit.arm()
     if (signal !== undefined) watchSignal(signal, waiting)

@@ -17,6 +17,7 @@ import { Receiver, type ReceiverEvents } from '../receiving/receiver'
 import { tell } from '../runtime/application-call'
 import { Deadline } from '../runtime/deadline'
 import { nextTick } from '../runtime/event-loop'
+import { PatientDeadline } from '../runtime/patient-deadline'
 import { Sender } from '../sending/sender'
 import type { SenderEvents } from '../sending/sender-events'
 import { Session, type SessionLossReason } from '../session/session'
@@ -95,7 +96,7 @@ export class ConnectionLife
   /** Null without `idleTimeout`. */
   readonly #idleDeadline: Deadline | null
   /** Null without a session. */
-  readonly #resumeDeadline: Deadline | null
+  readonly #resumeDeadline: PatientDeadline | null
   /** Made when `authorize` is asked: few connections need one, and it takes more memory than a timer. */
   #gone: AbortController | null = null
   #facts: TransportFacts
@@ -107,7 +108,7 @@ export class ConnectionLife
   #handshake: Handshake | null = null
   /** Null before the first handshake is done; of a session, the last one's until the next begins. */
   #protocol: Protocol | null = null
-  #closeDeadline: Deadline | null = null
+  #closeDeadline: PatientDeadline | null = null
   #state: State = OPENING
   #isSendingEnded = false
   #closeCode: CloseCode = 'normal'
@@ -133,7 +134,9 @@ export class ConnectionLife
       limits.idleTimeout === 0 ? null : new Deadline(limits.idleTimeout, () => this.#idleExpired())
     const { session } = context
     this.#resumeDeadline =
-      session === undefined ? null : new Deadline(session.resumeTimeout, () => this.loseSession('expired'))
+      session === undefined
+        ? null
+        : new PatientDeadline(session.resumeTimeout, () => this.loseSession('expired'))
     this.sender = new Sender(limits, this)
     this.receiver = new Receiver(limits.maxTokenLength, this, this.protocolName === 'token/2')
   }
@@ -618,7 +621,9 @@ export class ConnectionLife
 
   #armClose(timeout: number): void {
     this.#closeDeadline?.clear()
-    this.#closeDeadline = new Deadline(Math.max(timeout, 1), () => this.fail(closeTimeoutError(timeout)))
+    this.#closeDeadline = new PatientDeadline(Math.max(timeout, 1), () =>
+      this.fail(closeTimeoutError(timeout))
+    )
     this.#closeDeadline.arm()
   }
 

@@ -1,5 +1,5 @@
 import { TokenError } from '../errors/token-error'
-import { Deadline } from '../runtime/deadline'
+import { PatientDeadline } from '../runtime/patient-deadline'
 
 /** What `authorize` may answer: accepted, refused, or refused with a reason that the peer is told. */
 export type AuthorizeAnswer = boolean | { readonly reason: string }
@@ -21,7 +21,7 @@ export async function authorization(
   gone: AbortSignal
 ): Promise<Verdict> {
   const late = new AbortController()
-  const limit = new Deadline(Math.max(timeout, 1), () => late.abort(tooLate(timeout)))
+  const limit = new PatientDeadline(Math.max(timeout, 1), () => late.abort(tooLate(timeout)))
   const signal = AbortSignal.any([gone, late.signal])
   limit.arm()
   try {

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { WireCloseCode } from '../errors/close-codes'
 import { TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
-import { Deadline } from '../runtime/deadline'
+import { PatientDeadline } from '../runtime/patient-deadline'
 import { decodeControl, encodeControl } from '../wire/control-frame'
 import { FrameSplitter, type SplitterEvents } from '../wire/demultiplexer'
 import type { Hello, Role, SessionPart } from '../wire/hello'
@@ -53,7 +53,7 @@ export class Handshake implements SplitterEvents {
   readonly #host: HandshakeHost
   readonly #limits: ConnectionLimits
   readonly #options: HandshakeOptions
-  readonly #deadline: Deadline
+  readonly #deadline: PatientDeadline
   #hello: Hello | null = null
   #credit: ReceiveCredit | null = null
   #handedSaid = 0
@@ -68,7 +68,7 @@ export class Handshake implements SplitterEvents {
     this.#options = options
     this.#host = host
     this.splitter = new FrameSplitter(this)
-    this.#deadline = new Deadline(options.timeout, () => host.fail(tooLate(options.timeout)))
+    this.#deadline = new PatientDeadline(options.timeout, () => host.fail(tooLate(options.timeout)))
     this.#deadline.arm()
   }
 

@@ -3,7 +3,7 @@ import { CLOSE_CODES } from '../errors/close-codes'
 import type { CloseOptions } from '../errors/close-info'
 import type { Goaway } from '../protocol/goaway'
 import { type ClockTimer, clock } from '../runtime/clock'
-import { Deadline } from '../runtime/deadline'
+import { PatientDeadline } from '../runtime/patient-deadline'
 
 /** What `TokenServer.drain()` accepts beside the fields of GOAWAY. */
 export interface DrainOptions extends CloseOptions {
@@ -30,7 +30,7 @@ export class Drain {
   readonly #keepsSession: boolean
   readonly #timeout: number
   readonly #groupSize: number
-  readonly #limit: Deadline
+  readonly #limit: PatientDeadline
   #next: ClockTimer | null = null
   #resolve!: (left: number) => void
 
@@ -47,7 +47,7 @@ export class Drain {
     this.#goaway = goaway
     this.#timeout = timeout
     this.#groupSize = Math.max(1, Math.ceil(this.#waiting.length / Math.max(1, spread / STEP)))
-    this.#limit = new Deadline(Math.max(timeout, 1), () => this.#finish())
+    this.#limit = new PatientDeadline(Math.max(timeout, 1), () => this.#finish())
     this.done = new Promise(resolve => {
       this.#resolve = resolve
     })

@@ -5,6 +5,7 @@ import { codeOf } from '../errors/socket-error'
 import { TokenError, type TokenErrorCode } from '../errors/token-error'
 import { clock } from '../runtime/clock'
 import { setImmediate } from '../runtime/event-loop'
+import { PatientDeadline } from '../runtime/patient-deadline'
 import { type Peer, peerOf } from '../tls/peer'
 import { IdentityCounts } from './identity-counts'
 import type { ServerSettings } from './server-options'
@@ -28,6 +29,8 @@ export interface Visitor {
   readonly port: number
   /** When it came, by the monotonic clock, milliseconds. */
   readonly since: number
+  /** Of `handshakeTimeout`, until it is accepted or refused. */
+  readonly deadline: PatientDeadline
   /** Null until the TLS handshake is done. */
   socket: TLSSocket | null
   /** It counts among those that were accepted. */
@@ -49,8 +52,8 @@ export interface ReceptionEvents {
  * Everyone between accept and acceptance: limits before any TLS work is done, and a refusal told, once, for each
  * that gets no connection.
  *
- * Node's own `handshakeTimeout` emits an error and closes nothing, and `server.close()` waits for half-done
- * handshakes for ever: so each raw socket is known here and destroyed.
+ * Node's own `handshakeTimeout` emits an error and closes nothing, does not forgive a blocked process, and `server.close()`
+ * waits for half-done handshakes for ever: so each raw socket is known here, timed and destroyed.
  */
 export class Reception {
   readonly #settings: ServerSettings
@@ -85,7 +88,7 @@ export class Reception {
 
   /** Milliseconds that are left of `handshakeTimeout`, which covers everything until acceptance. */
   timeLeft(visitor: Visitor): number {
-    return Math.max(1, this.#settings.handshakeTimeout - (clock.now() - visitor.since))
+    return visitor.deadline.timeLeft
   }
 
   /**
@@ -148,8 +151,10 @@ export class Reception {
   }
 
   #enter(raw: Socket): boolean {
+    const { handshakeTimeout } = this.#settings
     const visitor: Visitor = {
       raw,
+      deadline: new PatientDeadline(handshakeTimeout, () => this.#tooLate(visitor)),
       address: raw.remoteAddress ?? 'unknown',
       port: raw.remotePort ?? 0,
       since: clock.now(),
@@ -158,6 +163,7 @@ export class Reception {
       isAdmitted: false,
       peer: null
     }
+    visitor.deadline.arm()
     this.#visitors.set(raw, visitor)
     this.#pending.add(visitor)
     raw.on('close', this.#onClose)
@@ -210,7 +216,7 @@ export class Reception {
   #handshakeFailed(error: Error, socket: TLSSocket): void {
     const raw = rawOf(socket)
     const visitor = raw && this.#visitors.get(raw)
-    if (visitor) this.#turnAway(visitor, handshakeError(error, this.#settings.handshakeTimeout))
+    if (visitor) this.#turnAway(visitor, handshakeError(error))
     socket.destroy()
   }
 
@@ -219,6 +225,14 @@ export class Reception {
       visitor.socket?.destroy()
       visitor.raw.destroy()
     })
+  }
+
+  /** After TLS others look after the time that is left, for they know what the client is to be told. */
+  #tooLate(visitor: Visitor): void {
+    if (visitor.socket !== null) return
+    const { handshakeTimeout } = this.#settings
+    const message = `Cannot complete a TLS handshake: it took longer than handshakeTimeout, ${handshakeTimeout} ms`
+    this.#turnAway(visitor, new TokenError('ERR_HANDSHAKE_TIMEOUT', message))
   }
 
   /** Why it left is told a little later: by `tlsClientError`, or by the connection that it had become. */
@@ -277,12 +291,8 @@ const NO_TLS: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: 'no TLS'
 }
 
-function handshakeError(cause: Error, timeout: number): TokenError {
+function handshakeError(cause: Error): TokenError {
   const code = codeOf(cause)
-  if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') {
-    const message = `Cannot complete a TLS handshake: it took longer than handshakeTimeout, ${timeout} ms`
-    return new TokenError('ERR_HANDSHAKE_TIMEOUT', message, { cause })
-  }
   const looks = NO_TLS[code] === undefined ? '' : `; the bytes look like ${NO_TLS[code]}`
   return new TokenError('ERR_HANDSHAKE', `Cannot complete a TLS handshake: it failed with ${code}${looks}`, {
     cause

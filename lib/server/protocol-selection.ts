@@ -3,7 +3,7 @@ import { codeOf } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
 import { sayLastWord } from '../protocol/say-close'
 import { callApplication } from '../runtime/application-call'
-import { Deadline } from '../runtime/deadline'
+import { PatientDeadline } from '../runtime/patient-deadline'
 import type { TrustFailure } from '../tls/check-trust'
 import type { ProtocolName } from '../wire/header'
 import { demandsTrust, type LiveTrust, trustError } from './live-trust'
@@ -61,7 +61,7 @@ export class Acceptance {
   }
 
   #judgeByFirstBytes(visitor: Visitor, socket: TLSSocket): void {
-    const limit = new Deadline(this.#reception.timeLeft(visitor), () => {
+    const limit = new PatientDeadline(this.#reception.timeLeft(visitor), () => {
       this.#reception.refuse(
         visitor,
         new TokenError('ERR_HANDSHAKE_TIMEOUT', 'Cannot tell the protocol of a client: it sent nothing')

@@ -16,7 +16,7 @@ import { giveTcpOptions } from '../connection/transport'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { codeOf } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
-import { checkDelay, duration } from '../options/checks'
+import { checkDelay, duration, MAX_DELAY } from '../options/checks'
 import type { ConnectionOptions, ProtocolOptions, SessionLimits } from '../options/connection-options'
 import type { Goaway } from '../protocol/goaway'
 import { goawayFrame } from '../protocol/goaway'
@@ -272,7 +272,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   // --- listening
 
   #createServer(): Server {
-    const { tls, handshakeTimeout, policies } = this.#settings
+    const { tls, policies } = this.#settings
     const tokens = policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
     const names = [...tokens, ...this.#others.names]
     const server = createServer({
@@ -283,7 +283,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       rejectUnauthorized: false,
       // Of ALPNProtocols Node would keep a copy for each socket.
       ALPNCallback: ({ protocols }) => names.find(name => protocols.includes(name)),
-      handshakeTimeout
+      // Node's would not let a blocked process read what waits: the reception has its own.
+      handshakeTimeout: MAX_DELAY
     })
     const reception = new Reception(server, this.#settings, {
       onSecured: (visitor, socket) => this.#secured(visitor, socket),
