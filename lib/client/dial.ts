@@ -3,6 +3,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { SocketReads } from '../connection/socket-reads'
 import { codeOf, dialError } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
+import { untrustedServer } from '../errors/trust-errors'
 import { type ClockTimer, clock } from '../runtime/clock'
 import { nextTick } from '../runtime/event-loop'
 import { PatientDeadline } from '../runtime/patient-deadline'
@@ -135,8 +136,7 @@ export class Dial {
     // A resumed session skips Node's own look at the dates.
     const failure = ticket?.failure ?? checkTrust(socket, new Date(), certificate)
     if (failure !== null && this.#options.rejectUnauthorized !== false) {
-      const message = `Cannot trust the server at ${this.target}: its certificate was refused with ${failure.reason}`
-      this.#giveUp(new TokenError('ERR_CERTIFICATE', message))
+      this.#giveUp(untrustedServer(this.target, failure.reason))
       return
     }
     if (failure !== null) distrust(socket, failure.reason)

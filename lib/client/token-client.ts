@@ -17,8 +17,9 @@ import {
 import { CLOSE_CODES } from '../errors/close-codes'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
+import { certificateExpired } from '../errors/trust-errors'
 import { checkDelay, duration } from '../options/checks'
-import type { ConnectionOptions, ProtocolOptions } from '../options/connection-options'
+import { type OptionsByProtocol, optionsByProtocol } from '../options/connection-options'
 import type { Goaway } from '../protocol/goaway'
 import { tell } from '../runtime/application-call'
 import { type ClockTimer, clock } from '../runtime/clock'
@@ -31,7 +32,6 @@ import { watchListeners } from '../runtime/watch-listeners'
 import { notSent } from '../session/deliveries'
 import type { SessionLoss } from '../session/session'
 import { checkToken } from '../wire/check-token'
-import type { ProtocolName } from '../wire/header'
 import { ClientForward } from './client-forward'
 import { type ClientSettings, clientSettings, type TokenClientOptions } from './client-options'
 import type { Dial } from './dial'
@@ -98,8 +98,7 @@ type State = 'closed' | 'waiting' | 'dialling' | 'greeting' | 'open' | 'cancelle
  */
 export class TokenClient extends EventEmitter<TokenClientEvents> {
   readonly #settings: ClientSettings
-  /** One object for all connections, checked once. */
-  readonly #connectionOptions: Record<ProtocolName, ConnectionOptions & ProtocolOptions>
+  readonly #connectionOptions: OptionsByProtocol
   readonly #dialler: Dialler
   readonly #redial: Redial
   readonly #outbox: Outbox
@@ -129,11 +128,11 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#settings = clientSettings(options)
     const { session } = this.#settings
     const { reconnect = session !== undefined } = this.#settings.policies
-    const shared = { ...this.#settings.connection, role: 'client' } as const
-    this.#connectionOptions = {
-      'token/1': Object.freeze({ ...shared, protocol: 'token/1' }),
-      'token/2': Object.freeze({ ...shared, protocol: 'token/2', ack: this.#settings.policies.ack })
-    }
+    this.#connectionOptions = optionsByProtocol(
+      this.#settings.connection,
+      'client',
+      this.#settings.policies.ack
+    )
     const policy = typeof reconnect === 'function' ? reconnect : reconnect ? fullJitter() : null
     this.#redial = new Redial(policy, this.#settings.stablePeriod)
     this.#outbox = new Outbox(this.#settings.connection.outboxBytes)
@@ -404,7 +403,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   /** A connection lives no longer than the certificate of its server. */
   #endWithCertificate(connection: Connection): void {
     if (connection.peer === null || this.#settings.tls.rejectUnauthorized === false) return
-    this.#end = new WallClockDeadline(connection.peer.validTo, () => connection[breakWith](expiredError()))
+    this.#end = new WallClockDeadline(connection.peer.validTo, () =>
+      connection[breakWith](certificateExpired('server'))
+    )
   }
 
   // --- sessions and GOAWAY
@@ -614,11 +615,6 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       }
     })
   }
-}
-
-function expiredError(): TokenError {
-  const message = "Cannot keep the connection: the server's certificate has expired"
-  return new TokenError('ERR_CERTIFICATE', message, { closeCode: 'certificate-expired' })
 }
 
 function closeTimeoutError(): TokenError {

@@ -1,4 +1,5 @@
 import { TokenError } from './token-error'
+import { untrustedServer } from './trust-errors'
 
 /**
  * The TokenError for an error that a socket emitted on an open connection.
@@ -28,11 +29,7 @@ export function dialError(
 ): TokenError {
   const code = codeOf(cause)
   if (isChainRefused || code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return new TokenError(
-      'ERR_CERTIFICATE',
-      `Cannot trust the server at ${target}: its certificate was refused with ${code}`,
-      { cause }
-    )
+    return untrustedServer(target, code, { cause })
   }
   if (isTcpOpen) {
     return new TokenError(

@@ -199,6 +199,21 @@ export function sessionLimits(
   return Object.freeze(limits)
 }
 
+/** The options of a connection, for each protocol that it may turn out to speak. */
+export type OptionsByProtocol = Readonly<Record<ProtocolName, ConnectionOptions & ProtocolOptions>>
+
+/** One object for all connections of a server or a client, which is checked once. */
+export function optionsByProtocol(
+  limits: ConnectionLimits,
+  role: Role,
+  ack: ProtocolOptions['ack']
+): OptionsByProtocol {
+  return {
+    'token/1': Object.freeze({ ...limits, role, protocol: 'token/1' }),
+    'token/2': Object.freeze({ ...limits, role, protocol: 'token/2', ack })
+  }
+}
+
 /** @throws TokenError `ERR_PROTOCOL_REQUIRED` */
 export function checkAck({ protocol, ack }: ProtocolOptions): void {
   if (ack === 'manual' && protocol !== 'token/2') {

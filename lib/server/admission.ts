@@ -3,13 +3,14 @@ import type { Connection } from '../connection/connection'
 import { breakWith } from '../connection/connection-context'
 import type { CloseInfo } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
+import { certificateExpired, untrustedClient } from '../errors/trust-errors'
 import { ask } from '../runtime/application-call'
 import { setImmediate } from '../runtime/event-loop'
 import { identityOf, type Peer } from '../tls/peer'
 import type { SessionLookup, SessionPart } from '../wire/hello'
 import { CertificateEnds } from './certificate-expiry'
 import { IdentityCounts } from './identity-counts'
-import { demandsTrust, type LiveTrust, trustError } from './live-trust'
+import { demandsTrust, type LiveTrust } from './live-trust'
 import { clientLeft, type Reception, tooManyOfIdentity, type Visitor } from './pending-clients'
 import type { ServerSettings } from './server-options'
 import { ServerSessions } from './server-sessions'
@@ -25,7 +26,9 @@ export class Admission {
   readonly #settings: ServerSettings
   readonly #trust: LiveTrust
   readonly #connections = new Set<Connection>()
-  readonly #ends = new CertificateEnds<Connection>(connection => connection[breakWith](expiredError()))
+  readonly #ends = new CertificateEnds<Connection>(connection =>
+    connection[breakWith](certificateExpired('peer'))
+  )
   /** Of those that have a transport: sessions that wait have limits of their own. */
   readonly #countByIdentity = new IdentityCounts<Connection>()
   readonly #sessions: ServerSessions | null
@@ -64,7 +67,8 @@ export class Admission {
     request: SessionPart | null
   ): TokenError | SessionLookup | null {
     const failure = this.#trust.judge(visitor, connection.socket as TLSSocket)
-    if (failure !== null && demandsTrust(this.#settings.tls)) return trustError(failure)
+    if (failure !== null && demandsTrust(this.#settings.tls))
+      return untrustedClient(failure.code, failure.reason)
     const admitTransport = (owner: Connection) => {
       return reception === null
         ? clientLeft()
@@ -108,7 +112,7 @@ export class Admission {
       // Who comes back to a session is judged then.
       if (connection.isDetached) continue
       const failure = this.#trust.check(connection.socket)
-      if (failure !== null) connection[breakWith](trustError(failure))
+      if (failure !== null) connection[breakWith](untrustedClient(failure.code, failure.reason))
     }
     setImmediate(() => this.recheck(left))
   }
@@ -171,9 +175,4 @@ function isIdentity(answer: unknown): answer is string | null {
 function noIdentity(why: string, options?: ErrorOptions): TokenError {
   const message = `Cannot accept the peer: sessionIdentity must give a string or null, and ${why}`
   return new TokenError('ERR_REFUSED', message, { closeCode: 'refused', ...options })
-}
-
-function expiredError(): TokenError {
-  const message = "Cannot keep the connection: the peer's certificate has expired"
-  return new TokenError('ERR_CERTIFICATE', message, { closeCode: 'certificate-expired' })
 }

@@ -1,7 +1,8 @@
 import type { Connection } from '../connection/connection'
 import { CLOSE_CODES } from '../errors/close-codes'
 import type { CloseOptions } from '../errors/close-info'
-import type { Goaway } from '../protocol/goaway'
+import { duration } from '../options/checks'
+import { type Goaway, goawayFrame } from '../protocol/goaway'
 import { type ClockTimer, clock } from '../runtime/clock'
 import { PatientDeadline } from '../runtime/patient-deadline'
 
@@ -35,12 +36,23 @@ export class Drain {
   #resolve!: (left: number) => void
 
   /**
-   * @param goaway one that `goawayFrame` takes
-   * @param timeout milliseconds until those who are left are no longer waited for
-   * @param spread milliseconds until the last one is asked
+   * @param closeTimeout default of `timeout`, the milliseconds until those who are left are no longer waited for
+   * @throws TokenError `ERR_OPTION`
    */
-  constructor(connections: readonly Connection[], goaway: Goaway, timeout: number, spread: number) {
-    const { keepsSession } = CLOSE_CODES[goaway.code]
+  constructor(
+    connections: readonly Connection[],
+    options: Partial<Goaway> & DrainOptions,
+    closeTimeout: number
+  ) {
+    const { code = 'drain', retryAfter = 0, reason = '' } = options
+    const timeout = options.timeout ?? closeTimeout
+    duration('timeout', timeout)
+    const spread = options.spread ?? (timeout === Infinity ? 0 : timeout / 2)
+    duration('spread', Math.round(spread))
+    const goaway = { code, retryAfter, reason }
+    // Also when there is nobody to ask, and not in the timer that asks the last ones.
+    goawayFrame(goaway)
+    const { keepsSession } = CLOSE_CODES[code]
     this.#keepsSession = keepsSession
     this.#waiting = connections.filter(connection => !(keepsSession && connection.isDetached))
     this.#staying = new Set(this.#waiting)

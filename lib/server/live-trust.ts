@@ -1,7 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket, TlsOptions } from 'node:tls'
-import { TokenError } from '../errors/token-error'
 import { clock } from '../runtime/clock'
 import { checkTrust, distrust, type TrustFailure } from '../tls/check-trust'
 import { knownCertificates } from '../tls/known-certificates'
@@ -66,13 +65,4 @@ export class LiveTrust {
 /** True unless the options say that a client needs no certificate, or none that is trusted. */
 export function demandsTrust({ requestCert, rejectUnauthorized }: TlsOptions): boolean {
   return requestCert !== false && rejectUnauthorized !== false
-}
-
-/** The error for a client that is not trusted; its message is for this side, the close code for the client. */
-export function trustError({ code, reason }: TrustFailure): TokenError {
-  const message =
-    code === 'certificate-required'
-      ? 'Cannot trust a client: a certificate is demanded, and it showed none'
-      : `Cannot trust a client: its certificate was refused, ${reason}`
-  return new TokenError('ERR_CERTIFICATE', message, { closeCode: code })
 }

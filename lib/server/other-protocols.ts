@@ -14,6 +14,7 @@ export class OtherProtocols {
   readonly #protocols: Readonly<Record<string, OtherProtocol>>
   readonly #sockets = new Map<TLSSocket, OtherProtocol>()
   #strangers = 0
+  #deadline: Deadline | null = null
 
   constructor(protocols: Readonly<Record<string, OtherProtocol>> = {}) {
     this.#protocols = protocols
@@ -59,13 +60,18 @@ export class OtherProtocols {
       .map(([socket]) => socket)
   }
 
-  /** Destroys the sockets that were given away. */
-  destroyAll(): void {
-    for (const socket of [...this.#sockets.keys()]) socket.destroy()
+  /** The sockets are their owners' to end; what is left after so many milliseconds is destroyed. */
+  endWithin(timeout: number): void {
+    if (this.#sockets.size === 0) return
+    this.#deadline = new Deadline(Math.max(timeout, 1), () => {
+      for (const socket of [...this.#sockets.keys()]) socket.destroy()
+    })
+    this.#deadline.arm()
   }
 
-  get openSockets(): number {
-    return this.#sockets.size
+  /** All have ended. */
+  ended(): void {
+    this.#deadline?.clear()
   }
 
   /** Reads as much as is needed to tell, puts it back, and says which protocol it is; null for token/1. */

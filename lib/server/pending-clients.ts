@@ -131,6 +131,15 @@ export class Reception {
     if (isPending) this.#events.onRefused(Object.freeze({ address, port, code: error.code, error, peer }))
   }
 
+  /** A client came, and the operating system could not give it a socket. */
+  acceptFailed(cause: Error): void {
+    const message = `Cannot accept a connection: accept failed with ${codeOf(cause)}`
+    const error = new TokenError('ERR_TOO_MANY_FILES', message, { cause })
+    this.#events.onRefused(
+      Object.freeze({ address: 'unknown', port: 0, code: error.code, error, peer: null })
+    )
+  }
+
   #forget(visitor: Visitor): boolean {
     this.#waiting.remove(visitor)
     return this.#pending.delete(visitor)

@@ -1,12 +1,13 @@
 import type { TLSSocket } from 'node:tls'
 import { codeOf } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
+import { untrustedClient } from '../errors/trust-errors'
 import { sayLastWord } from '../protocol/say-close'
 import { callApplication } from '../runtime/application-call'
 import { PatientDeadline } from '../runtime/patient-deadline'
 import type { TrustFailure } from '../tls/check-trust'
 import type { ProtocolName } from '../wire/header'
-import { demandsTrust, type LiveTrust, trustError } from './live-trust'
+import { demandsTrust, type LiveTrust } from './live-trust'
 import type { OtherProtocols } from './other-protocols'
 import { limitError, type Reception, type Visitor } from './pending-clients'
 import type { OtherProtocol, ServerSettings } from './server-options'
@@ -99,7 +100,7 @@ export class Acceptance {
   /** Whoever needs no certificate must not be able to take the places of those who have one. */
   #refusalOf(failure: TrustFailure | null, { clientCertificate }: OtherProtocol): TokenError | null {
     if (failure === null) return null
-    if (clientCertificate === 'required') return trustError(failure)
+    if (clientCertificate === 'required') return untrustedClient(failure.code, failure.reason)
     const { maxStrangers } = this.#settings
     if (this.#others.strangers < maxStrangers) return null
     return limitError('ERR_TOO_MANY_CONNECTIONS', 'maxStrangers', maxStrangers)
@@ -108,7 +109,7 @@ export class Acceptance {
   #greet(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
     const failure = this.#trust.judge(visitor, socket)
     if (failure !== null && demandsTrust(this.#settings.tls)) {
-      this.#reception.refuse(visitor, trustError(failure))
+      this.#reception.refuse(visitor, untrustedClient(failure.code, failure.reason))
       if (protocol === 'token/2') sayLastWord(socket, failure.code)
       else socket.destroy()
       return

@@ -1,7 +1,9 @@
 import { lstatSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { codeOf } from '../errors/socket-error'
+import { TokenError } from '../errors/token-error'
 import { setImmediate } from '../runtime/event-loop'
+import type { ServerSettings } from './server-options'
 
 /** What keeps a server from listening at a path, as its message says it; null for nothing any more. */
 export type Obstacle = string | null
@@ -35,6 +37,18 @@ export function removeStaleSocket(path: string, done: (obstacle: Obstacle) => vo
     else if (code !== 'ECONNREFUSED' || inodeOf(path) !== inode) done('another server listens there')
     else done(remove(path))
   })
+}
+
+/** Why a server can't listen. */
+export function listenError(
+  { host, port, path, fd }: ServerSettings['listen'],
+  cause: Error,
+  obstacle: Obstacle
+): TokenError {
+  const where = path ?? (fd === undefined ? `${host ?? '*'}:${port}` : `file descriptor ${fd}`)
+  const why = obstacle === null ? '' : `, ${obstacle}`
+  const message = `Cannot listen on ${where}: it failed with ${codeOf(cause)}${why}`
+  return new TokenError('ERR_LISTEN', message, { cause })
 }
 
 function remove(path: string): Obstacle {

@@ -1,38 +1,21 @@
 import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
-import { Connection } from '../connection/connection'
-import {
-  breakWith,
-  type ConnectionContext,
-  closeWith,
-  dropOldest,
-  type Forward,
-  forwardChanged,
-  type Handover,
-  loseSession
-} from '../connection/connection-context'
-import { giveTcpOptions } from '../connection/transport'
+import type { Connection } from '../connection/connection'
+import { closeWith, forwardChanged } from '../connection/connection-context'
+import { TokenListeners } from '../connection/token-listeners'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
-import { codeOf } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
 import { checkDelay, duration, MAX_DELAY } from '../options/checks'
-import type { ConnectionOptions, ProtocolOptions, SessionLimits } from '../options/connection-options'
+import { optionsByProtocol } from '../options/connection-options'
 import type { Goaway } from '../protocol/goaway'
-import { goawayFrame } from '../protocol/goaway'
-import { sayLastWord } from '../protocol/say-close'
 import { tell } from '../runtime/application-call'
 import { closeOnAbort } from '../runtime/close-on-abort'
-import { Deadline } from '../runtime/deadline'
 import { nextTick } from '../runtime/event-loop'
-import { OnlyListener } from '../runtime/only-listener'
-import { watchListeners } from '../runtime/watch-listeners'
 import type { SessionLoss } from '../session/session'
 import type { Credentials } from '../tls/own-certificates'
-import { identityOf, type Peer, peerFrom, presentedFingerprints } from '../tls/peer'
-import type { ProtocolName } from '../wire/header'
-import type { SessionLookup, SessionPart } from '../wire/hello'
 import { Admission } from './admission'
+import { type ConnectionHost, createConnection } from './create-connection'
 import { type ExpiringCertificate, ServerCredentials } from './credentials'
 import { Drain, type DrainOptions } from './drain'
 import { LiveTrust } from './live-trust'
@@ -41,7 +24,8 @@ import { OtherProtocols } from './other-protocols'
 import { clientLeft, Reception, type Refusal, type Visitor } from './pending-clients'
 import { Acceptance } from './protocol-selection'
 import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
-import { isSocketFile, type Obstacle, removeStaleSocket } from './stale-socket'
+import { slowConsumers } from './slow-consumers'
+import { isSocketFile, listenError, removeStaleSocket } from './stale-socket'
 
 /** Events of a {@link TokenServer}. */
 export interface TokenServerEvents {
@@ -92,13 +76,12 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #trust: LiveTrust
   readonly #others: OtherProtocols
   readonly #admission: Admission
-  /** One object for all connections, checked once. */
-  readonly #connectionOptions: Record<ProtocolName, ConnectionOptions & ProtocolOptions>
+  readonly #connectionHost: ConnectionHost
   readonly #budget: QueueBudget<Connection>
-  readonly #forward: Forward & { isWanting: boolean }
-  readonly #tokenListener = new OnlyListener(this, 'token')
+  readonly #tokenListeners = new TokenListeners(this, () => {
+    for (const connection of this.#admission.connections) connection[forwardChanged]()
+  })
   readonly #drains = new Set<Drain>()
-  #othersDeadline: Deadline | null = null
   #state: State = 'closed'
   #isOutOfFiles = false
   /** Once for each `connect()`. */
@@ -120,18 +103,27 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     )
     this.#trust = new LiveTrust(this.#credentials)
     this.#admission = new Admission(this.#settings, this.#trust)
-    const shared = { ...this.#settings.connection, role: 'server' } as const
-    this.#connectionOptions = {
-      'token/1': Object.freeze({ ...shared, protocol: 'token/1' }),
-      'token/2': Object.freeze({ ...shared, protocol: 'token/2', ack: this.#settings.policies.ack })
-    }
     this.#others = new OtherProtocols(this.#settings.policies.protocols)
-    this.#forward = {
-      isWanting: false,
-      take: (token, connection) => this.#tokenListener.emitPair(token, connection)
+    this.#connectionHost = {
+      settings: this.#settings,
+      connectionOptions: optionsByProtocol(this.#settings.connection, 'server', this.#settings.policies.ack),
+      credentials: this.#credentials,
+      trust: this.#trust,
+      admission: this.#admission,
+      forward: this.#tokenListeners,
+      reception: () => this.#reception,
+      opened: connection => tell(this, 'connection', connection),
+      resumed: connection => this.#resumed(connection),
+      sessionLost: (connection, loss) => tell(this, 'session-lost', loss, connection),
+      ended: (visitor, connection, info) => this.#ended(visitor, connection, info)
     }
-    this.#budget = this.#createBudget()
-    this.#watchListeners()
+    const onDropped = (count: number, connection: Connection) => tell(this, 'dropped', count, connection)
+    this.#budget = new QueueBudget(
+      this.#admission.connections,
+      this.#settings.memoryBudgetBytes,
+      this.#settings.maxQueueAge,
+      slowConsumers(this.#settings, this.#admission, onDropped)
+    )
     this.connect()
   }
 
@@ -214,7 +206,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     if (isListening) this.#server?.close()
     else nextTick(() => this.#finish(null))
     for (const connection of [...this.#admission.connections]) connection[closeWith]('shutdown', { timeout })
-    this.#endOthers(timeout)
+    this.#others.endWithin(timeout)
     // Last, for it tells the application.
     this.#reception?.refuseAll(
       new TokenError('ERR_SERVER_CLOSED', 'Cannot accept a connection: the server is closing')
@@ -235,14 +227,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
    * @throws (rejects) TokenError `ERR_OPTION`
    */
   async drain(goaway: Partial<Goaway> & DrainOptions = {}): Promise<number> {
-    const { code = 'drain', retryAfter = 0, reason = '' } = goaway
-    const timeout = goaway.timeout ?? this.#settings.connection.closeTimeout
-    duration('timeout', timeout)
-    const spread = goaway.spread ?? (timeout === Infinity ? 0 : timeout / 2)
-    duration('spread', Math.round(spread))
-    // Also when there is nobody to ask, and not in the timer that asks the last ones.
-    goawayFrame({ code, retryAfter, reason })
-    const drain = new Drain([...this.#admission.connections], { code, retryAfter, reason }, timeout, spread)
+    const { closeTimeout } = this.#settings.connection
+    const drain = new Drain([...this.#admission.connections], goaway, closeTimeout)
     this.#drains.add(drain)
     const left = await drain.done
     this.#drains.delete(drain)
@@ -296,7 +282,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       this.#others,
       reception,
       this.#trust,
-      (visitor, socket, protocol) => this.#createConnection(visitor, socket, protocol)
+      (visitor, socket, protocol) => createConnection(this.#connectionHost, visitor, socket, protocol)
     )
     server.on('listening', () => this.#listening(server))
     server.on('error', error => this.#serverFailed(server, error))
@@ -336,7 +322,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #serverFailed(server: Server, error: NodeJS.ErrnoException): void {
     if (this.#server !== server) return
     if (error.syscall === 'accept') {
-      this.#acceptFailed(error)
+      this.#isOutOfFiles = true
+      this.#reception?.acceptFailed(error)
       return
     }
     const { path } = this.#settings.listen
@@ -345,27 +332,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       removeStaleSocket(path, obstacle => {
         if (this.#server !== server || this.#state !== 'starting') return
         if (obstacle === null) this.#listen(server)
-        else this.#finish(this.#listenError(error, obstacle))
+        else this.#finish(listenError(this.#settings.listen, error, obstacle))
       })
-    } else this.#finish(this.#listenError(error, null))
+    } else this.#finish(listenError(this.#settings.listen, error, null))
   }
-
-  #listenError(cause: Error, obstacle: Obstacle): TokenError {
-    const { host, port, path, fd } = this.#settings.listen
-    const where = path ?? (fd === undefined ? `${host ?? '*'}:${port}` : `file descriptor ${fd}`)
-    const why = obstacle === null ? '' : `, ${obstacle}`
-    const message = `Cannot listen on ${where}: it failed with ${codeOf(cause)}${why}`
-    return new TokenError('ERR_LISTEN', message, { cause })
-  }
-
-  #acceptFailed(cause: NodeJS.ErrnoException): void {
-    this.#isOutOfFiles = true
-    const message = `Cannot accept a connection: accept failed with ${codeOf(cause)}`
-    const error = new TokenError('ERR_TOO_MANY_FILES', message, { cause })
-    tell(this, 'refused', Object.freeze({ address: 'unknown', port: 0, code: error.code, error, peer: null }))
-  }
-
-  // --- acceptance
 
   #secured(visitor: Visitor, socket: TLSSocket): void {
     this.#trust.secured(visitor, socket)
@@ -373,100 +343,9 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#acceptance?.secured(visitor, socket)
   }
 
-  #createConnection(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
-    const context = new TokenServer.#VisitorContext(this, visitor, socket, protocol)
-    visitor.peer = context.peer
-    giveTcpOptions(socket, this.#settings.tcp)
-    const refusal = this.#reception?.introduce(visitor, identityOf(context.peer)) ?? null
-    if (refusal === null) new Connection(socket, this.#connectionOptions[protocol], context)
-    else this.#turnAway(visitor, socket, protocol, refusal)
-  }
-
-  #turnAway(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName, error: TokenError): void {
-    this.#reception?.refuse(visitor, error, () => {
-      if (protocol === 'token/2') sayLastWord(socket, 'overloaded')
-      else socket.destroy()
-    })
-  }
-
-  /** What a connection asks of the server: a class, for a literal of closures costs each connection 1 KB. */
-  static readonly #VisitorContext = class implements ConnectionContext {
-    readonly forward: Forward
-    readonly session: SessionLimits | undefined
-    readonly greetingTimeout: number
-    readonly peer: Peer | null
-    readonly ownFingerprints: readonly Uint8Array[]
-    readonly #server: TokenServer
-    readonly #visitor: Visitor
-
-    constructor(server: TokenServer, visitor: Visitor, socket: TLSSocket, protocol: ProtocolName) {
-      const { certificate } = visitor
-      this.#server = server
-      this.#visitor = visitor
-      this.forward = server.#forward
-      this.session = protocol === 'token/2' ? server.#settings.session : undefined
-      this.greetingTimeout = server.#timeLeft(visitor)
-      this.peer = certificate === undefined ? null : peerFrom(certificate, socket.authorized)
-      this.ownFingerprints = server.#ownFingerprints(visitor, socket)
-    }
-
-    get authorizeTimeout(): number {
-      return this.#server.#settings.authorizeTimeout
-    }
-
-    get authorize(): ConnectionContext['authorize'] {
-      const { authorize } = this.#server.#settings.policies
-      return authorize && ((connection, signal) => authorize(this.#peerNow(connection), connection, signal))
-    }
-
-    /** Also the socket says what is true now, and not at the handshake. */
-    #peerNow({ socket, peer }: Connection): Peer | null {
-      const isAuthorized = this.#server.#trust.judge(this.#visitor, socket as TLSSocket) === null
-      return peer === null || peer.isAuthorized === isAuthorized
-        ? peer
-        : Object.freeze({ ...peer, isAuthorized })
-    }
-
-    admit(candidate: Connection, request: SessionPart | null): TokenError | SessionLookup | null {
-      return this.#server.#admission.admit(this.#server.#reception, this.#visitor, candidate, request)
-    }
-
-    onOpen(opened: Connection): void {
-      tell(this.#server, 'connection', opened)
-    }
-
-    onRefused(error: TokenError): void {
-      this.#server.#refuse(this.#visitor, error)
-    }
-
-    onClose(info: CloseInfo, closed: Connection, successor: Handover | null): void {
-      if (successor === null) this.#server.#ended(this.#visitor, closed, info)
-    }
-
-    onDetached(_error: TokenError, detached: Connection): void {
-      this.#server.#admission.detached(detached)
-    }
-
-    onResumed(resumed: Connection): void {
-      this.#server.#resumed(resumed)
-    }
-
-    onSessionLost(loss: SessionLoss, lost: Connection): void {
-      tell(this.#server, 'session-lost', loss, lost)
-    }
-  }
-
-  /** Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO. */
-  #ownFingerprints(visitor: Visitor, socket: TLSSocket): readonly Uint8Array[] {
-    const { fingerprints } = this.#credentials
-    const isCertain = fingerprints.length > 0 && !this.#settings.tls.SNICallback
-    if (isCertain && this.#trust.isCurrent(visitor)) return fingerprints
-    return [...fingerprints, ...presentedFingerprints(socket)]
-  }
-
   #ended(visitor: Visitor, connection: Connection, info: CloseInfo): void {
     if (!this.#admission.closed(connection, info)) {
-      this.#refuse(visitor, info.error ?? clientLeft())
+      this.#reception?.refuse(visitor, info.error ?? clientLeft())
       return
     }
     this.#lost.unsent += info.unsent
@@ -481,65 +360,6 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     tell(this, 'resumed', connection)
   }
 
-  #timeLeft(visitor: Visitor): number {
-    return this.#reception?.timeLeft(visitor) ?? 1
-  }
-
-  #refuse(visitor: Visitor, error: TokenError): void {
-    this.#reception?.refuse(visitor, error)
-  }
-
-  // --- the rest of life
-
-  #createBudget(): QueueBudget<Connection> {
-    const { memoryBudgetBytes, maxQueueAge, policies } = this.#settings
-    return new QueueBudget(this.#admission.connections, memoryBudgetBytes, maxQueueAge, {
-      onTooOld: (connection, tokens) => {
-        if (policies.slowConsumer === 'drop') this.#drop(connection, tokens)
-        else connection[breakWith](slowError(`a token waited longer than maxQueueAge, ${maxQueueAge} ms`))
-      },
-      oldestDetached: () => this.#admission.oldestDetached(),
-      onEvict: connection => connection[loseSession]('evicted'),
-      onDrop: connection => {
-        if (policies.slowConsumer === 'drop') this.#drop(connection, connection.tokensUnsent)
-      },
-      onOverBudget: connection => {
-        const why = `the server is over memoryBudgetBytes, ${memoryBudgetBytes}, and its queues were the fullest`
-        connection[breakWith](slowError(why))
-      }
-    })
-  }
-
-  #drop(connection: Connection, tokens: number): void {
-    const count = connection[dropOldest](tokens)
-    if (count > 0) tell(this, 'dropped', count, connection)
-  }
-
-  /** The sockets of other protocols are their owners' to end; what is left after the timeout is destroyed. */
-  #endOthers(timeout: number): void {
-    if (this.#others.openSockets === 0) return
-    const limit = new Deadline(Math.max(timeout, 1), () => this.#others.destroyAll())
-    limit.arm()
-    this.#othersDeadline = limit
-  }
-
-  #watchListeners(): void {
-    watchListeners(this, 'token', {
-      onAdd: () => {
-        this.#forward.isWanting = true
-        this.#tokenListener.suspend()
-        nextTick(() => {
-          this.#tokenListener.forget()
-          for (const connection of this.#admission.connections) connection[forwardChanged]()
-        })
-      },
-      onRemove: isLast => {
-        this.#tokenListener.forget()
-        this.#forward.isWanting = !isLast
-      }
-    })
-  }
-
   #finish(error: TokenError | null): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
@@ -547,7 +367,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#reception = null
     this.#credentials.stop()
     this.#budget.stop()
-    this.#othersDeadline?.clear()
+    this.#others.ended()
     const info = Object.freeze({
       code: error?.code ?? 'normal',
       hadError: error !== null,
@@ -558,8 +378,4 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     if (error !== null) tell(this, 'error', error)
     tell(this, 'close', info.hadError, info)
   }
-}
-
-function slowError(why: string): TokenError {
-  return new TokenError('ERR_SLOW_CONSUMER', `Cannot keep the connection: ${why}`)
 }

@@ -23,12 +23,10 @@ describe('drain', () => {
       for (let i = 0; i < clients; i++) pairs.push(await openPair({ both: { heartbeat: 0 } }))
       let asked = 0
       for (const { client } of pairs) client.on('goaway', () => asked++)
-      const goaway = { code: 'drain', retryAfter: 0, reason: '' } as const
       const drain = new Drain(
         pairs.map(({ server }) => server),
-        goaway,
-        10_000,
-        spread
+        { spread },
+        10_000
       )
       // 20 ms between two groups, and a group is a whole number of clients.
       const step = Math.max(1, Math.ceil((clients * 20) / Math.max(spread, 1)))
