@@ -25,7 +25,6 @@ import { tell } from '../runtime/application-call'
 import { type ClockTimer, clock } from '../runtime/clock'
 import { closeOnAbort } from '../runtime/close-on-abort'
 import { nextTick } from '../runtime/event-loop'
-import { OnlyListener } from '../runtime/only-listener'
 import { PatientDeadline } from '../runtime/patient-deadline'
 import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 import { watchListeners } from '../runtime/watch-listeners'
@@ -102,7 +101,6 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   readonly #dialler: Dialler
   readonly #redial: Redial
   readonly #outbox: Outbox
-  readonly #tokenListener = new OnlyListener(this, 'token')
   #hasListeners = false
   #state: State = 'closed'
   #isClosing = false
@@ -342,7 +340,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     const forward = new ClientForward(
       // What comes on a replacement waits until the old connection has told all.
       connection => this.#hasListeners && connection === this.#connection,
-      (token, from) => this.#tokenListener.emitPair(token, from)
+      (token, from) => tell(this, 'token', token, from)
     )
     const context: ConnectionContext = {
       ...facts,
@@ -603,14 +601,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     watchListeners(this, 'token', {
       onAdd: () => {
         this.#hasListeners = true
-        this.#tokenListener.suspend()
-        nextTick(() => {
-          this.#tokenListener.forget()
-          this.#connection?.[forwardChanged]()
-        })
+        nextTick(() => this.#connection?.[forwardChanged]())
       },
       onRemove: isLast => {
-        this.#tokenListener.forget()
         this.#hasListeners = !isLast
       }
     })

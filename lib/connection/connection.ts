@@ -22,7 +22,6 @@ import { TokenStream } from '../receiving/token-stream'
 import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
 import { callApplication, tell } from '../runtime/application-call'
 import { nextTick } from '../runtime/event-loop'
-import { OnlyListener } from '../runtime/only-listener'
 import { PatientDeadline } from '../runtime/patient-deadline'
 import { type ListenerWatch, watchListeners } from '../runtime/watch-listeners'
 import type { Sender } from '../sending/sender'
@@ -66,7 +65,6 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   readonly #sender: Sender
   readonly #receiver: Receiver
   readonly #session: Session
-  readonly #tokenListener = new OnlyListener(this, 'token')
   #hasListener = false
   /** What the stream does when there is room again: no listener, which another one's exception would keep from it. */
   #goOn: (() => void) | null = null
@@ -492,16 +490,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       const connection = this.#connection
       if (connection.#receiver.isClaimed) throw mixedConsumers()
       connection.#hasListener = true
-      connection.#tokenListener.suspend()
-      nextTick(() => {
-        connection.#tokenListener.forget()
-        connection.#receiver.deliver()
-      })
+      nextTick(() => connection.#receiver.deliver())
     }
 
     onRemove(isLast: boolean): void {
       this.#connection.#hasListener = !isLast
-      this.#connection.#tokenListener.forget()
     }
   }
 
@@ -547,14 +540,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #emitToken(token: Buffer): void {
     const { forward } = this.#context
-    if (!forward?.isWanting) this.#tokenListener.emit(token)
+    if (!forward?.isWanting) tell(this, 'token', token)
     else if (!this.#hasListener) forward.take(token, this)
     else this.#emitTwice(token, forward)
   }
 
   /** The listeners of a server or a client get it whatever those of the connection throw. */
   #emitTwice(token: Buffer, forward: Forward): void {
-    callApplication(() => this.#tokenListener.emit(token))
+    tell(this, 'token', token)
     if (forward.isWanting) forward.take(token, this)
   }
 
