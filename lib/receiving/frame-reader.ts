@@ -1,7 +1,7 @@
 import { protocolError } from '../errors/protocol-error'
 import type { TokenError } from '../errors/token-error'
 import { BufferView } from '../runtime/buffer-view'
-import { DIAGNOSIS_LENGTH } from '../wire/diagnose'
+import { MAX_FIRST_BYTES } from '../wire/foreign-protocols'
 import { frameRefusal } from '../wire/frame-refusal'
 import { ABORT_COST, HEADER_LENGTH, readHeader } from '../wire/header'
 import { ABORT, FrameCursor } from './frame-cursor'
@@ -254,7 +254,7 @@ export class FrameReader {
   }
 
   #refusal(length: number, sum: number): TokenError {
-    const first = this.#hasRead ? null : this.#cursor.peek(DIAGNOSIS_LENGTH)
+    const first = this.#hasRead ? null : this.#cursor.peek(MAX_FIRST_BYTES)
     return frameRefusal(length, sum, this.#maxTokenLength, first)
   }
 }

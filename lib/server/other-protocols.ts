@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { Deadline } from '../runtime/deadline'
-import { classify, type FirstBytes } from '../wire/first-bytes'
+import { classify, type FirstBytes } from '../wire/foreign-protocols'
 import type { OtherProtocol } from './server-options'
 
 /** The ALPN names of the protocols that are known by their first bytes. */

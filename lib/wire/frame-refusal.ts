@@ -1,5 +1,5 @@
 import { TokenError } from '../errors/token-error'
-import { diagnose } from './diagnose'
+import { diagnose } from './foreign-protocols'
 import { WIRE_MAX_TOKEN_LENGTH } from './header'
 
 /**

@@ -1,11 +1,13 @@
+import { HEADER_LENGTH } from './header'
+
 /** What the first bytes of a connection say that it speaks; `more` when they are too few to tell. */
 export type FirstBytes = 'http' | 'mqtt' | 'unknown' | 'more'
 
-/** Bytes with which {@link classify} never says `more`: the length of the HTTP/2 preface. */
+/** All that is looked at, bytes: with so many {@link classify} never says `more`. The length of the HTTP/2 preface. */
 export const MAX_FIRST_BYTES = 24
 
 /** RFC 9113, 3.4. */
-export const HTTP_2_PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+const HTTP_2_PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 
 /** The methods that Node's parser takes, written here so that node:http is not loaded for its list. */
 const HTTP_METHODS =
@@ -28,6 +30,9 @@ const MQTT_NAMES: readonly string[] = ['\x00\x04MQTT', '\x00\x06MQIsdp']
 /** Bytes of the longest Remaining Length (MQTT 5, 1.5.5). */
 const MQTT_MAX_LENGTH_BYTES = 4
 
+/** Four characters, which would be a length over 150 MB, or a whole line that is shorter. */
+const TEXT = /^(?:[\t\x20-\x7e][\t\r\n\x20-\x7e\x80-\xff]{3}|[\t\x20-\x7e]{0,2}\n)/
+
 /**
  * Which of the other protocols of a port a client speaks that named none by ALPN. Pass all bytes from the first
  * on; of more than {@link MAX_FIRST_BYTES} the rest is not looked at.
@@ -35,13 +40,39 @@ const MQTT_MAX_LENGTH_BYTES = 4
  * No token within the default `maxTokenLength` is taken for one of them: read as a length, each is 256 MiB or more.
  */
 export function classify(bytes: Uint8Array): FirstBytes {
-  const length = Math.min(bytes.length, MAX_FIRST_BYTES)
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('latin1')
+  const text = textOf(bytes)
   const http = match(text, HTTP_OPENINGS)
   if (http === 'yes') return 'http'
   const mqtt = matchMqtt(text)
   if (mqtt === 'yes') return 'mqtt'
   return http === 'more' || mqtt === 'more' ? 'more' : 'unknown'
+}
+
+/**
+ * Names what a stranger speaks whose first bytes are no frame, for the message of an error. The answer has none of its
+ * bytes.
+ *
+ * @param bytes as for {@link classify}, at least four for most answers
+ * @returns null when they are of nothing known here
+ */
+export function diagnose(bytes: Uint8Array): string | null {
+  const text = textOf(bytes)
+  if (isTls(bytes)) return 'a TLS record'
+  if (text.startsWith('HTTP')) return 'an HTTP response'
+  const http = match(text, HTTP_OPENINGS)
+  if (http === 'yes' || (http === 'more' && text.length >= HEADER_LENGTH)) return 'an HTTP request'
+  return TEXT.test(text) ? 'text without a length before it, as token-server 1.x sends' : null
+}
+
+/** RFC 8446, 5.1: the type (alert, handshake, data), then a version of 3.x. */
+function isTls([type = 0, major, minor = 0xff]: Uint8Array): boolean {
+  return type >= 0x15 && type <= 0x17 && major === 3 && minor <= 4
+}
+
+/** Its first bytes, a character each. */
+function textOf(bytes: Uint8Array): string {
+  const length = Math.min(bytes.length, MAX_FIRST_BYTES)
+  return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('latin1')
 }
 
 type Match = 'yes' | 'no' | 'more'
