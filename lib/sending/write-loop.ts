@@ -30,16 +30,6 @@ const YIELD_AFTER_BYTES = 512 * 1024
 const YIELD_AFTER_MS = 0.9
 const YIELD_LEAST_BYTES = 64 * 1024
 
-/** Answers to one chunk that leave before all of it is read: the peer then works on them while this side goes on. */
-const OVERLAP_TOKENS = 32
-
-/** A connection is alone that has read so many chunks in a row: of several, one may read some in the same turn. */
-const ALONE_AFTER_CHUNKS = 8
-
-/** The one that was corked last, of all in this process, and how often it was in a row. */
-let lastCorked: WriteLoop | null = null
-let timesInARow = 0
-
 /**
  * Gives the chunks of a writer to one socket after another, one write at a time: what is queued meanwhile leaves
  * together on its completion, in as few writes as possible, and no timer delays it.
@@ -52,11 +42,8 @@ let timesInARow = 0
  * ```
  *
  * A token alone in its turn of the event loop is written at once; when the last flush carried several, the next
- * one waits for the end of the tick and carries all that came in it. While corked nothing leaves: answers to one
- * chunk of tokens leave in one write, with what control frames have to say of them. When they were split into two
- * writes nevertheless, the peer answers in two, and so on for ever: the next ones wait once for all that is read in
- * this turn. A connection that is alone gives its peer the first 32 answers at once: two processors work then, not one
- * after the other.
+ * one waits for the end of the tick and carries all that came in it. While corked nothing leaves: the answers to one
+ * chunk of tokens leave in one write, with the control frames about them.
  */
 export class WriteLoop {
   readonly #queue: TokenQueue
@@ -75,15 +62,8 @@ export class WriteLoop {
   /** A fault was found and is not told yet. */
   #isFaulty = false
   #isCorked = false
-  /** Tokens that waited then; more are answers. */
-  #sizeWhenCorked = 0
   #isFlushScheduled = false
   #lastFlushTokens = 1
-  /** Tokens came while a write was under way that they could have left with. */
-  #isSplitting = false
-  #isGathering = false
-  /** The write under way left while the chunk it answers was being read. */
-  #isOverlapping = false
 
   constructor(queue: TokenQueue, writer: FrameWriter, writeTimeout: number, events: WriteLoopEvents) {
     this.#queue = queue
@@ -111,23 +91,16 @@ export class WriteLoop {
     this.#inFlight = 0
     this.#sinceYield = 0
     this.#isCorked = false
-    this.#isSplitting = false
-    this.#isOverlapping = false
     this.#lastFlushTokens = 1
     this.#writer.reset()
     this.stop()
   }
 
   stop(): void {
-    if (lastCorked === this) lastCorked = null
     this.#stallDeadline.clear()
   }
 
   wake(): void {
-    if (this.#isCorked) {
-      this.#overlap()
-      return
-    }
     if (!this.#isIdle || this.#isFlushScheduled) return
     if (this.#lastFlushTokens <= 1) {
       this.#flush()
@@ -145,43 +118,18 @@ export class WriteLoop {
     if (this.#isIdle) this.#flush()
   }
 
-  /**
-   * Nothing leaves until `uncork`, but the first of many answers over a socket. Over a Duplex in memory a write could
-   * make the next bytes arrive in the middle of those that are being read.
-   */
+  /** Nothing leaves until `uncork`. */
   cork(): void {
     this.#isCorked = true
-    this.#sizeWhenCorked = this.#queue.size
-    timesInARow = lastCorked === this ? timesInARow + 1 : 1
-    lastCorked = this
   }
 
   uncork(): void {
     this.#isCorked = false
-    if (this.#isSplitting && this.#queue.size > this.#sizeWhenCorked) this.#gather()
-    else this.flush()
+    this.flush()
   }
 
   get #isIdle(): boolean {
     return this.#inFlight === 0 && !this.#isYielding && !this.#isCorked
-  }
-
-  #overlap(): void {
-    if (timesInARow < ALONE_AFTER_CHUNKS || this.#queue.size < OVERLAP_TOKENS) return
-    if (this.#inFlight > 0 || this.#isYielding || !this.#writer.reusesSlabs) return
-    this.#isOverlapping = true
-    this.#flush()
-  }
-
-  /** The answers to all that this turn still reads leave in one write, so that the peer answers with one, too. */
-  #gather(): void {
-    if (this.#isGathering) return
-    this.#isGathering = true
-    setImmediate(() => {
-      this.#isGathering = false
-      this.#isSplitting = false
-      this.flush()
-    })
   }
 
   #flush(): void {
@@ -231,8 +179,6 @@ export class WriteLoop {
     if (error != null) return
     this.#writer.written()
     this.#events.onWritten(this.#hasTokensInFlight)
-    if (this.#queue.size > 0 && !this.#isOverlapping) this.#isSplitting = true
-    this.#isOverlapping = false
     if (this.#mustYield) this.#yield()
     else this.flush()
     this.#events.onSettled()

@@ -3,8 +3,8 @@ import { expect } from 'chai'
 import { type ConnectionOptions, connectionLimits } from '../../lib/options/connection-options'
 import { Sender } from '../../lib/sending/sender'
 import { frame, frames, pattern } from '../helpers/bytes'
-import { awake, bytesOf, settled } from '../helpers/moments'
-import { destroyPairs, HeldDuplex, socketPair } from '../helpers/pairs'
+import { awake, settled } from '../helpers/moments'
+import { destroyPairs, HeldDuplex } from '../helpers/pairs'
 
 const KIB = 1024
 
@@ -408,67 +408,6 @@ describe('Sender', () => {
       expect(socket.written).to.deep.equal([frame('a')])
       sender.uncork()
       expect(socket.written).to.deep.equal([frame('a'), frame('b')])
-    })
-
-    describe('over a socket', () => {
-      async function openSocket() {
-        const [socket, peer] = await socketPair()
-        const { sender, events } = open()
-        events.onFlushed = () => socket.end()
-        sender.detach()
-        sender.attach(socket)
-        const arrived = bytesOf(peer)
-        return { sender, socket, arrived }
-      }
-
-      /** As many answers as one chunk asks for. @returns bytes that left before the end of it */
-      function answer({ sender, socket }: Awaited<ReturnType<typeof openSocket>>, count: number): number {
-        const before = socket.bytesWritten
-        sender.cork()
-        for (let i = 0; i < count; i++) sender.send(Buffer.from('a'))
-        const early = socket.bytesWritten - before
-        sender.uncork()
-        return early
-      }
-
-      it('gives the first 32 of many answers at once when it has read 8 chunks in a row, and each of them once', async () => {
-        const opened = await openSocket()
-        for (let chunk = 1; chunk < 8; chunk++) {
-          expect(answer(opened, 100), 'not known to be alone').to.equal(0)
-          await settled()
-        }
-        expect(answer(opened, 31), 'too few').to.equal(0)
-        await settled()
-        expect(answer(opened, 100)).to.equal(32 * 5)
-        opened.sender.end()
-        expect(await opened.arrived).to.deep.equal(frames(...new Array(831).fill('a')))
-      })
-
-      it('waits for all of them while another connection reads, too', async () => {
-        const [first, second] = [await openSocket(), await openSocket()]
-        for (let turn = 0; turn < 5; turn++) {
-          for (const opened of [first, second, second, second]) {
-            expect(answer(opened, 100)).to.equal(0)
-            await settled()
-          }
-        }
-      })
-    })
-
-    it('once two writes had what could have been one, waits for all that is read in the turn', async () => {
-      const { sender, socket } = open()
-      for (const text of ['a', 'b']) sender.send(Buffer.from(text))
-      await releaseAll(socket)
-      const answer = (text: string) => {
-        sender.cork()
-        sender.send(Buffer.from(text))
-        sender.uncork()
-      }
-      for (const text of ['c', 'd']) answer(text)
-      await releaseAll(socket)
-      expect(socket.written).to.deep.equal([frame('a'), frame('b'), frames('c', 'd')])
-      answer('e')
-      expect(socket.written.at(-1), 'then at once again').to.deep.equal(frame('e'))
     })
   })
 
