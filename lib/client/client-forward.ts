@@ -1,5 +1,4 @@
-import type { Connection } from '../connection/connection'
-import type { Forward } from '../connection/connection-context'
+import type { Connection, Forward } from '../connection/connection'
 
 /** Takes the tokens of one connection of a client. */
 export class ClientForward implements Forward {

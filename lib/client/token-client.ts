@@ -2,18 +2,9 @@ import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { Connection } from '../connection/connection'
-import {
-  attach,
-  breakWith,
-  type ConnectionContext,
-  type DeliverOptions,
-  forwardChanged,
-  type Handover,
-  loseSession,
-  type TransportFacts,
-  takeUnsent
-} from '../connection/connection-context'
+import { Connection, type ConnectionContext, controlOf } from '../connection/connection'
+import type { DeliverOptions } from '../connection/connection-context'
+import type { Handover, TransportFacts } from '../connection/transport-facts'
 import { CLOSE_CODES } from '../errors/close-codes'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
@@ -315,7 +306,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     }
     this.#state = 'greeting'
     const facts = this.#dialler.factsOf(socket, certificate, this.#timeLeft(this.#dial))
-    if (this.#connection !== null) this.#connection[attach](socket, facts)
+    if (this.#connection !== null) controlOf(this.#connection).attach(socket, facts)
     else this.#connection = this.#createConnection(socket, facts)
   }
 
@@ -402,7 +393,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   #endWithCertificate(connection: Connection): void {
     if (connection.peer === null || this.#settings.tls.rejectUnauthorized === false) return
     this.#end = new WallClockDeadline(connection.peer.validTo, () =>
-      connection[breakWith](certificateExpired('server'))
+      controlOf(connection).fail(certificateExpired('server'))
     )
   }
 
@@ -497,7 +488,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       this.#lost(info)
       return
     }
-    const unsent = connection[takeUnsent]()
+    const unsent = controlOf(connection).takeUnsent()
     this.#outbox.putBack(unsent)
     const left = { ...info, unsent: info.unsent - unsent.length }
     if (successor !== null) this.#handToSuccessor(successor)
@@ -526,7 +517,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     tell(this, 'disconnect', Object.freeze(info))
     if (replacement?.isOpen && !this.#isClosing) {
       this.#takeOver(replacement)
-      replacement[forwardChanged]()
+      controlOf(replacement).forwardChanged()
     }
   }
 
@@ -562,7 +553,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
       this.#finish(info)
     } else {
       this.#isClosing = true
-      connection[loseSession]('expired')
+      controlOf(connection).loseSession('expired')
     }
   }
 
@@ -601,7 +592,9 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     watchListeners(this, 'token', {
       onAdd: () => {
         this.#hasListeners = true
-        nextTick(() => this.#connection?.[forwardChanged]())
+        nextTick(() => {
+          if (this.#connection !== null) controlOf(this.#connection).forwardChanged()
+        })
       },
       onRemove: isLast => {
         this.#hasListeners = !isLast

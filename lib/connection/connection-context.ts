@@ -1,14 +1,11 @@
-import type { Duplex } from 'node:stream'
 import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { SessionLimits } from '../options/connection-options'
 import type { AuthorizeAnswer } from '../protocol/authorization'
 import type { Goaway } from '../protocol/goaway'
-import type { Handshake } from '../protocol/handshake'
 import type { SessionLoss } from '../session/session'
-import type { Peer } from '../tls/peer'
 import type { SessionLookup, SessionPart } from '../wire/hello'
-import type { Connection } from './connection'
+import type { Handover, TransportFacts } from './transport-facts'
 
 /** Events of a {@link Connection}. */
 export interface ConnectionEvents {
@@ -46,42 +43,22 @@ export interface DeliverOptions {
 }
 
 /** Takes the tokens of the connections of a server or a client that have no consumer of their own. */
-export interface Forward {
+export interface ForwardTo<Connection> {
   readonly isWanting: boolean
   take(token: Buffer, connection: Connection): void
 }
 
-/** A transport that goes from one connection to another, with the handshake on it. */
-export interface Handover {
-  readonly socket: Duplex
-  readonly handshake: Handshake
-  /** Whom it leads to: of a resumed TLS session the socket does not know. */
-  readonly peer: Peer | null
-}
-
-/** What a server or a client knows of one transport (internal). */
-export interface TransportFacts {
-  /** When the maker knows better than the socket. */
-  readonly peer?: Peer | null
-  /** SHA-256 of the certificates that this side may have presented. */
-  readonly ownFingerprints?: readonly Uint8Array[]
-  /** Milliseconds left for HELLO and `authorize`. */
-  readonly greetingTimeout?: number
-  /** The socket was another connection's, and the peer was greeted on it. */
-  readonly greeted?: Handshake
-}
-
 /** What a server or a client knows of a connection that it makes, and of its first transport (internal). */
-export interface ConnectionContext extends TransportFacts {
+export interface ContextOf<Connection> extends TransportFacts {
   /** A client asks for a session, a server may grant one. */
   readonly session?: SessionLimits | undefined
-  readonly forward?: Forward
+  readonly forward?: ForwardTo<Connection>
   /** Milliseconds of `greetingTimeout` that `authorize` is given at most. */
   readonly authorizeTimeout?: number
   readonly authorize?:
     | ((connection: Connection, signal: AbortSignal) => AuthorizeAnswer | Promise<AuthorizeAnswer>)
     | undefined
-  /** Asked before the peer learns that it was accepted; as `ProtocolHost.admit`. */
+  /** Asked before the peer learns that it was accepted. `request` is the session that the peer asks for. */
   readonly admit?: (connection: Connection, request: SessionPart | null) => TokenError | SessionLookup | null
   /** Told before the listeners of the event, and whoever removes all listeners does not remove it. */
   readonly onOpen?: (connection: Connection) => void
@@ -99,30 +76,3 @@ export interface ConnectionContext extends TransportFacts {
   readonly onResumed?: (connection: Connection) => void
   readonly onSessionLost?: (loss: SessionLoss, connection: Connection) => void
 }
-
-/** Tells a connection that its {@link Forward} wants now (internal). */
-export const forwardChanged = Symbol('forwardChanged')
-
-/** Closes a connection with a code of its own (internal). */
-export const closeWith = Symbol('closeWith')
-
-/** Breaks a connection with an error, which the peer is told where it can be (internal). */
-export const breakWith = Symbol('breakWith')
-
-/** The tokens of a closed connection that never left (internal). */
-export const takeUnsent = Symbol('takeUnsent')
-
-/** Drops the oldest tokens of the queue (internal). */
-export const dropOldest = Symbol('dropOldest')
-
-/** Gives a connection with a session another transport (internal). */
-export const attach = Symbol('attach')
-
-/** Takes the transport from a connection that never opened (internal). */
-export const handOver = Symbol('handOver')
-
-/** Ends a connection because its session can't go on (internal). */
-export const loseSession = Symbol('loseSession')
-
-/** What a server needs to know of the session of a connection (internal). */
-export const sessionOf = Symbol('sessionOf')

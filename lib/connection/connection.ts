@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
-import type { CloseCode, CloseInfo, CloseOptions } from '../errors/close-info'
+import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
 import { duration } from '../options/checks'
 import {
@@ -9,47 +9,40 @@ import {
   connectionLimits,
   type ProtocolOptions
 } from '../options/connection-options'
-import type { Goaway } from '../protocol/goaway'
-import { goawayFrame } from '../protocol/goaway'
-import { Token1 } from '../protocol/token-1'
-import { Token2 } from '../protocol/token-2'
+import type { AuthorizeAnswer } from '../protocol/authorization'
+import { type Goaway, goawayFrame } from '../protocol/goaway'
 import type { Claim, Consumer } from '../receiving/consumer'
 import type { IncomingToken } from '../receiving/incoming-token'
 import { IncomingTokens } from '../receiving/incoming-tokens'
 import { mixedConsumers, type Receiver } from '../receiving/receiver'
 import { TokenIterator } from '../receiving/token-iterator'
 import { TokenStream } from '../receiving/token-stream'
-import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
 import { callApplication, tell } from '../runtime/application-call'
 import { nextTick } from '../runtime/event-loop'
-import { PatientDeadline } from '../runtime/patient-deadline'
 import { type ListenerWatch, watchListeners } from '../runtime/watch-listeners'
 import type { Sender } from '../sending/sender'
-import type { QueuedToken } from '../sending/token-queue'
-import { TokenSource } from '../sending/token-source'
-import { Delivery, fateUnknown, notSent } from '../session/deliveries'
-import type { Session, SessionLossReason } from '../session/session'
+import type { SessionLoss } from '../session/session'
 import type { Peer } from '../tls/peer'
-import { checkLength, checkToken, tooLargeError } from '../wire/check-token'
-import { MIN_PART_LENGTH, type ProtocolName } from '../wire/header'
-import {
-  attach,
-  breakWith,
-  type ConnectionContext,
-  type ConnectionEvents,
-  closeWith,
-  type DeliverOptions,
-  dropOldest,
-  type Forward,
-  forwardChanged,
-  type Handover,
-  handOver,
-  loseSession,
-  sessionOf,
-  type TransportFacts,
-  takeUnsent
-} from './connection-context'
-import { ConnectionLife, type LifeTokens } from './lifecycle'
+import { checkToken } from '../wire/check-token'
+import type { ProtocolName } from '../wire/header'
+import type { SessionLookup, SessionPart } from '../wire/hello'
+import type { ConnectionEvents, ContextOf, DeliverOptions, ForwardTo } from './connection-context'
+import type { ConnectionControl } from './connection-control'
+import { requireToken2 } from './delivering'
+import { Lifecycle, type LifecycleEvents } from './lifecycle'
+import type { Handover } from './transport-facts'
+
+/** What a server or a client knows of a connection that it makes, and of its first transport (internal). */
+export type ConnectionContext = ContextOf<Connection>
+
+/** Takes the tokens of the connections of a server or a client that have no consumer of their own (internal). */
+export type Forward = ForwardTo<Connection>
+
+/** What a server or a client may do with a connection of its own (internal). */
+export let controlOf: (connection: Connection) => ConnectionControl
+
+/** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
+const GREETING_TIMEOUT = 10_000
 
 /**
  * Tokens, which are Buffers, over any Duplex: tls, net, a Unix socket, `stream.duplexPair()`.
@@ -59,12 +52,15 @@ import { ConnectionLife, type LifeTokens } from './lifecycle'
  * first token is never lost.
  */
 export class Connection extends EventEmitter<ConnectionEvents> {
+  static {
+    controlOf = connection => connection.#life
+  }
+
   readonly #limits: ConnectionLimits
   readonly #context: ConnectionContext
-  readonly #life: ConnectionLife
+  readonly #life: Lifecycle
   readonly #sender: Sender
   readonly #receiver: Receiver
-  readonly #session: Session
   #hasListener = false
   /** What the stream does when there is room again: no listener, which another one's exception would keep from it. */
   #goOn: (() => void) | null = null
@@ -82,15 +78,21 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     super()
     this.#limits = connectionLimits(options)
     this.#context = context
-    this.#life = new ConnectionLife(
-      this,
+    const { session, authorize, greetingTimeout = GREETING_TIMEOUT } = context
+    const { authorizeTimeout = greetingTimeout } = context
+    this.#life = new Lifecycle(
       socket,
-      { limits: this.#limits, protocol: options, context },
-      new Connection.#Tokens(this)
+      {
+        limits: this.#limits,
+        protocol: options,
+        session,
+        authorizeTimeout: authorize === undefined ? null : Math.min(greetingTimeout, authorizeTimeout)
+      },
+      context,
+      new Connection.#Events(this, context)
     )
     this.#sender = this.#life.sender
     this.#receiver = this.#life.receiver
-    this.#session = this.#life.session
     watchListeners(this, 'token', new Connection.#TokenListeners(this))
     this.#life.start()
   }
@@ -125,15 +127,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** Bytes of the longest token that can be sent: this side's limit and, once it is known, the peer's. */
   get maxTokenLength(): number {
-    return Math.min(this.#session.peerMaxTokenLength, this.#limits.maxTokenLength)
+    return this.#life.maxTokenLength
   }
 
   /** Bytes of the longest token that `sendFrom()` can send: `maxTokenLength`, or more when the peer takes streams. */
   get maxStreamLength(): number {
-    const { peerMaxStreamLength, peerMaxTokenLength } = this.#session
-    // A part is no shorter, but for the last.
-    if (peerMaxTokenLength < MIN_PART_LENGTH) return this.maxTokenLength
-    return Math.max(this.maxTokenLength, peerMaxStreamLength)
+    return this.#life.maxStreamLength
   }
 
   /** True from `open` until the connection begins to close, but not while it is detached. */
@@ -148,7 +147,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** True when the connection outlives its transport. */
   get hasSession(): boolean {
-    return this.#session.isAgreed
+    return this.#life.session.isAgreed
   }
 
   /** Bytes of tokens that were sent and that a session keeps until the peer's application has had them. */
@@ -214,16 +213,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * `ERR_PROTOCOL_REQUIRED`, `ERR_OPTION`
    */
   deliver(token: Uint8Array, options?: DeliverOptions): Promise<void> {
-    return options === undefined ? this.#deliverPlainly(token) : this.#deliverWithin(token, options)
-  }
-
-  async #deliverWithin(token: Uint8Array, options: DeliverOptions): Promise<void> {
-    this.#honest('deliver()')
-    if (options.timeout !== undefined) duration('timeout', options.timeout)
-    if (options.signal?.aborted) throw notSent(options.signal.reason)
-    checkToken(token, this.maxTokenLength)
-    const giveUp = (delivery: Delivery, cause: unknown) => this.#giveUp(delivery, cause)
-    await this.#deliver(() => this.send(token), giveUp, options)
+    const { delivering } = this.#life
+    return options === undefined ? delivering.deliver(token) : delivering.deliverWithin(token, options)
   }
 
   /**
@@ -242,65 +233,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     length?: number,
     options: DeliverOptions = {}
   ): Promise<void> {
-    const source = new TokenSource(stream, { length, maxLength: () => this.maxStreamLength })
-    try {
-      this.#honest('sendFrom()')
-      if (!this.#session.peerTakesParts) throw partsRequired()
-      if (length !== undefined) checkLength(length, this.maxStreamLength)
-      if (options.timeout !== undefined) duration('timeout', options.timeout)
-      if (options.signal?.aborted) throw notSent(options.signal.reason)
-      const send = () => !this.isDead && this.#sender.sendFrom(source)
-      const giveUp = (delivery: Delivery, cause: unknown) => {
-        if (!source.fail(cause)) this.#giveUp(delivery, cause)
-      }
-      await this.#deliver(send, giveUp, options)
-    } catch (error) {
-      source.release(error)
-      throw error
-    }
-  }
-
-  /** The straight path: a promise and nothing around it. What is thrown rejects it. */
-  #deliverPlainly(token: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#honest('deliver()')
-      checkToken(token, this.maxTokenLength)
-      const { deliveries } = this.#session
-      // Before it is sent: over a Duplex in memory the answer can come while send() runs.
-      deliveries.add(new Delivery(this.#sender.nextPlace, resolve, reject))
-      if (!this.isDead && this.#sender.send(token)) return
-      deliveries.retract()
-      throw notSent()
-    })
-  }
-
-  async #deliver(
-    send: () => boolean,
-    giveUp: (delivery: Delivery, cause: unknown) => void,
-    { signal, timeout }: DeliverOptions
-  ): Promise<void> {
-    const { deliveries } = this.#session
-    let delivery!: Delivery
-    const fate = new Promise<void>((resolve, reject) => {
-      delivery = new Delivery(this.#sender.nextPlace, resolve, reject)
-    })
-    // Before it is sent: over a Duplex in memory the answer can come while send() runs.
-    deliveries.add(delivery)
-    if (!send()) {
-      deliveries.retract()
-      throw notSent()
-    }
-    if (signal === undefined && timeout === undefined) return fate
-    const limit = new PatientDeadline(timeout ?? 0, () => giveUp(delivery, null))
-    const waiting = { aborted: (reason: unknown) => giveUp(delivery, reason) }
-    limit.arm()
-    if (signal !== undefined) watchSignal(signal, waiting)
-    try {
-      await fate
-    } finally {
-      limit.clear()
-      if (signal !== undefined) unwatchSignal(signal, waiting)
-    }
+    await this.#life.delivering.deliverFrom(stream, length, options)
   }
 
   /**
@@ -310,11 +243,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_OPTION` when it was not given so many, `ERR_PROTOCOL_REQUIRED`
    */
   acknowledge(count = 1): boolean {
-    this.#honest('acknowledge()')
+    requireToken2(this.protocol, 'acknowledge()')
     if (!this.#life.isManualAck) {
       throw new TokenError('ERR_OPTION', "Cannot acknowledge tokens: it needs the option ack: 'manual'")
     }
-    const unacknowledged = this.#session.unacknowledged(this.#receiver.tokens)
+    const unacknowledged = this.#life.session.unacknowledged(this.#receiver.tokens)
     if (!Number.isSafeInteger(count) || count < 0 || count > unacknowledged) {
       throw new TokenError(
         'ERR_OPTION',
@@ -331,7 +264,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_PROTOCOL_REQUIRED`, `ERR_OPTION`
    */
   goaway(goaway: Partial<Goaway> = {}): void {
-    this.#honest('goaway()')
+    requireToken2(this.protocol, 'goaway()')
     if (this.#life.role === 'client')
       throw new TokenError('ERR_OPTION', 'Cannot send GOAWAY: only a server may')
     this.#life.token2?.goaway(goawayFrame(goaway))
@@ -345,37 +278,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_OPTION`
    */
   close(options: CloseOptions = {}): boolean {
-    return this[closeWith]('normal', options)
-  }
-
-  [closeWith](code: CloseCode, options: CloseOptions): boolean {
     const timeout = options.timeout ?? this.#limits.closeTimeout
     duration('timeout', timeout)
-    return this.#life.close(code, timeout)
+    return this.#life.close('normal', timeout)
   }
 
   /** Cuts the connection at once, and ends its session. What was not sent is lost, and counted in {@link CloseInfo}. */
   destroy(): void {
     this.#life.fail(new TokenError('ERR_ABORTED', 'Cannot use the connection: this side has destroyed it'))
-  }
-
-  [breakWith](error: TokenError): void {
-    this.#life.fail(error)
-  }
-
-  /** @returns how many were dropped; a token of which bytes are out stays */
-  [dropOldest](count: number): number {
-    return this.#takeOut(
-      () => true,
-      count,
-      () => notSent()
-    )
-  }
-
-  /** Those that `deliver()` sent are left out: their promises were settled. */
-  [takeUnsent](): Uint8Array[] {
-    const { deliveries } = this.#session
-    return this.#sender.unsent(place => deliveries.find(place) === null)
   }
 
   /**
@@ -423,59 +333,86 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     await this.closed
   }
 
-  [forwardChanged](): void {
-    this.#receiver.deliver()
-  }
-
-  [attach](socket: Duplex, facts: TransportFacts): void {
-    this.#life.attach(socket, facts)
-  }
-
-  [handOver](): Handover {
-    return this.#life.handOver()
-  }
-
-  [loseSession](reason: SessionLossReason): void {
-    this.#life.loseSession(reason)
-  }
-
-  get [sessionOf](): Session {
-    return this.#session
-  }
-
-  /** A class, for a literal of closures costs each connection 400 bytes. */
-  static readonly #Tokens = class implements LifeTokens {
+  /** What the lifecycle asks and tells: a class, for a literal of closures costs each connection 400 bytes. */
+  static readonly #Events = class implements LifecycleEvents {
     readonly #connection: Connection
+    readonly #owner: ConnectionContext
 
-    constructor(connection: Connection) {
+    constructor(connection: Connection, owner: ConnectionContext) {
       this.#connection = connection
+      this.#owner = owner
     }
 
-    hasListeners(): boolean {
-      const connection = this.#connection
-      return connection.#hasListener || connection.#context.forward?.isWanting === true
+    get hasListeners(): boolean {
+      return this.#connection.#hasListener || this.#owner.forward?.isWanting === true
     }
 
     onToken(token: Buffer): void {
       this.#connection.#emitToken(token)
     }
 
-    onAbilities(): void {
-      this.#connection.#withdrawTooLong()
-    }
-
     onDrain(): void {
-      const goOn = this.#connection.#goOn
-      this.#connection.#goOn = null
+      const connection = this.#connection
+      const goOn = connection.#goOn
+      connection.#goOn = null
+      this.#owner.onDrain?.()
       if (goOn !== null) callApplication(goOn)
+      tell(connection, 'drain')
     }
 
-    onAborted(place: number, cause: unknown): void {
-      this.#connection.#rejectStreamed(place, cause)
+    onUndeliverable(token: Uint8Array): void {
+      this.#owner.onUndeliverable?.(token)
+      tell(this.#connection, 'undeliverable', token)
     }
 
-    onWithdrawn(place: number, cause: unknown): void {
-      this.#connection.#tidy(this.#connection.#rejectStreamed(place, cause))
+    onGoaway(goaway: Goaway): void {
+      this.#owner.onGoaway?.(goaway, this.#connection)
+      tell(this.#connection, 'goaway', goaway)
+    }
+
+    authorize(signal: AbortSignal): AuthorizeAnswer | Promise<AuthorizeAnswer> {
+      const { authorize } = this.#owner
+      // An answer of undefined is no yes.
+      return authorize === undefined || authorize(this.#connection, signal)
+    }
+
+    admit(request: SessionPart | null): TokenError | SessionLookup | null {
+      return this.#owner.admit?.(this.#connection, request) ?? null
+    }
+
+    onRefused(error: TokenError): void {
+      this.#owner.onRefused?.(error)
+    }
+
+    onOpen(): void {
+      this.#owner.onOpen?.(this.#connection)
+      tell(this.#connection, 'open')
+    }
+
+    onDetached(error: TokenError): void {
+      const connection = this.#connection
+      this.#owner.onDetached?.(error, connection)
+      // A client that gives up ends the session at once, and nothing follows `close`.
+      if (connection.isDetached) tell(connection, 'detached', error)
+    }
+
+    onResumed(): void {
+      this.#owner.onResumed?.(this.#connection)
+      tell(this.#connection, 'resumed')
+    }
+
+    onSessionLost(loss: SessionLoss): void {
+      this.#owner.onSessionLost?.(loss, this.#connection)
+      tell(this.#connection, 'session-lost', loss)
+    }
+
+    onClose(info: CloseInfo, successor: Handover | null): void {
+      const connection = this.#connection
+      const { error } = info
+      if (error !== null && connection.listenerCount('error') > 0) tell(connection, 'error', error)
+      this.#owner.onClose?.(info, connection, successor)
+      connection.#sender.release()
+      tell(connection, 'close', info.hadError, info)
     }
   }
 
@@ -498,38 +435,6 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     }
   }
 
-  #withdrawTooLong(): void {
-    const length = this.maxTokenLength
-    this.#takeOut(
-      token => (token.length ?? 0) > length,
-      Number.POSITIVE_INFINITY,
-      token => tooLargeError(token.length as number, length),
-      token => {
-        nextTick(() => {
-          this.#context.onUndeliverable?.(token as Uint8Array)
-          tell(this, 'undeliverable', token as Uint8Array)
-        })
-      }
-    )
-  }
-
-  /** @param onPlain is given those that nobody has a promise of @returns how many were taken out */
-  #takeOut(
-    isWanted: (token: QueuedToken) => boolean,
-    most: number,
-    errorOf: (token: QueuedToken) => TokenError,
-    onPlain: (token: QueuedToken) => void = () => {}
-  ): number {
-    const { deliveries } = this.#session
-    const places = this.#sender.takeOut(isWanted, most, (place, token) => {
-      const delivery = deliveries.find(place)
-      if (delivery === null) onPlain(token)
-      else if (deliveries.tell(delivery)) delivery.reject(errorOf(token))
-    })
-    deliveries.removed(places)
-    return places.length
-  }
-
   /** The listeners of a server or a client give way to a consumer, the connection's own do not. */
   #claim(consumer: Consumer): Claim {
     if (this.#hasListener) throw mixedConsumers()
@@ -550,42 +455,4 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     tell(this, 'token', token)
     if (forward.isWanting) forward.take(token, this)
   }
-
-  #giveUp(delivery: Delivery, cause: unknown): void {
-    if (!this.#session.deliveries.tell(delivery)) return
-    const isBack = this.#sender.withdraw(delivery.place)
-    delivery.reject(isBack ? notSent(cause) : fateUnknown(cause))
-    this.#tidy(isBack ? delivery : null)
-  }
-
-  /** @param gap whose token was taken back */
-  #tidy(gap: Delivery | null): void {
-    const { deliveries } = this.#session
-    if (gap !== null) deliveries.leaveGap(gap)
-    if (deliveries.isSparse(this.#sender.tokensUnsent))
-      this.#sender.closeGaps(deliveries.closeGaps(this.#sender.firstUnsent))
-  }
-
-  /** A token from a stream will never be whole: the peer's application will not have it. */
-  #rejectStreamed(place: number, cause: unknown): Delivery | null {
-    const { deliveries } = this.#session
-    const delivery = deliveries.find(place)
-    if (delivery !== null && deliveries.tell(delivery)) delivery.reject(notSent(cause))
-    return delivery
-  }
-
-  #honest(what: string): void {
-    if (this.protocol === 'token/2') return
-    throw new TokenError(
-      'ERR_PROTOCOL_REQUIRED',
-      `Cannot use ${what}: it needs token/2, this connection speaks token/1`
-    )
-  }
-}
-
-function partsRequired(): TokenError {
-  return new TokenError(
-    'ERR_PROTOCOL_REQUIRED',
-    'Cannot use sendFrom(): it needs a peer that takes tokens in parts, this one does not'
-  )
 }

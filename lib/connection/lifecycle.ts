@@ -2,35 +2,41 @@ import type { Duplex } from 'node:stream'
 import { closeCodeOf, isTold, keepsSession } from '../errors/close-code-of'
 import { closeCodeName } from '../errors/close-codes'
 import type { CloseCode, CloseInfo } from '../errors/close-info'
-import { protocolError } from '../errors/protocol-error'
 import { socketError } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
-import type { ConnectionLimits, ProtocolOptions } from '../options/connection-options'
-import { authorization } from '../protocol/authorization'
-import { Handshake, type HandshakeHost } from '../protocol/handshake'
-import type { Protocol, ProtocolHost } from '../protocol/protocol'
+import type { ConnectionLimits, ProtocolOptions, SessionLimits } from '../options/connection-options'
+import type { AuthorizeAnswer } from '../protocol/authorization'
+import type { Goaway } from '../protocol/goaway'
+import type { Handshake } from '../protocol/handshake'
+import type { Protocol } from '../protocol/protocol'
 import { lingerAfter, sayLastWord } from '../protocol/say-close'
-import { Token1 } from '../protocol/token-1'
 import { Token2 } from '../protocol/token-2'
 import { endedWithoutClose } from '../protocol/token-2-errors'
 import { Receiver, type ReceiverEvents } from '../receiving/receiver'
-import { tell } from '../runtime/application-call'
 import { Deadline } from '../runtime/deadline'
 import { nextTick } from '../runtime/event-loop'
 import { PatientDeadline } from '../runtime/patient-deadline'
 import { Sender } from '../sending/sender'
 import type { SenderEvents } from '../sending/sender-events'
-import { Session, type SessionLossReason } from '../session/session'
-import { fingerprintBytes, type Peer, peerOf } from '../tls/peer'
+import { Session, type SessionLoss, type SessionLossReason } from '../session/session'
+import { type Peer, peerOf } from '../tls/peer'
 import type { GoawayFrame } from '../wire/control-frame'
-import type { ProtocolName } from '../wire/header'
-import { FEATURE_PART, type Hello, type Role, type SessionLookup, type SessionPart } from '../wire/hello'
-import type { Connection } from './connection'
-import type { ConnectionContext, Handover, TransportFacts } from './connection-context'
+import { MIN_PART_LENGTH, type ProtocolName } from '../wire/header'
+import type { Role, SessionLookup, SessionPart } from '../wire/hello'
+import type { ConnectionControl } from './connection-control'
+import { Delivering, type DeliveringHost } from './delivering'
+import {
+  chunkError,
+  closeTimeoutError,
+  idleError,
+  prematureCloseError,
+  replacedError,
+  sessionLostError,
+  stallError
+} from './lifecycle-errors'
+import { Opening, type OpeningHost } from './opening'
 import { Transport, type TransportEvents } from './transport'
-
-/** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
-const GREETING_TIMEOUT = 10_000
+import type { Handover, TransportFacts } from './transport-facts'
 
 const OPENING = 0
 const OPEN = 1
@@ -40,26 +46,37 @@ const CLOSED = 4
 
 type State = typeof OPENING | typeof OPEN | typeof DETACHED | typeof CLOSING | typeof CLOSED
 
-/** What a life leaves to its connection: whose tokens they are. */
-export interface LifeTokens {
+/** What a lifecycle asks of its connection and tells it. */
+export interface LifecycleEvents {
   /** True while there are listeners to hand tokens to. */
-  hasListeners(): boolean
+  readonly hasListeners: boolean
   onToken(token: Buffer): void
-  /** What the peer takes is known, and nothing has been sent. */
-  onAbilities(): void
   /** There is room again. */
   onDrain(): void
-  /** The token from a stream at that place will never be whole. */
-  onAborted(place: number, cause: unknown): void
-  /** It was taken back, and left a gap. */
-  onWithdrawn(place: number, cause: unknown): void
+  /** It was sent before the connection was open, is longer than the peer takes, and nobody has a promise of it. */
+  onUndeliverable(token: Uint8Array): void
+  onGoaway(goaway: Goaway): void
+  authorize(signal: AbortSignal): AuthorizeAnswer | Promise<AuthorizeAnswer>
+  /** @returns why the peer is not accepted; or what became of the session it asks for, null for no session */
+  admit(request: SessionPart | null): TokenError | SessionLookup | null
+  /** It will never be open. */
+  onRefused(error: TokenError): void
+  onOpen(): void
+  onDetached(error: TokenError): void
+  onResumed(): void
+  onSessionLost(loss: SessionLoss): void
+  /** @param successor the transport, when it goes on without this connection */
+  onClose(info: CloseInfo, successor: Handover | null): void
 }
 
-/** What is fixed for a life. */
-export interface LifeOptions {
+/** What is fixed for a lifecycle. */
+export interface LifecycleOptions {
   readonly limits: ConnectionLimits
   readonly protocol: ProtocolOptions
-  readonly context: ConnectionContext
+  /** A client asks for a session, a server may grant one. */
+  readonly session: SessionLimits | undefined
+  /** Milliseconds that `authorize` is given at most; null when there is none. */
+  readonly authorizeTimeout: number | null
 }
 
 /**
@@ -82,17 +99,16 @@ export interface LifeOptions {
  *     └──────── accepted ────────────┘   └─┘
  * ```
  */
-export class ConnectionLife
-  implements TransportEvents, SenderEvents, ReceiverEvents, ProtocolHost, HandshakeHost
+export class Lifecycle
+  implements ConnectionControl, DeliveringHost, OpeningHost, TransportEvents, SenderEvents, ReceiverEvents
 {
   readonly limits: ConnectionLimits
   readonly session = new Session()
   readonly sender: Sender
   readonly receiver: Receiver
-  readonly #connection: Connection
-  readonly #protocolOptions: ProtocolOptions
-  readonly #context: ConnectionContext
-  readonly #tokens: LifeTokens
+  readonly delivering: Delivering
+  readonly #options: LifecycleOptions
+  readonly #events: LifecycleEvents
   /** Null without `idleTimeout`. */
   readonly #idleDeadline: Deadline | null
   /** Null without a session. */
@@ -104,8 +120,8 @@ export class ConnectionLife
   #socket: Duplex
   /** Null when the last one is gone. */
   #transport: Transport | null = null
-  /** While the two sides of token/2 greet each other. */
-  #handshake: Handshake | null = null
+  /** Null when the transport is open, or there is none. */
+  #opening: Opening | null = null
   /** Null before the first handshake is done; of a session, the last one's until the next begins. */
   #protocol: Protocol | null = null
   #closeDeadline: PatientDeadline | null = null
@@ -119,26 +135,23 @@ export class ConnectionLife
   #closed: Promise<CloseInfo> | null = null
   #resolveClosed: ((info: CloseInfo) => void) | null = null
 
-  /** @param connection whose events are told */
-  constructor(connection: Connection, socket: Duplex, options: LifeOptions, tokens: LifeTokens) {
-    const { limits, context } = options
-    this.#connection = connection
+  constructor(socket: Duplex, options: LifecycleOptions, facts: TransportFacts, events: LifecycleEvents) {
+    const { limits, session } = options
     this.limits = limits
-    this.#protocolOptions = options.protocol
-    this.#context = context
-    this.#tokens = tokens
+    this.#options = options
+    this.#events = events
     this.#socket = socket
-    this.#facts = context
-    this.#peer = context.peer === undefined ? peerOf(socket) : context.peer
+    this.#facts = facts
+    this.#peer = facts.peer === undefined ? peerOf(socket) : facts.peer
     this.#idleDeadline =
       limits.idleTimeout === 0 ? null : new Deadline(limits.idleTimeout, () => this.#idleExpired())
-    const { session } = context
     this.#resumeDeadline =
       session === undefined
         ? null
         : new PatientDeadline(session.resumeTimeout, () => this.loseSession('expired'))
     this.sender = new Sender(limits, this)
     this.receiver = new Receiver(limits.maxTokenLength, this, this.protocolName === 'token/2')
+    this.delivering = new Delivering(this)
   }
 
   /** Made when it is asked for: few connections are waited for, and a promise takes 200 bytes. */
@@ -162,15 +175,15 @@ export class ConnectionLife
   }
 
   get protocolName(): ProtocolName {
-    return this.#protocolOptions.protocol ?? 'token/1'
+    return this.#options.protocol.protocol ?? 'token/1'
   }
 
   get role(): Role {
-    return this.#protocolOptions.role ?? 'client'
+    return this.#options.protocol.role ?? 'client'
   }
 
   get isManualAck(): boolean {
-    return this.#protocolOptions.ack === 'manual'
+    return this.#options.protocol.ack === 'manual'
   }
 
   /** Milliseconds of the last round trip; null when none is known. */
@@ -197,18 +210,47 @@ export class ConnectionLife
     return !this.#socket.writable && !this.session.isAgreed
   }
 
-  /** True from the error that ends it. */
+  /** True from the error that ends it, or its end, on. */
   get isBroken(): boolean {
-    return this.#error !== null
+    return this.#state === CLOSED || this.#error !== null
+  }
+
+  get isOpening(): boolean {
+    return this.#state === OPENING && this.#error === null
+  }
+
+  get wantsSession(): boolean {
+    return this.#options.session !== undefined && this.role === 'client'
+  }
+
+  get authorizeTimeout(): number | null {
+    return this.#options.authorizeTimeout
+  }
+
+  /** Made when it is asked for: few connections need one. */
+  get gone(): AbortSignal {
+    this.#gone ??= new AbortController()
+    return this.#gone.signal
+  }
+
+  /** Bytes of the longest token that can be sent: this side's limit and, once it is known, the peer's. */
+  get maxTokenLength(): number {
+    return Math.min(this.session.peerMaxTokenLength, this.limits.maxTokenLength)
+  }
+
+  get maxStreamLength(): number {
+    const { peerMaxStreamLength, peerMaxTokenLength } = this.session
+    // A part is no shorter, but for the last.
+    if (peerMaxTokenLength < MIN_PART_LENGTH) return this.maxTokenLength
+    return Math.max(this.maxTokenLength, peerMaxStreamLength)
   }
 
   /** Begins with the first transport. */
   start(): void {
-    const { greeted } = this.#facts
-    this.#carry(this.#socket)
+    const opening = this.#carry(this.#socket)
     this.#idleDeadline?.arm()
-    if (greeted === undefined) this.#greet()
-    else this.#succeed(greeted)
+    if (this.#facts.greeted === undefined) opening.begin()
+    else opening.succeed()
   }
 
   /** Ends in order. @returns false when it was ended before */
@@ -263,7 +305,7 @@ export class ConnectionLife
     else if (this.#sayGoodbye(error, reason)) this.#state = CLOSING
     else this.#socket.destroy()
     this.#gone?.abort()
-    if (wasOpening) this.#context.onRefused?.(error)
+    if (wasOpening) this.#events.onRefused(error)
   }
 
   /**
@@ -271,18 +313,15 @@ export class ConnectionLife
    * still there, is let go of first.
    */
   attach(socket: Duplex, facts: TransportFacts): void {
-    if (this.#transport !== null) {
-      const { code, message } = REPLACED
-      this.#dropTransport(new TokenError(code, message, REPLACED))
-    }
+    if (this.#transport !== null) this.#dropTransport(replacedError())
     this.#facts = facts
     this.#peer = facts.peer ?? null
     if (this.#state === OPEN) this.#state = DETACHED
     if (this.#resumeDeadline?.isArmed === false) this.#resumeDeadline.arm()
     this.#protocol = null
-    this.#carry(socket)
-    if (facts.greeted === undefined) this.#greet()
-    else this.#bind(facts.greeted, 'resumed')
+    const opening = this.#carry(socket)
+    if (facts.greeted === undefined) opening.begin()
+    else opening.bind('resumed')
   }
 
   /** The transport is another connection's from now on; this one was never open. Its end is told when that is done. */
@@ -300,21 +339,40 @@ export class ConnectionLife
     this.#lose(reason, null)
   }
 
+  forwardChanged(): void {
+    this.receiver.deliver()
+  }
+
+  dropOldest(count: number): number {
+    return this.delivering.dropOldest(count)
+  }
+
+  takeUnsent(): Uint8Array[] {
+    return this.delivering.takeUnsent()
+  }
+
   // --- the transport
 
-  #carry(socket: Duplex): void {
+  #carry(socket: Duplex): Opening {
     this.#socket = socket
+    const opening = new Opening(this, socket, this.#facts, this.#peer)
+    this.#opening = opening
     this.#transport = new Transport(socket, this)
+    return opening
+  }
+
+  carries(protocol: Protocol): void {
+    this.#protocol = protocol
+    if (this.protocolName === 'token/2') this.#opening = null
   }
 
   onData(chunk: unknown): void {
     if (!Buffer.isBuffer(chunk)) {
-      const message = `Cannot read from the socket: it gives a ${typeof chunk} instead of a Buffer (setEncoding, object mode)`
-      this.fail(new TokenError('ERR_SOCKET', message))
-    } else if (this.#handshake === null) {
-      this.#protocol?.read(chunk)
+      this.fail(chunkError(chunk))
+    } else if (this.#protocol === null) {
+      this.#opening?.handshake?.read(chunk)
     } else {
-      this.#handshake.read(chunk)
+      this.#protocol.read(chunk)
     }
   }
 
@@ -323,8 +381,8 @@ export class ConnectionLife
   }
 
   onEnd(): void {
-    if (this.#handshake === null) this.#protocol?.transportEnded()
-    else if (!this.#handshake.isOver) this.fail(endedWithoutClose())
+    if (this.#protocol !== null) this.#protocol.transportEnded()
+    else if (!this.#opening?.handshake?.isOver) this.fail(endedWithoutClose())
   }
 
   onError(error: Error): void {
@@ -337,148 +395,22 @@ export class ConnectionLife
     else this.#finish()
   }
 
-  // --- the handshake, until the transport may carry tokens
-
-  #greet(): void {
-    const { role } = this
-    if (this.protocolName === 'token/1') {
-      this.#protocol = new Token1(this)
-      this.sender.attach(this.#socket)
-      this.#decide()
-      return
-    }
-    const wantsSession = this.#context.session !== undefined && role === 'client'
-    const fingerprints = {
-      own: this.#facts.ownFingerprints ?? [],
-      peer: this.#peer && fingerprintBytes(this.#peer)
-    }
-    const timeout = this.#facts.greetingTimeout ?? GREETING_TIMEOUT
-    const options = { role, fingerprints, timeout, wantsSession }
-    const handshake = new Handshake(this.#socket, this.limits, options, this)
-    this.#handshake = handshake
-    if (role === 'server') return
-    handshake.makeHello(wantsSession ? this.session.request() : null, this.receiver.heldBytes)
-    handshake.sayHello()
+  authorize(signal: AbortSignal): AuthorizeAnswer | Promise<AuthorizeAnswer> {
+    return this.#events.authorize(signal)
   }
 
-  greeted(): void {
-    const handshake = this.#handshake as Handshake
-    if (handshake.role === 'server') {
-      this.#decide()
-      return
-    }
-    try {
-      const answer = handshake.hello.session
-      const reason = answer === null ? null : this.session.judge(answer)
-      // The server has begun another one on this transport, for the next connection.
-      if (reason !== null) this.#lose(reason, this.#giveAway())
-      else this.#bind(handshake, null)
-    } catch (error) {
-      this.fail(error as TokenError)
-    }
+  admit(request: SessionPart | null): TokenError | SessionLookup | null {
+    return this.#events.admit(request)
   }
 
-  /** A server has answered a lost session with a new one, which this connection begins. */
-  #succeed(handshake: Handshake): void {
-    const { session } = handshake.hello
-    this.#handshake = handshake
-    if (session !== null) this.session.begin(session, session.generation)
-    // HELLO spoke for the connection that is lost, and for what it held.
-    handshake.credit.freeAll()
-    nextTick(() => {
-      if (this.#handshake === handshake) this.#bind(handshake, null)
-    })
-  }
-
-  /** Asks `authorize`, where there is one. */
-  #decide(): void {
-    const { authorize, greetingTimeout = GREETING_TIMEOUT } = this.#context
-    const { authorizeTimeout = greetingTimeout } = this.#context
-    if (authorize === undefined) {
-      if (this.#handshake === null) nextTick(() => this.#admit())
-      else this.#admit()
-      return
-    }
-    const timeout = Math.min(greetingTimeout, authorizeTimeout)
-    this.#gone = new AbortController()
-    const verdict = authorization(signal => authorize(this.#connection, signal), timeout, this.#gone.signal)
-    void verdict.then(answer => {
-      if (this.#state !== OPENING) return
-      if (answer.isAccepted) this.#admit()
-      else this.fail(answer.error, answer.reason)
-    })
-  }
-
-  #admit(): void {
-    if (this.#state === CLOSED || this.#error !== null) return
-    const handshake = this.#handshake
-    const request = handshake?.hello.session ?? null
-    const admission =
-      this.#state === OPENING ? (this.#context.admit?.(this.#connection, request) ?? null) : null
-    if (admission instanceof TokenError) this.fail(admission)
-    else if (this.protocolName === 'token/1') this.#opened()
-    // A resumed session has taken the transport to its own connection.
-    else if (handshake !== null && this.#handshake === handshake) this.#bind(handshake, admission)
-  }
-
-  /**
-   * Both sides have greeted each other, or will have when this one has said HELLO: tokens may flow.
-   *
-   * @param lookup what a server says of the session that its client asked for; null: there is none
-   */
-  #bind(handshake: Handshake, lookup: SessionLookup | null): void {
-    const { hello, role } = handshake
-    const { sender } = this
-    handshake.stop()
-    this.#handshake = null
-    if (role === 'server')
-      handshake.makeHello(lookup === null ? null : this.session.answer(lookup), this.receiver.heldBytes)
-    const protocol = new Token2(this, handshake)
-    this.#protocol = protocol
-    handshake.sayHello()
-    const isResumed = (role === 'server' ? lookup : hello.session?.lookup) === 'resumed'
-    try {
-      if (isResumed) this.#resume(hello)
-    } catch (error) {
-      this.fail(error as TokenError)
-      return
-    }
-    const { session } = this
-    session.peerMaxTokenLength = hello.maxTokenLength
-    session.peerMaxStreamLength = hello.maxStreamLength ?? 0
-    session.peerTakesParts = (hello.features & FEATURE_PART) !== 0
-    sender.attach(this.#socket, protocol.control)
-    sender.credit = hello.receiveWindow
-    sender.splitsTokens = session.peerTakesParts
-    sender.maxFrameLength = hello.maxTokenLength
-    sender.cork()
-    this.#opened()
-    protocol.open()
-    sender.uncork()
-  }
-
-  /** @throws TokenError when the peer can't stand where it says */
-  #resume(hello: Hello): void {
-    const peer = hello.session as SessionPart
-    const { session, sender } = this
-    // What is begun in parts or aborted could not be said any more.
-    if (session.peerTakesParts && (hello.features & FEATURE_PART) === 0) {
-      throw protocolError('unsupported', 'Cannot resume the session: the peer takes no parts any more')
-    }
-    const fault = session.faultOf(peer, sender.tokensSent)
-    if (fault !== null) throw fault
-    sender.closeGaps(session.deliveries.closeGaps(sender.firstUnsent))
-    sender.rewind(peer.received)
-    sender.acknowledge(peer.handed)
-    session.deliveries.acknowledge(peer.handed)
+  sessionLost(reason: SessionLossReason): void {
+    this.#lose(reason, this.#giveAway())
   }
 
   // --- what the sender tells
 
   onDrain(): void {
-    this.#context.onDrain?.()
-    this.#tokens.onDrain()
-    tell(this.#connection, 'drain')
+    this.#events.onDrain()
   }
 
   onActivity(hasTokens: boolean): void {
@@ -499,27 +431,27 @@ export class ConnectionLife
   }
 
   onAborted(place: number, cause: unknown): void {
-    this.#tokens.onAborted(place, cause)
+    this.delivering.aborted(place, cause)
   }
 
   onWithdrawn(place: number, cause: unknown): void {
-    this.#tokens.onWithdrawn(place, cause)
+    this.delivering.withdrawn(place, cause)
   }
 
   // --- what the receiver tells
 
   get hasListeners(): boolean {
-    return this.#error === null && this.#tokens.hasListeners()
+    return this.#error === null && this.#events.hasListeners
   }
 
   onToken(token: Buffer): void {
-    this.#tokens.onToken(token)
+    this.#events.onToken(token)
   }
 
   onHanded(count: number, cost: number): void {
     if (!this.isManualAck) this.session.handed += count
-    if (this.#handshake === null) this.#protocol?.freed(cost)
-    else this.#handshake.freed(cost)
+    if (this.#protocol !== null) this.#protocol.freed(cost)
+    else this.#opening?.handshake?.freed(cost)
   }
 
   /** Nobody acknowledges it: it counts when all before it do. */
@@ -556,21 +488,20 @@ export class ConnectionLife
   }
 
   goaway({ code, retryAfter, reason }: GoawayFrame): void {
-    const goaway = Object.freeze({ code: closeCodeName(code, 'goaway'), retryAfter, reason })
-    this.#context.onGoaway?.(goaway, this.#connection)
-    tell(this.#connection, 'goaway', goaway)
+    this.#events.onGoaway(Object.freeze({ code: closeCodeName(code, 'goaway'), retryAfter, reason }))
   }
 
-  #opened(): void {
+  opened(): void {
+    this.#opening = null
     if (this.#state === DETACHED) {
       this.#resumed()
       return
     }
     if (this.#state === OPENING) this.#state = OPEN
-    if (this.session.isAgreed) this.sender.retain(this.#context.session?.windowBytes ?? 0)
-    if (this.protocolName === 'token/2') this.#tokens.onAbilities()
-    this.#context.onOpen?.(this.#connection)
-    tell(this.#connection, 'open')
+    if (this.session.isAgreed) this.sender.retain(this.#options.session?.windowBytes ?? 0)
+    if (this.protocolName === 'token/2')
+      this.delivering.takeOutTooLong(token => nextTick(() => this.#events.onUndeliverable(token)))
+    this.#events.onOpen()
     // close() or the end of a stream came before: what was sent until then is sent first.
     if (this.#state === CLOSING) {
       this.#protocol?.close(this.#closeCode)
@@ -586,8 +517,7 @@ export class ConnectionLife
     this.#resumeDeadline?.clear()
     this.#idleDeadline?.arm()
     if (this.#isSendingEnded) this.#protocol?.endSending()
-    this.#context.onResumed?.(this.#connection)
-    tell(this.#connection, 'resumed')
+    this.#events.onResumed()
     this.receiver.deliver()
   }
 
@@ -604,10 +534,10 @@ export class ConnectionLife
       return
     }
     if (this.#closeDeadline === null) this.armClose()
-    if (this.#handshake !== null) {
+    const handshake = this.#opening?.handshake ?? null
+    if (handshake !== null) {
       // A client waits for its handshake, and then sends what it has taken.
-      const isRefused =
-        this.role === 'client' || this.#handshake.refuse(code === 'shutdown' ? code : 'normal')
+      const isRefused = this.role === 'client' || handshake.refuse(code === 'shutdown' ? code : 'normal')
       if (!isRefused) this.#socket.destroy()
       return
     }
@@ -632,19 +562,13 @@ export class ConnectionLife
       this.#idleDeadline?.arm()
       return
     }
-    const { idleTimeout } = this.limits
-    this.fail(
-      new TokenError(
-        'ERR_IDLE_TIMEOUT',
-        `Cannot keep the connection: no byte of a token passed for idleTimeout, ${idleTimeout} ms`
-      )
-    )
+    this.fail(idleError(this.limits.idleTimeout))
   }
 
   #sayGoodbye(error: TokenError, reason: string): boolean {
-    if (this.#handshake === null) return this.#protocol?.sayGoodbye(error) ?? false
+    if (this.#protocol !== null) return this.#protocol.sayGoodbye(error)
     const code = closeCodeOf(error)
-    if (code === null || !this.#handshake.refuse(code, reason, lingerAfter(error))) return false
+    if (code === null || !this.#opening?.handshake?.refuse(code, reason, lingerAfter(error))) return false
     isTold(error, code)
     return true
   }
@@ -660,9 +584,7 @@ export class ConnectionLife
     this.#dropTransport(error)
     this.#state = DETACHED
     if (this.#resumeDeadline?.isArmed === false) this.#resumeDeadline.arm()
-    this.#context.onDetached?.(error, this.#connection)
-    // A client that gives up ends the session at once, and nothing follows `close`.
-    if (this.#state === DETACHED) tell(this.#connection, 'detached', error)
+    this.#events.onDetached(error)
   }
 
   /** Lets go of the transport; what is on it and not whole is thrown away. @param error what the peer is told */
@@ -690,8 +612,8 @@ export class ConnectionLife
   }
 
   #stopTalking(): void {
-    this.#handshake?.stop()
-    this.#handshake = null
+    this.#opening?.stop()
+    this.#opening = null
     this.#protocol?.stop()
   }
 
@@ -702,10 +624,11 @@ export class ConnectionLife
   }
 
   #giveAway(): Handover {
-    const handshake = this.#handshake as Handshake
+    const handshake = this.#opening?.handshake as Handshake
+    this.#opening?.stop()
+    this.#opening = null
     this.#transport?.release()
     this.#transport = null
-    this.#handshake = null
     return { socket: this.#socket, handshake, peer: this.#peer }
   }
 
@@ -734,14 +657,11 @@ export class ConnectionLife
   }
 
   #tellEnd(info: CloseInfo, successor: Handover | null): void {
-    const { error } = info
-    const connection = this.#connection
     this.#gone?.abort()
-    this.#tellLoss(info)
-    if (error !== null && connection.listenerCount('error') > 0) tell(connection, 'error', error)
-    this.#context.onClose?.(info, connection, successor)
-    this.sender.release()
-    tell(connection, 'close', info.hadError, info)
+    const { unconfirmed, unsent } = info
+    if (this.#lossReason !== null)
+      this.#events.onSessionLost(Object.freeze({ reason: this.#lossReason, unknown: unconfirmed, unsent }))
+    this.#events.onClose(info, successor)
   }
 
   #settleClosed(info: CloseInfo): void {
@@ -749,22 +669,13 @@ export class ConnectionLife
     this.#resolveClosed?.(info)
   }
 
-  #tellLoss({ unconfirmed, unsent }: CloseInfo): void {
-    const reason = this.#lossReason
-    if (reason === null) return
-    const loss = Object.freeze({ reason, unknown: unconfirmed, unsent })
-    this.#context.onSessionLost?.(loss, this.#connection)
-    tell(this.#connection, 'session-lost', loss)
-  }
-
   /** The error of a socket that someone else destroyed, or null when both sides had ended. */
   #prematureClose(): TokenError | null {
     const { errored, readableEnded, writableFinished } = this.#socket
-    if ((this.#handshake ?? this.#protocol)?.isOver) return null
+    if ((this.#protocol ?? this.#opening?.handshake)?.isOver) return null
     if (errored !== null) return socketError(errored)
     if (readableEnded && writableFinished) return null
-    const message = 'Cannot use the connection: its socket was destroyed before both sides had ended'
-    return new TokenError('ERR_SOCKET', message)
+    return prematureCloseError()
   }
 
   #closeInfo(): CloseInfo {
@@ -779,30 +690,4 @@ export class ConnectionLife
       undeliveredBytes: this.receiver.undeliveredBytes
     })
   }
-}
-
-function stallError(timeout: number): TokenError {
-  return new TokenError(
-    'ERR_WRITE_TIMEOUT',
-    `Cannot send: the peer took nothing for writeTimeout, ${timeout} ms`
-  )
-}
-
-function closeTimeoutError(timeout: number): TokenError {
-  return new TokenError(
-    'ERR_CLOSE_TIMEOUT',
-    `Cannot close the connection in order: it was not done in ${timeout} ms`
-  )
-}
-
-const REPLACED = {
-  code: 'ERR_LOST',
-  closeCode: 'session-replaced',
-  message: 'Cannot use the transport: a newer dial has the session'
-} as const
-
-function sessionLostError(reason: SessionLossReason): TokenError {
-  return new TokenError('ERR_SESSION_LOST', `Cannot go on with the session: ${reason}`, {
-    closeCode: 'session-lost'
-  })
 }

@@ -2,8 +2,7 @@ import type { EventEmitter } from 'node:events'
 import { tell } from '../runtime/application-call'
 import { nextTick } from '../runtime/event-loop'
 import { type ListenerWatch, watchListeners } from '../runtime/watch-listeners'
-import type { Connection } from './connection'
-import type { Forward } from './connection-context'
+import type { Connection, Forward } from './connection'
 
 type Owner = EventEmitter<{ token: [token: Buffer, connection: Connection] }>
 

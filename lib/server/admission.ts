@@ -1,6 +1,5 @@
 import type { TLSSocket } from 'node:tls'
-import type { Connection } from '../connection/connection'
-import { breakWith } from '../connection/connection-context'
+import { type Connection, controlOf } from '../connection/connection'
 import type { CloseInfo } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
 import { certificateExpired, untrustedClient } from '../errors/trust-errors'
@@ -27,7 +26,7 @@ export class Admission {
   readonly #trust: LiveTrust
   readonly #connections = new Set<Connection>()
   readonly #ends = new CertificateEnds<Connection>(connection =>
-    connection[breakWith](certificateExpired('peer'))
+    controlOf(connection).fail(certificateExpired('peer'))
   )
   /** Of those that have a transport: sessions that wait have limits of their own. */
   readonly #countByIdentity = new IdentityCounts<Connection>()
@@ -112,7 +111,7 @@ export class Admission {
       // Who comes back to a session is judged then.
       if (connection.isDetached) continue
       const failure = this.#trust.check(connection.socket)
-      if (failure !== null) connection[breakWith](untrustedClient(failure.code, failure.reason))
+      if (failure !== null) controlOf(connection).fail(untrustedClient(failure.code, failure.reason))
     }
     setImmediate(() => this.recheck(left))
   }

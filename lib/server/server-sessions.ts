@@ -1,5 +1,4 @@
-import type { Connection } from '../connection/connection'
-import { attach, handOver, loseSession, sessionOf } from '../connection/connection-context'
+import { type Connection, controlOf } from '../connection/connection'
 import { TokenError } from '../errors/token-error'
 import { nextTick } from '../runtime/event-loop'
 import type { SessionLookup, SessionPart } from '../wire/hello'
@@ -49,7 +48,7 @@ export class ServerSessions {
     if (refusal !== null) return refusal
     for (const connection of leaving) this.#evict(connection)
     const key = this.#sessions.add(candidate, identity, request.generation)
-    candidate[sessionOf].begin(key, request.generation)
+    controlOf(candidate).session.begin(key, request.generation)
     return found.is === 'present' ? 'expired' : found.reason
   }
 
@@ -71,7 +70,7 @@ export class ServerSessions {
   /** Its listeners hear of it when the client that comes in has its place. */
   #evict(connection: Connection): void {
     this.#sessions.remove(connection, true)
-    nextTick(() => connection[loseSession]('evicted'))
+    nextTick(() => controlOf(connection).loseSession('evicted'))
   }
 
   /** Nothing has happened to the session and its transport when the dial is refused. */
@@ -82,14 +81,14 @@ export class ServerSessions {
     admission: SessionAdmission
   ): TokenError | 'resumed' {
     const { generation } = request
-    const fault = owner[sessionOf].faultOf(request, owner.tokensSent - owner.tokensUnsent)
+    const fault = controlOf(owner).session.faultOf(request, owner.tokensSent - owner.tokensUnsent)
     if (fault !== null) return fault
     const refusal = admission.admitTransport(owner)
     if (refusal !== null) return refusal
     this.#sessions.attached(owner, generation)
-    owner[sessionOf].advance(generation)
-    const { socket, handshake, peer } = candidate[handOver]()
-    owner[attach](socket, { peer, greeted: handshake })
+    controlOf(owner).session.advance(generation)
+    const { socket, handshake, peer } = controlOf(candidate).handOver()
+    controlOf(owner).attach(socket, { peer, greeted: handshake })
     return 'resumed'
   }
 }

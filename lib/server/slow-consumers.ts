@@ -1,5 +1,4 @@
-import type { Connection } from '../connection/connection'
-import { breakWith, dropOldest, loseSession } from '../connection/connection-context'
+import { type Connection, controlOf } from '../connection/connection'
 import { TokenError } from '../errors/token-error'
 import type { Admission } from './admission'
 import type { BudgetEvents } from './memory-budget'
@@ -17,22 +16,22 @@ export function slowConsumers(
 ): BudgetEvents<Connection> {
   const drops = policies.slowConsumer === 'drop'
   const drop = (connection: Connection, tokens: number) => {
-    const count = connection[dropOldest](tokens)
+    const count = controlOf(connection).dropOldest(tokens)
     if (count > 0) onDropped(count, connection)
   }
   return {
     onTooOld: (connection, tokens) => {
       if (drops) drop(connection, tokens)
-      else connection[breakWith](slowError(`a token waited longer than maxQueueAge, ${maxQueueAge} ms`))
+      else controlOf(connection).fail(slowError(`a token waited longer than maxQueueAge, ${maxQueueAge} ms`))
     },
     oldestDetached: () => admission.oldestDetached(),
-    onEvict: connection => connection[loseSession]('evicted'),
+    onEvict: connection => controlOf(connection).loseSession('evicted'),
     onDrop: connection => {
       if (drops) drop(connection, connection.tokensUnsent)
     },
     onOverBudget: connection => {
       const why = `the server is over memoryBudgetBytes, ${memoryBudgetBytes}, and its queues were the fullest`
-      connection[breakWith](slowError(why))
+      controlOf(connection).fail(slowError(why))
     }
   }
 }

@@ -1,8 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
-import type { Connection } from '../connection/connection'
-import { closeWith, forwardChanged } from '../connection/connection-context'
+import { type Connection, controlOf } from '../connection/connection'
 import { TokenListeners } from '../connection/token-listeners'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
@@ -79,7 +78,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #connectionHost: ConnectionHost
   readonly #budget: QueueBudget<Connection>
   readonly #tokenListeners = new TokenListeners(this, () => {
-    for (const connection of this.#admission.connections) connection[forwardChanged]()
+    for (const connection of this.#admission.connections) controlOf(connection).forwardChanged()
   })
   readonly #drains = new Set<Drain>()
   #state: State = 'closed'
@@ -205,7 +204,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#state = 'closing'
     if (isListening) this.#server?.close()
     else nextTick(() => this.#finish(null))
-    for (const connection of [...this.#admission.connections]) connection[closeWith]('shutdown', { timeout })
+    for (const connection of [...this.#admission.connections])
+      controlOf(connection).close('shutdown', timeout)
     this.#others.endWithin(timeout)
     // Last, for it tells the application.
     this.#reception?.refuseAll(

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { expect } from 'chai'
-import { dropOldest } from '../../lib/connection/connection-context'
+import { controlOf } from '../../lib/connection/connection'
 import type { TokenError } from '../../lib/errors/token-error'
 import { FakeClock } from '../../lib/testing'
 import { settled } from '../helpers/moments'
@@ -72,7 +72,7 @@ class FateWorld {
     else if (dice < 40) this.#send()
     else if (dice < 46) this.#sendFrom()
     else if (dice < 60) this.#chance.pick(this.#sent.length > 0 ? this.#sent : [null])?.giveUp?.abort()
-    else if (dice < 64) this.#dropped += client[dropOldest](1 + this.#chance.below(3))
+    else if (dice < 64) this.#dropped += controlOf(client).dropOldest(1 + this.#chance.below(3))
     else if (dice < 72) link.aToB.stall()
     else if (dice < 80) link.aToB.resume()
     else if (dice < 86) this.#want(!this.#isEager)

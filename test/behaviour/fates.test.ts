@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
-import type { Connection } from '../../lib/connection/connection'
-import { type DeliverOptions, dropOldest } from '../../lib/connection/connection-context'
+import { type Connection, controlOf } from '../../lib/connection/connection'
+import type { DeliverOptions } from '../../lib/connection/connection-context'
 import { CLOSE_CODES, type WireCloseCode } from '../../lib/errors/close-codes'
 import type { TokenError } from '../../lib/errors/token-error'
 import { FakeClock } from '../../lib/testing'
@@ -80,7 +80,7 @@ describe('the fate of a token', () => {
       },
       'by what is dropped': ({ connection }, { deliver }) => {
         deliver('B'.repeat(200))
-        return () => connection[dropOldest](1)
+        return () => controlOf(connection).dropOldest(1)
       },
       'by a stream that fails': ({ connection }, { deliver, track }) => {
         track('B', connection.sendFrom(failing))

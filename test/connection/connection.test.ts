@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import { Duplex } from 'node:stream'
 import { expect } from 'chai'
-import { Connection } from '../../lib/connection/connection'
-import { forwardChanged } from '../../lib/connection/connection-context'
+import { Connection, controlOf } from '../../lib/connection/connection'
 import type { CloseInfo } from '../../lib/errors/close-info'
 import type { TokenError } from '../../lib/errors/token-error'
 import { frame, frames, pattern } from '../helpers/bytes'
@@ -365,7 +364,7 @@ describe('Connection', () => {
       await settled()
       expect(log).to.deep.equal([])
       forward.isWanting = true
-      connection[forwardChanged]()
+      controlOf(connection).forwardChanged()
       expect(log).to.deep.equal(['a token/1'])
     })
 

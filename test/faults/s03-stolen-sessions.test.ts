@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createAuthority, type KeyAndCert } from '@token-server/certs'
 import { expect } from 'chai'
 import type { Connection, TokenClient, TokenClientOptions, TokenServer, TokenServerOptions } from '../../lib'
-import { sessionOf } from '../../lib/connection/connection-context'
+import { controlOf } from '../../lib/connection/connection'
 import { closeCodeNumber } from '../../lib/errors/close-codes'
 import type { SessionLookup, SessionPart } from '../../lib/wire/hello'
 import { HandClient } from '../helpers/hand-client'
@@ -67,7 +67,7 @@ describe('S3 a session and those who have no right to it', () => {
 
   /** What a HELLO that goes on with the victim's session says, `more` dials later. */
   function stolenFrom({ client }: World, more: number): SessionPart {
-    const part = (client.connection as Connection)[sessionOf].answer('resumed')
+    const part = controlOf(client.connection as Connection).session.answer('resumed')
     return { ...part, received: part.handed, generation: part.generation + more, lookup: 'request' }
   }
 

@@ -1,11 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { Connection } from '../../lib/connection/connection'
-import {
-  attach,
-  type ConnectionContext,
-  sessionOf,
-  type TransportFacts
-} from '../../lib/connection/connection-context'
+import { Connection, type ConnectionContext, controlOf } from '../../lib/connection/connection'
+import type { TransportFacts } from '../../lib/connection/transport-facts'
 import type { TokenError } from '../../lib/errors/token-error'
 import type { ConnectionOptions, ProtocolOptions } from '../../lib/options/connection-options'
 import { ServerSessions } from '../../lib/server/server-sessions'
@@ -65,7 +60,7 @@ export class SessionPair {
 
   /** The client dials anew. */
   async resume(facts: TransportFacts = { peer: null }): Promise<void> {
-    this.client[attach](this.#dial(), facts)
+    controlOf(this.client).attach(this.#dial(), facts)
     await settled()
   }
 
@@ -85,7 +80,7 @@ export class SessionPair {
       refuseControl: () => new Error('a control frame of no length') as TokenError
     })
     socket.on('data', (chunk: Buffer) => splitter.push(chunk))
-    const session = this.client[sessionOf].request()
+    const session = controlOf(this.client).session.request()
     const features = FEATURE_ACK | FEATURE_END | FEATURE_PART | FEATURE_SESSION
     socket.write(encodeControl(helloFrom('client', { features, session })))
     await settled()

@@ -1,6 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { Connection } from '../../lib/connection/connection'
-import type { ConnectionContext } from '../../lib/connection/connection-context'
+import { Connection, type ConnectionContext } from '../../lib/connection/connection'
 import type { ConnectionOptions, ProtocolOptions } from '../../lib/options/connection-options'
 import { type Link, type MemoryPairOptions, memoryPair } from '../../lib/testing'
 import { type ControlFrame, decodeControl, encodeControl } from '../../lib/wire/control-frame'

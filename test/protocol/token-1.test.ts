@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
-import { Connection } from '../../lib/connection/connection'
-import type { ConnectionContext } from '../../lib/connection/connection-context'
+import { Connection, type ConnectionContext } from '../../lib/connection/connection'
 import type { ConnectionOptions } from '../../lib/options/connection-options'
 import type { AuthorizeAnswer } from '../../lib/protocol/authorization'
 import { FakeClock } from '../../lib/testing'

@@ -1,13 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { Connection } from '../../lib/connection/connection'
-import {
-  attach,
-  type ConnectionContext,
-  type Forward,
-  forwardChanged,
-  type TransportFacts,
-  takeUnsent
-} from '../../lib/connection/connection-context'
+import { Connection, type ConnectionContext, controlOf, type Forward } from '../../lib/connection/connection'
+import type { TransportFacts } from '../../lib/connection/transport-facts'
 import { TokenError } from '../../lib/errors/token-error'
 import { ServerSessions } from '../../lib/server/server-sessions'
 import { FakeClock } from '../../lib/testing'
@@ -249,15 +242,15 @@ export class World {
   }
 
   #tellWants(): void {
-    this.#client?.[forwardChanged]()
-    for (const connection of this.#served) connection[forwardChanged]()
+    if (this.#client !== null) controlOf(this.#client).forwardChanged()
+    for (const connection of this.#served) controlOf(connection).forwardChanged()
   }
 
   /** Another dial while the last one is under way or used: the server may see them in any order. */
   #redial(): void {
     const client = this.#client
     if (client === null || !client.hasSession || client.isDead) return
-    client[attach](this.#network.dial(), { peer: null })
+    controlOf(client).attach(this.#network.dial(), { peer: null })
   }
 
   #restart(): void {
@@ -278,7 +271,7 @@ export class World {
     this.#isDialling = false
     const socket = this.#network.dial()
     if (this.#client === null) this.#client = this.#createClient(socket, {})
-    else this.#client[attach](socket, { peer: null })
+    else controlOf(this.#client).attach(socket, { peer: null })
   }
 
   #dialLater(): void {
@@ -309,7 +302,7 @@ export class World {
       },
       onClose: (_info, closed, successor) => {
         if (this.#isOver) return
-        this.#outbox = [...closed[takeUnsent](), ...this.#outbox]
+        this.#outbox = [...controlOf(closed).takeUnsent(), ...this.#outbox]
         this.#client = null
         if (successor !== null)
           this.#client = this.#createClient(successor.socket, { greeted: successor.handshake })

@@ -1,0 +1,23 @@
+import type { Duplex } from 'node:stream'
+import type { Handshake } from '../protocol/handshake'
+import type { Peer } from '../tls/peer'
+
+/** A transport that goes from one connection to another, with the handshake on it. */
+export interface Handover {
+  readonly socket: Duplex
+  readonly handshake: Handshake
+  /** Whom it leads to: of a resumed TLS session the socket does not know. */
+  readonly peer: Peer | null
+}
+
+/** What a server or a client knows of one transport. */
+export interface TransportFacts {
+  /** When the maker knows better than the socket. */
+  readonly peer?: Peer | null
+  /** SHA-256 of the certificates that this side may have presented. */
+  readonly ownFingerprints?: readonly Uint8Array[]
+  /** Milliseconds left for HELLO and `authorize`. */
+  readonly greetingTimeout?: number
+  /** The socket was another connection's, and the peer was greeted on it. */
+  readonly greeted?: Handshake
+}
