@@ -58,9 +58,11 @@ describe('the packed package', function () {
       ...['docs', 'examples'].flatMap(name => filesIn(name).map(file => `${name}/${file}`)),
       'certs-scripts/README.md',
       ...sources.map(source => `lib/${source}`),
-      ...sources.flatMap(source =>
-        ['js', 'js.map', 'd.ts', 'd.ts.map'].map(ending => `dist/lib/${source.replace(/ts$/, ending)}`)
-      )
+      ...sources
+        .filter(source => source.endsWith('.ts'))
+        .flatMap(source =>
+          ['js', 'js.map', 'd.ts', 'd.ts.map'].map(ending => `dist/lib/${source.replace(/ts$/, ending)}`)
+        )
     ]
     expect(packed).to.deep.equal(expected.sort())
   })
