@@ -31,11 +31,10 @@ const MOST_LINES = 400
 
 /** These are longer, and may only get shorter. */
 const LONGER: Record<string, number> = {
-  'client/token-client.ts': 655,
-  'connection/connection.ts': 470,
-  'connection/lifecycle.ts': 700,
-  'sending/token-queue.ts': 430,
-  'server/token-server.ts': 565
+  'client/token-client.ts': 628,
+  'connection/connection.ts': 465,
+  'connection/lifecycle.ts': 693,
+  'sending/token-queue.ts': 425
 }
 
 const MOST_FILES = 20
