@@ -116,7 +116,7 @@ describe('Deadline', () => {
 
   it('is cleared in the tick that an exception leaves, and the event loop goes on', async () => {
     const script = `
-      const { Deadline } = require('./dist/lib/deadline')
+      const { Deadline } = require('./dist/lib/runtime/deadline')
       const { FakeClock } = require('./dist/lib/testing')
       const errors = []
       process.on('uncaughtException', error => errors.push(error.message) > 9 && process.exit(1))
