@@ -184,7 +184,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     if (connection !== null && !this.#mustWait(connection)) return connection.send(token)
     checkToken(token, this.#settings.connection.maxTokenLength)
     const isTaken = this.#takesTokens && this.#outbox.add(token) !== null
-    if (!isTaken || this.writableNeedDrain) this.#owesDrain = true
+    if (!isTaken) this.#owesDrain = true
     return isTaken
   }
 
@@ -386,6 +386,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     this.#dialler.arrived()
     this.#redial.opened()
     this.#endWithCertificate(connection)
+    // Whatever has filled the outbox: who has looked at it then waits.
+    if (this.writableNeedDrain) this.#owesDrain = true
     this.#flush()
   }
 

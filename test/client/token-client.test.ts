@@ -361,6 +361,16 @@ describe('TokenClient', () => {
       expect(client.writableNeedDrain).to.equal(false)
       expect(client.bufferedAmount).to.be.at.most(500)
     })
+
+    it('tells drain too when deliver() has filled the outbox', async () => {
+      const { port } = await startServer({ maxTokenLength: 1000 })
+      const client = await makeClient(port, { highWaterMark: 1000 })
+      const drained = once(client, 'drain')
+      // The server does not take it, so that the connection never needs to drain.
+      const error = await client.deliver(Buffer.alloc(2000)).catch(error => error)
+      expect(error.code).to.equal('ERR_TOKEN_TOO_LARGE')
+      await drained
+    })
   })
 
   describe('close()', () => {
