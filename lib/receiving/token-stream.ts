@@ -148,9 +148,9 @@ export class TokenStream extends Duplex implements Consumer {
     else this.destroy(error)
   }
 
-  /** What comes too late does not break a connection that is closing in order. */
+  /** What comes too late does not break a connection that is closing in order, unless that would count an unread token. */
   #refuse(done: (error: Error) => void): void {
-    this.#isConnectionOver = true
+    this.#isConnectionOver = this.#isCounted || this.readableLength === 0
     done(deadError())
   }
 

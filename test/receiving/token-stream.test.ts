@@ -229,6 +229,18 @@ describe('TokenStream', () => {
       expect(error.code).to.equal('ERR_SOCKET')
     })
 
+    it('a write that comes too late while a token was not read breaks it, so that no count covers that token', async () => {
+      const peer = await greeted('client', undefined, undefined, { receiveWindow: 1 })
+      const stream = peer.connection.stream().on('error', () => {})
+      for (const token of ['takes the credit', 'waits for credit']) peer.connection.send(Buffer.from(token))
+      stream.read(0)
+      await peer.say('a')
+      peer.connection.close()
+      stream.write(Buffer.from('too late'))
+      expect((await peer.connection.closed).code).to.equal('ERR_ABORTED')
+      expect(peer.frames(true).filter(frame => typeof frame === 'object' && 'handed' in frame)).to.deep.equal([])
+    })
+
     it('a write that comes too late does not break a connection that is closing in order', async () => {
       const peer = await greeted('client')
       const stream = peer.connection.stream().on('error', () => {})
