@@ -474,6 +474,9 @@ export class Lifecycle
   }
 
   onAllHanded(holdsOpen: boolean): void {
+    // Also while the next transport is greeted, and nobody else is there to know it.
+    this.session.isAllHanded = true
+    this.session.holdsOpen = holdsOpen
     this.#protocol?.allHanded(holdsOpen)
   }
 

@@ -406,6 +406,31 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(connection.retainedBytes).to.equal(0)
   })
 
+  for (const when of ['detached', 'greeted anew']) {
+    it(`that is read to its end while it is ${when} closes in order when it goes on`, async () => {
+      const asked: (() => void)[] = []
+      const authorize = () => new Promise<boolean>(resolve => asked.push(() => resolve(true)))
+      const begun = begin({ reconnect: () => 5 }, { authorize })
+      await until(() => asked.length === 1)
+      asked[0]?.()
+      const { proxy, client, connection } = await begun
+      const mine = client.connection as Connection
+      const tokens = mine[Symbol.asyncIterator]()
+      connection.stream().resume().end(Buffer.from('last'))
+      expect(String((await tokens.next()).value)).to.equal('last')
+      // END is read by then.
+      await client.deliver(Buffer.from('answered'))
+      proxy.cutAll()
+      await once(client, 'disconnect')
+      if (when === 'greeted anew') await until(() => asked.length === 2)
+      expect(await tokens.next()).to.deep.equal({ done: true, value: undefined })
+      await until(() => asked.length === 2)
+      asked[1]?.()
+      const ends = await Promise.all([mine.closed, connection.closed])
+      expect(ends.map(({ code }) => code)).to.deep.equal(['normal', 'normal'])
+    })
+  }
+
   it('that was lost while the next transport was greeted counts nothing more: acknowledge() is false', async () => {
     const { server, port } = await startServer({ session: true })
     const options = { session: true, protocol: 'token/2', ack: 'manual', reconnect: () => 20 } as const
