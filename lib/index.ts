@@ -1,3 +1,4 @@
+export type { Reconnecting, TokenClientEvents } from './client/client-events'
 export type { ClientPolicies, DialOptions, ServerAddress, TokenClientOptions } from './client/client-options'
 export {
   type FullJitterOptions,
@@ -5,7 +6,7 @@ export {
   type ReconnectCause,
   type ReconnectPolicy
 } from './client/reconnect'
-export { type Reconnecting, TokenClient, type TokenClientEvents } from './client/token-client'
+export { TokenClient } from './client/token-client'
 export { Connection } from './connection/connection'
 export type { ConnectionEvents, DeliverOptions } from './connection/connection-context'
 export type { WireCloseCode } from './errors/close-codes'

@@ -9,9 +9,16 @@ import type { Credentials } from '../tls/own-certificates'
 import { peerFrom, presentedFingerprints } from '../tls/peer'
 import type { ClientSettings } from './client-options'
 import { type ClientCredentials, clientCredentials } from './credentials'
-import { Dial, type DialEvents, type Ticket } from './dial'
+import { Dial, type Ticket } from './dial'
 
 type CheckServerIdentity = NonNullable<ConnectionOptions['checkServerIdentity']>
+
+/** What a dial tells: one of the two, once. */
+export interface DiallerEvents {
+  /** The server is trusted, and speaks a protocol that the client takes. */
+  onSocket(socket: TLSSocket, facts: TransportFacts): void
+  onFailed(error: TokenError): void
+}
 
 /** Dials the servers of a client in turn, each with the credentials of the moment and the last TLS ticket. */
 export class Dialler {
@@ -67,7 +74,7 @@ export class Dialler {
    * @param refusedRetryTimeout milliseconds in which a refused dial is tried again
    * @throws TokenError `ERR_OPTION` when the credentials can't be read
    */
-  dial(refusedRetryTimeout: number, events: Pick<DialEvents, 'onSocket' | 'onFailed'>): Dial {
+  dial(refusedRetryTimeout: number, events: DiallerEvents): Dial {
     this.#readCredentials()
     const { tls, tcp, servers, policies, connectTimeout } = this.#settings
     const server = this.#next
@@ -82,10 +89,16 @@ export class Dialler {
       ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
     }
     const times = { connectTimeout, refusedRetryTimeout }
-    return new Dial(options, tickets.get(server), times, {
+    const dial = new Dial(options, tickets.get(server), times, {
       onSocket: (socket, certificate) => {
         giveTcpOptions(socket, tcp)
-        events.onSocket(socket, certificate)
+        if (policies.protocol !== 'token/2' || socket.alpnProtocol === 'token/2') {
+          events.onSocket(socket, this.#factsOf(socket, certificate, dial.timeLeft))
+          return
+        }
+        dial.cancel()
+        const message = 'Cannot connect: the server did not agree on token/2 by ALPN'
+        events.onFailed(new TokenError('ERR_PROTOCOL_REQUIRED', message))
       },
       onFailed: error => {
         if (error.code === 'ERR_CERTIFICATE') tickets.delete(server)
@@ -96,6 +109,7 @@ export class Dialler {
         if (tls.checkServerIdentity === undefined) tickets.set(server, ticket)
       }
     })
+    return dial
   }
 
   /** The next dial is a full handshake. */
@@ -104,7 +118,7 @@ export class Dialler {
   }
 
   /** What a connection has to know of a transport that was dialled. */
-  factsOf(socket: TLSSocket, certificate: X509Certificate | undefined, timeLeft: number): TransportFacts {
+  #factsOf(socket: TLSSocket, certificate: X509Certificate | undefined, timeLeft: number): TransportFacts {
     return {
       peer: certificate === undefined ? null : peerFrom(certificate, socket.authorized),
       ownFingerprints: this.#ownFingerprints(socket),

@@ -1,6 +1,6 @@
-import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { Connection } from '../connection/connection'
+import type { TransportFacts } from '../connection/transport-facts'
 import type { TokenError } from '../errors/token-error'
 import { type ClockTimer, clock } from '../runtime/clock'
 import type { Dial } from './dial'
@@ -9,11 +9,7 @@ import type { Dialler } from './dialler'
 /** What a client does for a migration. */
 export interface MigrationHost {
   /** The server was reached. @returns the connection that takes over; null when the client uses the socket otherwise */
-  reached(
-    migration: Migration,
-    socket: TLSSocket,
-    certificate: X509Certificate | undefined
-  ): Connection | null
+  reached(migration: Migration, socket: TLSSocket, facts: TransportFacts): Connection | null
   /** Nobody takes over. */
   failed(migration: Migration, error: TokenError): void
 }
@@ -81,8 +77,8 @@ export class Migration {
   #start(): void {
     try {
       this.#dial = this.#dialler.dial(0, {
-        onSocket: (socket, certificate) => {
-          this.#replacement = this.#host.reached(this, socket, certificate)
+        onSocket: (socket, facts) => {
+          this.#replacement = this.#host.reached(this, socket, facts)
         },
         onFailed: error => this.#host.failed(this, error)
       })

@@ -1,5 +1,6 @@
 import type { Connection } from '../connection/connection'
 import type { DeliverOptions } from '../connection/connection-context'
+import { TokenError } from '../errors/token-error'
 import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
 import { PatientDeadline } from '../runtime/patient-deadline'
 import { notSent } from '../session/deliveries'
@@ -150,6 +151,13 @@ export class Outbox {
     this.#gone = 0
     return true
   }
+}
+
+/** What a client ends with that could not send all. */
+export function leftInOutbox(): TokenError {
+  const message =
+    'Cannot close the client in order: tokens waited in the outbox, and the timeout of close() was over'
+  return new TokenError('ERR_CLOSE_TIMEOUT', message)
 }
 
 /** @returns false when it can't be sent, and nobody has a promise of it */

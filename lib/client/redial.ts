@@ -1,6 +1,6 @@
 import type { TokenError } from '../errors/token-error'
 import { Deadline } from '../runtime/deadline'
-import { isHopeless, nextDelay, type ReconnectCause, type ReconnectPolicy } from './reconnect'
+import { fullJitter, isHopeless, nextDelay, type ReconnectCause, type ReconnectPolicy } from './reconnect'
 
 /** The wait until the next dial, milliseconds; false: there is none; an error: the policy is of no use. */
 export type NextDial = number | false | TokenError
@@ -14,11 +14,11 @@ export class Redial {
   #retryAfter: number | undefined
 
   /**
-   * @param policy null: the client does not reconnect
+   * @param reconnect true: with the policy that is the default; false: never
    * @param stablePeriod milliseconds after which a connection counts as stable
    */
-  constructor(policy: ReconnectPolicy | null, stablePeriod: number) {
-    this.#policy = policy
+  constructor(reconnect: ReconnectPolicy | boolean, stablePeriod: number) {
+    this.#policy = typeof reconnect === 'function' ? reconnect : reconnect ? fullJitter() : null
     this.#stable = new Deadline(stablePeriod, () => this.restart())
   }
 
@@ -59,8 +59,13 @@ export class Redial {
     return this.#ask(1, { error: null, isHopeless: false, retryAfter: this.#retryAfter })
   }
 
-  /** The connection or a dial is lost. @param wasOpen the server had accepted the client */
-  next(error: TokenError | null, wasOpen: boolean): NextDial {
+  /**
+   * The connection or a dial is lost. Without a policy each of the servers is tried once, as the addresses of one name are.
+   *
+   * @param wasOpen the server had accepted the client
+   */
+  next(error: TokenError | null, wasOpen: boolean, hasUntriedServer: boolean): NextDial {
+    if (this.#policy === null) return error !== null && hasUntriedServer ? 0 : false
     const retryAfter = this.#retryAfter
     this.#retryAfter = undefined
     this.#attempt++

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { type Connection, controlOf } from '../connection/connection'
 import { TokenListeners } from '../connection/token-listeners'
-import type { CloseInfo, CloseOptions } from '../errors/close-info'
+import { type CloseInfo, type CloseOptions, endedBy } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
 import { checkDelay, duration, MAX_DELAY } from '../options/checks'
 import { optionsByProtocol } from '../options/connection-options'
@@ -369,9 +369,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#budget.stop()
     this.#others.ended()
     const info = Object.freeze({
-      code: error?.code ?? 'normal',
-      hadError: error !== null,
-      error,
+      ...endedBy(error),
       ...this.#lost
     })
     this.#resolveClosed(info)

@@ -146,7 +146,9 @@ describe('documentation', () => {
     ] as const) {
       const section = sectionOf(api, `Class: \`${type.name}\``)
       const source = textOf(`lib/${file}.ts`)
-      const events = type === Connection ? textOf('lib/connection/connection-context.ts') : source
+      const events = textOf(
+        `lib/${{ Connection: 'connection/connection-context', TokenClient: 'client/client-events', TokenServer: file }[type.name]}.ts`
+      )
 
       it(`each event of ${type.name}`, () => {
         const body =

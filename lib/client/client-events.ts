@@ -1,0 +1,41 @@
+import type { Connection } from '../connection/connection'
+import type { CloseInfo } from '../errors/close-info'
+import type { TokenError } from '../errors/token-error'
+import type { Goaway } from '../protocol/goaway'
+import type { SessionLoss } from '../session/session'
+
+/** Events of a `TokenClient`. */
+export interface TokenClientEvents {
+  /** The server has accepted this client, and begun a session if one was asked for; on token/1: TLS is up, which is less. */
+  connect: []
+  /** A token arrived, and the connection has no iterator and no stream. */
+  token: [token: Buffer, connection: Connection]
+  /** `bufferedAmount` fell to half of `highWaterMark` after it had reached it. */
+  drain: []
+  /** A token that was sent before `connect` is longer than the server takes, or has lost its memory. */
+  undeliverable: [token: Uint8Array]
+  /** The server wants this client to leave. With `reconnect` it leaves and comes back by itself. */
+  goaway: [goaway: Goaway]
+  /** The connection, or a dial, was lost, and the client goes on: with `reconnect`, or to the next of `servers`. */
+  disconnect: [info: CloseInfo]
+  /** The session goes on with another transport: nothing was lost, nothing comes twice. */
+  resumed: []
+  /** The session can't go on. What never left, and has no promise, is sent on the next one, after `connect`. */
+  'session-lost': [loss: SessionLoss]
+  /** The next dial comes in `delay` milliseconds. */
+  reconnecting: [next: Reconnecting]
+  /** The dial failed or the connection broke, for good. Always followed by `close`. */
+  error: [error: TokenError]
+  /** The last event after each `connect()`, exactly once. */
+  close: [hadError: boolean, info: CloseInfo]
+}
+
+/** A dial that is to come. */
+export interface Reconnecting {
+  /** 1 for the first after a stable connection. */
+  readonly attempt: number
+  /** Milliseconds until it. */
+  readonly delay: number
+  /** What made it necessary; null when the server ended the connection in order. */
+  readonly error: TokenError | null
+}

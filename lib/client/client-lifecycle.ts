@@ -1,0 +1,396 @@
+import type { EventEmitter } from 'node:events'
+import type { TLSSocket } from 'node:tls'
+import { type Connection, controlOf } from '../connection/connection'
+import { TokenListeners } from '../connection/token-listeners'
+import type { Handover, TransportFacts } from '../connection/transport-facts'
+import { CLOSE_CODES } from '../errors/close-codes'
+import { type CloseInfo, endedBy, lostBy } from '../errors/close-info'
+import { TokenError } from '../errors/token-error'
+import { certificateExpired } from '../errors/trust-errors'
+import { type OptionsByProtocol, optionsByProtocol } from '../options/connection-options'
+import type { Goaway } from '../protocol/goaway'
+import { tell } from '../runtime/application-call'
+import { type ClockTimer, clock } from '../runtime/clock'
+import { closeOnAbort } from '../runtime/close-on-abort'
+import { nextTick } from '../runtime/event-loop'
+import { PatientDeadline } from '../runtime/patient-deadline'
+import { WallClockDeadline } from '../runtime/wall-clock-deadline'
+import type { TokenClientEvents } from './client-events'
+import type { ClientSettings } from './client-options'
+import { type ConnectionHost, createConnection } from './create-connection'
+import type { Dial } from './dial'
+import { Dialler } from './dialler'
+import { Migration, type MigrationHost } from './migration'
+import { leftInOutbox, type Outbox } from './outbox'
+import { Redial } from './redial'
+
+type State = 'closed' | 'waiting' | 'dialling' | 'greeting' | 'open' | 'cancelled'
+
+/**
+ * How a client gets to a connection, keeps one, and ends: dials, sessions, and migrations after GOAWAY. Its members that
+ * `TokenClient` has too do what is said there.
+ *
+ * ```
+ *           connect(delay)           delay over            TLS is up              accepted
+ *   closed ────────────────▶ waiting ──────────▶ dialling ──────────▶ greeting ─────────────▶ open
+ *     ▲                       ▲   │ close()          │ failed             │ refused             │ lost
+ *     │                       └───┼──── reconnect ───┴────────────────────┴─────────────────────┤
+ *     └──────── cancelled ◀───────┴──── close(), or no reconnect ───────────────────────────────┘
+ * ```
+ *
+ * With a session, `waiting`, `dialling` and `greeting` keep the connection, which goes on when it is `open` again.
+ * After GOAWAY the client stays `open` while it reaches the connection that takes over.
+ */
+export class ClientLifecycle implements ConnectionHost, MigrationHost {
+  readonly client: EventEmitter<TokenClientEvents>
+  readonly settings: ClientSettings
+  readonly connectionOptions: OptionsByProtocol
+  readonly #outbox: Outbox
+  readonly listeners: TokenListeners
+  readonly #dialler: Dialler
+  readonly #redial: Redial
+  #state: State = 'closed'
+  #isClosing = false
+  /** `close()` was called while tokens waited: they leave first. */
+  #flushing: PatientDeadline | null = null
+  #dial: Dial | null = null
+  #connection: Connection | null = null
+  #migration: Migration | null = null
+  #end: WallClockDeadline | null = null
+  #delay: ClockTimer | null = null
+  /** When the wait is over, by the monotonic clock. */
+  #dialAt = 0
+  /** Why this side can't go on, which is told in the place of what the connection ended with. */
+  #fault: TokenError | null = null
+  /** A sender waits for `drain`, and the connection that would have told it is gone or not there yet. */
+  owesDrain = false
+  #closed!: Promise<CloseInfo>
+  #resolveClosed!: (info: CloseInfo) => void
+
+  /** @throws TokenError `ERR_OPTION` */
+  constructor(client: EventEmitter<TokenClientEvents>, settings: ClientSettings, outbox: Outbox) {
+    const { connection, policies, session, stablePeriod } = settings
+    this.client = client
+    this.settings = settings
+    this.connectionOptions = optionsByProtocol(connection, 'client', policies.ack)
+    this.#outbox = outbox
+    this.listeners = new TokenListeners(client, () => {
+      if (this.#connection !== null) controlOf(this.#connection).forwardChanged()
+    })
+    this.#dialler = new Dialler(settings)
+    this.#redial = new Redial(policies.reconnect ?? session !== undefined, stablePeriod)
+  }
+
+  get connection(): Connection | null {
+    return this.#state === 'open' || this.#connection?.hasSession ? this.#connection : null
+  }
+
+  get closed(): Promise<CloseInfo> {
+    return this.#closed
+  }
+
+  get writableNeedDrain(): boolean {
+    if (this.#outbox.bytes >= this.settings.connection.highWaterMark) return true
+    return this.connection !== null && !this.connection.isDead && this.connection.writableNeedDrain
+  }
+
+  /** True while there will be a connection for what waits. */
+  get takesTokens(): boolean {
+    return this.#state !== 'closed' && !this.#isClosing && this.#flushing === null
+  }
+
+  /** What comes now waits: for the next connection when the server is closing this one, or behind what waits. */
+  mustWait(connection: Connection): boolean {
+    const isBetween = connection.isDead && this.#redial.isOn && !this.#isClosing
+    return isBetween || this.#outbox.bytes > 0
+  }
+
+  isCurrent(connection: Connection | null): boolean {
+    return connection === this.#connection
+  }
+
+  connect(delay: number): boolean {
+    if (this.#state !== 'closed') return false
+    this.#closed = new Promise(resolve => {
+      this.#resolveClosed = resolve
+    })
+    closeOnAbort(this.settings.policies.signal, this.#closed, () => this.close())
+    this.#isClosing = false
+    this.#redial.restart()
+    this.#wait(delay)
+    return true
+  }
+
+  close(timeout = this.settings.connection.closeTimeout): boolean {
+    if (this.#isClosing || this.#state === 'closed') return false
+    const dialsInTime = this.#state !== 'waiting' || this.#dialAt <= clock.now() + timeout
+    if (this.#outbox.bytes === 0 || timeout === 0 || !dialsInTime) return this.#endNow(timeout)
+    if (this.#flushing !== null) return false
+    this.#flushing = new PatientDeadline(timeout, () => this.#endNow(0))
+    this.#flushing.arm()
+    return true
+  }
+
+  #endNow(timeout: number): boolean {
+    this.#isClosing = true
+    this.#flushing?.clear()
+    this.#cancelMigration()
+    if (this.#state !== 'open') {
+      if (this.#delay !== null) clock.clearTimeout(this.#delay)
+      this.#dial?.cancel()
+    }
+    // Thrown away, whatever the connection says: that is no end in order.
+    if (this.#outbox.bytes > 0) this.#fault = leftInOutbox()
+    // One that has ended already would have been followed by the next.
+    if (this.connection !== null) return this.connection.close({ timeout }) || this.#redial.isOn
+    this.#state = 'cancelled'
+    this.#connection?.destroy()
+    nextTick(() => this.#finish(null))
+    return true
+  }
+
+  /** What `close()` has waited for has left the outbox. */
+  #endIfFlushed(): void {
+    if (this.#flushing === null || this.#isClosing || this.#outbox.bytes > 0) return
+    this.#endNow(Math.ceil(this.#flushing.timeLeft))
+  }
+
+  // --- dialling
+
+  #wait(delay: number): void {
+    this.#state = 'waiting'
+    this.#dialAt = clock.now() + delay
+    if (delay === 0) this.#startDial()
+    else this.#delay = clock.setTimeout(() => this.#startDial(), delay)
+  }
+
+  #startDial(): void {
+    this.#state = 'dialling'
+    // Its tries are 25 ms apart: for a client that starts with its server, not for a herd that lost one.
+    const refusedRetryTimeout = this.#redial.attempt === 0 ? this.settings.refusedRetryTimeout : 0
+    try {
+      this.#dial = this.#dialler.dial(refusedRetryTimeout, {
+        onSocket: (socket, facts) => this.#greet(socket, facts),
+        onFailed: error => this.#lost(lostBy(error))
+      })
+    } catch (error) {
+      nextTick(() => this.#lost(lostBy(error as TokenError)))
+    }
+  }
+
+  #greet(socket: TLSSocket, facts: TransportFacts): void {
+    this.#state = 'greeting'
+    if (this.#connection !== null) controlOf(this.#connection).attach(socket, facts)
+    else this.#connection = createConnection(this, socket, facts)
+  }
+
+  #flush(): void {
+    const { connection } = this
+    if (connection === null) return
+    for (const token of this.#outbox.flush(connection)) tell(this.client, 'undeliverable', token)
+  }
+
+  onDrain(): void {
+    this.#flush()
+    this.#endIfFlushed()
+    if (this.writableNeedDrain) return
+    this.owesDrain = false
+    tell(this.client, 'drain')
+  }
+
+  onOpen(connection: Connection): void {
+    // Its close, in order, is what releases the tokens that wait.
+    if (connection === this.#migration?.replacement) this.#connection?.close()
+    else this.#open(connection, 'connect')
+  }
+
+  onResumed(connection: Connection): void {
+    this.#open(connection, 'resumed')
+  }
+
+  /** The server has accepted this client: tokens may flow. */
+  #open(connection: Connection, event: 'connect' | 'resumed'): void {
+    this.#state = 'open'
+    this.#dialler.arrived()
+    this.#redial.opened()
+    const { peer } = connection
+    // A connection lives no longer than the certificate of its server.
+    if (peer !== null && this.settings.tls.rejectUnauthorized !== false) {
+      const end = () => controlOf(connection).fail(certificateExpired('server'))
+      this.#end = new WallClockDeadline(peer.validTo, end)
+    }
+    // Whatever has filled the outbox: who has looked at it then waits.
+    if (this.writableNeedDrain) this.owesDrain = true
+    this.#flush()
+    tell(this.client, event)
+    this.#endIfFlushed()
+    if (this.owesDrain) this.onDrain()
+  }
+
+  // --- sessions and GOAWAY
+
+  onDetached(error: TokenError, connection: Connection): void {
+    // It has taken nothing over yet: the old connection is used to its end, and the next dial begins anew.
+    if (connection === this.#migration?.replacement) {
+      connection.destroy()
+      return
+    }
+    this.#redial.closed()
+    this.#end?.clear()
+    this.#cancelMigration()
+    if (this.#state !== 'cancelled') this.#lost(lostBy(error))
+  }
+
+  onGoaway(goaway: Goaway, connection: Connection): void {
+    tell(this.client, 'goaway', goaway)
+    if (!this.#redial.isOn || this.#isClosing || connection !== this.#connection) return
+    this.#redial.asked(goaway.retryAfter)
+    if (this.#migration !== null) return
+    const movesSession = connection.hasSession && CLOSE_CODES[goaway.code].keepsSession
+    const goesElsewhere = !movesSession && this.#dialler.hasOtherServers
+    const delay = this.#redial.leave(goesElsewhere)
+    // It will not come back: the old connection is used to its end.
+    if (delay === false || this.#isClosing) return
+    if (delay instanceof TokenError) {
+      this.#fault = delay
+      this.close()
+    } else {
+      this.#migration = new Migration(this, this.#dialler, movesSession, goesElsewhere, delay)
+    }
+  }
+
+  reached(migration: Migration, socket: TLSSocket, facts: TransportFacts): Connection | null {
+    if (this.#migration === migration && !migration.movesSession) return createConnection(this, socket, facts)
+    // Or the old connection has ended meanwhile: this is the dial for the next one.
+    this.#migration = null
+    this.#dial = migration.dial
+    this.#greet(socket, facts)
+    return null
+  }
+
+  failed(migration: Migration, error: TokenError): void {
+    if (this.#migration === migration) this.#stay()
+    else this.#lost(lostBy(error))
+  }
+
+  /** Nobody takes over: the connection is used to its end. */
+  #stay(): void {
+    this.#migration = null
+    this.#dialler.goHome()
+  }
+
+  #cancelMigration(): void {
+    this.#migration?.cancel()
+    this.#migration = null
+  }
+
+  // --- the end
+
+  onClose(info: CloseInfo, connection: Connection, successor: Handover | null): void {
+    if (connection === this.#migration?.replacement) {
+      this.#stay()
+      return
+    }
+    if (connection !== this.#connection) return
+    if (connection.writableNeedDrain) this.owesDrain = true
+    const wasDetached = this.#state !== 'open'
+    this.#connection = null
+    this.#redial.closed()
+    this.#end?.clear()
+    if (this.#state === 'cancelled') return
+    if (info.error?.closeCode?.startsWith('certificate-')) this.#dialler.forgetTickets()
+    if (!this.#redial.isOn || this.#isClosing) {
+      this.#lost(info)
+      return
+    }
+    const unsent = controlOf(connection).takeUnsent()
+    this.#outbox.putBack(unsent)
+    const left = { ...info, unsent: info.unsent - unsent.length }
+    if (successor !== null) this.#handToSuccessor(successor)
+    else if (this.#migration !== null) this.#moved(this.#migration, left)
+    // A session that was lost while the next dial is on its way: that one begins anew.
+    else if (!wasDetached || this.#state === 'greeting') this.#lost(left)
+  }
+
+  /** The server has begun a new session on the transport of the lost one. */
+  #handToSuccessor({ socket, handshake, peer }: Handover): void {
+    this.#connection = createConnection(this, socket, { greeted: handshake, peer })
+  }
+
+  /** The old connection is gone and the way to the next one has begun: it is the only one from now on. */
+  #moved(migration: Migration, info: CloseInfo): void {
+    const { dial, replacement } = migration
+    this.#migration = null
+    this.#connection = replacement
+    if (!migration.hasBegun) {
+      migration.abandon()
+      this.#lost(info)
+      return
+    }
+    this.#dial = dial
+    this.#state = replacement === null ? 'dialling' : 'greeting'
+    tell(this.client, 'disconnect', Object.freeze(info))
+    if (replacement?.isOpen && !this.#isClosing) {
+      this.#open(replacement, 'connect')
+      controlOf(replacement).forwardChanged()
+    }
+  }
+
+  /** The connection or a dial is lost: dial again, or end. */
+  #lost(info: CloseInfo): void {
+    if (this.#state === 'cancelled' || this.#state === 'closed') return
+    const { error } = info
+    this.#dial = null
+    // A session is looked for where it was, at first.
+    if (this.#state === 'open' && this.#connection !== null) this.#dialler.goHome()
+    else this.#dialler.turn()
+    const wasClosing = this.#isClosing
+    const isTrying = this.#state === 'dialling' || this.#state === 'greeting'
+    const hasUntriedServer = isTrying && !this.#dialler.hasComeRound
+    const delay = !wasClosing && this.#redial.next(error, this.#state === 'open', hasUntriedServer)
+    // The policy has closed the client.
+    if (this.#isClosing && !wasClosing) return
+    if (delay instanceof TokenError) this.#fault = delay
+    const isInVain = this.#flushing !== null && Number(delay) > this.#flushing.timeLeft
+    if (isInVain && error === null) this.#fault = leftInOutbox()
+    if (typeof delay !== 'number' || isInVain) {
+      this.#giveUp(info)
+      return
+    }
+    this.#state = 'waiting'
+    tell(this.client, 'disconnect', Object.freeze(info))
+    if (this.#isClosing) return
+    tell(this.client, 'reconnecting', Object.freeze({ attempt: this.#redial.attempt, delay, error }))
+    if (!this.#isClosing) this.#wait(delay)
+  }
+
+  #giveUp(info: CloseInfo): void {
+    const connection = this.#connection
+    if (connection === null) {
+      this.#finish(info)
+    } else {
+      this.#isClosing = true
+      controlOf(connection).loseSession('expired')
+    }
+  }
+
+  #finish(lost: CloseInfo | null): void {
+    const waiting = this.#outbox.clear()
+    const info: CloseInfo = Object.freeze({
+      ...(lost ?? lostBy(null)),
+      ...(this.#fault !== null && endedBy(this.#fault)),
+      unsent: (lost?.unsent ?? 0) + waiting
+    })
+    this.#fault = null
+    this.#flushing?.clear()
+    this.#flushing = null
+    this.#state = 'closed'
+    this.#dialler.first()
+    this.#resolveClosed(info)
+    const { error } = info
+    // What this side decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone.
+    if (error !== null && error.code !== 'ERR_CLOSE_TIMEOUT' && error.code !== 'ERR_ABORTED')
+      tell(this.client, 'error', error)
+    tell(this.client, 'close', info.hadError, info)
+  }
+}

@@ -1,0 +1,49 @@
+import type { EventEmitter } from 'node:events'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { Connection, type ConnectionContext, type Forward } from '../connection/connection'
+import type { TransportFacts } from '../connection/transport-facts'
+import type { OptionsByProtocol } from '../options/connection-options'
+import { tell } from '../runtime/application-call'
+import type { TokenClientEvents } from './client-events'
+import type { ClientSettings } from './client-options'
+
+type Told = 'onOpen' | 'onDrain' | 'onGoaway' | 'onClose' | 'onDetached' | 'onResumed'
+
+/** A client, as its connections see it. */
+export interface ConnectionHost extends Required<Pick<ConnectionContext, Told>> {
+  readonly client: EventEmitter<TokenClientEvents>
+  readonly settings: ClientSettings
+  readonly connectionOptions: OptionsByProtocol
+  /** Those of the client for `token`. */
+  readonly listeners: Forward
+  /** False for a connection that has not taken over yet: what comes on it waits until the old one has told all. */
+  isCurrent(connection: Connection | null): boolean
+}
+
+/** Makes the connection of a client on a transport that was dialled, or left by a lost session. */
+export function createConnection(host: ConnectionHost, socket: Duplex, facts: TransportFacts): Connection {
+  const { client, listeners } = host
+  let connection: Connection | null = null
+  const context: ConnectionContext = {
+    ...facts,
+    session: host.settings.session,
+    forward: {
+      get isWanting() {
+        return listeners.isWanting && host.isCurrent(connection)
+      },
+      take: (token, from) => listeners.take(token, from)
+    },
+    onOpen: opened => host.onOpen(opened),
+    onDrain: () => host.onDrain(),
+    onUndeliverable: token => tell(client, 'undeliverable', token),
+    onGoaway: (goaway, from) => host.onGoaway(goaway, from),
+    onClose: (info, closed, successor) => host.onClose(info, closed, successor),
+    onDetached: (error, from) => host.onDetached(error, from),
+    onResumed: resumed => host.onResumed(resumed),
+    onSessionLost: loss => tell(client, 'session-lost', loss)
+  }
+  const isHonest = facts.greeted !== undefined || (socket as TLSSocket).alpnProtocol === 'token/2'
+  connection = new Connection(socket, host.connectionOptions[isHonest ? 'token/2' : 'token/1'], context)
+  return connection
+}
