@@ -1,7 +1,8 @@
 import { once } from 'node:events'
+import type { AddressInfo, Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { TLSSocket } from 'node:tls'
+import { createServer, type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import type { CloseInfo, Connection, SessionLoss, TokenError, TokenServer } from '../../lib'
 import { TokenClient } from '../../lib'
@@ -13,6 +14,7 @@ import {
   freePort,
   makeClient,
   makeServer,
+  onCleanUp,
   portOf,
   startServer,
   until
@@ -298,6 +300,25 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(await drained).to.equal(0)
     await told
     expect(server.connections.size).to.equal(0)
+  })
+
+  it('stays where it is when the dial that was to move it finds a server without token/2', async () => {
+    const { server, proxy, client, got } = await begin({ protocol: 'token/2' })
+    const { server: own, ca } = await certificates()
+    const plain = createServer({ ...own, ca }, socket => socket.on('error', () => {}))
+    plain.listen(0, '127.0.0.1')
+    await once(plain, 'listening')
+    onCleanUp(() => plain.close())
+    const seen = eventsOf(client, EVENTS)
+    proxy.target = (plain.address() as AddressInfo).port
+    const dialled = once(plain, 'connection') as Promise<[Socket]>
+    const drained = server.drain({ timeout: 1_000, spread: 0 })
+    const [socket] = await dialled
+    await once(socket, 'close')
+    await client.deliver(Buffer.from('by the old way'))
+    expect(got).to.deep.equal(['by the old way'])
+    expect(seen).to.deep.equal([])
+    expect(await drained).to.equal(1)
   })
 
   it('whose client is away is not waited for when the server says drain', async () => {
