@@ -31,7 +31,6 @@ const MOST_LINES = 400
 
 /** These are longer, and may only get shorter. */
 const LONGER: Record<string, number> = {
-  'client/token-client.ts': 623,
   'connection/connection.ts': 458,
   'connection/lifecycle.ts': 693,
   'sending/token-queue.ts': 425
