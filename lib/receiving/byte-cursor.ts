@@ -1,8 +1,12 @@
 import { BufferView } from '../runtime/buffer-view'
 import { ChunkQueue } from '../runtime/chunk-queue'
 import { detachedError } from '../runtime/shared-memory'
+import { HEADER_LENGTH } from '../wire/header'
 
 const NO_CHUNK: Buffer = Buffer.alloc(0)
+
+/** There is no whole head. */
+export const NO_HEAD = -1
 
 /** A place in the bytes that arrived: the chunk at hand and a position in it, and the chunks that wait behind it. */
 export class ByteCursor {
@@ -13,10 +17,18 @@ export class ByteCursor {
   offset = 0
   /** Bytes that the chunk had: it has none when its memory was detached. */
   #length = 0
+  /** The head at hand, as far as it is there: its bytes were taken. */
+  #head = 0
+  #headFilled = 0
   /** Chunks behind the one at hand, only while nobody takes tokens; null before the first. */
   #queue: ChunkQueue | null = null
 
-  /** Bytes behind the position. */
+  /** True from the first byte of a head until `endHead`. */
+  get isInHead(): boolean {
+    return this.#headFilled > 0
+  }
+
+  /** Bytes from the position on. */
   get unreadBytes(): number {
     return this.#length - this.position + (this.#queue?.bytes ?? 0)
   }
@@ -61,6 +73,41 @@ export class ByteCursor {
     const bytes = new BufferView(this.memory, this.offset + this.position, length)
     this.position += length
     return bytes
+  }
+
+  /** @returns the next byte, which is there */
+  takeByte(): number {
+    return this.chunk[this.position++] as number
+  }
+
+  /**
+   * Goes behind the next head, which two chunks may share.
+   *
+   * @returns it, again until `endHead`; NO_HEAD when it is not whole
+   * @throws TokenError `ERR_DETACHED`
+   */
+  findHead(): number {
+    while (this.#headFilled < HEADER_LENGTH) {
+      if (!this.hasBytes()) return NO_HEAD
+      this.#head = this.#head * 0x100 + this.takeByte()
+      this.#headFilled++
+    }
+    return this.#head
+  }
+
+  /** The next byte belongs to no head that was begun. */
+  endHead(): void {
+    this.#head = 0
+    this.#headFilled = 0
+  }
+
+  /** @returns another one at the same place, with what is not detached */
+  copy(): ByteCursor {
+    const result = new ByteCursor()
+    result.#head = this.#head
+    result.#headFilled = this.#headFilled
+    for (const chunk of this.unread()) result.push(chunk)
+    return result
   }
 
   /** All that is behind the position, up to what was detached. */

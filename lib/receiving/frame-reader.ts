@@ -3,11 +3,16 @@ import type { TokenError } from '../errors/token-error'
 import { BufferView } from '../runtime/buffer-view'
 import { MAX_FIRST_BYTES } from '../wire/foreign-protocols'
 import { frameRefusal } from '../wire/frame-refusal'
-import { ABORT_COST, HEADER_LENGTH, readHeader } from '../wire/header'
-import { ABORT, FrameCursor } from './frame-cursor'
-import { FrameDues } from './frame-dues'
+import { ABORT_COST, HEADER_LENGTH, isMark, readHeader, TYPE_PART, writeHeader } from '../wire/header'
+import { ByteCursor, NO_HEAD } from './byte-cursor'
 import { JoinedToken } from './joined-token'
-import { ABORTED, NOTHING, type Passed, WHOLE } from './passed'
+import { scanTokens, type WaitingTokens } from './scan-tokens'
+
+/** What became of a token that a reader did not return: nothing, it came to its end, or the peer aborted it. */
+export const NOTHING = 0
+export const WHOLE = 1
+export const ABORTED = 2
+export type Passed = typeof NOTHING | typeof WHOLE | typeof ABORTED
 
 const NO_BYTES: Buffer = Buffer.alloc(0)
 
@@ -32,7 +37,14 @@ export class FrameReader {
   /** What is free again of the credit although no token was returned. */
   readonly dues = new FrameDues()
   readonly #maxTokenLength: number
-  readonly #cursor: FrameCursor
+  readonly #hasMarks: boolean
+  readonly #cursor = new ByteCursor()
+  /** Bytes that are missing of the data frame entered, -1 while a head is awaited. */
+  #left = -1
+  /** The data frame entered, or the next one, is not the last of its token. */
+  #isPart = false
+  /** True when no token and no head has begun. */
+  #isBetween = true
   /** True from the first header that was no error. */
   #hasRead = false
   /** Null before the first token that does not come whole. */
@@ -50,7 +62,7 @@ export class FrameReader {
    */
   constructor(maxTokenLength: number, hasMarks = false) {
     this.#maxTokenLength = maxTokenLength
-    this.#cursor = new FrameCursor(hasMarks)
+    this.#hasMarks = hasMarks
   }
 
   /** Bytes pushed and not yet looked at. */
@@ -70,17 +82,17 @@ export class FrameReader {
 
   /** True when a frame has begun and is not complete: an end of the stream now would cut it. */
   get isMidFrame(): boolean {
-    return this.#cursor.isMidFrame
+    return this.#left >= 0 || this.#cursor.isInHead
   }
 
   /** What the whole tokens that wait cost of the credit. */
   get waitingCost(): number {
-    return this.#cursor.scan().cost
+    return this.#scan().cost
   }
 
   /** Memory for what is missing of a long token, as far as it is taken; null when the next bytes belong nowhere yet. */
   get memory(): Buffer | null {
-    return this.#isTold ? null : (this.#joined?.room(this.#cursor.missing) ?? null)
+    return this.#isTold || this.unreadBytes > 0 ? null : (this.#joined?.room(this.#left) ?? null)
   }
 
   /** Takes a chunk. The tokens that `next` returns may be views of it: it must not be changed afterwards. */
@@ -96,7 +108,7 @@ export class FrameReader {
     const cursor = this.#cursor
     const { chunk, position } = cursor
     const start = position + HEADER_LENGTH
-    if (cursor.isBetween && start <= chunk.length) {
+    if (this.#isBetween && start <= chunk.length) {
       const length = readHeader(chunk, position)
       const end = start + length
       if (end <= chunk.length && length <= this.#maxTokenLength) {
@@ -131,7 +143,7 @@ export class FrameReader {
       const skipped = Math.min(this.#skip, taken.length)
       this.#skip -= skipped
       bytes = this.#give(skipped === 0 ? taken : taken.subarray(skipped))
-      if (this.#cursor.left === 0 && this.#endFrame()) this.#endToken(WHOLE)
+      if (this.#left === 0 && this.#endFrame()) this.#endToken(WHOLE)
     }
     return bytes.length === 0 ? null : bytes
   }
@@ -150,11 +162,11 @@ export class FrameReader {
    * @returns whole tokens that wait
    */
   cut(): number {
-    const { tokens, end } = this.#cursor.scan()
+    const { tokens, end } = this.#scan()
     this.#cursor.truncate(end)
     if (tokens > 0) return tokens
-    this.#cursor.rewind()
-    this.#cursor.isBetween = !this.#isTold
+    this.#rewind()
+    this.#isBetween = !this.#isTold
     this.#joined?.clear()
     this.#skip = this.#given
     return 0
@@ -173,8 +185,8 @@ export class FrameReader {
       const bytes = this.#takeBytes()
       if (bytes === null) return null
       this.#joined ??= new JoinedToken(this.#maxTokenLength)
-      this.#joined.add(bytes, this.#cursor.left, this.#cursor.isPart)
-      if (this.#cursor.left > 0 || !this.#endFrame()) continue
+      this.#joined.add(bytes, this.#left, this.#isPart)
+      if (this.#left > 0 || !this.#endFrame()) continue
       this.cost = this.dues.takeUnpaid()
       const token = this.#joined.take()
       this.#endToken(NOTHING)
@@ -189,7 +201,7 @@ export class FrameReader {
     this.#joined?.clear()
     while (this.#findFrame(false) && this.#takeBytes() !== null) {
       this.dues.pay()
-      if (this.#cursor.left > 0 || !this.#endFrame()) continue
+      if (this.#left > 0 || !this.#endFrame()) continue
       this.#endToken(WHOLE)
       return null
     }
@@ -199,28 +211,42 @@ export class FrameReader {
   /** @returns true when a data frame is at hand; false when bytes are missing or the token was aborted */
   #findFrame(isJoining: boolean): boolean {
     const cursor = this.#cursor
-    if (cursor.left >= 0) return true
-    const length = cursor.findLength()
-    if (length >= 0) {
-      const sum = isJoining ? this.joinedBytes + length : length
-      // It is found again: each further call refuses again.
-      if (sum > this.#maxTokenLength) throw this.#refusal(length, sum)
-      cursor.enter(length)
-      this.#hasRead = true
-      this.dues.owe(HEADER_LENGTH)
-      return true
+    while (this.#left < 0) {
+      const head = cursor.findHead()
+      if (cursor.isInHead) this.#isBetween = false
+      if (head === NO_HEAD) return false
+      if (!this.#hasMarks || !isMark(head)) {
+        this.#enter(head, isJoining)
+      } else if (!cursor.hasBytes()) {
+        return false
+      } else if (cursor.takeByte() === TYPE_PART) {
+        cursor.endHead()
+        this.#isPart = true
+      } else {
+        this.dues.owe(ABORT_COST)
+        this.#endToken(ABORTED)
+        return false
+      }
     }
-    if (length === ABORT) {
-      this.dues.owe(ABORT_COST)
-      this.#endToken(ABORTED)
-    }
-    return false
+    return true
+  }
+
+  /** @throws TokenError for a length that is let through by nobody; its head stays, and each further call refuses again */
+  #enter(length: number, isJoining: boolean): void {
+    const sum = isJoining ? this.joinedBytes + length : length
+    if (sum > this.#maxTokenLength) throw this.#refusal(length, sum)
+    this.#cursor.endHead()
+    this.#left = length
+    this.#hasRead = true
+    this.dues.owe(HEADER_LENGTH)
   }
 
   /** @returns bytes of the data frame at hand as the chunk has them, none only of an empty one; null: none is there */
   #takeBytes(): Buffer | null {
-    const bytes = this.#cursor.takeBody()
-    if (bytes !== null) this.dues.owe(bytes.length)
+    if (this.#left > 0 && !this.#cursor.hasBytes()) return null
+    const bytes = this.#cursor.take(this.#left)
+    this.#left -= bytes.length
+    this.dues.owe(bytes.length)
     return bytes
   }
 
@@ -232,9 +258,9 @@ export class FrameReader {
 
   /** @returns true when it was the last frame of its token; of another one nothing is owed any more */
   #endFrame(): boolean {
-    this.#cursor.left = -1
-    if (!this.#cursor.isPart) return true
-    this.#cursor.isPart = false
+    this.#left = -1
+    if (!this.#isPart) return true
+    this.#isPart = false
     this.dues.pay()
     return false
   }
@@ -245,16 +271,71 @@ export class FrameReader {
     }
     this.dues.pay()
     this.#passed = passed
-    this.#cursor.rewind()
-    this.#cursor.isBetween = true
+    this.#rewind()
+    this.#isBetween = true
     this.#joined?.clear()
     this.#isTold = false
     this.#given = 0
     this.#skip = 0
   }
 
+  /** The next byte is the first of a token, or of one that comes again. */
+  #rewind(): void {
+    this.#cursor.endHead()
+    this.#left = -1
+    this.#isPart = false
+  }
+
+  /** Walks over what waits, and leaves it as it is. */
+  #scan(): WaitingTokens {
+    return scanTokens({ left: this.#left, isPart: this.#isPart }, this.#cursor.copy())
+  }
+
   #refusal(length: number, sum: number): TokenError {
-    const first = this.#hasRead ? null : this.#cursor.peek(MAX_FIRST_BYTES)
-    return frameRefusal(length, sum, this.#maxTokenLength, first)
+    return frameRefusal(length, sum, this.#maxTokenLength, this.#hasRead ? null : this.#firstBytes(length))
+  }
+
+  #firstBytes(head: number): Buffer {
+    const { chunk, position } = this.#cursor
+    const bytes = Buffer.alloc(HEADER_LENGTH)
+    writeHeader(bytes, 0, head)
+    return Buffer.concat([bytes, chunk.subarray(position, position + MAX_FIRST_BYTES)])
+  }
+}
+
+/** What the bytes that a reader took out cost of the credit: owed while they are held, then free. */
+class FrameDues {
+  #unpaid = 0
+  #freed = 0
+
+  /** `cost` was taken out. */
+  owe(cost: number): void {
+    this.#unpaid += cost
+  }
+
+  /** What is owed is held no longer. */
+  pay(): void {
+    this.#freed += this.#unpaid
+    this.#unpaid = 0
+  }
+
+  /** @returns what is owed; whoever takes it frees it */
+  takeUnpaid(): number {
+    const unpaid = this.#unpaid
+    this.#unpaid = 0
+    return unpaid
+  }
+
+  /** @returns what is free and was not told yet */
+  takeFreed(): number {
+    const freed = this.#freed
+    this.#freed = 0
+    return freed
+  }
+
+  /** Another stream follows, with a credit of its own. */
+  forget(): void {
+    this.#unpaid = 0
+    this.#freed = 0
   }
 }

@@ -2,8 +2,7 @@ import { socketError } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
 import { throwLater } from '../runtime/application-call'
 import type { Claim, Consumer, PieceConsumer } from './consumer'
-import { FrameReader } from './frame-reader'
-import { ABORTED, NOTHING, WHOLE } from './passed'
+import { ABORTED, FrameReader, NOTHING, WHOLE } from './frame-reader'
 
 /** What a receiver tells its connection. */
 export interface ReceiverEvents {

@@ -1,8 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { TokenError } from '../../lib/errors/token-error'
-import { FrameReader } from '../../lib/receiving/frame-reader'
-import { ABORTED, NOTHING, WHOLE } from '../../lib/receiving/passed'
+import { ABORTED, FrameReader, NOTHING, WHOLE } from '../../lib/receiving/frame-reader'
 import { pattern } from '../helpers/bytes'
 import { aborted, costOfSent, encode, recut, type SentToken, whole } from '../helpers/parts'
 
