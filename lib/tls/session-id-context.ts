@@ -34,27 +34,35 @@ export function sessionIdContext(options: TlsOptions): string {
   const hash = createHash('sha256')
   for (const name of INGREDIENTS) {
     hash.update(`${name}\n`)
-    add(hash, (options as Record<string, unknown>)[name])
+    addValue(hash, (options as Record<string, unknown>)[name])
   }
   // base64 keeps 192 of the 256 bits; hex would keep 128.
   return hash.digest('base64url').slice(0, 32)
 }
 
-/** Each value with its kind and its length, so that no two different lists of values look alike. */
-function add(hash: Hash, value: unknown): void {
+/**
+ * Adds a value to a hash, with its kind and its length, so that no two different lists of values look alike.
+ *
+ * @returns false when it is no plain value, of which not all is compared
+ */
+export function addValue(hash: Hash, value: unknown): boolean {
   if (Array.isArray(value)) {
     hash.update(`list ${value.length}\n`)
-    for (const item of value) add(hash, item)
-  } else if (typeof value === 'string' || ArrayBuffer.isView(value)) {
+    return value.map(item => addValue(hash, item)).every(isPlain => isPlain)
+  }
+  if (typeof value === 'string' || ArrayBuffer.isView(value)) {
     const bytes =
       typeof value === 'string'
         ? Buffer.from(value)
         : Buffer.from(value.buffer, value.byteOffset, value.byteLength)
     hash.update(`bytes ${bytes.length}\n`).update(bytes)
-  } else if (typeof value === 'object' && value !== null) {
-    // `pfx: [{ buf, passphrase }]`: the passphrase opens it and decides nothing.
-    add(hash, 'buf' in value ? value.buf : Object.entries(value).flat())
-  } else {
-    hash.update(`${typeof value} ${String(value)}\n`)
+    return true
   }
+  if (typeof value === 'object' && value !== null) {
+    // `pfx: [{ buf, passphrase }]`: the passphrase opens it and decides nothing.
+    addValue(hash, 'buf' in value ? value.buf : Object.entries(value).flat())
+    return false
+  }
+  hash.update(`${typeof value} ${String(value)}\n`)
+  return typeof value !== 'symbol' && typeof value !== 'function'
 }
