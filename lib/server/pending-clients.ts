@@ -141,6 +141,7 @@ export class Reception {
   }
 
   #forget(visitor: Visitor): boolean {
+    visitor.deadline.clear()
     this.#waiting.remove(visitor)
     return this.#pending.delete(visitor)
   }

@@ -238,7 +238,9 @@ describe('TokenStream', () => {
       peer.connection.close()
       stream.write(Buffer.from('too late'))
       expect((await peer.connection.closed).code).to.equal('ERR_ABORTED')
-      expect(peer.frames(true).filter(frame => typeof frame === 'object' && 'handed' in frame)).to.deep.equal([])
+      expect(peer.frames(true).filter(frame => typeof frame === 'object' && 'handed' in frame)).to.deep.equal(
+        []
+      )
     })
 
     it('a write that comes too late does not break a connection that is closing in order', async () => {

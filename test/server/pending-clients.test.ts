@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { expect } from 'chai'
 import type { Refusal, TokenServer } from '../../lib'
+import { FakeClock } from '../../lib/testing'
 import { certificates } from '../helpers/certificates'
 import {
   closesWhatItOpened,
@@ -46,6 +47,23 @@ describe('Reception', () => {
     server.on('refused', refusal => seen.push(refusal))
     return seen
   }
+
+  it('waits no longer for a client that is accepted, refused or gone', async () => {
+    const clock = new FakeClock()
+    const restore = clock.install()
+    onCleanUp(restore)
+    const { server, port } = await startServer({ heartbeat: 0 })
+    const before = clock.pending
+    const { client } = await connectPair(server)
+    const [first] = await visitors(server, port, 1)
+    expect(clock.pending).to.be.greaterThan(before)
+    first?.destroy()
+    await until(() => server.pendingHandshakes === 0)
+    client.close({ timeout: 0 })
+    server.close({ timeout: 0 })
+    await server.closed
+    expect(clock.pending).to.equal(0)
+  })
 
   it('counts handshakes under way, and no longer once they are done or gone', async () => {
     const { server, port } = await startServer()
