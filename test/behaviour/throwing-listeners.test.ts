@@ -23,7 +23,7 @@ import {
   serverOptions,
   until
 } from '../helpers/loopback'
-import { escapedDuring } from '../helpers/moments'
+import { escapedDuring, settled } from '../helpers/moments'
 
 const KINDS = ['token/1', 'token/2', 'session'] as const
 type Kind = (typeof KINDS)[number]
@@ -248,6 +248,11 @@ function kindOptions(kind: Kind): Partial<TokenClientOptions> {
   return { protocol: kind }
 }
 
+/** What keeps the process alive: sockets, servers, timers. */
+function handles(): number {
+  return process.getActiveResourcesInfo().filter(name => /Socket|Server|TLS|Timeout/.test(name)).length
+}
+
 type Where = 'server' | 'client' | 'connection of the server' | 'connection of the client'
 
 async function live(
@@ -331,8 +336,11 @@ describe('An exception in a listener', () => {
         it(`of '${scenario.event}'${about} of a ${where}, ${kind}, is uncaught and harms nothing`, async () => {
           const bomb = new Bomb()
           let closes: Record<string, number> = {}
+          await settled()
+          const before = handles()
           const { uncaught, unhandled } = await escapedDuring(async () => {
             closes = await live(kind, where, scenario, bomb)
+            await until(() => handles() <= before)
           })
           expect(unhandled, 'unhandled rejections').to.deep.equal([])
           expect(bomb.count, 'the listener was called').to.be.greaterThan(0)
