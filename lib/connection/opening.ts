@@ -1,6 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { protocolError } from '../errors/protocol-error'
-import { TokenError } from '../errors/token-error'
+import { protocolError, TokenError } from '../errors/token-error'
 import { type AuthorizeAnswer, authorization } from '../protocol/authorization'
 import { Handshake, type HandshakeHost } from '../protocol/handshake'
 import type { Protocol, ProtocolHost } from '../protocol/protocol'

@@ -67,3 +67,8 @@ export class TokenError extends Error {
     this.closeCode = options?.closeCode
   }
 }
+
+/** The error for a broken rule of token/2, with the code that its connection is closed with. */
+export function protocolError(closeCode: WireCloseCode, message: string): TokenError {
+  return new TokenError('ERR_PROTOCOL', message, { closeCode })
+}

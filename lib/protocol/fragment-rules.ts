@@ -1,5 +1,4 @@
-import { protocolError } from '../errors/protocol-error'
-import type { TokenError } from '../errors/token-error'
+import { protocolError, type TokenError } from '../errors/token-error'
 import { tokenTooLarge } from '../wire/frame-refusal'
 import { MIN_PART_LENGTH } from '../wire/header'
 

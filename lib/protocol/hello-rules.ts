@@ -1,5 +1,4 @@
-import { protocolError } from '../errors/protocol-error'
-import type { TokenError } from '../errors/token-error'
+import { protocolError, type TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
 import {
   FEATURE_ACK,

@@ -1,6 +1,5 @@
 import { closeCodeName } from '../errors/close-codes'
-import { protocolError } from '../errors/protocol-error'
-import { TokenError } from '../errors/token-error'
+import { protocolError, TokenError } from '../errors/token-error'
 import type { CloseFrame } from '../wire/control-frame'
 
 /** Bytes that a server holds of a client that it has not accepted yet. */

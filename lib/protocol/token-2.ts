@@ -1,7 +1,6 @@
 import { CLOSE_CODES, closeCodeName, isOrderly } from '../errors/close-codes'
 import type { CloseCode } from '../errors/close-info'
-import { protocolError } from '../errors/protocol-error'
-import type { TokenError } from '../errors/token-error'
+import { protocolError, type TokenError } from '../errors/token-error'
 import {
   type CloseFrame,
   type ControlFrame,

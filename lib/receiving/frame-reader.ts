@@ -1,5 +1,4 @@
-import { protocolError } from '../errors/protocol-error'
-import type { TokenError } from '../errors/token-error'
+import { protocolError, type TokenError } from '../errors/token-error'
 import { BufferView } from '../runtime/buffer-view'
 import { MAX_FIRST_BYTES } from '../wire/foreign-protocols'
 import { frameRefusal } from '../wire/frame-refusal'

@@ -1,5 +1,4 @@
-import { protocolError } from '../errors/protocol-error'
-import type { TokenError } from '../errors/token-error'
+import { protocolError, type TokenError } from '../errors/token-error'
 import type { SessionLookup, SessionPart } from '../wire/hello'
 import { VoidTokens } from './aborted-tokens'
 import { Deliveries } from './deliveries'

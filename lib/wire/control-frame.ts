@@ -1,9 +1,8 @@
 import { closeCodeNumber } from '../errors/close-codes'
-import { protocolError } from '../errors/protocol-error'
-import { readCount, writeCount } from './count'
+import { protocolError } from '../errors/token-error'
+import { decodeReason, encodeReason, readCount, writeCount } from './fields'
 import { CONTROL_BIT, HEADER_LENGTH, MAX_CONTROL_LENGTH, writeHeader } from './header'
 import { type Hello, helloLength, readHello, writeHello } from './hello'
-import { decodeReason, encodeReason } from './reason'
 
 /** A control frame of token/2 (docs/wire-format.md, section 6), with the field names of the page. */
 export type ControlFrame =

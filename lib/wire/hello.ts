@@ -1,5 +1,5 @@
-import { protocolError } from '../errors/protocol-error'
-import { readCount, writeCount } from './count'
+import { protocolError } from '../errors/token-error'
+import { readCount, writeCount } from './fields'
 import { WIRE_MAX_TOKEN_LENGTH } from './header'
 
 /** The version of the protocol that HELLO names. */
