@@ -128,6 +128,8 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     if (this.#flushing !== null) return false
     this.#flushing = new PatientDeadline(timeout, () => this.#endNow(0))
     this.#flushing.arm()
+    // Half-closed: the server may hold it open for ever, and what waits leaves by the next one.
+    if (this.connection?.isOpen && this.connection.isDead) this.connection.close({ timeout })
     return true
   }
 

@@ -166,6 +166,25 @@ describe('the outbox of a client', () => {
       })
     }
 
+    for (const kind of ['token/2', 'a session']) {
+      it(`while it is half-closed, and the server holds it open: everything leaves by the next connection, ${kind}`, async () => {
+        const { server, port } = await startServer({ session: kind === 'a session' })
+        const got: string[] = []
+        server.on('token', token => got.push(String(token)))
+        server.once('connection', connection =>
+          connection.stream().resume().write(Buffer.from('more may follow'))
+        )
+        const client = await makeClient(port, { ...KINDS[kind], reconnect: () => 0 })
+        client.on('token', () => {})
+        await once(client, 'connect')
+        client.connection?.stream().resume().end()
+        expect(client.send(Buffer.from('behind'))).to.equal(true)
+        expect(client.close()).to.equal(true)
+        expect(await client.closed).to.include({ code: 'normal', unsent: 0 })
+        expect(got).to.deep.equal(['behind'])
+      })
+    }
+
     it('while the connection is full of tokens that went before', async () => {
       const { server, port } = await startServer()
       const limits = { outboxBytes: 40_000, maxTokenLength: 20_000 }
