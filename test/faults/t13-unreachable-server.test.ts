@@ -62,7 +62,8 @@ describe('T13 a server that cannot be reached', () => {
     expect(refused).to.be.greaterThan(10)
     expect(info.unsent).to.equal(taken + 2)
     expect(fates).to.deep.equal(['ERR_NOT_SENT', 'ERR_NOT_SENT', 'ERR_NOT_SENT'])
-    expect(info.hadError).to.equal(false)
+    // Tokens were thrown away: that is no end in order.
+    expect(info.hadError).to.equal(true)
   }
 
   it(`T13 for ${SECONDS} s: attempts and queue are bounded, every fate is told`, async function () {
