@@ -193,6 +193,8 @@ export class Sender {
    */
   rewind(received: number): void {
     for (const place of this.#queue.rewind(received)) this.#events.onAborted(place, null)
+    // What the peer has had all the same waits no longer, and perhaps nothing is left to be written.
+    this.#checkDrain()
     this.wake()
   }
 

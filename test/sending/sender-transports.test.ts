@@ -12,12 +12,12 @@ const KIB = 1024
 const PING = Buffer.from('8000000983 0102030405060708'.replace(' ', ''), 'hex')
 
 /** A sender without a socket. */
-function detached() {
+function detached(highWaterMark = 64 * KIB * KIB) {
   const log: string[] = []
   const sender = new Sender(
-    connectionLimits({ maxTokenLength: 16 * KIB * KIB, outboxBytes: 64 * KIB * KIB }),
+    connectionLimits({ maxTokenLength: 16 * KIB * KIB, outboxBytes: 64 * KIB * KIB, highWaterMark }),
     {
-      onDrain: () => {},
+      onDrain: () => void log.push('drain'),
       onActivity: () => void log.push('activity'),
       onStall: () => {},
       onFault: () => {},
@@ -301,6 +301,20 @@ describe('Sender between transports', () => {
     sender.end()
     await releaseAll(next)
     expect([next.written, log.at(-1)]).to.deep.equal([[], 'flushed'])
+  })
+
+  it('tells drain when the peer has had all that waited, and nothing is left to be written', async () => {
+    const { sender, attach, log } = detached(10)
+    sender.retain(1000)
+    const socket = attach()
+    sender.send(pattern(20))
+    expect(sender.needsDrain).to.equal(true)
+    expect(socket.written).to.have.lengthOf(1)
+    sender.detach()
+    attach()
+    sender.rewind(1)
+    await settled()
+    expect([sender.needsDrain, log]).to.deep.equal([false, ['drain']])
   })
 
   it('brings every token once and in order, whatever is cut wherever', async () => {
