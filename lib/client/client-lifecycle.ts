@@ -62,8 +62,6 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   #dialAt = 0
   /** Why this side can't go on, which is told in the place of what the connection ended with. */
   #fault: TokenError | null = null
-  /** A sender waits for `drain`, and the connection that would have told it is gone or not there yet. */
-  owesDrain = false
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
 
@@ -90,7 +88,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   }
 
   get writableNeedDrain(): boolean {
-    if (this.#outbox.bytes >= this.settings.connection.highWaterMark) return true
+    if (this.#outbox.needsDrain) return true
     return this.connection !== null && !this.connection.isDead && this.connection.writableNeedDrain
   }
 
@@ -196,7 +194,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.#flush()
     this.#endIfFlushed()
     if (this.writableNeedDrain) return
-    this.owesDrain = false
+    this.#outbox.owesDrain = false
     tell(this.client, 'drain')
   }
 
@@ -221,12 +219,10 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
       const end = () => controlOf(connection).fail(certificateExpired('server'))
       this.#end = new WallClockDeadline(peer.validTo, end)
     }
-    // Whatever has filled the outbox: who has looked at it then waits.
-    if (this.writableNeedDrain) this.owesDrain = true
     this.#flush()
     tell(this.client, event)
     this.#endIfFlushed()
-    if (this.owesDrain) this.onDrain()
+    if (this.#outbox.owesDrain) this.onDrain()
   }
 
   // --- sessions and GOAWAY
@@ -294,7 +290,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
       return
     }
     if (connection !== this.#connection) return
-    if (connection.writableNeedDrain) this.owesDrain = true
+    if (connection.writableNeedDrain) this.#outbox.owesDrain = true
     const wasDetached = this.#state !== 'open'
     this.#connection = null
     this.#redial.closed()

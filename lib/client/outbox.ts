@@ -34,7 +34,10 @@ class Waiting {
 
 /** Tokens that wait for a connection, in order, bounded in bytes. */
 export class Outbox {
+  /** It was full, or had `highWaterMark` bytes, whatever came of them: a sender may wait for `drain`. */
+  owesDrain = false
   readonly #limit: number
+  readonly #highWaterMark: number
   #waiting: Waiting[] = []
   /** Those before it have just been sent. */
   #first = 0
@@ -42,9 +45,17 @@ export class Outbox {
   #gone = 0
   #bytes = 0
 
-  /** @param limit bytes, 4 for each token's header included */
-  constructor(limit: number) {
+  /**
+   * @param limit bytes, 4 for each token's header included
+   * @param highWaterMark bytes from which a polite sender waits
+   */
+  constructor(limit: number, highWaterMark = limit) {
     this.#limit = limit
+    this.#highWaterMark = highWaterMark
+  }
+
+  get needsDrain(): boolean {
+    return this.#bytes >= this.#highWaterMark
   }
 
   get bytes(): number {
@@ -54,6 +65,7 @@ export class Outbox {
   /** @returns what waits; null when it is full, and then nothing was taken */
   add(token: Uint8Array, promise: Promised | null = null): Waiting | null {
     const bytes = this.#bytes + costOf(token.byteLength)
+    if (bytes >= this.#highWaterMark || bytes > this.#limit) this.owesDrain = true
     if (bytes > this.#limit) return null
     const waiting = new Waiting(token, promise)
     this.#waiting.push(waiting)
@@ -102,6 +114,7 @@ export class Outbox {
     this.#waiting = [...back, ...this.#waiting.slice(this.#first)]
     this.#first = 0
     for (const token of tokens) this.#bytes += costOf(token.byteLength)
+    if (this.needsDrain) this.owesDrain = true
   }
 
   /**

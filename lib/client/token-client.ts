@@ -28,7 +28,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   constructor(options: TokenClientOptions) {
     super()
     this.#settings = clientSettings(options)
-    this.#outbox = new Outbox(this.#settings.connection.outboxBytes)
+    const { outboxBytes, highWaterMark } = this.#settings.connection
+    this.#outbox = new Outbox(outboxBytes, highWaterMark)
     this.#lifecycle = new ClientLifecycle(this, this.#settings, this.#outbox)
     this.connect()
   }
@@ -77,9 +78,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
     const { connection } = this
     if (connection !== null && !this.#lifecycle.mustWait(connection)) return connection.send(token)
     checkToken(token, this.#settings.connection.maxTokenLength)
-    const isTaken = this.#lifecycle.takesTokens && this.#outbox.add(token) !== null
-    if (!isTaken) this.#lifecycle.owesDrain = true
-    return isTaken
+    return this.#lifecycle.takesTokens && this.#outbox.add(token) !== null
   }
 
   /**

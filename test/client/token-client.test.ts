@@ -362,6 +362,16 @@ describe('TokenClient', () => {
       expect(client.bufferedAmount).to.be.at.most(500)
     })
 
+    it('tells drain at the next connect when what has filled the outbox was given up before', async () => {
+      const port = await freePort()
+      const client = await makeClient(port, { highWaterMark: 1000, refusedRetryTimeout: 10_000 })
+      const delivered = client.deliver(Buffer.alloc(2000), { timeout: 20 }).catch(error => error.code)
+      expect(client.writableNeedDrain).to.equal(true)
+      const drained = once(client, 'drain')
+      expect(await delivered).to.equal('ERR_NOT_SENT')
+      await Promise.all([makeServer({ port }), drained])
+    })
+
     it('tells drain too when deliver() has filled the outbox', async () => {
       const { port } = await startServer({ maxTokenLength: 1000 })
       const client = await makeClient(port, { highWaterMark: 1000 })
