@@ -27,8 +27,13 @@ export class LiveTrust {
   secured(visitor: Visitor, socket: TLSSocket): void {
     const chain = peerChain(socket)
     visitor.certificate = chain[0]
-    // Of a stranger nothing stays.
-    if (this.judge(visitor, socket) !== null) return
+    // Before it is judged: one that came before a reload is asked for its chain.
+    this.#chains.set(socket, chain)
+    if (this.judge(visitor, socket) !== null) {
+      // Of a stranger nothing stays.
+      this.#chains.delete(socket)
+      return
+    }
     const known = chain.map(certificate => knownCertificates.keep(certificate))
     visitor.certificate = known[0]
     this.#chains.set(socket, known)

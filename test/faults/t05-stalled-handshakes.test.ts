@@ -79,7 +79,10 @@ describe('T5 stalled TLS handshakes', () => {
     const closing = performance.now()
     const after = await server.ask<ServerReport>({ ask: 'close' })
     figures(`dial and echo ${dial.toFixed(0)} ms; close() ${(performance.now() - closing).toFixed(0)} ms`)
-    expect(after.codes).to.deep.equal({ ERR_HANDSHAKE_TIMEOUT: 1_000, ERR_SERVER_CLOSED: 200 })
+    const { ERR_HANDSHAKE_TIMEOUT: late = 0, ERR_SERVER_CLOSED: cut = 0, ...others } = after.codes
+    // On a busy machine some of the 200 are late before the server closes.
+    expect([late + cut, others]).to.deep.equal([1_200, {}])
+    expect(cut).to.be.greaterThan(0)
     expect(after).to.deep.include({ pendingHandshakes: 0, connections: 0, uncaught: [], descriptors: 0 })
     expect((await client.closed).hadError).to.equal(false)
     expect((await strangers.ask<StrangersReport>({ ask: 'leave' })).failed).to.equal(0)

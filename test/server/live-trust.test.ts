@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { type Authority, createAuthority, type KeyAndCert } from '@token-server/certs'
 import { expect } from 'chai'
@@ -11,7 +12,8 @@ import {
   makeClient,
   onCleanUp,
   portOf,
-  startServer
+  startServer,
+  until
 } from '../helpers/loopback'
 
 /** What whoever is given a socket sees of its peer. */
@@ -227,12 +229,22 @@ describe('the one rule of trust', () => {
       expect(seen.authorized).to.equal(false)
     })
   })
-})
 
-function later<T>(): { promise: Promise<T>; resolve(value: T): void } {
-  let resolve!: (value: T) => void
-  const promise = new Promise<T>(settle => {
-    resolve = settle
+  it('is asked of a client that came before a reload when its TLS handshake is done, with the chain that it showed', async () => {
+    for (const [who, isTrusted] of [
+      [all.client, true],
+      [await old.issueClient({ name: 'victim' }), false]
+    ] as const) {
+      const { server, port } = await startServer({ ca: [all.ca, old.cert] })
+      const raw = connectTcp(port, '127.0.0.1')
+      onCleanUp(() => raw.destroy())
+      await until(() => server.pendingHandshakes === 1)
+      server.reload({ ca: all.ca })
+      const seen = Promise.race([once(server, 'connection'), once(server, 'refused')])
+      const socket = connect({ socket: raw, ca: all.ca, servername: 'localhost', ...who })
+      socket.on('error', () => {})
+      const [what] = await seen
+      expect(what.code).to.equal(isTrusted ? undefined : 'ERR_CERTIFICATE')
+    }
   })
-  return { promise, resolve }
-}
+})
