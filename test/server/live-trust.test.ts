@@ -248,3 +248,11 @@ describe('the one rule of trust', () => {
     }
   })
 })
+
+function later<T>(): { promise: Promise<T>; resolve(value: T): void } {
+  let resolve!: (value: T) => void
+  const promise = new Promise<T>(settle => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
