@@ -1,0 +1,164 @@
+import type { CloseInfo } from '../../lib'
+import type { FrameTap } from './frame-tap'
+import { simulatedToken } from './token'
+
+/** What a promise has said of a token; `none`: it has no promise. */
+export type Fate = 'none' | 'pending' | 'handed' | 'ERR_NOT_SENT' | 'ERR_FATE_UNKNOWN'
+
+/** By which call a token was sent. */
+export type Call = 'send' | 'deliver' | 'sendFrom' | 'write'
+
+/** One token, from the call that sent it: what was said of it, and what became of it. */
+export interface Entry {
+  readonly ledger: Ledger
+  readonly number: number
+  readonly call: Call
+  readonly length: number
+  fate: Fate
+  /** Time by which its promise must be settled, milliseconds; null: when its connection is. */
+  due: number | null
+  /** The call said no, or an event said that it was not sent. */
+  isRefused: boolean
+  /** A byte of it was given to a transport; all of them were. */
+  isBegun: boolean
+  isWhole: boolean
+  /** The peer's application was given it, whole; has left it in its middle; has acknowledged it. */
+  isGiven: boolean
+  isSkipped: boolean
+  isAcknowledged: boolean
+}
+
+/** The tokens of one sender, in the order of its calls, and what is true of them. */
+export class Ledger {
+  readonly entries: Entry[] = []
+  /** Of the transports that they leave by. */
+  readonly taps: FrameTap[] = []
+  /** Counts that events have told. */
+  dropped = 0
+  unsent = 0
+  readonly #fail: (why: string) => void
+  readonly #isBuffered: () => boolean
+
+  /**
+   * @param isManual the receiver acknowledges
+   * @param isBuffered true while a stream has a token that was not read out
+   */
+  constructor(
+    readonly stream: number,
+    readonly isManual: boolean,
+    fail: (why: string) => void,
+    isBuffered: () => boolean
+  ) {
+    this.#fail = fail
+    this.#isBuffered = isBuffered
+  }
+
+  add(call: Call, length: number): { entry: Entry; bytes: Buffer } {
+    const number = this.entries.length + 1
+    const bytes = simulatedToken(this.stream, number, length)
+    const entry: Entry = {
+      ledger: this,
+      number,
+      call,
+      length: bytes.length,
+      fate: 'none',
+      due: null,
+      isRefused: false,
+      isBegun: false,
+      isWhole: false,
+      isGiven: false,
+      isSkipped: false,
+      isAcknowledged: false
+    }
+    this.entries.push(entry)
+    return { entry, bytes }
+  }
+
+  get hasPending(): boolean {
+    return this.entries.some(entry => entry.fate === 'pending')
+  }
+
+  given(entry: Entry): void {
+    if (entry.isGiven) this.#fail(`${nameOf(entry)} was handed twice`)
+    entry.isGiven = true
+    if (!entry.isBegun) this.#fail(`${nameOf(entry)} was handed and had never left`)
+    if (entry.isRefused) this.#fail(`${nameOf(entry)} was refused and handed`)
+    if (entry.fate === 'ERR_NOT_SENT' && !this.isManual)
+      this.#fail(`${nameOf(entry)} was told not sent and was handed`)
+  }
+
+  acknowledged(entry: Entry): void {
+    entry.isAcknowledged = true
+    if (entry.fate === 'ERR_NOT_SENT') this.#fail(`${nameOf(entry)} was told not sent and was acknowledged`)
+  }
+
+  /** Its promise has told a fate, for the first time. */
+  settled(entry: Entry, fate: Fate): void {
+    entry.fate = fate
+    // What a stream has taken and nobody has read out, the one who closes counts: at the end it must have been read.
+    if (fate === 'handed' && !this.had(entry) && !this.#isBuffered())
+      this.#fail(`${nameOf(entry)} was told handed and was not`)
+    if (fate === 'ERR_NOT_SENT' && this.had(entry) && !entry.isSkipped)
+      this.#fail(`${nameOf(entry)} was told not sent and was handed`)
+    if (fate === 'ERR_FATE_UNKNOWN' && !entry.isBegun && !this.taps.some(tap => tap.isUncertain))
+      this.#fail(`${nameOf(entry)} was told unknown, and no byte of it had left`)
+  }
+
+  /** Whether the peer's application has had it, as this ledger's receiver means it. */
+  had(entry: Entry): boolean {
+    return this.isManual ? entry.isAcknowledged : entry.isGiven || entry.isSkipped
+  }
+
+  /** At the end: tokens that vanished must have been counted. */
+  checkUnsent(): void {
+    const vanished = this.entries.filter(
+      ({ fate, isRefused, isWhole, isGiven, isSkipped }) =>
+        fate === 'none' && !isRefused && !isWhole && !isGiven && !isSkipped
+    )
+    const told = this.unsent + this.dropped
+    if (vanished.length > told)
+      this.#fail(
+        `${vanished.length} tokens of stream ${this.stream} never left, and ${told} were counted: ${vanished.map(({ number }) => number)}`
+      )
+    const notGiven = this.entries.filter(entry => !entry.isGiven).length
+    if (this.unsent > notGiven)
+      this.#fail(`${this.unsent} tokens were counted as unsent, and ${notGiven} did not arrive`)
+    for (const entry of this.entries)
+      if (entry.fate === 'pending') this.#fail(`the promise of ${nameOf(entry)} was never settled`)
+  }
+}
+
+/** What left by the transports of one connection. */
+export class Departed {
+  readonly #entries = new Set<Entry>()
+  readonly #ledger: Ledger
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger
+  }
+
+  add(entry: Entry): void {
+    this.#entries.add(entry)
+  }
+
+  /** At the end. @param lostInStreams tokens that a receiver threw away unread.  @returns what is untrue of its count, or null */
+  faultOf({ unconfirmed }: Pick<CloseInfo, 'unconfirmed'>, lostInStreams: number): string | null {
+    const entries = [...this.#entries]
+    // In the place of one from a stream, which can't be said again after a cut, an abort is confirmed.
+    const isVoid = ({ call, fate }: Entry) => call === 'sendFrom' && fate !== 'handed'
+    const missing = entries.filter(entry => !entry.ledger.had(entry) && !isVoid(entry))
+    if (missing.length > unconfirmed + lostInStreams) {
+      return `${missing.length} tokens that left did not arrive, unconfirmed is ${unconfirmed}: ${missing.map(nameOf)}`
+    }
+    const resolved = entries.filter(({ fate }) => fate === 'handed').length
+    const voided = this.#ledger.entries.filter(({ call }) => call === 'sendFrom').length
+    if (unconfirmed > entries.length - resolved + voided) {
+      return `unconfirmed is ${unconfirmed}, and of ${entries.length} tokens ${resolved} were told handed`
+    }
+    return null
+  }
+}
+
+export function nameOf({ ledger, number, call }: Entry): string {
+  return `token ${number} of stream ${ledger.stream} (${call})`
+}

@@ -1,0 +1,54 @@
+import { certificates } from '../helpers/certificates'
+import { type Counts, World } from './world'
+
+/** One world is this long, then the next seed begins: a failure is replayed in seconds. */
+export const STEPS_PER_WORLD = Number(process.env.WORLD ?? 3_000)
+
+/**
+ * Plays worlds, one after the other. What nobody catches is theirs meanwhile.
+ *
+ * @throws Error with the seed of the world that broke
+ */
+export async function runWorlds(first: number, worlds: number): Promise<Counts> {
+  const total: Counts = { steps: 0, handed: 0, resumed: 0, lost: 0, kills: 0, thrown: 0 }
+  for (let seed = first; seed < first + worlds; seed++) {
+    const counts = await runWorld(seed)
+    for (const name of Object.keys(total) as (keyof Counts)[]) total[name] += counts[name]
+  }
+  return total
+}
+
+async function runWorld(seed: number): Promise<Counts> {
+  const without = process.env.WITHOUT?.split(',') ?? []
+  const made = await certificates()
+  const world = new World(seed, made, { without })
+  const restore = hearUncaught(error => world.uncaught(error))
+  try {
+    for (let step = 0; step < STEPS_PER_WORLD; step++) await world.step()
+    await world.heal()
+    return world.counts
+  } catch (cause) {
+    throw new Error(`SEED=${seed} broke: ${(cause as Error).message}`, { cause })
+  } finally {
+    world.stop()
+    await new Promise(resolve => setImmediate(resolve))
+    restore()
+  }
+}
+
+const EVENTS = ['uncaughtException', 'unhandledRejection'] as const
+
+function hearUncaught(listener: (error: unknown) => void): () => void {
+  const kept = EVENTS.map(event => process.listeners(event as 'uncaughtException'))
+  const rejected = (error: unknown) =>
+    listener(new Error(`unhandled rejection: ${String((error as Error)?.stack)}`))
+  for (const event of EVENTS) process.removeAllListeners(event)
+  process.on('uncaughtException', listener)
+  process.on('unhandledRejection', rejected)
+  return () => {
+    for (const [index, event] of EVENTS.entries()) {
+      process.removeAllListeners(event)
+      for (const one of kept[index] ?? []) process.on(event as 'uncaughtException', one)
+    }
+  }
+}

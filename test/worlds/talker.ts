@@ -1,0 +1,161 @@
+import type { Connection, DeliverOptions, TokenError, TokenStream } from '../../lib'
+import type { Entry, Fate, Ledger } from './ledger'
+import type { World } from './world'
+
+/** What tokens are sent with: a client, or a server's connection. */
+export interface Mouth {
+  readonly bufferedAmount: number
+  readonly writableNeedDrain: boolean
+  send(token: Uint8Array): boolean
+  deliver(token: Uint8Array, options?: DeliverOptions): Promise<void>
+}
+
+/** Where a talker stands. */
+export interface Place {
+  /** The connection that tokens go to now, in the order of the calls; null when they wait elsewhere. */
+  connection(): Connection | null
+  /** True when nothing is taken any more, and no `drain` will come. */
+  isDead(): boolean
+  /** The stream by which the connection is written, when there is one. */
+  stream(): TokenStream | null
+}
+
+const KIB = 1024
+
+/** An application that sends: which call, how long a token, how long it waits is left to chance. */
+export class Talker {
+  /** A polite sender waits for `drain`. */
+  owesDrain = false
+  readonly #world: World
+  readonly #ledger: Ledger
+  readonly #mouth: Mouth
+  readonly #place: Place
+  #isWriting = false
+
+  constructor(world: World, ledger: Ledger, mouth: Mouth, place: Place) {
+    this.#world = world
+    this.#ledger = ledger
+    this.#mouth = mouth
+    this.#place = place
+  }
+
+  say(): void {
+    if (this.#isWriting || this.#mouth.bufferedAmount > 3 * this.#world.setUp.outboxBytes) return
+    const { chance } = this.#world
+    const length = this.#length()
+    const stream = this.#place.stream()
+    const dice = chance.below(20)
+    if (stream?.writable && dice < 10 && this.#world.has('write')) this.#write(stream, length)
+    else if (dice < 9) this.#deliver(length)
+    else if (dice < 12) this.#sendFrom(length)
+    else this.#send(length)
+    if (this.#mouth.writableNeedDrain && !this.#place.isDead()) this.owesDrain = true
+  }
+
+  #length(): number {
+    const { chance } = this.#world
+    const dice = chance.below(1_000)
+    if (dice < 850) return chance.below(100)
+    if (dice < 985) return chance.below(20 * KIB)
+    return chance.below(this.#world.setUp.client.maxTokenLength + KIB)
+  }
+
+  #send(length: number): void {
+    const { entry, bytes } = this.#ledger.add('send', length)
+    try {
+      entry.isRefused = !this.#mouth.send(bytes)
+    } catch (error) {
+      entry.isRefused = true
+      this.#checkRefusal(entry, error as TokenError)
+      return
+    }
+    if (entry.isRefused && !this.#place.isDead()) this.owesDrain = true
+  }
+
+  #checkRefusal({ length }: Entry, error: TokenError): void {
+    const isTooLong =
+      length > Math.min(this.#world.setUp.server.maxTokenLength, this.#world.setUp.client.maxTokenLength)
+    if (error.code === 'ERR_TOKEN_TOO_LARGE' && isTooLong) return
+    this.#world.fail(`send() threw ${String(error.stack)}`)
+  }
+
+  #deliver(length: number): void {
+    const { entry, bytes } = this.#ledger.add('deliver', length)
+    this.#watch(entry, options => this.#mouth.deliver(bytes, options))
+  }
+
+  #sendFrom(length: number): void {
+    const connection = this.#place.connection()
+    if (connection === null || this.#world.isClean) return
+    const most = Math.min(connection.maxStreamLength, this.#world.setUp.longest)
+    const isLong = this.#world.chance.oneIn(4)
+    const { entry, bytes } = this.#ledger.add(
+      'sendFrom',
+      isLong ? this.#world.chance.below(most) : Math.min(length, most)
+    )
+    this.#watch(entry, options => connection.sendFrom(this.#pieces(bytes), bytes.length, options))
+  }
+
+  /** One stream in ten fails before its end. */
+  async *#pieces(token: Buffer): AsyncGenerator<Buffer> {
+    const { chance } = this.#world
+    const pieces = 1 + chance.below(4)
+    const failsAt = chance.oneIn(10) ? chance.below(pieces) : -1
+    for (let index = 0; index < pieces; index++) {
+      if (index === failsAt) throw new Error('the source has failed')
+      const start = Math.floor((token.length * index) / pieces)
+      yield token.subarray(start, Math.floor((token.length * (index + 1)) / pieces))
+      if (chance.oneIn(2)) await this.#world.pause()
+    }
+  }
+
+  #watch(entry: Entry, call: (options?: DeliverOptions) => Promise<void>): void {
+    const { chance, clock, aborts } = this.#world
+    const dice = this.#world.isClean ? 9 : chance.below(10)
+    entry.fate = 'pending'
+    let options: DeliverOptions | undefined
+    if (dice < 4) {
+      const timeout = 1 + chance.below(chance.oneIn(4) ? 8_000 : 500)
+      options = { timeout }
+      // Time that passes in leaps is counted as a process that was blocked counts it.
+      entry.due = clock.now() + timeout + 1_000
+    } else if (dice < 6) {
+      const abort = new AbortController()
+      aborts.push(abort)
+      options = { signal: abort.signal }
+    }
+    call(options).then(
+      () => this.#settled(entry, 'handed'),
+      error => this.#settled(entry, this.#fateOf(entry, error as TokenError))
+    )
+  }
+
+  #fateOf(entry: Entry, error: TokenError): Fate {
+    if (error.code === 'ERR_FATE_UNKNOWN' || error.code === 'ERR_NOT_SENT') return error.code
+    if (error.code === 'ERR_TOKEN_TOO_LARGE') this.#checkRefusal(entry, error)
+    // A peer with another set-up takes no parts.
+    else if (error.code !== 'ERR_PROTOCOL_REQUIRED')
+      this.#world.fail(`a promise was told ${String(error.stack)}`)
+    return 'ERR_NOT_SENT'
+  }
+
+  #settled(entry: Entry, fate: Fate): void {
+    if (fate === 'ERR_FATE_UNKNOWN' && this.#world.isClean)
+      this.#world.fail(
+        `token ${entry.number} of stream ${entry.ledger.stream} was told unknown, and both sides ended in order`
+      )
+    this.#ledger.settled(entry, fate)
+  }
+
+  #write(stream: TokenStream, length: number): void {
+    // A token that is too long would destroy the stream, and its connection.
+    const most = Math.min(this.#world.setUp.server.maxTokenLength, this.#world.setUp.client.maxTokenLength)
+    const { entry, bytes } = this.#ledger.add('write', Math.min(length, most))
+    this.#isWriting = true
+    stream.write(bytes, error => {
+      this.#isWriting = false
+      const { code } = (error ?? {}) as { code?: string }
+      if (code === 'ERR_NOT_SENT' || code?.startsWith('ERR_STREAM_')) entry.isRefused = true
+    })
+  }
+}
