@@ -10,7 +10,7 @@ export interface ConnectionControl {
   /** The {@link Forward} of the connection wants now. */
   forwardChanged(): void
   /** Closes in order with a code of its own. @returns false when it was ended before */
-  close(code: CloseCode, timeout: number): boolean
+  close(code: CloseCode, timeout?: number): boolean
   /** Breaks the connection; the peer is told why where it can be. */
   fail(error: TokenError): void
   /** The tokens of a closed connection that never left and that nobody has a promise of. */

@@ -278,9 +278,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_OPTION`
    */
   close(options: CloseOptions = {}): boolean {
-    const timeout = options.timeout ?? this.#limits.closeTimeout
-    duration('timeout', timeout)
-    return this.#life.close('normal', timeout)
+    if (options.timeout !== undefined) duration('timeout', options.timeout)
+    return this.#life.close('normal', options.timeout)
   }
 
   /** Cuts the connection at once, and ends its session. What was not sent is lost, and counted in {@link CloseInfo}. */

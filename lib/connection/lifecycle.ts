@@ -252,10 +252,19 @@ export class Lifecycle
     else opening.succeed()
   }
 
-  /** Ends in order. @returns false when it was ended before */
-  close(code: CloseCode, timeout: number): boolean {
-    if (this.#state >= CLOSING) return false
-    this.#armClose(timeout)
+  /**
+   * Ends in order. A second call that waits for less long shortens the wait of the first.
+   *
+   * @param timeout milliseconds; default `closeTimeout`, which shortens nothing
+   * @returns false when it was ended before
+   */
+  close(code: CloseCode, timeout?: number): boolean {
+    if (this.#state >= CLOSING) {
+      const timeLeft = this.#closeDeadline?.timeLeft ?? 0
+      if (timeout !== undefined && timeout < timeLeft) this.#armClose(timeout)
+      return false
+    }
+    this.#armClose(timeout ?? this.limits.closeTimeout)
     this.beginClose(code)
     return true
   }

@@ -472,6 +472,28 @@ describe('Connection', () => {
       expect((await connection.closed).code).to.equal('normal')
     })
 
+    for (const first of [60_000, Infinity]) {
+      it(`called again waits for no longer than the second call says: 5 ms after ${first}`, async () => {
+        const { connection } = connectionAndPeer()
+        expect(connection.close({ timeout: first })).to.equal(true)
+        expect(connection.close({ timeout: 5 })).to.equal(false)
+        const info = await awake(connection.closed)
+        expect([info.code, info.error?.message.includes('5 ms')]).to.deep.equal(['ERR_CLOSE_TIMEOUT', true])
+      })
+    }
+
+    it('called again without a timeout, or with a longer one, waits as the first call said', async () => {
+      const { connection, peer } = connectionAndPeer({ closeTimeout: 5 })
+      connection.close({ timeout: 60_000 })
+      expect([connection.close(), connection.close({ timeout: Infinity })]).to.deep.equal([false, false])
+      const other = connectionAndPeer({ closeTimeout: 20 }).connection
+      other.close()
+      await awake(other.closed)
+      expect(connection.socket.destroyed).to.equal(false)
+      peer.resume().end()
+      expect((await connection.closed).code).to.equal('normal')
+    })
+
     it('inside `drain` works', async () => {
       const { connection, peer } = connectionAndPeer({ highWaterMark: 1 })
       connection.on('drain', () => connection.close())

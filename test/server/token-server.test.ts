@@ -18,6 +18,7 @@ import {
   serverOptions,
   startServer
 } from '../helpers/loopback'
+import { awake } from '../helpers/moments'
 
 describe('TokenServer', () => {
   closesWhatItOpened()
@@ -139,6 +140,18 @@ describe('TokenServer', () => {
       expect(await closed).to.equal(info)
       expect(server.close(), 'after it has closed').to.equal(false)
       expect(events).to.deep.equal(['close(false)'])
+    })
+
+    it('with a timeout destroys also what was closing before and waits for longer', async () => {
+      const { server } = await startServer()
+      // The client's application does not take what it is sent.
+      const { client, connection } = await connectPair(server, { receiveWindow: 1 })
+      for (const token of ['takes the credit', 'waits']) connection.send(Buffer.from(token))
+      connection.close({ timeout: Infinity })
+      server.close({ timeout: 5 })
+      expect((await awake(server.closed)).code).to.equal('normal')
+      expect((await connection.closed).code).to.equal('ERR_CLOSE_TIMEOUT')
+      client.close({ timeout: 0 })
     })
 
     it('in the tick of the construction cancels listening, and close comes later, not inside the call', async () => {
