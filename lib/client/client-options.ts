@@ -18,7 +18,6 @@ import {
   wait,
   without
 } from '../options/checks'
-import type { SessionLimits } from '../options/connection-options'
 import {
   CONNECTION_CHECKS,
   type ConnectionLimits,
@@ -26,6 +25,7 @@ import {
   checkAck,
   limitsOf,
   PROTOCOL_CHECKS,
+  type SessionLimits,
   type SessionOptions,
   sessionLimits
 } from '../options/connection-options'

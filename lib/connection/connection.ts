@@ -30,6 +30,7 @@ import type { ConnectionEvents, ContextOf, DeliverOptions, ForwardTo } from './c
 import type { ConnectionControl } from './connection-control'
 import { requireToken2 } from './delivering'
 import { Lifecycle, type LifecycleEvents } from './lifecycle'
+import { GREETING_TIMEOUT } from './opening'
 import type { Handover } from './transport-facts'
 
 /** What a server or a client knows of a connection that it makes, and of its first transport (internal). */
@@ -40,9 +41,6 @@ export type Forward = ForwardTo<Connection>
 
 /** What a server or a client may do with a connection of its own (internal). */
 export let controlOf: (connection: Connection) => ConnectionControl
-
-/** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
-const GREETING_TIMEOUT = 10_000
 
 /**
  * Tokens, which are Buffers, over any Duplex: tls, net, a Unix socket, `stream.duplexPair()`.

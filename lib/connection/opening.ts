@@ -13,7 +13,7 @@ import { FEATURE_PART, type Hello, type Role, type SessionLookup, type SessionPa
 import type { TransportFacts } from './transport-facts'
 
 /** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
-const GREETING_TIMEOUT = 10_000
+export const GREETING_TIMEOUT = 10_000
 
 /** For whom a transport is opened. */
 export interface OpeningHost extends ProtocolHost {

@@ -20,7 +20,6 @@ import {
   whole,
   without
 } from '../options/checks'
-import type { SessionLimits } from '../options/connection-options'
 import {
   CONNECTION_CHECKS,
   type ConnectionLimits,
@@ -28,6 +27,7 @@ import {
   checkAck,
   limitsOf,
   PROTOCOL_CHECKS,
+  type SessionLimits,
   type SessionOptions,
   sessionLimits
 } from '../options/connection-options'

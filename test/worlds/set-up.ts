@@ -1,5 +1,5 @@
 import type { SessionOptions } from '../../lib'
-import type { Chance } from './random'
+import type { Chance } from '../simulation/random'
 
 const KIB = 1024
 
