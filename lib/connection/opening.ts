@@ -172,12 +172,14 @@ export class Opening implements HandshakeHost {
 
   /** Asks `authorize`, where there is one. */
   #decide(): void {
-    const { authorizeTimeout, gone } = this.#host
+    const { authorizeTimeout } = this.#host
     if (authorizeTimeout === null) {
       if (this.#handshake === null) nextTick(() => this.#admit())
       else this.#admit()
       return
     }
+    // Asked for here alone: it makes a controller that most connections never need.
+    const { gone } = this.#host
     const verdict = authorization(signal => this.#host.authorize(signal), authorizeTimeout, gone)
     void verdict.then(answer => {
       if (!this.#host.isOpening) return
