@@ -17,9 +17,9 @@ export type { AuthorizeAnswer } from './protocol/authorization'
 export type { Goaway } from './protocol/goaway'
 export type { IncomingToken } from './receiving/incoming-token'
 export { TokenStream } from './receiving/token-stream'
-export type { ExpiringCertificate } from './server/credentials'
 export type { DrainOptions } from './server/drain'
 export type { Refusal } from './server/pending-clients'
+export type { ExpiringCertificate } from './server/server-credentials'
 export type {
   Authorize,
   OtherProtocol,
@@ -30,6 +30,6 @@ export type {
 export { TokenServer, type TokenServerEvents } from './server/token-server'
 export type { SessionLoss, SessionLossReason } from './session/session'
 export { byFingerprint, bySan, bySubject, type PeerMatcher, type SubjectAttributes } from './tls/matchers'
-export type { Credentials } from './tls/own-certificates'
 export type { Peer } from './tls/peer'
+export type { Credentials } from './tls/read-credentials'
 export type { ProtocolName } from './wire/header'

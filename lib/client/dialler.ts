@@ -5,10 +5,10 @@ import { giveTcpOptions } from '../connection/transport'
 import type { TransportFacts } from '../connection/transport-facts'
 import { TokenError } from '../errors/token-error'
 import { ask } from '../runtime/application-call'
-import type { Credentials } from '../tls/own-certificates'
 import { peerFrom, presentedFingerprints } from '../tls/peer'
+import type { Credentials } from '../tls/read-credentials'
+import { type ClientCredentials, clientCredentials } from './client-credentials'
 import type { ClientSettings } from './client-options'
-import { type ClientCredentials, clientCredentials } from './credentials'
 import { Dial, type Ticket } from './dial'
 
 type CheckServerIdentity = NonNullable<ConnectionOptions['checkServerIdentity']>

@@ -3,7 +3,7 @@ import { throwLater } from '../runtime/application-call'
 import { BufferView } from '../runtime/buffer-view'
 import { nextTick } from '../runtime/event-loop'
 import { untransferable } from '../runtime/shared-memory'
-import { allocate } from '../runtime/slabs'
+import { allocate } from '../runtime/slab-pool'
 
 /** Who takes what a socket reads. */
 export interface ReadSink {

@@ -1,7 +1,7 @@
 import { clock } from '../runtime/clock'
 
 /** What a schedule asks of and tells its protocol. */
-export interface CountScheduleEvents {
+export interface AckScheduleEvents {
   /** True when a count has moved since the peer was told. */
   hasNews(): boolean
   /** True when the peer may have to stop for want of a WINDOW, or waits for many counts. */
@@ -23,17 +23,17 @@ const TELL_AFTER_BYTES = 1024 * 1024
  *        └─ turn ──┴─── turn ──────┴────┴─▶ due                      └─▶ due
  * ```
  */
-export class CountSchedule {
+export class AckSchedule {
   /** True when the counts shall be written now. */
   isDue = false
-  readonly #events: CountScheduleEvents
+  readonly #events: AckScheduleEvents
   #isReading = false
   #isScheduled = false
   #isStopped = false
   #readInTurn = 0
   #readSinceTold = 0
 
-  constructor(events: CountScheduleEvents) {
+  constructor(events: AckScheduleEvents) {
     this.#events = events
   }
 

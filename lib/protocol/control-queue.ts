@@ -9,7 +9,7 @@ import {
   writeAck,
   writeWindow
 } from '../wire/control-frame'
-import { CountSchedule, type CountScheduleEvents } from './ack-schedule'
+import { AckSchedule, type AckScheduleEvents } from './ack-schedule'
 import type { ReceiveCredit } from './receive-credit'
 
 /** Tokens after which ACK is pressing: the peer's promises for more of them cost its garbage collector too much. */
@@ -35,12 +35,12 @@ export interface ControlQueueOptions {
  *
  * CLOSE is the last frame: nothing follows it.
  */
-export class ControlQueue implements ControlSource, CountScheduleEvents {
+export class ControlQueue implements ControlSource, AckScheduleEvents {
   readonly #session: Session
   readonly #sender: Sender
   readonly #credit: ReceiveCredit
   readonly #acknowledges: boolean
-  readonly #counts = new CountSchedule(this)
+  readonly #schedule = new AckSchedule(this)
   /** Frames that were said, in order. */
   #said = NO_FRAMES
   /** The newest PING that is not answered. */
@@ -82,27 +82,27 @@ export class ControlQueue implements ControlSource, CountScheduleEvents {
 
   /** A chunk is being read: what is written meanwhile takes the counts with it. */
   reading(bytes: number): void {
-    this.#counts.reading(bytes)
+    this.#schedule.reading(bytes)
   }
 
   /** The chunk has been read, and what it caused was written. */
   read(): void {
-    this.#counts.read()
+    this.#schedule.read()
   }
 
   /** The count of tokens handed to the application, or of bytes that they free, has moved. */
   moved(): void {
-    this.#counts.moved()
+    this.#schedule.moved()
   }
 
   stop(): void {
     this.#isClosed = true
-    this.#counts.stop()
+    this.#schedule.stop()
   }
 
   takeControl(isAccompanied: boolean): Uint8Array | null {
     const isQuiet = this.#said.length === 0 && this.#pongOwed === null
-    if (isQuiet) return isAccompanied || this.#counts.isDue ? this.#takeCounts() : null
+    if (isQuiet) return isAccompanied || this.#schedule.isDue ? this.#takeCounts() : null
     const frames = [...this.#said]
     this.#said = NO_FRAMES
     if (this.#pongOwed !== null) {
@@ -129,7 +129,7 @@ export class ControlQueue implements ControlSource, CountScheduleEvents {
   /** WINDOW and ACK as far as there is news, in memory that the next ones are written to. */
   #takeCounts(): Uint8Array | null {
     if (this.#isClosed) return null
-    this.#counts.told()
+    this.#schedule.told()
     const { handed } = this.#session
     const hasAck = handed > this.#ackSent && this.#acknowledges
     if (!hasAck && !this.#credit.isDue) return null

@@ -16,7 +16,7 @@ import { MIN_PART_LENGTH } from '../wire/header'
  *
  * What is not drawn is refused. `announced` takes its data frame and nothing else.
  */
-export class PartOrder {
+export class FragmentRules {
   readonly #maxTokenLength: number
   readonly #maxSum: number
   /** Data frames that were the first of their token. */

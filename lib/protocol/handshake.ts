@@ -4,7 +4,7 @@ import { TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
 import { PatientDeadline } from '../runtime/patient-deadline'
 import { decodeControl, encodeControl } from '../wire/control-frame'
-import { FrameSplitter, type SplitterEvents } from '../wire/demultiplexer'
+import { Demultiplexer, type DemultiplexerEvents } from '../wire/demultiplexer'
 import type { Hello, Role, SessionPart } from '../wire/hello'
 import { type Fingerprints, helloFault, helloOf } from './hello-rules'
 import { ReceiveCredit } from './receive-credit'
@@ -45,11 +45,11 @@ export interface HandshakeOptions {
  * What it has learned is a value: the connection that has the transport in the end, which on a resumed session is not
  * the one that began the handshake, binds it to a protocol. What the peer has sent behind its HELLO waits until then.
  */
-export class Handshake implements SplitterEvents {
+export class Handshake implements DemultiplexerEvents {
   readonly socket: Duplex
   readonly role: Role
   /** What comes behind HELLO is held in it. */
-  readonly splitter: FrameSplitter
+  readonly demultiplexer: Demultiplexer
   readonly #host: HandshakeHost
   readonly #limits: ConnectionLimits
   readonly #options: HandshakeOptions
@@ -67,7 +67,7 @@ export class Handshake implements SplitterEvents {
     this.#limits = limits
     this.#options = options
     this.#host = host
-    this.splitter = new FrameSplitter(this)
+    this.demultiplexer = new Demultiplexer(this)
     this.#deadline = new PatientDeadline(options.timeout, () => host.fail(tooLate(options.timeout)))
     this.#deadline.arm()
   }
@@ -111,7 +111,7 @@ export class Handshake implements SplitterEvents {
     const { role, fingerprints } = this.#options
     const credit = new ReceiveCredit(this.#limits.receiveWindow, heldBytes)
     const hello = helloOf(role, this.#limits, fingerprints, session)
-    this.#hasEarlyBytes = role === 'server' && this.splitter.heldBytes > 0
+    this.#hasEarlyBytes = role === 'server' && this.demultiplexer.heldBytes > 0
     this.#credit = credit
     this.#handedSaid = session?.handed ?? 0
     this.#ownHello = encodeControl({ type: 'hello', ...hello, receiveWindow: credit.helloWindow })
@@ -134,12 +134,12 @@ export class Handshake implements SplitterEvents {
     if (this.#isOver) return
     const wasGreeted = this.#hello !== null
     try {
-      this.splitter.push(chunk)
+      this.demultiplexer.push(chunk)
     } catch (error) {
       this.#host.fail(error as TokenError)
       return
     }
-    if (this.splitter.heldBytes > MAX_HELD_BYTES) this.#host.fail(tooMuchBeforeAcceptance())
+    if (this.demultiplexer.heldBytes > MAX_HELD_BYTES) this.#host.fail(tooMuchBeforeAcceptance())
     else if (this.#hello !== null && !wasGreeted) this.#host.greeted()
   }
 
@@ -151,7 +151,7 @@ export class Handshake implements SplitterEvents {
   refuse(code: WireCloseCode, reason = '', linger = LINGER_TIMEOUT): boolean {
     if (this.#isOver || !this.socket.writable) return false
     this.stop()
-    this.splitter.stop()
+    this.demultiplexer.stop()
     this.#isOver = true
     sayLastWord(this.socket, code, { reason, linger })
     return true
@@ -180,7 +180,7 @@ export class Handshake implements SplitterEvents {
     const fault = helloFault(frame, role, fingerprints, wantsSession)
     if (fault !== null) throw fault
     this.#hello = frame
-    this.splitter.hold()
+    this.demultiplexer.hold()
   }
 
   refuseControl(length: number): TokenError {

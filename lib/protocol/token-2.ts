@@ -9,12 +9,12 @@ import {
   type GoawayFrame,
   isAck
 } from '../wire/control-frame'
-import type { FrameSplitter, SplitterEvents } from '../wire/demultiplexer'
+import type { Demultiplexer, DemultiplexerEvents } from '../wire/demultiplexer'
 import { ABORT_COST, costOf } from '../wire/header'
 import { FEATURE_ACK, FEATURE_END, FEATURE_PART, type Role } from '../wire/hello'
 import { Closing } from './closing'
 import { ControlQueue } from './control-queue'
-import { PartOrder } from './fragment-rules'
+import { FragmentRules } from './fragment-rules'
 import { FrameWatch } from './frame-watch'
 import type { Handshake } from './handshake'
 import { Heartbeat, type HeartbeatEvents } from './heartbeat'
@@ -36,7 +36,7 @@ import {
  * and 12. Each of its conversations is an object of its own; this one reads frames and tells them.
  *
  * ```
- *  chunk ──▶ FrameSplitter ─┬─ data, PART, ABORT ──▶ PartOrder, ReceiveCredit ──▶ the receiver
+ *  chunk ──▶ Demultiplexer ─┬─ data, PART, ABORT ──▶ FragmentRules, ReceiveCredit ──▶ the receiver
  *                           ├─ ACK, WINDOW ────────▶ the sender, the session's promises
  *                           ├─ PING, PONG ─────────▶ ControlQueue, Heartbeat
  *                           └─ END, CLOSE ─────────▶ Closing
@@ -44,15 +44,15 @@ import {
  *
  * The socket is never paused: control frames are read at once, and the peer's tokens are bounded by credit.
  */
-export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
+export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
   readonly name = 'token/2'
   readonly isPaused = false
   readonly control: ControlQueue
   readonly #host: ProtocolHost
   readonly #role: Role
-  readonly #splitter: FrameSplitter
+  readonly #demultiplexer: Demultiplexer
   readonly #credit: ReceiveCredit
-  readonly #parts: PartOrder
+  readonly #parts: FragmentRules
   readonly #heartbeat: Heartbeat
   readonly #closing: Closing
   readonly #takesParts: boolean
@@ -68,16 +68,16 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
 
   /** @param handshake that both sides have completed; what it holds is read by {@link open} */
   constructor(host: ProtocolHost, handshake: Handshake) {
-    const { hello, credit, splitter } = handshake
+    const { hello, credit, demultiplexer } = handshake
     const { limits, sender, session } = host
     const peerHas = (feature: number) => (hello.features & feature) !== 0
     // The application may have had more since HELLO was said; and HELLO may have spoken for a session that is lost.
     const handedSaid = Math.min(handshake.handedSaid, session.handed)
     this.#host = host
     this.#role = handshake.role
-    this.#splitter = splitter
+    this.#demultiplexer = demultiplexer
     this.#credit = credit
-    this.#parts = new PartOrder(limits.maxTokenLength, limits.maxStreamLength)
+    this.#parts = new FragmentRules(limits.maxTokenLength, limits.maxStreamLength)
     this.#heartbeat = new Heartbeat(limits.heartbeat, hello.heartbeat, this)
     this.control = new ControlQueue({
       session,
@@ -101,7 +101,7 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
 
   /** Reads what came behind HELLO. The session may have ended on an earlier transport, and the peer wait for an answer. */
   open(): void {
-    for (const chunk of this.#splitter.handTo(this)) this.read(chunk)
+    for (const chunk of this.#demultiplexer.handTo(this)) this.read(chunk)
     this.#closing.answerIfDue()
   }
 
@@ -110,7 +110,7 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
     this.control.reading(chunk.length)
     this.#host.sender.cork()
     try {
-      this.#splitter.push(chunk)
+      this.#demultiplexer.push(chunk)
     } catch (error) {
       this.#host.receiver.deliver()
       this.#host.fail(error as TokenError)
@@ -183,7 +183,7 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
 
   sayGoodbye(error: TokenError): boolean {
     const isSaid = this.#closing.breakOff(error)
-    if (isSaid) this.#splitter.stop()
+    if (isSaid) this.#demultiplexer.stop()
     return isSaid
   }
 
@@ -293,7 +293,7 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
     const { session, sender } = this.#host
     const code = closeCodeName(frame.code)
     this.#ackRead(frame.handed)
-    this.#splitter.stop()
+    this.#demultiplexer.stop()
     this.#closing.closeRead()
     if (session.isAgreed && CLOSE_CODES[code].keepsSession) throw peerClosed(frame)
     session.end()
@@ -305,7 +305,7 @@ export class Token2 implements Protocol, SplitterEvents, HeartbeatEvents {
   /** Between two parts the peer must go on, too, while it has credit; control frames are no progress. */
   #watchToken(): void {
     const hasCredit = this.#credit.isLeft || this.#credit.isDue
-    const isMidToken = this.#splitter.isMidFrame || (this.#parts.isMidToken && hasCredit)
+    const isMidToken = this.#demultiplexer.isMidFrame || (this.#parts.isMidToken && hasCredit)
     if (isMidToken) {
       this.#frameWatch ??= new FrameWatch(this.#host.limits.frameTimeout, count =>
         this.#host.fail(frameTimeoutError(count))

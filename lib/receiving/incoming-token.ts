@@ -1,8 +1,8 @@
-import type { Pulls } from './pending-reads'
+import type { PendingReads } from './pending-reads'
 
 /** Where the bytes of an {@link IncomingToken} come from (internal). */
 export interface TokenInlet {
-  readonly pulls: Pulls<Buffer>
+  readonly pulls: PendingReads<Buffer>
   bytesRead: number
   isComplete: boolean
   /** Asks for more, or says that the end was read; null when the token is not its connection's any more. */

@@ -1,7 +1,7 @@
 import { TokenError } from '../errors/token-error'
 import type { Claim, Consumer, PieceConsumer } from './consumer'
 import { IncomingToken, type TokenInlet } from './incoming-token'
-import { Pulls } from './pending-reads'
+import { PendingReads } from './pending-reads'
 
 /**
  * The tokens of a connection as they arrive, for `for await`: each is an {@link IncomingToken}.
@@ -18,7 +18,7 @@ import { Pulls } from './pending-reads'
 export class IncomingTokens implements AsyncIterableIterator<IncomingToken>, Consumer {
   readonly pieces: PieceConsumer
   readonly #claim: Claim
-  readonly #pulls = new Pulls<IncomingToken>()
+  readonly #pulls = new PendingReads<IncomingToken>()
   #current: TokenInlet | null = null
 
   constructor(claim: (consumer: Consumer) => Claim) {
@@ -75,7 +75,7 @@ export class IncomingTokens implements AsyncIterableIterator<IncomingToken>, Con
   #begin(): void {
     this.#passOver()
     const pull = () => this.#claim.pull()
-    this.#current = { pulls: new Pulls<Buffer>(), bytesRead: 0, isComplete: false, pull }
+    this.#current = { pulls: new PendingReads<Buffer>(), bytesRead: 0, isComplete: false, pull }
     this.#pulls.give(new IncomingToken(this.#current))
   }
 

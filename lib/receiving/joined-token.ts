@@ -1,6 +1,6 @@
 import { BufferView } from '../runtime/buffer-view'
 import { detachedError } from '../runtime/shared-memory'
-import { allocate } from '../runtime/slabs'
+import { allocate } from '../runtime/slab-pool'
 import { HEADER_LENGTH, MARK_LENGTH } from '../wire/header'
 
 /** The first memory for small pieces, bytes. */

@@ -8,7 +8,7 @@ interface Waiter<T> {
 const DONE: IteratorResult<never, undefined> = { done: true, value: undefined }
 
 /** The calls of `next()` of an async iterator that wait for a value, and its end. */
-export class Pulls<T> {
+export class PendingReads<T> {
   readonly #waiting: Waiter<T>[] = []
   #hasEnded = false
   #error: TokenError | null = null

@@ -1,6 +1,6 @@
 import type { TokenError } from '../errors/token-error'
 import type { Claim, Consumer } from './consumer'
-import { Pulls } from './pending-reads'
+import { PendingReads } from './pending-reads'
 
 /**
  * The tokens of a connection for `for await`: one is taken out when the next is asked for.
@@ -11,7 +11,7 @@ import { Pulls } from './pending-reads'
  */
 export class TokenIterator implements AsyncIterableIterator<Buffer>, Consumer {
   readonly #claim: Claim
-  readonly #pulls = new Pulls<Buffer>()
+  readonly #pulls = new PendingReads<Buffer>()
   #hasTaken = false
 
   constructor(claim: (consumer: Consumer) => Claim) {

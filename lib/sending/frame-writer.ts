@@ -1,5 +1,5 @@
 import { BufferView } from '../runtime/buffer-view'
-import { SLAB_LENGTH, slabs } from '../runtime/slabs'
+import { SLAB_LENGTH, slabs } from '../runtime/slab-pool'
 import { memoryLost } from '../wire/check-token'
 import { encodeControl } from '../wire/control-frame'
 import {

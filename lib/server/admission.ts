@@ -7,10 +7,10 @@ import { ask } from '../runtime/application-call'
 import { setImmediate } from '../runtime/event-loop'
 import { identityOf, type Peer } from '../tls/peer'
 import type { SessionLookup, SessionPart } from '../wire/hello'
-import { CertificateEnds } from './certificate-expiry'
+import { CertificateExpiry } from './certificate-expiry'
 import { IdentityCounts } from './identity-counts'
 import { demandsTrust, type LiveTrust } from './live-trust'
-import { clientLeft, type Reception, tooManyOfIdentity, type Visitor } from './pending-clients'
+import { clientLeft, type PendingClient, type PendingClients, tooManyOfIdentity } from './pending-clients'
 import type { ServerSettings } from './server-options'
 import { ServerSessions } from './server-sessions'
 
@@ -25,7 +25,7 @@ export class Admission {
   readonly #settings: ServerSettings
   readonly #trust: LiveTrust
   readonly #connections = new Set<Connection>()
-  readonly #ends = new CertificateEnds<Connection>(connection =>
+  readonly #ends = new CertificateExpiry<Connection>(connection =>
     controlOf(connection).fail(certificateExpired('peer'))
   )
   /** Of those that have a transport: sessions that wait have limits of their own. */
@@ -56,22 +56,22 @@ export class Admission {
   /**
    * Decides on a client that has been authorized.
    *
-   * @param reception where it waits; null when the server has closed
+   * @param pendingClients where it waits; null when the server has closed
    * @returns why it may not come in; or what became of the session it asked for, null for no session
    */
   admit(
-    reception: Reception | null,
-    visitor: Visitor,
+    pendingClients: PendingClients | null,
+    client: PendingClient,
     connection: Connection,
     request: SessionPart | null
   ): TokenError | SessionLookup | null {
-    const failure = this.#trust.judge(visitor, connection.socket as TLSSocket)
+    const failure = this.#trust.judge(client, connection.socket as TLSSocket)
     if (failure !== null && demandsTrust(this.#settings.tls))
       return untrustedClient(failure.code, failure.reason)
     const admitTransport = (owner: Connection) => {
-      return reception === null
+      return pendingClients === null
         ? clientLeft()
-        : this.#admitTransport(reception, visitor, owner, connection.peer)
+        : this.#admitTransport(pendingClients, client, owner, connection.peer)
     }
     const admitConnection = () => this.#admitNew(connection, admitTransport)
     if (request === null || this.#sessions === null) return admitConnection()
@@ -127,10 +127,10 @@ export class Admission {
     return null
   }
 
-  /** @param owner whom the visitor belongs to if it may come in */
+  /** @param owner whom the client belongs to if it may come in */
   #admitTransport(
-    reception: Reception,
-    visitor: Visitor,
+    pendingClients: PendingClients,
+    client: PendingClient,
     owner: Connection,
     peer: Peer | null
   ): TokenError | null {
@@ -139,7 +139,7 @@ export class Admission {
     // The transport that it replaces does not count beside it.
     if (identity !== null && this.#countByIdentity.ofOthers(identity, owner) >= maxConnectionsPerIdentity)
       return tooManyOfIdentity(maxConnectionsPerIdentity)
-    const refusal = reception.admit(visitor)
+    const refusal = pendingClients.admit(client)
     if (refusal !== null) return refusal
     if (identity === null) this.#countByIdentity.remove(owner)
     else this.#countByIdentity.add(owner, identity)

@@ -3,7 +3,7 @@ import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 /**
  * Tells when the certificate of each of many holders has ended: one timer, for the earliest, instead of one each.
  */
-export class CertificateEnds<T> {
+export class CertificateExpiry<T> {
   /** When each ends, milliseconds since 1970. */
   readonly #ends = new Map<T, number>()
   readonly #onEnd: (holder: T) => void

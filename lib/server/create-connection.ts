@@ -11,9 +11,9 @@ import { identityOf, type Peer, peerFrom, presentedFingerprints } from '../tls/p
 import type { ProtocolName } from '../wire/header'
 import type { SessionLookup, SessionPart } from '../wire/hello'
 import type { Admission } from './admission'
-import type { ServerCredentials } from './credentials'
 import type { LiveTrust } from './live-trust'
-import type { Reception, Visitor } from './pending-clients'
+import type { PendingClient, PendingClients } from './pending-clients'
+import type { ServerCredentials } from './server-credentials'
 import type { ServerSettings } from './server-options'
 
 /** A server, as its connections see it. */
@@ -25,31 +25,31 @@ export interface ConnectionHost {
   readonly admission: Admission
   readonly forward: Forward
   /** Null when the server has closed. */
-  reception(): Reception | null
+  pendingClients(): PendingClients | null
   opened(connection: Connection): void
   resumed(connection: Connection): void
   sessionLost(connection: Connection, loss: SessionLoss): void
   /** Nothing is left of it, its session included. */
-  ended(visitor: Visitor, connection: Connection, info: CloseInfo): void
+  ended(client: PendingClient, connection: Connection, info: CloseInfo): void
 }
 
 /** Makes the connection of a client that is trusted, unless too many of its identity wait already. */
 export function createConnection(
   host: ConnectionHost,
-  visitor: Visitor,
+  client: PendingClient,
   socket: TLSSocket,
   protocol: ProtocolName
 ): void {
-  const context = new ServerContext(host, visitor, socket, protocol)
-  const reception = host.reception()
-  visitor.peer = context.peer
+  const context = new ServerContext(host, client, socket, protocol)
+  const pendingClients = host.pendingClients()
+  client.peer = context.peer
   giveTcpOptions(socket, host.settings.tcp)
-  const refusal = reception?.introduce(visitor, identityOf(context.peer)) ?? null
+  const refusal = pendingClients?.introduce(client, identityOf(context.peer)) ?? null
   if (refusal === null) {
     new Connection(socket, host.connectionOptions[protocol], context)
     return
   }
-  reception?.refuse(visitor, refusal, () => {
+  pendingClients?.refuse(client, refusal, () => {
     if (protocol === 'token/2') sayLastWord(socket, 'overloaded')
     else socket.destroy()
   })
@@ -62,16 +62,16 @@ class ServerContext implements ConnectionContext {
   readonly peer: Peer | null
   readonly ownFingerprints: readonly Uint8Array[]
   readonly #host: ConnectionHost
-  readonly #visitor: Visitor
+  readonly #client: PendingClient
 
-  constructor(host: ConnectionHost, visitor: Visitor, socket: TLSSocket, protocol: ProtocolName) {
-    const { certificate } = visitor
+  constructor(host: ConnectionHost, client: PendingClient, socket: TLSSocket, protocol: ProtocolName) {
+    const { certificate } = client
     this.#host = host
-    this.#visitor = visitor
+    this.#client = client
     this.session = protocol === 'token/2' ? host.settings.session : undefined
-    this.greetingTimeout = host.reception()?.timeLeft(visitor) ?? 1
+    this.greetingTimeout = host.pendingClients()?.timeLeft(client) ?? 1
     this.peer = certificate === undefined ? null : peerFrom(certificate, socket.authorized)
-    this.ownFingerprints = ownFingerprints(host, visitor, socket)
+    this.ownFingerprints = ownFingerprints(host, client, socket)
   }
 
   get forward(): Forward {
@@ -89,14 +89,14 @@ class ServerContext implements ConnectionContext {
 
   /** Also the socket says what is true now, and not at the handshake. */
   #peerNow({ socket, peer }: Connection): Peer | null {
-    const isAuthorized = this.#host.trust.judge(this.#visitor, socket as TLSSocket) === null
+    const isAuthorized = this.#host.trust.judge(this.#client, socket as TLSSocket) === null
     return peer === null || peer.isAuthorized === isAuthorized
       ? peer
       : Object.freeze({ ...peer, isAuthorized })
   }
 
   admit(candidate: Connection, request: SessionPart | null): TokenError | SessionLookup | null {
-    return this.#host.admission.admit(this.#host.reception(), this.#visitor, candidate, request)
+    return this.#host.admission.admit(this.#host.pendingClients(), this.#client, candidate, request)
   }
 
   onOpen(opened: Connection): void {
@@ -104,11 +104,11 @@ class ServerContext implements ConnectionContext {
   }
 
   onRefused(error: TokenError): void {
-    this.#host.reception()?.refuse(this.#visitor, error)
+    this.#host.pendingClients()?.refuse(this.#client, error)
   }
 
   onClose(info: CloseInfo, closed: Connection, successor: Handover | null): void {
-    if (successor === null) this.#host.ended(this.#visitor, closed, info)
+    if (successor === null) this.#host.ended(this.#client, closed, info)
   }
 
   onDetached(_error: TokenError, detached: Connection): void {
@@ -125,9 +125,13 @@ class ServerContext implements ConnectionContext {
 }
 
 /** Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO. */
-function ownFingerprints(host: ConnectionHost, visitor: Visitor, socket: TLSSocket): readonly Uint8Array[] {
+function ownFingerprints(
+  host: ConnectionHost,
+  client: PendingClient,
+  socket: TLSSocket
+): readonly Uint8Array[] {
   const { fingerprints } = host.credentials
   const isCertain = fingerprints.length > 0 && !host.settings.tls.SNICallback
-  if (isCertain && host.trust.isCurrent(visitor)) return fingerprints
+  if (isCertain && host.trust.isCurrent(client)) return fingerprints
   return [...fingerprints, ...presentedFingerprints(socket)]
 }

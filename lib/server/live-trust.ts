@@ -5,8 +5,8 @@ import { clock } from '../runtime/clock'
 import { checkTrust, distrust, type TrustFailure } from '../tls/check-trust'
 import { knownCertificates } from '../tls/known-certificates'
 import { peerChain } from '../tls/peer'
-import type { ServerCredentials } from './credentials'
-import type { Visitor } from './pending-clients'
+import type { PendingClient } from './pending-clients'
+import type { ServerCredentials } from './server-credentials'
 
 /**
  * Whether a server trusts those who are connected: the one rule that every door asks, from the handshake to the
@@ -23,31 +23,31 @@ export class LiveTrust {
     this.#credentials = credentials
   }
 
-  /** The TLS handshake of a visitor is done; ask nothing else for its certificate before this. */
-  secured(visitor: Visitor, socket: TLSSocket): void {
+  /** The TLS handshake of a client is done; ask nothing else for its certificate before this. */
+  secured(client: PendingClient, socket: TLSSocket): void {
     const chain = peerChain(socket)
-    visitor.certificate = chain[0]
+    client.certificate = chain[0]
     // Before it is judged: one that came before a reload is asked for its chain.
     this.#chains.set(socket, chain)
-    if (this.judge(visitor, socket) !== null) {
+    if (this.judge(client, socket) !== null) {
       // Of a stranger nothing stays.
       this.#chains.delete(socket)
       return
     }
     const known = chain.map(certificate => knownCertificates.keep(certificate))
-    visitor.certificate = known[0]
+    client.certificate = known[0]
     this.#chains.set(socket, known)
   }
 
   /**
-   * Whether a visitor is trusted now; null means yes. Its socket says the same from then on. Ask it anew at each door:
+   * Whether a client is trusted now; null means yes. Its socket says the same from then on. Ask it anew at each door:
    * since the last one a certificate may have ended, or `reload()` have changed the trust.
    */
-  judge(visitor: Visitor, socket: TLSSocket): TrustFailure | null {
+  judge(client: PendingClient, socket: TLSSocket): TrustFailure | null {
     // Before a reload its handshake asked the old trust.
     const failure =
-      checkTrust(socket, new Date(), visitor.certificate) ??
-      (this.isCurrent(visitor) ? null : this.check(socket))
+      checkTrust(socket, new Date(), client.certificate) ??
+      (this.isCurrent(client) ? null : this.check(socket))
     if (failure !== null) distrust(socket, failure.reason)
     return failure
   }
@@ -61,9 +61,9 @@ export class LiveTrust {
     this.#reloadedAt = clock.now()
   }
 
-  /** Whether a visitor came when the options of now were there. */
-  isCurrent(visitor: Visitor): boolean {
-    return visitor.since > this.#reloadedAt
+  /** Whether a client came when the options of now were there. */
+  isCurrent(client: PendingClient): boolean {
+    return client.since > this.#reloadedAt
   }
 }
 

@@ -45,7 +45,7 @@ const INTERVAL = 1000
  * It looks once a second, so a token is found too old up to a second late, and what comes in within a second is
  * bounded by the limits of each connection alone.
  */
-export class QueueBudget<C extends Queues> {
+export class MemoryBudget<C extends Queues> {
   readonly #connections: ReadonlySet<C>
   readonly #budget: number
   readonly #maxAge: number

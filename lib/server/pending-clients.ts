@@ -23,7 +23,7 @@ export interface Refusal {
 }
 
 /** A TCP connection from its accept to its close. */
-export interface Visitor {
+export interface PendingClient {
   readonly raw: Socket
   readonly address: string
   readonly port: number
@@ -41,10 +41,10 @@ export interface Visitor {
   peer: Peer | null
 }
 
-/** What a reception tells its server. */
-export interface ReceptionEvents {
-  /** The TLS handshake is done. The visitor stays pending until `admit` or `refuse`. */
-  onSecured(visitor: Visitor, socket: TLSSocket): void
+/** What the server is told of its pending clients. */
+export interface PendingClientsEvents {
+  /** The TLS handshake is done. The client stays pending until `admit` or `refuse`. */
+  onSecured(client: PendingClient, socket: TLSSocket): void
   onRefused(refusal: Refusal): void
 }
 
@@ -55,24 +55,24 @@ export interface ReceptionEvents {
  * Node's own `handshakeTimeout` emits an error and closes nothing, does not forgive a blocked process, and `server.close()`
  * waits for half-done handshakes for ever: so each raw socket is known here, timed and destroyed.
  */
-export class Reception {
+export class PendingClients {
   readonly #settings: ServerSettings
-  readonly #events: ReceptionEvents
+  readonly #events: PendingClientsEvents
   /** The same function for all sockets, for a closure costs each of them 90 bytes. */
   readonly #onClose: (this: Socket) => void
   /** Closed sockets are known too: Node tells why a handshake failed only after the raw socket's close. */
-  readonly #visitors = new WeakMap<Socket, Visitor>()
+  readonly #clients = new WeakMap<Socket, PendingClient>()
   /** Those that are not admitted yet, in the order in which they came. */
-  readonly #pending = new Set<Visitor>()
+  readonly #pending = new Set<PendingClient>()
   #admitted = 0
   /** Of those who have shown a certificate. */
-  readonly #waiting = new IdentityCounts<Visitor>()
+  readonly #waiting = new IdentityCounts<PendingClient>()
   readonly #countByAddress = new Map<string, number>()
 
-  constructor(server: Server, settings: ServerSettings, events: ReceptionEvents) {
+  constructor(server: Server, settings: ServerSettings, events: PendingClientsEvents) {
     this.#settings = settings
     this.#events = events
-    const left = (raw: Socket) => this.#left(this.#visitors.get(raw) as Visitor)
+    const left = (raw: Socket) => this.#left(this.#clients.get(raw) as PendingClient)
     this.#onClose = function () {
       left(this)
     }
@@ -81,39 +81,39 @@ export class Reception {
     server.on('secureConnection', socket => this.#handshakeDone(socket))
   }
 
-  /** Visitors that are not admitted yet. */
+  /** Clients that are not admitted yet. */
   get pending(): number {
     return this.#pending.size
   }
 
   /** Milliseconds that are left of `handshakeTimeout`, which covers everything until acceptance. */
-  timeLeft(visitor: Visitor): number {
-    return visitor.deadline.timeLeft
+  timeLeft(client: PendingClient): number {
+    return client.deadline.timeLeft
   }
 
   /**
-   * The visitor has shown who it is, and waits until it is accepted. Those who wait are bounded for each identity, apart
+   * The client has shown who it is, and waits until it is accepted. Those who wait are bounded for each identity, apart
    * from those who are accepted: who comes back must not be in its own way.
    *
    * @returns why it may not
    */
-  introduce(visitor: Visitor, identity: string | null): TokenError | null {
+  introduce(client: PendingClient, identity: string | null): TokenError | null {
     if (identity === null) return null
     const { maxConnectionsPerIdentity } = this.#settings
     if (this.#waiting.of(identity) >= maxConnectionsPerIdentity)
       return tooManyOfIdentity(maxConnectionsPerIdentity)
-    this.#waiting.add(visitor, identity)
+    this.#waiting.add(client, identity)
     return null
   }
 
-  /** The visitor is accepted. @returns why it is not, after all: others have come in while it was looked at */
-  admit(visitor: Visitor): TokenError | null {
-    if (visitor.raw.destroyed || !this.#pending.has(visitor)) return clientLeft()
+  /** The client is accepted. @returns why it is not, after all: others have come in while it was looked at */
+  admit(client: PendingClient): TokenError | null {
+    if (client.raw.destroyed || !this.#pending.has(client)) return clientLeft()
     const { maxConnections } = this.#settings
     if (this.#admitted >= maxConnections) return fullError(maxConnections)
-    this.#forget(visitor)
+    this.#forget(client)
     this.#admitted++
-    visitor.isAdmitted = true
+    client.isAdmitted = true
     return null
   }
 
@@ -122,11 +122,11 @@ export class Reception {
    *
    * @param end ends the socket: a last word can be said on it
    */
-  refuse(visitor: Visitor, error: TokenError, end?: () => void): void {
-    const isPending = this.#forget(visitor)
-    const { address, port, socket } = visitor
+  refuse(client: PendingClient, error: TokenError, end?: () => void): void {
+    const isPending = this.#forget(client)
+    const { address, port, socket } = client
     // A closed socket does not tell it any more.
-    const peer = !isPending || socket === null ? visitor.peer : (visitor.peer ?? peerOf(socket))
+    const peer = !isPending || socket === null ? client.peer : (client.peer ?? peerOf(socket))
     end?.()
     if (isPending) this.#events.onRefused(Object.freeze({ address, port, code: error.code, error, peer }))
   }
@@ -140,15 +140,15 @@ export class Reception {
     )
   }
 
-  #forget(visitor: Visitor): boolean {
-    visitor.deadline.clear()
-    this.#waiting.remove(visitor)
-    return this.#pending.delete(visitor)
+  #forget(client: PendingClient): boolean {
+    client.deadline.clear()
+    this.#waiting.remove(client)
+    return this.#pending.delete(client)
   }
 
   /** Cuts everyone who is not admitted. */
   refuseAll(error: TokenError): void {
-    for (const visitor of [...this.#pending]) this.#turnAway(visitor, error)
+    for (const client of [...this.#pending]) this.#turnAway(client, error)
   }
 
   /** Puts the limits before Node's own listener, which begins the TLS work. */
@@ -162,9 +162,9 @@ export class Reception {
 
   #enter(raw: Socket): boolean {
     const { handshakeTimeout } = this.#settings
-    const visitor: Visitor = {
+    const client: PendingClient = {
       raw,
-      deadline: new PatientDeadline(handshakeTimeout, () => this.#tooLate(visitor)),
+      deadline: new PatientDeadline(handshakeTimeout, () => this.#tooLate(client)),
       address: raw.remoteAddress ?? 'unknown',
       port: raw.remotePort ?? 0,
       since: clock.now(),
@@ -173,15 +173,15 @@ export class Reception {
       isAdmitted: false,
       peer: null
     }
-    visitor.deadline.arm()
-    this.#visitors.set(raw, visitor)
-    this.#pending.add(visitor)
+    client.deadline.arm()
+    this.#clients.set(raw, client)
+    this.#pending.add(client)
     raw.on('close', this.#onClose)
     raw.on('error', ignore)
-    return this.#isWithinLimits(visitor, this.#countAddress(raw.remoteAddress))
+    return this.#isWithinLimits(client, this.#countAddress(raw.remoteAddress))
   }
 
-  /** Clients of a Unix socket have no address, and are not all one client. @returns visitors from there */
+  /** Clients of a Unix socket have no address, and are not all one client. @returns clients from there */
   #countAddress(address: string | undefined): number {
     if (address === undefined) return 0
     const count = (this.#countByAddress.get(address) ?? 0) + 1
@@ -189,75 +189,75 @@ export class Reception {
     return count
   }
 
-  #isWithinLimits(visitor: Visitor, fromAddress: number): boolean {
+  #isWithinLimits(client: PendingClient, fromAddress: number): boolean {
     const { maxConnectionsPerAddress, maxPendingHandshakes } = this.#settings
-    if (this.#isFull(visitor)) return false
+    if (this.#isFull(client)) return false
     if (fromAddress > maxConnectionsPerAddress) {
       const code = 'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS'
-      this.#turnAway(visitor, limitError(code, 'maxConnectionsPerAddress', maxConnectionsPerAddress))
+      this.#turnAway(client, limitError(code, 'maxConnectionsPerAddress', maxConnectionsPerAddress))
     } else if (this.#pending.size > maxPendingHandshakes) {
       const [oldest] = this.#pending
       const error = limitError('ERR_TOO_MANY_HANDSHAKES', 'maxPendingHandshakes', maxPendingHandshakes)
       if (oldest) this.#turnAway(oldest, error)
     }
-    return this.#pending.has(visitor)
+    return this.#pending.has(client)
   }
 
   /** Asked at accept, so that no TLS work is done for nothing, and again when the handshake is done. */
-  #isFull(visitor: Visitor): boolean {
+  #isFull(client: PendingClient): boolean {
     const { maxConnections } = this.#settings
     if (this.#admitted < maxConnections) return false
-    this.#turnAway(visitor, fullError(maxConnections))
+    this.#turnAway(client, fullError(maxConnections))
     return true
   }
 
   #handshakeDone(socket: TLSSocket): void {
     const raw = rawOf(socket)
-    const visitor = raw && this.#visitors.get(raw)
-    if (!visitor || !this.#pending.has(visitor)) {
+    const client = raw && this.#clients.get(raw)
+    if (!client || !this.#pending.has(client)) {
       socket.destroy()
-    } else if (!this.#isFull(visitor)) {
-      visitor.socket = socket
+    } else if (!this.#isFull(client)) {
+      client.socket = socket
       forgetConnect(raw)
-      this.#events.onSecured(visitor, socket)
+      this.#events.onSecured(client, socket)
     }
   }
 
   #handshakeFailed(error: Error, socket: TLSSocket): void {
     const raw = rawOf(socket)
-    const visitor = raw && this.#visitors.get(raw)
-    if (visitor) this.#turnAway(visitor, handshakeError(error))
+    const client = raw && this.#clients.get(raw)
+    if (client) this.#turnAway(client, handshakeError(error))
     socket.destroy()
   }
 
-  #turnAway(visitor: Visitor, error: TokenError): void {
-    this.refuse(visitor, error, () => {
-      visitor.socket?.destroy()
-      visitor.raw.destroy()
+  #turnAway(client: PendingClient, error: TokenError): void {
+    this.refuse(client, error, () => {
+      client.socket?.destroy()
+      client.raw.destroy()
     })
   }
 
   /** After TLS others look after the time that is left, for they know what the client is to be told. */
-  #tooLate(visitor: Visitor): void {
-    if (visitor.socket !== null) return
+  #tooLate(client: PendingClient): void {
+    if (client.socket !== null) return
     const { handshakeTimeout } = this.#settings
     const message = `Cannot complete a TLS handshake: it took longer than handshakeTimeout, ${handshakeTimeout} ms`
-    this.#turnAway(visitor, new TokenError('ERR_HANDSHAKE_TIMEOUT', message))
+    this.#turnAway(client, new TokenError('ERR_HANDSHAKE_TIMEOUT', message))
   }
 
   /** Why it left is told a little later: by `tlsClientError`, or by the connection that it had become. */
-  #left(visitor: Visitor): void {
-    if (visitor.isAdmitted) this.#admitted--
-    else setImmediate(() => this.#refuseWhoLeft(visitor))
-    const count = (this.#countByAddress.get(visitor.address) ?? 1) - 1
-    if (count === 0) this.#countByAddress.delete(visitor.address)
-    else this.#countByAddress.set(visitor.address, count)
+  #left(client: PendingClient): void {
+    if (client.isAdmitted) this.#admitted--
+    else setImmediate(() => this.#refuseWhoLeft(client))
+    const count = (this.#countByAddress.get(client.address) ?? 1) - 1
+    if (count === 0) this.#countByAddress.delete(client.address)
+    else this.#countByAddress.set(client.address, count)
   }
 
-  #refuseWhoLeft(visitor: Visitor): void {
-    if (!this.#pending.has(visitor)) return
+  #refuseWhoLeft(client: PendingClient): void {
+    if (!this.#pending.has(client)) return
     const message = 'Cannot accept a connection: the client left before it was accepted'
-    this.refuse(visitor, new TokenError('ERR_HANDSHAKE', message))
+    this.refuse(client, new TokenError('ERR_HANDSHAKE', message))
   }
 }
 

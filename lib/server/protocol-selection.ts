@@ -9,11 +9,11 @@ import type { TrustFailure } from '../tls/check-trust'
 import type { ProtocolName } from '../wire/header'
 import { demandsTrust, type LiveTrust } from './live-trust'
 import type { OtherProtocols } from './other-protocols'
-import { limitError, type Reception, type Visitor } from './pending-clients'
+import { limitError, type PendingClient, type PendingClients } from './pending-clients'
 import type { OtherProtocol, ServerSettings } from './server-options'
 
 /**
- * What comes between TLS and a connection: which protocol a visitor speaks, and whether its certificate is good
+ * What comes between TLS and a connection: which protocol a client speaks, and whether its certificate is good
  * enough for that.
  *
  * ```
@@ -24,47 +24,47 @@ import type { OtherProtocol, ServerSettings } from './server-options'
  *     └──────▶ token/* ◀───────┘ ──▶ trusted now? ──▶ the protocol demanded? ──▶ onTrusted
  * ```
  */
-export class Acceptance {
+export class ProtocolSelection {
   readonly #settings: ServerSettings
   readonly #others: OtherProtocols
-  readonly #reception: Reception
+  readonly #pendingClients: PendingClients
   readonly #trust: LiveTrust
-  readonly #onTrusted: (visitor: Visitor, socket: TLSSocket, protocol: ProtocolName) => void
+  readonly #onTrusted: (client: PendingClient, socket: TLSSocket, protocol: ProtocolName) => void
 
-  /** @param onTrusted a visitor that may greet */
+  /** @param onTrusted a client that may greet */
   constructor(
     settings: ServerSettings,
     others: OtherProtocols,
-    reception: Reception,
+    pendingClients: PendingClients,
     trust: LiveTrust,
-    onTrusted: (visitor: Visitor, socket: TLSSocket, protocol: ProtocolName) => void
+    onTrusted: (client: PendingClient, socket: TLSSocket, protocol: ProtocolName) => void
   ) {
     this.#settings = settings
     this.#others = others
-    this.#reception = reception
+    this.#pendingClients = pendingClients
     this.#trust = trust
     this.#onTrusted = onTrusted
   }
 
-  /** The TLS handshake of a visitor is done. */
-  secured(visitor: Visitor, socket: TLSSocket): void {
+  /** The TLS handshake of a client is done. */
+  secured(client: PendingClient, socket: TLSSocket): void {
     const alpn = socket.alpnProtocol
     const other = alpn ? this.#others.get(alpn) : null
     if (other !== null) {
-      this.#giveAway(visitor, socket, other)
+      this.#giveAway(client, socket, other)
     } else if (alpn) {
-      this.#greet(visitor, socket, alpn as ProtocolName)
+      this.#greet(client, socket, alpn as ProtocolName)
     } else if (!this.#others.needsFirstBytes) {
-      this.#greet(visitor, socket, 'token/1')
+      this.#greet(client, socket, 'token/1')
     } else {
-      this.#judgeByFirstBytes(visitor, socket)
+      this.#judgeByFirstBytes(client, socket)
     }
   }
 
-  #judgeByFirstBytes(visitor: Visitor, socket: TLSSocket): void {
-    const limit = new PatientDeadline(this.#reception.timeLeft(visitor), () => {
-      this.#reception.refuse(
-        visitor,
+  #judgeByFirstBytes(client: PendingClient, socket: TLSSocket): void {
+    const limit = new PatientDeadline(this.#pendingClients.timeLeft(client), () => {
+      this.#pendingClients.refuse(
+        client,
         new TokenError('ERR_HANDSHAKE_TIMEOUT', 'Cannot tell the protocol of a client: it sent nothing')
       )
       socket.destroy()
@@ -73,7 +73,7 @@ export class Acceptance {
     socket.once('close', () => limit.clear())
     const failed = (cause: Error) => {
       const message = `Cannot tell the protocol of a client: its connection failed with ${codeOf(cause)}`
-      this.#reception.refuse(visitor, new TokenError('ERR_HANDSHAKE', message, { cause }))
+      this.#pendingClients.refuse(client, new TokenError('ERR_HANDSHAKE', message, { cause }))
       // After an error of TLS Node leaves the socket open.
       socket.destroy()
     }
@@ -82,15 +82,15 @@ export class Acceptance {
       limit.clear()
       socket.removeListener('error', failed)
       const other = name === null ? null : this.#others.get(name)
-      if (other !== null) this.#giveAway(visitor, socket, other)
-      else this.#greet(visitor, socket, 'token/1')
+      if (other !== null) this.#giveAway(client, socket, other)
+      else this.#greet(client, socket, 'token/1')
     })
   }
 
-  #giveAway(visitor: Visitor, socket: TLSSocket, other: OtherProtocol): void {
-    const failure = this.#trust.judge(visitor, socket)
-    const refusal = this.#refusalOf(failure, other) ?? this.#reception.admit(visitor)
-    if (refusal !== null) this.#reception.refuse(visitor, refusal)
+  #giveAway(client: PendingClient, socket: TLSSocket, other: OtherProtocol): void {
+    const failure = this.#trust.judge(client, socket)
+    const refusal = this.#refusalOf(failure, other) ?? this.#pendingClients.admit(client)
+    if (refusal !== null) this.#pendingClients.refuse(client, refusal)
     // Nobody else would end it.
     const isGiven =
       refusal === null && callApplication(() => this.#others.handOver(socket, other, failure !== null))
@@ -106,20 +106,20 @@ export class Acceptance {
     return limitError('ERR_TOO_MANY_CONNECTIONS', 'maxStrangers', maxStrangers)
   }
 
-  #greet(visitor: Visitor, socket: TLSSocket, protocol: ProtocolName): void {
-    const failure = this.#trust.judge(visitor, socket)
+  #greet(client: PendingClient, socket: TLSSocket, protocol: ProtocolName): void {
+    const failure = this.#trust.judge(client, socket)
     if (failure !== null && demandsTrust(this.#settings.tls)) {
-      this.#reception.refuse(visitor, untrustedClient(failure.code, failure.reason))
+      this.#pendingClients.refuse(client, untrustedClient(failure.code, failure.reason))
       if (protocol === 'token/2') sayLastWord(socket, failure.code)
       else socket.destroy()
       return
     }
     if (this.#settings.policies.protocol === 'token/2' && protocol !== 'token/2') {
       const message = 'Cannot accept a connection: it did not agree on token/2 by ALPN'
-      this.#reception.refuse(visitor, new TokenError('ERR_PROTOCOL_REQUIRED', message))
+      this.#pendingClients.refuse(client, new TokenError('ERR_PROTOCOL_REQUIRED', message))
       socket.destroy()
       return
     }
-    this.#onTrusted(visitor, socket, protocol)
+    this.#onTrusted(client, socket, protocol)
   }
 }

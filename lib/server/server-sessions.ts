@@ -2,7 +2,7 @@ import { type Connection, controlOf } from '../connection/connection'
 import { TokenError } from '../errors/token-error'
 import { nextTick } from '../runtime/event-loop'
 import type { SessionLookup, SessionPart } from '../wire/hello'
-import { type SessionCaps, Sessions } from './session-store'
+import { type SessionCaps, SessionStore } from './session-store'
 
 /** What a server decides beside the session. */
 export interface SessionAdmission {
@@ -14,10 +14,10 @@ export interface SessionAdmission {
 
 /** Gives the transports of clients that come back to the connections that wait for them. */
 export class ServerSessions {
-  readonly #sessions: Sessions<Connection>
+  readonly #sessions: SessionStore<Connection>
 
   constructor(caps: SessionCaps) {
-    this.#sessions = new Sessions(caps)
+    this.#sessions = new SessionStore(caps)
   }
 
   /** Connections that wait for their client. */

@@ -31,7 +31,7 @@ interface Entry<C> {
  *
  * Those without a transport stand in the order in which they lost it, so that the oldest is evicted first.
  */
-export class Sessions<C extends object> {
+export class SessionStore<C extends object> {
   /** The life of this server: an id of another life is unknown. */
   readonly #epoch = randomBytes(8)
   readonly #caps: SessionCaps

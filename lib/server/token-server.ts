@@ -12,16 +12,16 @@ import { tell } from '../runtime/application-call'
 import { closeOnAbort } from '../runtime/close-on-abort'
 import { nextTick } from '../runtime/event-loop'
 import type { SessionLoss } from '../session/session'
-import type { Credentials } from '../tls/own-certificates'
+import type { Credentials } from '../tls/read-credentials'
 import { Admission } from './admission'
 import { type ConnectionHost, createConnection } from './create-connection'
-import { type ExpiringCertificate, ServerCredentials } from './credentials'
 import { Drain, type DrainOptions } from './drain'
 import { LiveTrust } from './live-trust'
-import { QueueBudget } from './memory-budget'
+import { MemoryBudget } from './memory-budget'
 import { OtherProtocols } from './other-protocols'
-import { clientLeft, Reception, type Refusal, type Visitor } from './pending-clients'
-import { Acceptance } from './protocol-selection'
+import { clientLeft, type PendingClient, PendingClients, type Refusal } from './pending-clients'
+import { ProtocolSelection } from './protocol-selection'
+import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
 import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
 import { slowConsumers } from './slow-consumers'
 import { isSocketFile, listenError, removeStaleSocket } from './stale-socket'
@@ -76,7 +76,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #others: OtherProtocols
   readonly #admission: Admission
   readonly #connectionHost: ConnectionHost
-  readonly #budget: QueueBudget<Connection>
+  readonly #budget: MemoryBudget<Connection>
   readonly #tokenListeners = new TokenListeners(this, () => {
     for (const connection of this.#admission.connections) controlOf(connection).forwardChanged()
   })
@@ -86,8 +86,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   /** Once for each `connect()`. */
   #hasLookedAtPath = false
   #server: Server | null = null
-  #reception: Reception | null = null
-  #acceptance: Acceptance | null = null
+  #pendingClients: PendingClients | null = null
+  #protocolSelection: ProtocolSelection | null = null
   #delay: NodeJS.Timeout | null = null
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
@@ -110,14 +110,14 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       trust: this.#trust,
       admission: this.#admission,
       forward: this.#tokenListeners,
-      reception: () => this.#reception,
+      pendingClients: () => this.#pendingClients,
       opened: connection => tell(this, 'connection', connection),
       resumed: connection => this.#resumed(connection),
       sessionLost: (connection, loss) => tell(this, 'session-lost', loss, connection),
-      ended: (visitor, connection, info) => this.#ended(visitor, connection, info)
+      ended: (client, connection, info) => this.#ended(client, connection, info)
     }
     const onDropped = (count: number, connection: Connection) => tell(this, 'dropped', count, connection)
-    this.#budget = new QueueBudget(
+    this.#budget = new MemoryBudget(
       this.#admission.connections,
       this.#settings.memoryBudgetBytes,
       this.#settings.maxQueueAge,
@@ -133,7 +133,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   /** Clients between accept and acceptance: TLS, HELLO, `authorize`. */
   get pendingHandshakes(): number {
-    return this.#reception?.pending ?? 0
+    return this.#pendingClients?.pending ?? 0
   }
 
   /**
@@ -208,7 +208,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       controlOf(connection).close('shutdown', timeout)
     this.#others.endWithin(timeout)
     // Last, for it tells the application.
-    this.#reception?.refuseAll(
+    this.#pendingClients?.refuseAll(
       new TokenError('ERR_SERVER_CLOSED', 'Cannot accept a connection: the server is closing')
     )
     return true
@@ -269,20 +269,20 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       rejectUnauthorized: false,
       // Of ALPNProtocols Node would keep a copy for each socket.
       ALPNCallback: ({ protocols }) => names.find(name => protocols.includes(name)),
-      // Node's would not let a blocked process read what waits: the reception has its own.
+      // Node's would not let a blocked process read what waits: `PendingClients` has its own.
       handshakeTimeout: MAX_DELAY
     })
-    const reception = new Reception(server, this.#settings, {
-      onSecured: (visitor, socket) => this.#secured(visitor, socket),
+    const pendingClients = new PendingClients(server, this.#settings, {
+      onSecured: (client, socket) => this.#secured(client, socket),
       onRefused: refusal => tell(this, 'refused', refusal)
     })
-    this.#reception = reception
-    this.#acceptance = new Acceptance(
+    this.#pendingClients = pendingClients
+    this.#protocolSelection = new ProtocolSelection(
       this.#settings,
       this.#others,
-      reception,
+      pendingClients,
       this.#trust,
-      (visitor, socket, protocol) => createConnection(this.#connectionHost, visitor, socket, protocol)
+      (client, socket, protocol) => createConnection(this.#connectionHost, client, socket, protocol)
     )
     server.on('listening', () => this.#listening(server))
     server.on('error', error => this.#serverFailed(server, error))
@@ -323,7 +323,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     if (this.#server !== server) return
     if (error.syscall === 'accept') {
       this.#isOutOfFiles = true
-      this.#reception?.acceptFailed(error)
+      this.#pendingClients?.acceptFailed(error)
       return
     }
     const { path } = this.#settings.listen
@@ -337,15 +337,15 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     } else this.#finish(listenError(this.#settings.listen, error, null))
   }
 
-  #secured(visitor: Visitor, socket: TLSSocket): void {
-    this.#trust.secured(visitor, socket)
+  #secured(client: PendingClient, socket: TLSSocket): void {
+    this.#trust.secured(client, socket)
     this.#isOutOfFiles = false
-    this.#acceptance?.secured(visitor, socket)
+    this.#protocolSelection?.secured(client, socket)
   }
 
-  #ended(visitor: Visitor, connection: Connection, info: CloseInfo): void {
+  #ended(client: PendingClient, connection: Connection, info: CloseInfo): void {
     if (!this.#admission.closed(connection, info)) {
-      this.#reception?.refuse(visitor, info.error ?? clientLeft())
+      this.#pendingClients?.refuse(client, info.error ?? clientLeft())
       return
     }
     this.#lost.unsent += info.unsent
@@ -364,7 +364,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#server = null
-    this.#reception = null
+    this.#pendingClients = null
     this.#credentials.stop()
     this.#budget.stop()
     this.#others.ended()

@@ -8,7 +8,7 @@
  *  it has had 1 ──────▶ counts as 3    it has had 2 more ──▶ counts as 5
  * ```
  */
-export class VoidTokens {
+export class AbortedTokens {
   /** First number and count of each run. */
   readonly #runs: [first: number, count: number][] = []
   #waiting = 0

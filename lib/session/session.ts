@@ -1,6 +1,6 @@
 import { protocolError, type TokenError } from '../errors/token-error'
 import type { SessionLookup, SessionPart } from '../wire/hello'
-import { VoidTokens } from './aborted-tokens'
+import { AbortedTokens } from './aborted-tokens'
 import { Deliveries } from './deliveries'
 
 const NO_ID = Buffer.alloc(16)
@@ -52,7 +52,7 @@ export class Session {
   peerMaxStreamLength = 0
   peerTakesParts = false
   /** Those that nobody will acknowledge, because they were aborted; null before the first. */
-  #voids: VoidTokens | null = null
+  #aborted: AbortedTokens | null = null
   #key: SessionKey | null = null
   #generation = 0
   #isEnded = false
@@ -70,19 +70,19 @@ export class Session {
   /** The application has had `count` more tokens of those that it was given. */
   acknowledge(count: number): void {
     const handed = this.handed + count
-    this.handed = this.#voids?.pass(handed) ?? handed
+    this.handed = this.#aborted?.pass(handed) ?? handed
   }
 
   /** The peer has aborted the token of this number, and its turn has passed. */
   aborted(number: number): void {
-    this.#voids ??= new VoidTokens()
-    this.#voids.add(number)
-    this.handed = this.#voids.pass(this.handed)
+    this.#aborted ??= new AbortedTokens()
+    this.#aborted.add(number)
+    this.handed = this.#aborted.pass(this.handed)
   }
 
   /** Tokens that the application has not acknowledged, of the `given` that it was given; for manual acknowledgement. */
   unacknowledged(given: number): number {
-    return given - this.handed - (this.#voids?.waiting ?? 0)
+    return given - this.handed - (this.#aborted?.waiting ?? 0)
   }
 
   /** The largest generation of a dial; 0 before the first. */

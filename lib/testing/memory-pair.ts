@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import { type Clock, clock as libraryClock } from '../runtime/clock'
 import { connectionReset, Lane } from './lane'
 import type { Link } from './link'
-import { seededRandom } from './random'
+import { seededRandom } from './seeded-random'
 
 /** Options of {@link memoryPair}. */
 export interface MemoryPairOptions {

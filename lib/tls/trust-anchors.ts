@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { chainFailure, dateError, type TrustFailure } from './check-trust'
-import type { RevocationLists } from './crl'
 import { validityOf } from './peer'
+import type { RevocationLists } from './revocation-lists'
 
 /** Whom a side trusts, as its credentials were read. */
 export interface TrustSources {

@@ -17,8 +17,8 @@ import {
 
 const NO_HEAD: Buffer = Buffer.alloc(0)
 
-/** What a splitter tells its owner, in the order of the wire. An exception stops it where it is. */
-export interface SplitterEvents {
+/** What a demultiplexer tells its owner, in the order of the wire. An exception stops it where it is. */
+export interface DemultiplexerEvents {
   /** A data frame of `length` bytes begins. The error, if any, refuses it before its bytes are looked at. */
   onFrame(length: number): TokenError | null
   /**
@@ -53,8 +53,8 @@ export interface SplitterEvents {
  *
  * So control frames are read at once, however long the tokens before them wait for a consumer.
  */
-export class FrameSplitter {
-  #events: SplitterEvents
+export class Demultiplexer {
+  #events: DemultiplexerEvents
   /** Bytes that are missing of the data frame begun. */
   #bodyLeft = 0
   /** A head that two chunks share; its memory is taken for the first one. */
@@ -67,7 +67,7 @@ export class FrameSplitter {
   #held: ChunkQueue | null = null
   #isStopped = false
 
-  constructor(events: SplitterEvents) {
+  constructor(events: DemultiplexerEvents) {
     this.#events = events
   }
 
@@ -87,7 +87,7 @@ export class FrameSplitter {
   }
 
   /** Tells that one from now on. @returns the chunks that were held, which are to be pushed again */
-  handTo(events: SplitterEvents): readonly Buffer[] {
+  handTo(events: DemultiplexerEvents): readonly Buffer[] {
     const held = this.#held ?? []
     this.#events = events
     this.#held = null

@@ -6,7 +6,7 @@ import type { ConnectionOptions, ProtocolOptions } from '../../lib/options/conne
 import { ServerSessions } from '../../lib/server/server-sessions'
 import { type Link, type MemoryPairOptions, memoryPair } from '../../lib/testing'
 import { decodeControl, encodeControl } from '../../lib/wire/control-frame'
-import { FrameSplitter } from '../../lib/wire/demultiplexer'
+import { Demultiplexer } from '../../lib/wire/demultiplexer'
 import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_SESSION } from '../../lib/wire/hello'
 import { settled } from './moments'
 import { helloFrom } from './token-2'
@@ -70,7 +70,7 @@ export class SessionPair {
     const socket = this.#dial()
     this.link = kept
     let answer: string | null = null
-    const splitter = new FrameSplitter({
+    const demultiplexer = new Demultiplexer({
       onFrame: () => null,
       onData: () => {},
       onControl: body => {
@@ -79,7 +79,7 @@ export class SessionPair {
       },
       refuseControl: () => new Error('a control frame of no length') as TokenError
     })
-    socket.on('data', (chunk: Buffer) => splitter.push(chunk))
+    socket.on('data', (chunk: Buffer) => demultiplexer.push(chunk))
     const session = controlOf(this.client).session.request()
     const features = FEATURE_ACK | FEATURE_END | FEATURE_PART | FEATURE_SESSION
     socket.write(encodeControl(helloFrom('client', { features, session })))

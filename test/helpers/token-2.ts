@@ -3,7 +3,7 @@ import { Connection, type ConnectionContext } from '../../lib/connection/connect
 import type { ConnectionOptions, ProtocolOptions } from '../../lib/options/connection-options'
 import { type Link, type MemoryPairOptions, memoryPair } from '../../lib/testing'
 import { type ControlFrame, decodeControl, encodeControl } from '../../lib/wire/control-frame'
-import { FrameSplitter } from '../../lib/wire/demultiplexer'
+import { Demultiplexer } from '../../lib/wire/demultiplexer'
 import { FEATURE_ACK, FEATURE_END, type Hello, type Role } from '../../lib/wire/hello'
 import { frame } from './bytes'
 import { settled } from './moments'
@@ -105,7 +105,7 @@ export class BarePeer {
     /** Bytes that are missing of each data frame begun or announced. */
     const missing: number[] = []
     let pieces: Buffer[] = []
-    const splitter = new FrameSplitter({
+    const demultiplexer = new Demultiplexer({
       onFrame: length => {
         missing.push(length + 4)
         return null
@@ -133,7 +133,7 @@ export class BarePeer {
         throw new Error('the connection wrote a control frame of no length')
       }
     })
-    b.on('data', (chunk: Buffer) => splitter.push(chunk))
+    b.on('data', (chunk: Buffer) => demultiplexer.push(chunk))
     b.on('end', () => {
       this.hasEnded = true
     })

@@ -1,11 +1,11 @@
 import { expect } from 'chai'
-import { PartOrder } from '../../lib/protocol/fragment-rules'
+import { FragmentRules } from '../../lib/protocol/fragment-rules'
 
 const PART_LENGTH = 16_384
 
 /** What is done in turn, and the close code of the first fault: a number is a data frame. */
 function fault(steps: (number | string)[], maxTokenLength = 100_000, maxStreamLength = 0): string | null {
-  const order = new PartOrder(maxTokenLength, maxStreamLength)
+  const order = new FragmentRules(maxTokenLength, maxStreamLength)
   for (const [i, step] of steps.entries()) {
     let error = null
     if (typeof step === 'number') error = order.data(step)
@@ -20,7 +20,7 @@ function fault(steps: (number | string)[], maxTokenLength = 100_000, maxStreamLe
   return null
 }
 
-describe('PartOrder', () => {
+describe('FragmentRules', () => {
   it('lets pass what section 12 draws', () => {
     for (const steps of [
       [0, 5, 100_000],

@@ -5,8 +5,8 @@ import type { CloseInfo, Connection } from '../../lib'
 import { TokenError } from '../../lib/errors/token-error'
 import { JoinedToken } from '../../lib/receiving/joined-token'
 import { Receiver } from '../../lib/receiving/receiver'
-import { allocate } from '../../lib/runtime/slabs'
-import { FrameSplitter } from '../../lib/wire/demultiplexer'
+import { allocate } from '../../lib/runtime/slab-pool'
+import { Demultiplexer } from '../../lib/wire/demultiplexer'
 import { frame, frames, pattern } from '../helpers/bytes'
 import { canDetachMarked, detach, transfer } from '../helpers/detach'
 import { closesWhatItOpened, connectPair, startServer, until } from '../helpers/loopback'
@@ -232,13 +232,15 @@ describe('Memory that tokens share', () => {
       const chunk = Buffer.concat([frame('a'), Buffer.from('8000000103', 'hex'), frame('b')])
       for (const more of [0, 1, 5]) {
         const memory = ownMemory(chunk.subarray(0, chunk.length - more))
-        const splitter = new FrameSplitter({
+        const demultiplexer = new Demultiplexer({
           onFrame: () => null,
           onData: () => {},
           onControl: () => detach(memory),
           refuseControl: () => new TokenError('ERR_PROTOCOL', 'Cannot')
         })
-        expect(thrownBy(() => splitter.push(memory))?.code, `${more} bytes less`).to.equal('ERR_DETACHED')
+        expect(thrownBy(() => demultiplexer.push(memory))?.code, `${more} bytes less`).to.equal(
+          'ERR_DETACHED'
+        )
       }
     })
   })

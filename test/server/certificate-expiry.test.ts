@@ -1,14 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { expect } from 'chai'
-import { CertificateEnds } from '../../lib/server/certificate-expiry'
+import { CertificateExpiry } from '../../lib/server/certificate-expiry'
 import { until } from '../helpers/loopback'
 
-describe('CertificateEnds', () => {
+describe('CertificateExpiry', () => {
   const inMs = (milliseconds: number) => new Date(Date.now() + milliseconds)
 
   it('tells each at its time, the earliest first, whatever the order in which they came', async () => {
     const told: string[] = []
-    const ends = new CertificateEnds<string>(holder => told.push(holder))
+    const ends = new CertificateExpiry<string>(holder => told.push(holder))
     ends.set('late', inMs(150))
     ends.set('early', inMs(20))
     ends.set('never', inMs(3_600_000))
@@ -20,7 +20,7 @@ describe('CertificateEnds', () => {
 
   it('tells nothing of one that left, and the new date of one that was renewed', async () => {
     const told: string[] = []
-    const ends = new CertificateEnds<string>(holder => told.push(holder))
+    const ends = new CertificateExpiry<string>(holder => told.push(holder))
     for (const holder of ['left', 'renewed', 'stays']) ends.set(holder, inMs(20))
     ends.delete('left')
     ends.set('renewed', inMs(3_600_000))
@@ -34,7 +34,7 @@ describe('CertificateEnds', () => {
   it('tells at once what has ended, and what has no date that can be read', async () => {
     for (const end of [inMs(-1), new Date(Number.NaN)]) {
       const told: string[] = []
-      const ends = new CertificateEnds<string>(holder => told.push(holder))
+      const ends = new CertificateExpiry<string>(holder => told.push(holder))
       ends.set('a', inMs(3_600_000))
       ends.set('b', end)
       await until(() => told.length === 1)
@@ -45,7 +45,7 @@ describe('CertificateEnds', () => {
 
   it('one that is told may take others away and bring new ones', async () => {
     const told: string[] = []
-    const ends = new CertificateEnds<string>(holder => {
+    const ends = new CertificateExpiry<string>(holder => {
       told.push(holder)
       ends.delete('b')
       if (holder === 'a') ends.set('c', inMs(20))

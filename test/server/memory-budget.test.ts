@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { QueueBudget, type Queues } from '../../lib/server/memory-budget'
+import { MemoryBudget, type Queues } from '../../lib/server/memory-budget'
 import { FakeClock } from '../../lib/testing'
 
 // On a failure fast-check prints `{ seed, path }`; SEED=… repeats that run.
@@ -37,7 +37,7 @@ class Fake {
   }
 }
 
-describe('QueueBudget', () => {
+describe('MemoryBudget', () => {
   let clock: FakeClock
   let restore: () => void
 
@@ -51,7 +51,7 @@ describe('QueueBudget', () => {
   function make({ budget = 1e9, maxAge = 0, drops = false } = {}) {
     const connections = [new Fake('a'), new Fake('b')] as const
     const log: string[] = []
-    const queues = new QueueBudget<Fake & Queues>(new Set(connections), budget, maxAge, {
+    const queues = new MemoryBudget<Fake & Queues>(new Set(connections), budget, maxAge, {
       onTooOld: (connection, tokens) => {
         log.push(`${connection.name}: ${tokens} too old at ${clock.now()}`)
         if (drops) connection.drop(tokens)
@@ -231,20 +231,25 @@ describe('QueueBudget', () => {
           const before = [...connections].map(bytesOf)
           const touched: number[] = []
           let needless = false
-          const queues: QueueBudget<Fake & Queues> = new QueueBudget<Fake & Queues>(connections, budget, 0, {
-            onTooOld: () => {},
-            oldestDetached: () => null,
-            onEvict: () => {},
-            onDrop: connection => {
-              touched.push(before[Number(connection.name)] as number)
-              needless ||= queues.usedBytes <= budget
-              if (drops) connection.drop(1000)
-            },
-            onOverBudget: connection => {
-              needless ||= queues.usedBytes <= budget
-              connections.delete(connection)
+          const queues: MemoryBudget<Fake & Queues> = new MemoryBudget<Fake & Queues>(
+            connections,
+            budget,
+            0,
+            {
+              onTooOld: () => {},
+              oldestDetached: () => null,
+              onEvict: () => {},
+              onDrop: connection => {
+                touched.push(before[Number(connection.name)] as number)
+                needless ||= queues.usedBytes <= budget
+                if (drops) connection.drop(1000)
+              },
+              onOverBudget: connection => {
+                needless ||= queues.usedBytes <= budget
+                connections.delete(connection)
+              }
             }
-          })
+          )
           queues.start()
           await clock.elapse(1000)
           expect(touched).to.deep.equal([...touched].sort((one, other) => other - one))

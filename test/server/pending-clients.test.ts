@@ -14,7 +14,7 @@ import {
   until
 } from '../helpers/loopback'
 
-describe('Reception', () => {
+describe('PendingClients', () => {
   closesWhatItOpened()
 
   /** A TCP connection to the port that has said nothing yet. */

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { Sessions } from '../../lib/server/session-store'
+import { SessionStore } from '../../lib/server/session-store'
 import type { SessionPart } from '../../lib/wire/hello'
 
 interface Owner {
@@ -10,7 +10,7 @@ const CAPS = { maxSessions: 4, maxSessionsPerIdentity: 2 }
 
 /** A registry and the requests of the clients that hold its sessions. */
 class Server {
-  readonly sessions = new Sessions<Owner>(CAPS)
+  readonly sessions = new SessionStore<Owner>(CAPS)
   readonly evicted: string[] = []
   readonly requests = new Map<string, SessionPart>()
   readonly owners = new Map<string, Owner>()
@@ -38,7 +38,7 @@ class Server {
   }
 }
 
-describe('Sessions', () => {
+describe('SessionStore', () => {
   it('takes an id of zeros for the wish of a new session', () => {
     const server = new Server()
     server.add('one')

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { VoidTokens } from '../../lib/session/aborted-tokens'
+import { AbortedTokens } from '../../lib/session/aborted-tokens'
 
-describe('VoidTokens', () => {
+describe('AbortedTokens', () => {
   it('are passed as soon as all tokens before them were', () => {
-    const voids = new VoidTokens()
+    const voids = new AbortedTokens()
     voids.add(2)
     voids.add(3)
     expect([voids.pass(0), voids.waiting]).to.deep.equal([0, 2])
@@ -12,7 +12,7 @@ describe('VoidTokens', () => {
   })
 
   it('at the very beginning are passed at once', () => {
-    const voids = new VoidTokens()
+    const voids = new AbortedTokens()
     voids.add(1)
     expect(voids.pass(0)).to.equal(1)
   })
@@ -21,7 +21,7 @@ describe('VoidTokens', () => {
     const tokens = fc.array(fc.boolean(), { maxLength: 40 })
     fc.assert(
       fc.property(tokens, fc.array(fc.nat({ max: 5 }), { maxLength: 20 }), (areVoid, counts) => {
-        const voids = new VoidTokens()
+        const voids = new AbortedTokens()
         let arrived = 0
         let given = 0
         let had = 0

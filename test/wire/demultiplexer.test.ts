@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { TokenError } from '../../lib/errors/token-error'
 import { FrameReader } from '../../lib/receiving/frame-reader'
 import { decodeControl, decodeCount, encodeControl, isAck } from '../../lib/wire/control-frame'
-import { FrameSplitter, type SplitterEvents } from '../../lib/wire/demultiplexer'
+import { Demultiplexer, type DemultiplexerEvents } from '../../lib/wire/demultiplexer'
 import { bytes, frame, frames, pattern } from '../helpers/bytes'
 
 // On a failure fast-check prints `{ seed, path }`; SEED=… repeats that run.
@@ -18,7 +18,7 @@ function control(body: Buffer | string): Buffer {
 }
 
 interface Options {
-  onControl?(text: string, splitter: FrameSplitter): void
+  onControl?(text: string, demultiplexer: Demultiplexer): void
   maxLength?: number
 }
 
@@ -28,7 +28,7 @@ function make({ onControl, maxLength = Infinity }: Options = {}) {
   const lengths: number[] = []
   /** Data bytes that came before each control frame. */
   const places: number[] = []
-  const events: SplitterEvents = {
+  const events: DemultiplexerEvents = {
     onFrame: length => {
       lengths.push(length)
       return length > maxLength ? new TokenError('ERR_TOKEN_TOO_LARGE', 'Cannot: too large') : null
@@ -37,23 +37,23 @@ function make({ onControl, maxLength = Infinity }: Options = {}) {
     onControl: body => {
       controls.push(String(body))
       places.push(Buffer.concat(data).length)
-      onControl?.(String(body), splitter)
+      onControl?.(String(body), demultiplexer)
     },
     refuseControl: length => new TokenError('ERR_PROTOCOL', `Cannot: ${length}`)
   }
-  const splitter = new FrameSplitter(events)
+  const demultiplexer = new Demultiplexer(events)
   const release = () => {
-    for (const chunk of splitter.handTo(events)) splitter.push(chunk)
+    for (const chunk of demultiplexer.handTo(events)) demultiplexer.push(chunk)
   }
-  return { splitter, release, data, controls, lengths, places }
+  return { demultiplexer, release, data, controls, lengths, places }
 }
 
 /** What is the same however the bytes are cut. */
 function outcome(chunks: Buffer[], options?: Options) {
-  const { splitter, data, controls, lengths, places } = make(options)
+  const { demultiplexer, data, controls, lengths, places } = make(options)
   let error = ''
   try {
-    for (const chunk of chunks) splitter.push(chunk)
+    for (const chunk of chunks) demultiplexer.push(chunk)
   } catch (thrown) {
     error = (thrown as TokenError).code
   }
@@ -66,7 +66,7 @@ function cutAt(input: Buffer, ...cuts: number[]): Buffer[] {
   return all.slice(1).map((end, i) => input.subarray(all[i], end))
 }
 
-describe('FrameSplitter', () => {
+describe('Demultiplexer', () => {
   const mixed = Buffer.concat([
     control('first'),
     frames('ab', ''),
@@ -100,25 +100,25 @@ describe('FrameSplitter', () => {
   })
 
   it('passes a chunk without control frames on as it is', () => {
-    const { splitter, data } = make()
+    const { demultiplexer, data } = make()
     const chunk = frames('a', 'b', pattern(5000))
-    splitter.push(chunk)
+    demultiplexer.push(chunk)
     expect(data).to.have.length(1)
     expect(data[0]).to.equal(chunk)
   })
 
   it('passes views of the chunk on, and copies no data', () => {
-    const { splitter, data } = make()
+    const { demultiplexer, data } = make()
     const chunk = Buffer.concat([frame('a'), control('c'), frame('b')])
-    splitter.push(chunk)
+    demultiplexer.push(chunk)
     expect(data.map(run => run.buffer === chunk.buffer)).to.deep.equal([true, true])
   })
 
   it('knows after each byte whether it stands in the middle of a frame', () => {
-    const { splitter } = make()
+    const { demultiplexer } = make()
     const states = Array.from(Buffer.concat([frame('ab'), control('c'), frame('')]), byte => {
-      splitter.push(Buffer.of(byte))
-      return splitter.isMidFrame
+      demultiplexer.push(Buffer.of(byte))
+      return demultiplexer.isMidFrame
     })
     const [yes, no] = [true, false]
     expect(states).to.deep.equal([yes, yes, yes, yes, yes, no, yes, yes, yes, yes, no, yes, yes, yes, no])
@@ -180,7 +180,7 @@ describe('FrameSplitter', () => {
       const log: string[] = []
       const note = (text: string) => log.push(`${text} after ${lengths.join('+')}`)
       const lengths: number[] = []
-      const splitter = new FrameSplitter({
+      const demultiplexer = new Demultiplexer({
         onFrame: length => {
           lengths.push(length)
           return null
@@ -196,7 +196,7 @@ describe('FrameSplitter', () => {
       })
       let error = ''
       try {
-        for (const chunk of chunks) splitter.push(chunk)
+        for (const chunk of chunks) demultiplexer.push(chunk)
       } catch (thrown) {
         error = (thrown as TokenError).code
       }
@@ -252,37 +252,37 @@ describe('FrameSplitter', () => {
 
     it('looks at nothing behind, also of the chunk at hand, and at everything when released', () => {
       for (let cut = 0; cut <= input.length; cut++) {
-        const onControl = (text: string, splitter: FrameSplitter) => {
-          if (text === 'hold') splitter.hold()
+        const onControl = (text: string, demultiplexer: Demultiplexer) => {
+          if (text === 'hold') demultiplexer.hold()
         }
-        const { splitter, release, data, controls } = make({ onControl })
-        for (const chunk of cutAt(input, cut)) splitter.push(chunk)
+        const { demultiplexer, release, data, controls } = make({ onControl })
+        for (const chunk of cutAt(input, cut)) demultiplexer.push(chunk)
         expect(Buffer.concat(data), `cut at ${cut}`).to.deep.equal(frame('a'))
-        expect([controls, splitter.heldBytes]).to.deep.equal([['hold'], input.length - 13])
+        expect([controls, demultiplexer.heldBytes]).to.deep.equal([['hold'], input.length - 13])
         release()
         expect(Buffer.concat(data)).to.deep.equal(frames('a', 'b', 'd'))
-        expect([controls, splitter.heldBytes]).to.deep.equal([['hold', 'c'], 0])
+        expect([controls, demultiplexer.heldBytes]).to.deep.equal([['hold', 'c'], 0])
       }
     })
 
     it('keeps bytes and not chunks: many of one byte are few when they come out', () => {
-      const { splitter, release, data } = make()
-      splitter.hold()
+      const { demultiplexer, release, data } = make()
+      demultiplexer.hold()
       const sent = frames(pattern(64 * 1024 - 4))
-      for (const byte of sent) splitter.push(Buffer.of(byte))
-      expect(splitter.heldBytes).to.equal(64 * 1024)
+      for (const byte of sent) demultiplexer.push(Buffer.of(byte))
+      expect(demultiplexer.heldBytes).to.equal(64 * 1024)
       release()
       expect(Buffer.concat(data).equals(sent)).to.equal(true)
       expect(data.length).to.be.below(10)
     })
 
     it('again while it is released goes on holding, in order', () => {
-      const onControl = (text: string, splitter: FrameSplitter) => {
-        if (text !== 'end') splitter.hold()
+      const onControl = (text: string, demultiplexer: Demultiplexer) => {
+        if (text !== 'end') demultiplexer.hold()
       }
-      const { splitter, release, controls } = make({ onControl })
+      const { demultiplexer, release, controls } = make({ onControl })
       const chunks = ['one', 'two', 'end'].map(control)
-      for (const chunk of chunks) splitter.push(chunk)
+      for (const chunk of chunks) demultiplexer.push(chunk)
       expect(controls).to.deep.equal(['one'])
       release()
       expect(controls).to.deep.equal(['one', 'two'])
@@ -294,7 +294,7 @@ describe('FrameSplitter', () => {
   it('stopped ignores the rest of the chunk and all that comes, whatever it is', () => {
     const input = Buffer.concat([frame('a'), control('stop'), frame('b'), bytes('ff ff ff ff 00')])
     for (let cut = 0; cut <= input.length; cut++) {
-      const onControl = (_text: string, splitter: FrameSplitter) => splitter.stop()
+      const onControl = (_text: string, demultiplexer: Demultiplexer) => demultiplexer.stop()
       const result = outcome(cutAt(input, cut), { onControl })
       expect(result, `cut at ${cut}`).to.deep.include({
         passed: frame('a').toString('hex'),
@@ -353,7 +353,7 @@ describe('FrameSplitter', () => {
     for (let cut = 0; cut <= input.length; cut++) {
       const data: Buffer[] = []
       const told: string[] = []
-      const splitter = new FrameSplitter({
+      const demultiplexer = new Demultiplexer({
         onFrame: () => null,
         onData: run => void data.push(run),
         onCount: (bytes, offset) =>
@@ -366,8 +366,8 @@ describe('FrameSplitter', () => {
         },
         refuseControl: length => new TokenError('ERR_PROTOCOL', `Cannot: ${length}`)
       })
-      splitter.push(input.subarray(0, cut))
-      splitter.push(input.subarray(cut))
+      demultiplexer.push(input.subarray(0, cut))
+      demultiplexer.push(input.subarray(cut))
       expect(told).to.deep.equal(expected)
       expect(Buffer.concat(data)).to.deep.equal(Buffer.concat([frame('a'), frame('b')]))
     }

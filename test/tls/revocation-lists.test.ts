@@ -7,8 +7,8 @@ import { createAuthority } from '@token-server/certs'
 import { expect } from 'chai'
 import { TokenError } from '../../lib/errors/token-error'
 import { seededRandom } from '../../lib/testing'
-import { RevocationLists } from '../../lib/tls/crl'
 import { crlsIn } from '../../lib/tls/pem'
+import { RevocationLists } from '../../lib/tls/revocation-lists'
 import { ecKey, type Maker, makeCertificate, makeCrl } from '../helpers/x509-maker'
 
 const RUNS = 5_000

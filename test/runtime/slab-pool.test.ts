@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { SLAB_LENGTH, SlabPool, SMALL_SLAB_LENGTH } from '../../lib/runtime/slabs'
+import { SLAB_LENGTH, SlabPool, SMALL_SLAB_LENGTH } from '../../lib/runtime/slab-pool'
 
 describe('SlabPool', () => {
   it('has small slabs for up to 4 KiB, and large ones for more', () => {

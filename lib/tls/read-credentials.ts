@@ -1,8 +1,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import { reasonOf, secureContext, wordOf } from './context'
-import { RevocationLists } from './crl'
 import { cannotUse, certificatesIn, crlsIn, labelsIn, looksLike, pemText, pemTexts, toPem } from './pem'
+import { RevocationLists } from './revocation-lists'
 import type { TrustSources } from './trust-anchors'
 
 /** A certificate that this side presents. */

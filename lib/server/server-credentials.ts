@@ -8,7 +8,7 @@ import {
   type OwnCertificate,
   type ReadCredentials,
   readCredentials
-} from '../tls/own-certificates'
+} from '../tls/read-credentials'
 import { sessionIdContext } from '../tls/session-id-context'
 import { TrustAnchors } from '../tls/trust-anchors'
 

@@ -1,7 +1,7 @@
 import tls from 'node:tls'
 import { expect } from 'chai'
 import { TokenError } from '../../lib'
-import { clientCredentials } from '../../lib/client/credentials'
+import { clientCredentials } from '../../lib/client/client-credentials'
 import { type Certificates, certificates } from '../helpers/certificates'
 
 describe('clientCredentials', () => {

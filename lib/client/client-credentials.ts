@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import tls, { type SecureContext, type SecureContextOptions } from 'node:tls'
-import { readCredentials } from '../tls/own-certificates'
+import { readCredentials } from '../tls/read-credentials'
 import { addValue } from '../tls/session-id-context'
 
 /** What a client makes of its key, certificate and CAs. */
