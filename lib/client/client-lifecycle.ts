@@ -73,7 +73,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.connectionOptions = optionsByProtocol(connection, 'client', policies.ack)
     this.#outbox = outbox
     this.listeners = new TokenListeners(client, () => {
-      if (this.#connection !== null) controlOf(this.#connection).forwardChanged()
+      if (this.#connection !== null) controlOf(this.#connection).forwardTo(this.listeners)
     })
     this.#dialler = new Dialler(settings)
     this.#redial = new Redial(policies.reconnect ?? session !== undefined, stablePeriod)
@@ -101,10 +101,6 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   mustWait(connection: Connection): boolean {
     const isBetween = connection.isDead && this.#redial.isOn && !this.#isClosing
     return isBetween || this.#outbox.bytes > 0
-  }
-
-  isCurrent(connection: Connection | null): boolean {
-    return connection === this.#connection
   }
 
   connect(delay: number): boolean {
@@ -181,7 +177,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   #greet(socket: TLSSocket, facts: TransportFacts): void {
     this.#state = 'greeting'
     if (this.#connection !== null) controlOf(this.#connection).attach(socket, facts)
-    else this.#connection = createConnection(this, socket, facts)
+    else this.#connection = createConnection(this, socket, facts, this.listeners)
   }
 
   #flush(): void {
@@ -312,7 +308,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
 
   /** The server has begun a new session on the transport of the lost one. */
   #handToSuccessor({ socket, handshake, peer }: Handover): void {
-    this.#connection = createConnection(this, socket, { greeted: handshake, peer })
+    this.#connection = createConnection(this, socket, { greeted: handshake, peer }, this.listeners)
   }
 
   /** The old connection is gone and the way to the next one has begun: it is the only one from now on. */
@@ -328,10 +324,9 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.#dial = dial
     this.#state = replacement === null ? 'dialling' : 'greeting'
     tell(this.client, 'disconnect', Object.freeze(info))
-    if (replacement?.isOpen && !this.#isClosing) {
-      this.#open(replacement, 'connect')
-      controlOf(replacement).forwardChanged()
-    }
+    if (replacement === null) return
+    if (replacement.isOpen && !this.#isClosing) this.#open(replacement, 'connect')
+    controlOf(replacement).forwardTo(this.listeners)
   }
 
   /** The connection or a dial is lost: dial again, or end. */

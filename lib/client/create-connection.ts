@@ -1,7 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { Connection, type ConnectionContext, type Forward } from '../connection/connection'
+import { Connection, type ConnectionContext } from '../connection/connection'
+import type { Forward } from '../connection/connection-context'
 import type { TransportFacts } from '../connection/transport-facts'
 import type { OptionsByProtocol } from '../options/connection-options'
 import { tell } from '../runtime/application-call'
@@ -15,25 +16,24 @@ export interface ConnectionHost extends Required<Pick<ConnectionContext, Told>> 
   readonly client: EventEmitter<TokenClientEvents>
   readonly settings: ClientSettings
   readonly connectionOptions: OptionsByProtocol
-  /** Those of the client for `token`. */
-  readonly listeners: Forward
-  /** False for a connection that has not taken over yet: what comes on it waits until the old one has told all. */
-  isCurrent(connection: Connection | null): boolean
 }
 
-/** Makes the connection of a client on a transport that was dialled, or left by a lost session. */
-export function createConnection(host: ConnectionHost, socket: Duplex, facts: TransportFacts): Connection {
-  const { client, listeners } = host
-  let connection: Connection | null = null
+/**
+ * Makes the connection of a client on a transport that was dialled, or left by a lost session.
+ *
+ * @param forward none for one that has not taken over yet: what comes on it waits until the old one has told all
+ */
+export function createConnection(
+  host: ConnectionHost,
+  socket: Duplex,
+  facts: TransportFacts,
+  forward?: Forward
+): Connection {
+  const { client } = host
   const context: ConnectionContext = {
     ...facts,
     session: host.settings.session,
-    forward: {
-      get isWanting() {
-        return listeners.isWanting && host.isCurrent(connection)
-      },
-      take: (token, from) => listeners.take(token, from)
-    },
+    forward,
     onOpen: opened => host.onOpen(opened),
     onDrain: () => host.onDrain(),
     onUndeliverable: token => tell(client, 'undeliverable', token),
@@ -44,6 +44,5 @@ export function createConnection(host: ConnectionHost, socket: Duplex, facts: Tr
     onSessionLost: loss => tell(client, 'session-lost', loss)
   }
   const isHonest = facts.greeted !== undefined || (socket as TLSSocket).alpnProtocol === 'token/2'
-  connection = new Connection(socket, host.connectionOptions[isHonest ? 'token/2' : 'token/1'], context)
-  return connection
+  return new Connection(socket, host.connectionOptions[isHonest ? 'token/2' : 'token/1'], context)
 }

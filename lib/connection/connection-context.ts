@@ -43,16 +43,20 @@ export interface DeliverOptions {
 }
 
 /** Takes the tokens of the connections of a server or a client that have no consumer of their own. */
-export interface ForwardTo<Connection> {
+export interface Forward {
   readonly isWanting: boolean
-  take(token: Buffer, connection: Connection): void
+  /** What it throws is the caller's to catch. */
+  take(token: Buffer, connection: object): void
 }
+
+/** The forward of a connection that nobody else listens to. */
+export const NO_FORWARD: Forward = { isWanting: false, take: () => {} }
 
 /** What a server or a client knows of a connection that it makes, and of its first transport (internal). */
 export interface ContextOf<Connection> extends TransportFacts {
   /** A client asks for a session, a server may grant one. */
   readonly session?: SessionLimits | undefined
-  readonly forward?: ForwardTo<Connection>
+  readonly forward?: Forward | undefined
   /** Milliseconds of `greetingTimeout` that `authorize` is given at most. */
   readonly authorizeTimeout?: number
   readonly authorize?:

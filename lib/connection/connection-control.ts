@@ -2,13 +2,14 @@ import type { Duplex } from 'node:stream'
 import type { CloseCode } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { Session, SessionLossReason } from '../session/session'
+import type { Forward } from './connection-context'
 import type { Handover, TransportFacts } from './transport-facts'
 
 /** What a server or a client may do with its connections beside their public API: `controlOf(connection)`. */
 export interface ConnectionControl {
   readonly session: Session
-  /** The {@link Forward} of the connection wants now. */
-  forwardChanged(): void
+  /** From now on that one takes the tokens that no consumer of the connection does, as far as it wants them. */
+  forwardTo(forward: Forward): void
   /** Closes in order with a code of its own. @returns false when it was ended before */
   close(code: CloseCode, timeout?: number): boolean
   /** Breaks the connection; the peer is told why where it can be. */

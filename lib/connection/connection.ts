@@ -17,7 +17,7 @@ import { IncomingTokens } from '../receiving/incoming-tokens'
 import { mixedConsumers, type Receiver } from '../receiving/receiver'
 import { TokenIterator } from '../receiving/token-iterator'
 import { TokenStream } from '../receiving/token-stream'
-import { callApplication, tell } from '../runtime/application-call'
+import { callApplication, emitToken, tell } from '../runtime/application-call'
 import { nextTick } from '../runtime/event-loop'
 import { type ListenerWatch, watchListeners } from '../runtime/watch-listeners'
 import type { Sender } from '../sending/sender'
@@ -26,7 +26,13 @@ import type { Peer } from '../tls/peer'
 import { checkToken } from '../wire/check-token'
 import type { ProtocolName } from '../wire/header'
 import type { SessionLookup, SessionPart } from '../wire/hello'
-import type { ConnectionEvents, ContextOf, DeliverOptions, ForwardTo } from './connection-context'
+import {
+  type ConnectionEvents,
+  type ContextOf,
+  type DeliverOptions,
+  type Forward,
+  NO_FORWARD
+} from './connection-context'
 import type { ConnectionControl } from './connection-control'
 import { requireToken2 } from './delivering'
 import { Lifecycle, type LifecycleEvents } from './lifecycle'
@@ -35,9 +41,6 @@ import type { Handover } from './transport-facts'
 
 /** What a server or a client knows of a connection that it makes, and of its first transport (internal). */
 export type ConnectionContext = ContextOf<Connection>
-
-/** Takes the tokens of the connections of a server or a client that have no consumer of their own (internal). */
-export type Forward = ForwardTo<Connection>
 
 /** What a server or a client may do with a connection of its own (internal). */
 export let controlOf: (connection: Connection) => ConnectionControl
@@ -55,11 +58,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   readonly #limits: ConnectionLimits
-  readonly #context: ConnectionContext
   readonly #life: Lifecycle
   readonly #sender: Sender
   readonly #receiver: Receiver
   #hasListener = false
+  #forward: Forward
   /** What the stream does when there is room again: no listener, which another one's exception would keep from it. */
   #goOn: (() => void) | null = null
 
@@ -75,7 +78,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   ) {
     super()
     this.#limits = connectionLimits(options)
-    this.#context = context
+    this.#forward = context.forward ?? NO_FORWARD
     const { session, authorize, greetingTimeout = GREETING_TIMEOUT } = context
     const { authorizeTimeout = greetingTimeout } = context
     this.#life = new Lifecycle(
@@ -341,7 +344,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     }
 
     get hasListeners(): boolean {
-      return this.#connection.#hasListener || this.#owner.forward?.isWanting === true
+      return this.#connection.#hasListener || this.#connection.#forward.isWanting
+    }
+
+    forwardTo(forward: Forward): void {
+      this.#connection.#forward = forward
     }
 
     onToken(token: Buffer): void {
@@ -441,8 +448,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #emitToken(token: Buffer): void {
-    const { forward } = this.#context
-    if (!forward?.isWanting) tell(this, 'token', token)
+    const forward = this.#forward
+    if (!forward.isWanting) emitToken(this, token, null)
     else if (!this.#hasListener) forward.take(token, this)
     else this.#emitTwice(token, forward)
   }

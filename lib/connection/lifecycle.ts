@@ -22,6 +22,7 @@ import { type Peer, peerOf } from '../tls/peer'
 import type { GoawayFrame } from '../wire/control-frame'
 import { MIN_PART_LENGTH, type ProtocolName } from '../wire/header'
 import type { Role, SessionLookup, SessionPart } from '../wire/hello'
+import type { Forward } from './connection-context'
 import type { ConnectionControl } from './connection-control'
 import { Delivering, type DeliveringHost } from './delivering'
 import {
@@ -50,6 +51,8 @@ export interface LifecycleEvents {
   /** True while there are listeners to hand tokens to. */
   readonly hasListeners: boolean
   onToken(token: Buffer): void
+  /** From now on that one takes what no consumer of the connection does. */
+  forwardTo(forward: Forward): void
   /** There is room again. */
   onDrain(): void
   /** It was sent before the connection was open, is longer than the peer takes, and nobody has a promise of it. */
@@ -347,7 +350,8 @@ export class Lifecycle
     this.#lose(reason, null)
   }
 
-  forwardChanged(): void {
+  forwardTo(forward: Forward): void {
+    this.#events.forwardTo(forward)
     this.receiver.deliver()
   }
 

@@ -1,26 +1,24 @@
 import type { EventEmitter } from 'node:events'
-import { tell } from '../runtime/application-call'
+import { emitToken } from '../runtime/application-call'
 import { nextTick } from '../runtime/event-loop'
 import { type ListenerWatch, watchListeners } from '../runtime/watch-listeners'
-import type { Connection, Forward } from './connection'
-
-type Owner = EventEmitter<{ token: [token: Buffer, connection: Connection] }>
+import type { Forward } from './connection-context'
 
 /** The listeners of `token` on a server or a client: they take the tokens of connections that have no consumer. */
 export class TokenListeners implements Forward, ListenerWatch {
   isWanting = false
-  readonly #owner: Owner
+  readonly #owner: EventEmitter
   readonly #onReady: () => void
 
   /** @param onReady a listener was added, and can be called */
-  constructor(owner: object, onReady: () => void) {
-    this.#owner = owner as Owner
+  constructor(owner: EventEmitter, onReady: () => void) {
+    this.#owner = owner
     this.#onReady = onReady
     watchListeners(owner, 'token', this)
   }
 
-  take(token: Buffer, connection: Connection): void {
-    tell(this.#owner, 'token', token, connection)
+  take(token: Buffer, connection: object): void {
+    emitToken(this.#owner, token, connection)
   }
 
   onAdd(): void {

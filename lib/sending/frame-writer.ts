@@ -152,7 +152,8 @@ export class FrameWriter {
       const token = queue.head as QueuedToken
       if (this.#body === null && !isStreamed(token)) {
         const { length } = token
-        if (length !== queue.headLength) {
+        const cost = costOf(length)
+        if (cost !== queue.headCost) {
           // What is in the chunk has been counted as sent.
           if (used > 0) break
           throw memoryLost()
@@ -160,9 +161,9 @@ export class FrameWriter {
         if (length <= slab.length - used - HEADER_LENGTH) {
           writeHeader(slab, used, length)
           if (length > 0) set.call(slab, token, used + HEADER_LENGTH)
-          used += costOf(length)
-          this.credit -= costOf(length)
-          queue.pass()
+          used += cost
+          this.credit -= cost
+          queue.pass(cost)
           continue
         }
       }

@@ -67,8 +67,9 @@ export class Sender {
       this.#sender.#events.onActivity(hadTokens)
     }
 
+    /** At once: TLS tells completed writes in one native loop, and a tick later the socket would have run dry. */
     onSettled(): void {
-      this.#sender.#checkDrain()
+      this.#sender.#tellDrain()
     }
 
     onFlush(): void {
@@ -194,7 +195,7 @@ export class Sender {
   rewind(received: number): void {
     for (const place of this.#queue.rewind(received)) this.#events.onAborted(place, null)
     // What the peer has had all the same waits no longer, and perhaps nothing is left to be written.
-    this.#checkDrain()
+    this.#tellDrainSoon()
     this.wake()
   }
 
@@ -290,7 +291,7 @@ export class Sender {
    * yet: whoever took them out is in the middle of a change, and an answer can come while this writes.
    */
   #someLeft(): void {
-    this.#checkDrain()
+    this.#tellDrainSoon()
     if (this.#isWakeDue) return
     this.#isWakeDue = true
     nextTick(() => {
@@ -306,15 +307,19 @@ export class Sender {
   }
 
   /** Its listeners may send: they run when the change that made room is complete, and only if there is still room. */
-  #checkDrain(): void {
+  #tellDrainSoon(): void {
     if (this.#isDrainDue || !this.#hasRoom) return
     this.#isDrainDue = true
     nextTick(() => {
       this.#isDrainDue = false
-      if (!this.#hasRoom || this.#isStopped) return
-      this.#needsDrain = false
-      this.#events.onDrain()
+      this.#tellDrain()
     })
+  }
+
+  #tellDrain(): void {
+    if (!this.#hasRoom || this.#isStopped) return
+    this.#needsDrain = false
+    this.#events.onDrain()
   }
 
   get #hasRoom(): boolean {

@@ -65,9 +65,9 @@ export class TokenQueue {
     return this.#next < this.#end ? this.#places.tokens[this.#next] : undefined
   }
 
-  /** Bytes that the head had when it was taken. */
-  get headLength(): number {
-    return (this.#places.costs[this.#next] as number) - HEADER_LENGTH
+  /** What the head cost when it was taken. */
+  get headCost(): number {
+    return this.#places.costs[this.#next] as number
   }
 
   /** Tokens that wait, with the one begun. */
@@ -145,9 +145,8 @@ export class TokenQueue {
     else if (this.#windowBytes === null) this.#forget()
   }
 
-  /** All bytes of the head, which comes from no stream, go out at once. */
-  pass(): void {
-    const cost = this.#places.costs[this.#next] as number
+  /** All bytes of the head, which comes from no stream, go out at once. @param cost what `headCost` says */
+  pass(cost: number): void {
     this.waitingBytes -= cost
     if (this.#windowBytes !== null && this.#nextNumber > this.#sent) this.#keptBytes += cost
     this.finish()

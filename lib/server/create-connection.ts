@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls'
-import { Connection, type ConnectionContext, type Forward } from '../connection/connection'
+import { Connection, type ConnectionContext } from '../connection/connection'
+import type { Forward } from '../connection/connection-context'
 import { giveTcpOptions } from '../connection/transport'
 import type { Handover } from '../connection/transport-facts'
 import type { CloseInfo } from '../errors/close-info'
@@ -57,6 +58,7 @@ export function createConnection(
 
 /** What a connection asks of the server and tells it: a class, for a literal of closures costs each connection 1 KB. */
 class ServerContext implements ConnectionContext {
+  readonly forward: Forward
   readonly session: SessionLimits | undefined
   readonly greetingTimeout: number
   readonly peer: Peer | null
@@ -68,14 +70,11 @@ class ServerContext implements ConnectionContext {
     const { certificate } = client
     this.#host = host
     this.#client = client
+    this.forward = host.forward
     this.session = protocol === 'token/2' ? host.settings.session : undefined
     this.greetingTimeout = host.pendingClients()?.timeLeft(client) ?? 1
     this.peer = certificate === undefined ? null : peerFrom(certificate, socket.authorized)
     this.ownFingerprints = ownFingerprints(host, client, socket)
-  }
-
-  get forward(): Forward {
-    return this.#host.forward
   }
 
   get authorizeTimeout(): number {

@@ -78,7 +78,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #connectionHost: ConnectionHost
   readonly #budget: MemoryBudget<Connection>
   readonly #tokenListeners = new TokenListeners(this, () => {
-    for (const connection of this.#admission.connections) controlOf(connection).forwardChanged()
+    for (const connection of this.#admission.connections)
+      controlOf(connection).forwardTo(this.#tokenListeners)
   })
   readonly #drains = new Set<Drain>()
   #state: State = 'closed'

@@ -346,7 +346,7 @@ describe('Connection', () => {
       const log: string[] = []
       const forward = {
         isWanting,
-        take: (token: Buffer, from: Connection) => void log.push(`${token} ${from.protocol}`)
+        take: (token: Buffer, from: object) => void log.push(`${token} ${(from as Connection).protocol}`)
       }
       return { connection: new Connection(socket, {}, { forward }), peer, log, forward }
     }
@@ -364,7 +364,7 @@ describe('Connection', () => {
       await settled()
       expect(log).to.deep.equal([])
       forward.isWanting = true
-      controlOf(connection).forwardChanged()
+      controlOf(connection).forwardTo(forward)
       expect(log).to.deep.equal(['a token/1'])
     })
 

@@ -197,6 +197,15 @@ describe('Sender', () => {
       const expected = [1, 2, 3, 4, 5].map(seed => pattern(10, seed))
       expect(Buffer.concat(socket.written)).to.deep.equal(frames(...expected))
     })
+
+    it('comes before the completed write that makes room has returned, so that the socket never runs dry', () => {
+      const { sender, socket, log } = open({ highWaterMark: 10 })
+      sender.send(pattern(10))
+      expect(log).to.deep.equal([])
+      // As TLS does: it tells one completed write after the other, and no tick runs between them.
+      socket.release()
+      expect(log).to.deep.equal(['activity', 'drain'])
+    })
   })
 
   describe('end()', () => {

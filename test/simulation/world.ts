@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { Connection, type ConnectionContext, controlOf, type Forward } from '../../lib/connection/connection'
+import { Connection, type ConnectionContext, controlOf } from '../../lib/connection/connection'
+import type { Forward } from '../../lib/connection/connection-context'
 import type { TransportFacts } from '../../lib/connection/transport-facts'
 import { TokenError } from '../../lib/errors/token-error'
 import { ServerSessions } from '../../lib/server/server-sessions'
@@ -44,6 +45,7 @@ export interface Counts {
 export class World {
   readonly counts: Counts = { steps: 0, handed: 0, resumed: 0, lost: 0, restarts: 0 }
   readonly #chance: Chance
+  readonly #forwards = new WeakMap<Connection, Forward>()
   readonly #clock = new FakeClock()
   readonly #restoreClock = this.#clock.install()
   readonly #network: Network
@@ -242,8 +244,10 @@ export class World {
   }
 
   #tellWants(): void {
-    if (this.#client !== null) controlOf(this.#client).forwardChanged()
-    for (const connection of this.#served) controlOf(connection).forwardChanged()
+    for (const connection of [...(this.#client === null ? [] : [this.#client]), ...this.#served]) {
+      const forward = this.#forwards.get(connection)
+      if (forward !== undefined) controlOf(connection).forwardTo(forward)
+    }
   }
 
   /** Another dial while the last one is under way or used: the server may see them in any order. */
@@ -309,7 +313,13 @@ export class World {
         else this.#dialLater()
       }
     }
-    return new Connection(socket, { ...LIMITS, protocol: 'token/2', role: 'client' }, context)
+    return this.#make(socket, 'client', context)
+  }
+
+  #make(socket: Duplex, role: 'client' | 'server', context: ConnectionContext): Connection {
+    const connection = new Connection(socket, { ...LIMITS, protocol: 'token/2', role }, context)
+    if (context.forward !== undefined) this.#forwards.set(connection, context.forward)
+    return connection
   }
 
   /** Each connection of the server counts from 1, without a gap. */
@@ -354,7 +364,7 @@ export class World {
         sessions.closed(connection, info.code === 'ERR_SESSION_LOST')
       }
     }
-    new Connection(socket, { ...LIMITS, protocol: 'token/2', role: 'server' }, context)
+    this.#make(socket, 'server', context)
   }
 
   #serverHas(bytes: Buffer): void {
