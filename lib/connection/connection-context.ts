@@ -49,9 +49,6 @@ export interface Forward {
   take(token: Buffer, connection: object): void
 }
 
-/** The forward of a connection that nobody else listens to. */
-export const NO_FORWARD: Forward = { isWanting: false, take: () => {} }
-
 /** What a server or a client knows of a connection that it makes, and of its first transport (internal). */
 export interface ContextOf<Connection> extends TransportFacts {
   /** A client asks for a session, a server may grant one. */

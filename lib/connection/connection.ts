@@ -26,13 +26,7 @@ import type { Peer } from '../tls/peer'
 import { checkToken } from '../wire/check-token'
 import type { ProtocolName } from '../wire/header'
 import type { SessionLookup, SessionPart } from '../wire/hello'
-import {
-  type ConnectionEvents,
-  type ContextOf,
-  type DeliverOptions,
-  type Forward,
-  NO_FORWARD
-} from './connection-context'
+import type { ConnectionEvents, ContextOf, DeliverOptions, Forward } from './connection-context'
 import type { ConnectionControl } from './connection-control'
 import { requireToken2 } from './delivering'
 import { Lifecycle, type LifecycleEvents } from './lifecycle'
@@ -62,7 +56,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   readonly #sender: Sender
   readonly #receiver: Receiver
   #hasListener = false
-  #forward: Forward
+  #forward: Forward | null
   /** What the stream does when there is room again: no listener, which another one's exception would keep from it. */
   #goOn: (() => void) | null = null
 
@@ -78,7 +72,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   ) {
     super()
     this.#limits = connectionLimits(options)
-    this.#forward = context.forward ?? NO_FORWARD
+    this.#forward = context.forward ?? null
     const { session, authorize, greetingTimeout = GREETING_TIMEOUT } = context
     const { authorizeTimeout = greetingTimeout } = context
     this.#life = new Lifecycle(
@@ -344,7 +338,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     }
 
     get hasListeners(): boolean {
-      return this.#connection.#hasListener || this.#connection.#forward.isWanting
+      return this.#connection.#hasListener || this.#connection.#forward?.isWanting === true
     }
 
     forwardTo(forward: Forward): void {
@@ -449,7 +443,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #emitToken(token: Buffer): void {
     const forward = this.#forward
-    if (!forward.isWanting) emitToken(this, token, null)
+    if (!forward?.isWanting) emitToken(this, token, null)
     else if (!this.#hasListener) forward.take(token, this)
     else this.#emitTwice(token, forward)
   }
