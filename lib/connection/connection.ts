@@ -17,8 +17,9 @@ import { IncomingTokens } from '../receiving/incoming-tokens'
 import { mixedConsumers, type Receiver } from '../receiving/receiver'
 import { TokenIterator } from '../receiving/token-iterator'
 import { TokenStream } from '../receiving/token-stream'
-import { callApplication, emitToken, tell } from '../runtime/application-call'
+import { callApplication, tell } from '../runtime/application-call'
 import { nextTick } from '../runtime/event-loop'
+import { SoleListener } from '../runtime/sole-listener'
 import { type ListenerWatch, watchListeners } from '../runtime/watch-listeners'
 import type { Sender } from '../sending/sender'
 import type { SessionLoss } from '../session/session'
@@ -55,6 +56,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   readonly #life: Lifecycle
   readonly #sender: Sender
   readonly #receiver: Receiver
+  readonly #soleListener = new SoleListener(this, 'token')
   #hasListener = false
   #forward: Forward | null
   /** What the stream does when there is room again: no listener, which another one's exception would keep from it. */
@@ -425,11 +427,16 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       const connection = this.#connection
       if (connection.#receiver.isClaimed) throw mixedConsumers()
       connection.#hasListener = true
-      nextTick(() => connection.#receiver.deliver())
+      connection.#soleListener.suspend()
+      nextTick(() => {
+        connection.#soleListener.forget()
+        connection.#receiver.deliver()
+      })
     }
 
     onRemove(isLast: boolean): void {
       this.#connection.#hasListener = !isLast
+      this.#connection.#soleListener.forget()
     }
   }
 
@@ -443,7 +450,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #emitToken(token: Buffer): void {
     const forward = this.#forward
-    if (!forward?.isWanting) emitToken(this, token, null)
+    if (!forward?.isWanting) this.#soleListener.give(token)
     else if (!this.#hasListener) forward.take(token, this)
     else this.#emitTwice(token, forward)
   }

@@ -7,7 +7,7 @@ import { nextTick } from './event-loop'
  * Tells the application of an event, once everything that belongs to it is done: a listener may call anything. What a
  * listener throws is uncaught in the next tick, as it would be anywhere, and never reaches the library.
  *
- * All code of the application is called through this file.
+ * All code of the application is called through this file, but the listeners of `token`: `SoleListener`.
  */
 export function tell<Events extends Record<keyof Events, unknown[]>, Name extends keyof Events & string>(
   emitter: EventEmitter<Events>,
@@ -19,17 +19,6 @@ export function tell<Events extends Record<keyof Events, unknown[]>, Name extend
   } catch (error) {
     throwLater(error)
   }
-}
-
-/**
- * Emits a token, on a path where each nanosecond is paid for each token: with fixed arguments, and without a guard of its
- * own. What a listener throws goes to the caller, which must catch it and give it to `throwLater`.
- *
- * @param connection where it arrived, for the listeners of a server or a client
- */
-export function emitToken(emitter: EventEmitter, token: Buffer, connection: object | null): void {
-  if (connection === null) emitter.emit('token', token)
-  else emitter.emit('token', token, connection)
 }
 
 /** Calls a function of the application that owes no answer. @returns false when it has thrown, which is uncaught */
