@@ -385,11 +385,14 @@ export class TokenQueue {
       this.#end = 0
     } else if (done > COMPACT_ABOVE && done * 2 > this.#end) {
       const { tokens, costs } = this.#places
-      tokens.length = this.#end
-      costs.length = this.#end
-      tokens.splice(0, done)
-      costs.splice(0, done)
-      this.#end -= done
+      const end = this.#end - done
+      // splice() would make two arrays of what is gone.
+      for (let index = 0; index < end; index++) {
+        tokens[index] = tokens[index + done] as QueuedToken
+        costs[index] = costs[index + done] as number
+      }
+      tokens.fill(GONE, end, this.#end)
+      this.#end = end
     } else {
       return
     }
