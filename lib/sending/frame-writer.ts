@@ -10,7 +10,8 @@ import {
   SPLIT_ABOVE,
   writeHeader
 } from '../wire/header'
-import { isStreamed, type QueuedToken, type TokenQueue } from './token-queue'
+import { isStreamed, type QueuedToken } from './queue-places'
+import type { TokenQueue } from './token-queue'
 import type { TokenSource } from './token-source'
 
 /** A frame with this many bytes left is written without being copied, bytes. */

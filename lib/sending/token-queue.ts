@@ -1,18 +1,9 @@
-import { PlacePool } from '../runtime/place-pool'
 import { costOf, HEADER_LENGTH } from '../wire/header'
-import { TokenSource } from './token-source'
-
-/** A token as it waits: its bytes, or the stream that they come from. */
-export type QueuedToken = Uint8Array | TokenSource
+import { GONE, isStreamed, letGo, type QueuedToken, QueuePlaces, waitingCost } from './queue-places'
+import type { TokenSource } from './token-source'
 
 /** How many places the queue may have at its front that are done with before it is moved together. */
 const COMPACT_ABOVE = 1024
-
-/** Stands in the queue for a token that is done with, or was taken back, so that its memory is free. */
-const GONE = new Uint8Array(0)
-
-/** All queues of this process share it. */
-const pool = new PlacePool<QueuedToken>()
 
 /**
  * The tokens of one direction, in order: those that wait, and in a session those that are kept until the peer's
@@ -38,7 +29,7 @@ export class TokenQueue {
   #taken = 0
   #windowBytes: number | null = null
   /** Behind `#end` and `#givenUpEnd` are places for later. */
-  #places = pool.none
+  #places = QueuePlaces.none
   /** The place of the first entry. */
   #base = 1
   #end = 0
@@ -113,7 +104,7 @@ export class TokenQueue {
 
   /** @param cost what `waitingCost` says, where the caller knows it: asking costs as much as the rest */
   push(token: QueuedToken, cost = waitingCost(token)): void {
-    if (this.#places === pool.none) this.#places = pool.take()
+    if (this.#places === QueuePlaces.none) this.#places = QueuePlaces.take()
     const { tokens, costs } = this.#places
     tokens[this.#end] = token
     costs[this.#end++] = cost
@@ -323,7 +314,7 @@ export class TokenQueue {
     const { tokens } = this.#places
     for (let index = this.#first; index < this.#lastEnd; index++) letGo(tokens[index] as QueuedToken)
     this.#base += this.#lastEnd
-    this.#places = pool.none
+    this.#places = QueuePlaces.none
     this.#end = 0
     this.#first = 0
     this.#next = 0
@@ -354,10 +345,8 @@ export class TokenQueue {
   }
 
   #move(from: number, to: number): void {
-    const { tokens, costs } = this.#places
-    const token = tokens[from] as QueuedToken
-    tokens[to] = token
-    costs[to] = costs[from] as number
+    const token = this.#places.tokens[from]
+    this.#places.move(from, to)
     if (isStreamed(token)) token.place = this.#base + to
   }
 
@@ -380,19 +369,12 @@ export class TokenQueue {
     const done = this.#first
     if (this.#givenUpEnd > 0) return
     if (done === this.#end) {
-      pool.give(this.#places)
-      this.#places = pool.none
+      QueuePlaces.give(this.#places)
+      this.#places = QueuePlaces.none
       this.#end = 0
     } else if (done > COMPACT_ABOVE && done * 2 > this.#end) {
-      const { tokens, costs } = this.#places
-      const end = this.#end - done
-      // splice() would make two arrays of what is gone.
-      for (let index = 0; index < end; index++) {
-        tokens[index] = tokens[index + done] as QueuedToken
-        costs[index] = costs[index + done] as number
-      }
-      tokens.fill(GONE, end, this.#end)
-      this.#end = end
+      this.#places.shift(done, this.#end)
+      this.#end -= done
     } else {
       return
     }
@@ -412,16 +394,4 @@ export class TokenQueue {
     const { tokens, costs } = this.#places
     return isStreamed(tokens[index]) ? 0 : (costs[index] as number)
   }
-}
-
-export function isStreamed(token: QueuedToken | undefined): token is TokenSource {
-  return token instanceof TokenSource
-}
-
-function waitingCost(token: QueuedToken): number {
-  return isStreamed(token) ? HEADER_LENGTH : costOf(token.length)
-}
-
-function letGo(token: QueuedToken): void {
-  if (isStreamed(token)) token.release()
 }

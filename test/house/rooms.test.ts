@@ -32,8 +32,7 @@ const MOST_LINES = 400
 /** These are longer, and may only get shorter. */
 const LONGER: Record<string, number> = {
   'connection/connection.ts': 463,
-  'connection/lifecycle.ts': 708,
-  'sending/token-queue.ts': 424
+  'connection/lifecycle.ts': 708
 }
 
 const MOST_FILES = 20

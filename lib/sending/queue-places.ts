@@ -1,0 +1,63 @@
+import { costOf, HEADER_LENGTH } from '../wire/header'
+import { TokenSource } from './token-source'
+
+/** A token as it waits: its bytes, or the stream that they come from. */
+export type QueuedToken = Uint8Array | TokenSource
+
+/** Stands in a place whose token is done with, or was taken back, so that its memory is free. */
+export const GONE = new Uint8Array(0)
+
+/** How many arrays of places are kept for later, and how many places one may have: more is left to the garbage collector. */
+const MAX_KEPT = 16
+const MAX_PLACES = 16 * 1024
+
+/**
+ * What stands in the places of a queue: the tokens, and what each cost when it was taken.
+ *
+ * All queues share some that are kept: a queue has places while something is in it. Arrays that grow with each burst
+ * cost more than to write their places.
+ */
+export class QueuePlaces {
+  /** Of a queue that is empty; nobody writes to them. */
+  static readonly none = new QueuePlaces()
+  static readonly #kept: QueuePlaces[] = []
+  readonly tokens: QueuedToken[] = []
+  readonly costs: number[] = []
+
+  /** @returns places that may all be written */
+  static take(): QueuePlaces {
+    return QueuePlaces.#kept.pop() ?? new QueuePlaces()
+  }
+
+  /** @param places which hold nothing alive any more */
+  static give(places: QueuePlaces): void {
+    const isKept = places !== QueuePlaces.none && places.tokens.length <= MAX_PLACES
+    if (isKept && QueuePlaces.#kept.length < MAX_KEPT) QueuePlaces.#kept.push(places)
+  }
+
+  move(from: number, to: number): void {
+    this.tokens[to] = this.tokens[from] as QueuedToken
+    this.costs[to] = this.costs[from] as number
+  }
+
+  /** Moves those up to `end` to the front, over the first `count`. */
+  shift(count: number, end: number): void {
+    // splice() would make two arrays of what is gone.
+    for (let from = count; from < end; from++) this.move(from, from - count)
+    this.tokens.fill(GONE, end - count, end)
+  }
+}
+
+export function isStreamed(token: QueuedToken | undefined): token is TokenSource {
+  return token instanceof TokenSource
+}
+
+/** @returns bytes of a token's frame, as far as they wait with it: those of a stream wait elsewhere */
+export function waitingCost(token: QueuedToken): number {
+  return isStreamed(token) ? HEADER_LENGTH : costOf(token.length)
+}
+
+/** Nobody will write it. */
+export function letGo(token: QueuedToken): void {
+  if (isStreamed(token)) token.release()
+}
