@@ -1,13 +1,13 @@
 import type { WireCloseCode } from './close-codes'
 import { TokenError } from './token-error'
 
-/** The error for a client that is not trusted; its message is for this side, the close code for the client. */
-export function untrustedClient(closeCode: WireCloseCode, reason: string): TokenError {
+/** The error for a client that is not trusted; its reason is for this side, the close code for the client. */
+export function untrustedClient({ code, reason }: { code: WireCloseCode; reason: string }): TokenError {
   const message =
-    closeCode === 'certificate-required'
+    code === 'certificate-required'
       ? 'Cannot trust a client: a certificate is demanded, and it showed none'
       : `Cannot trust a client: its certificate was refused, ${reason}`
-  return new TokenError('ERR_CERTIFICATE', message, { closeCode })
+  return new TokenError('ERR_CERTIFICATE', message, { closeCode: code })
 }
 
 /** The error for a server that is not trusted. */

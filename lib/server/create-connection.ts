@@ -1,4 +1,3 @@
-import type { TLSSocket } from 'node:tls'
 import { Connection, type ConnectionContext } from '../connection/connection'
 import type { Forward } from '../connection/connection-context'
 import { giveTcpOptions } from '../connection/transport'
@@ -6,14 +5,13 @@ import type { Handover } from '../connection/transport-facts'
 import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { OptionsByProtocol, SessionLimits } from '../options/connection-options'
-import { sayLastWord } from '../protocol/say-close'
 import type { SessionLoss } from '../session/session'
 import { identityOf, type Peer, peerFrom, presentedFingerprints } from '../tls/peer'
 import type { ProtocolName } from '../wire/header'
 import type { SessionLookup, SessionPart } from '../wire/hello'
 import type { Admission } from './admission'
 import type { LiveTrust } from './live-trust'
-import type { PendingClient, PendingClients } from './pending-clients'
+import type { PendingClients, SecuredClient } from './pending-clients'
 import type { ServerCredentials } from './server-credentials'
 import type { ServerSettings } from './server-options'
 
@@ -24,36 +22,23 @@ export interface ConnectionHost {
   readonly credentials: ServerCredentials
   readonly trust: LiveTrust
   readonly admission: Admission
+  readonly pendingClients: PendingClients
   readonly forward: Forward
-  /** Null when the server has closed. */
-  pendingClients(): PendingClients | null
   opened(connection: Connection): void
   resumed(connection: Connection): void
   sessionLost(connection: Connection, loss: SessionLoss): void
   /** Nothing is left of it, its session included. */
-  ended(client: PendingClient, connection: Connection, info: CloseInfo): void
+  ended(client: SecuredClient, connection: Connection, info: CloseInfo): void
 }
 
 /** Makes the connection of a client that is trusted, unless too many of its identity wait already. */
-export function createConnection(
-  host: ConnectionHost,
-  client: PendingClient,
-  socket: TLSSocket,
-  protocol: ProtocolName
-): void {
-  const context = new ServerContext(host, client, socket, protocol)
-  const pendingClients = host.pendingClients()
-  client.peer = context.peer
+export function createConnection(host: ConnectionHost, client: SecuredClient, protocol: ProtocolName): void {
+  const { socket, certificate } = client
+  client.peer = certificate === undefined ? null : peerFrom(certificate, socket.authorized)
   giveTcpOptions(socket, host.settings.tcp)
-  const refusal = pendingClients?.introduce(client, identityOf(context.peer)) ?? null
-  if (refusal === null) {
-    new Connection(socket, host.connectionOptions[protocol], context)
-    return
-  }
-  pendingClients?.refuse(client, refusal, () => {
-    if (protocol === 'token/2') sayLastWord(socket, 'overloaded')
-    else socket.destroy()
-  })
+  const refusal = host.pendingClients.introduce(client, identityOf(client.peer))
+  if (refusal !== null) host.pendingClients.reject(client, refusal)
+  else new Connection(socket, host.connectionOptions[protocol], new ServerContext(host, client, protocol))
 }
 
 /** What a connection asks of the server and tells it: a class, for a literal of closures costs each connection 1 KB. */
@@ -61,20 +46,21 @@ class ServerContext implements ConnectionContext {
   readonly forward: Forward
   readonly session: SessionLimits | undefined
   readonly greetingTimeout: number
-  readonly peer: Peer | null
   readonly ownFingerprints: readonly Uint8Array[]
   readonly #host: ConnectionHost
-  readonly #client: PendingClient
+  readonly #client: SecuredClient
 
-  constructor(host: ConnectionHost, client: PendingClient, socket: TLSSocket, protocol: ProtocolName) {
-    const { certificate } = client
+  constructor(host: ConnectionHost, client: SecuredClient, protocol: ProtocolName) {
     this.#host = host
     this.#client = client
     this.forward = host.forward
     this.session = protocol === 'token/2' ? host.settings.session : undefined
-    this.greetingTimeout = host.pendingClients()?.timeLeft(client) ?? 1
-    this.peer = certificate === undefined ? null : peerFrom(certificate, socket.authorized)
-    this.ownFingerprints = ownFingerprints(host, client, socket)
+    this.greetingTimeout = host.pendingClients.takeTime(client)
+    this.ownFingerprints = ownFingerprints(host, client)
+  }
+
+  get peer(): Peer | null {
+    return this.#client.peer
   }
 
   get authorizeTimeout(): number {
@@ -83,19 +69,20 @@ class ServerContext implements ConnectionContext {
 
   get authorize(): ConnectionContext['authorize'] {
     const { authorize } = this.#host.settings.policies
-    return authorize && ((connection, signal) => authorize(this.#peerNow(connection), connection, signal))
+    return authorize && ((connection, signal) => authorize(this.#peerNow(), connection, signal))
   }
 
   /** Also the socket says what is true now, and not at the handshake. */
-  #peerNow({ socket, peer }: Connection): Peer | null {
-    const isAuthorized = this.#host.trust.judge(this.#client, socket as TLSSocket) === null
+  #peerNow(): Peer | null {
+    const { peer } = this
+    const isAuthorized = this.#host.trust.judge(this.#client) === null
     return peer === null || peer.isAuthorized === isAuthorized
       ? peer
       : Object.freeze({ ...peer, isAuthorized })
   }
 
   admit(candidate: Connection, request: SessionPart | null): TokenError | SessionLookup | null {
-    return this.#host.admission.admit(this.#host.pendingClients(), this.#client, candidate, request)
+    return this.#host.admission.admit(this.#client, candidate, request)
   }
 
   onOpen(opened: Connection): void {
@@ -103,7 +90,7 @@ class ServerContext implements ConnectionContext {
   }
 
   onRefused(error: TokenError): void {
-    this.#host.pendingClients()?.refuse(this.#client, error)
+    this.#host.pendingClients.refused(this.#client, error)
   }
 
   onClose(info: CloseInfo, closed: Connection, successor: Handover | null): void {
@@ -124,13 +111,9 @@ class ServerContext implements ConnectionContext {
 }
 
 /** Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO. */
-function ownFingerprints(
-  host: ConnectionHost,
-  client: PendingClient,
-  socket: TLSSocket
-): readonly Uint8Array[] {
+function ownFingerprints(host: ConnectionHost, client: SecuredClient): readonly Uint8Array[] {
   const { fingerprints } = host.credentials
   const isCertain = fingerprints.length > 0 && !host.settings.tls.SNICallback
   if (isCertain && host.trust.isCurrent(client)) return fingerprints
-  return [...fingerprints, ...presentedFingerprints(socket)]
+  return [...fingerprints, ...presentedFingerprints(client.socket)]
 }

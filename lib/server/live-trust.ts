@@ -1,11 +1,13 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import type { TLSSocket, TlsOptions } from 'node:tls'
+import type { TlsOptions } from 'node:tls'
+import type { TokenError } from '../errors/token-error'
+import { untrustedClient } from '../errors/trust-errors'
 import { clock } from '../runtime/clock'
 import { checkTrust, distrust, type TrustFailure } from '../tls/check-trust'
 import { knownCertificates } from '../tls/known-certificates'
 import { peerChain } from '../tls/peer'
-import type { PendingClient } from './pending-clients'
+import type { SecuredClient } from './pending-clients'
 import type { ServerCredentials } from './server-credentials'
 
 /**
@@ -13,24 +15,28 @@ import type { ServerCredentials } from './server-credentials'
  * connection, the handler of another protocol, and `reload()`.
  */
 export class LiveTrust {
+  /** False when the options say that a client needs no certificate, or none that is trusted. */
+  readonly isDemanded: boolean
   readonly #credentials: ServerCredentials
   /** What each trusted client showed, its own certificate first: after the handshake nobody can ask for them again. */
   readonly #chains = new WeakMap<Duplex, readonly X509Certificate[]>()
   /** The moment of the last `reload()`, by the monotonic clock. */
   #reloadedAt = Number.NEGATIVE_INFINITY
 
-  constructor(credentials: ServerCredentials) {
+  constructor(credentials: ServerCredentials, { requestCert, rejectUnauthorized }: TlsOptions) {
     this.#credentials = credentials
+    this.isDemanded = requestCert !== false && rejectUnauthorized !== false
   }
 
   /** The TLS handshake of a client is done; ask nothing else for its certificate before this. */
-  secured(client: PendingClient, socket: TLSSocket): void {
+  secured(client: SecuredClient): void {
+    const { socket } = client
     const chain = peerChain(socket)
     client.certificate = chain[0]
-    // Before it is judged: one that came before a reload is asked for its chain.
+    // Before the client is judged: one that came before a reload is judged by its chain.
     this.#chains.set(socket, chain)
-    if (this.judge(client, socket) !== null) {
-      // Of a stranger nothing stays.
+    if (this.judge(client) !== null) {
+      // Nothing of a stranger is kept.
       this.#chains.delete(socket)
       return
     }
@@ -43,18 +49,26 @@ export class LiveTrust {
    * Whether a client is trusted now; null means yes. Its socket says the same from then on. Ask it anew at each door:
    * since the last one a certificate may have ended, or `reload()` have changed the trust.
    */
-  judge(client: PendingClient, socket: TLSSocket): TrustFailure | null {
-    // Before a reload its handshake asked the old trust.
+  judge(client: SecuredClient): TrustFailure | null {
+    const { socket } = client
     const failure =
       checkTrust(socket, new Date(), client.certificate) ??
-      (this.isCurrent(client) ? null : this.check(socket))
+      // Its handshake may have asked the trust from before a reload.
+      (this.isCurrent(client) ? null : this.#check(socket))
     if (failure !== null) distrust(socket, failure.reason)
     return failure
   }
 
-  /** Whether the new options after `reload()` trust who is connected. Null means yes. */
-  check(socket: Duplex): TrustFailure | null {
-    return this.#credentials.anchors.check(this.#chains.get(socket) ?? [], new Date())
+  /** Judges a client that must be trusted, unless the options say otherwise. @returns why it is refused, or null */
+  refusalOf(client: SecuredClient): TokenError | null {
+    const failure = this.judge(client)
+    return failure === null || !this.isDemanded ? null : untrustedClient(failure)
+  }
+
+  /** Whether the new options after `reload()` trust who is connected. @returns why not, or null */
+  recheck(socket: Duplex): TokenError | null {
+    const failure = this.#check(socket)
+    return failure === null ? null : untrustedClient(failure)
   }
 
   reloaded(): void {
@@ -62,12 +76,11 @@ export class LiveTrust {
   }
 
   /** Whether a client came when the options of now were there. */
-  isCurrent(client: PendingClient): boolean {
+  isCurrent(client: SecuredClient): boolean {
     return client.since > this.#reloadedAt
   }
-}
 
-/** True unless the options say that a client needs no certificate, or none that is trusted. */
-export function demandsTrust({ requestCert, rejectUnauthorized }: TlsOptions): boolean {
-  return requestCert !== false && rejectUnauthorized !== false
+  #check(socket: Duplex): TrustFailure | null {
+    return this.#credentials.anchors.check(this.#chains.get(socket) ?? [], new Date())
+  }
 }

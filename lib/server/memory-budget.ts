@@ -25,8 +25,8 @@ interface Measured<C> {
 export interface BudgetEvents<C> {
   /** A token has waited for longer than `maxQueueAge`. @param tokens how many have */
   onTooOld(connection: C, tokens: number): void
-  /** The session that has waited longest for its client; null when none waits. */
-  oldestDetached(): C | null
+  /** Sessions that wait for their client, the one that has waited longest first. */
+  waiting(): Iterable<C>
   /** All queues together are over the budget: ends this one, which is the oldest. */
   onEvict(connection: C): void
   /** They still are, and this connection's are the fullest that is left: drops what waits in its outbox, if the policy allows. */
@@ -121,11 +121,12 @@ export class MemoryBudget<C extends Queues> {
 
   /** Counted down: to count all queues anew after each one would take seconds when there are thousands. */
   #evict(excess: number): void {
-    for (let left = excess; left > 0; ) {
-      const oldest = this.#events.oldestDetached()
-      if (oldest === null) return
-      left -= bytesOf(oldest)
-      this.#events.onEvict(oldest)
+    let left = excess
+    for (const oldest of this.#events.waiting()) {
+      if (left <= 0) return
+      const bytes = bytesOf(oldest)
+      left -= bytes
+      if (bytes > 0) this.#events.onEvict(oldest)
     }
   }
 

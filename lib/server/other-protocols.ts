@@ -75,13 +75,13 @@ export class OtherProtocols {
   }
 
   /** Reads as much as is needed to tell, puts it back, and says which protocol it is; null for token/1. */
-  sniff(socket: TLSSocket, onKnown: (name: string | null) => void): void {
+  sniff(socket: TLSSocket, onKnown: (protocol: OtherProtocol | null) => void): void {
     let seen = Buffer.alloc(0)
     const settle = (kind: FirstBytes) => {
       socket.removeListener('readable', look)
       if (seen.length > 0) socket.unshift(seen)
       const name = ALPN_OF[kind]
-      onKnown(name !== undefined && Object.hasOwn(this.#protocols, name) ? name : null)
+      onKnown(name === undefined ? null : this.get(name))
     }
     const look = () => {
       const chunk = socket.read() as Buffer | null

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import { codeOf } from '../errors/socket-error'
 import { TokenError, type TokenErrorCode } from '../errors/token-error'
+import { sayLastWord } from '../protocol/say-close'
 import { clock } from '../runtime/clock'
 import { setImmediate } from '../runtime/event-loop'
 import { PatientDeadline } from '../runtime/patient-deadline'
@@ -29,9 +30,9 @@ export interface PendingClient {
   readonly port: number
   /** When it came, by the monotonic clock, milliseconds. */
   readonly since: number
-  /** Of `handshakeTimeout`, until it is accepted or refused. */
-  readonly deadline: PatientDeadline
-  /** Null until the TLS handshake is done. */
+  /** Of `handshakeTimeout`; null once a connection looks after the time, or the client is accepted or refused. */
+  deadline: PatientDeadline | null
+  /** Null until the TLS handshake is done, and when the client is gone. */
   socket: TLSSocket | null
   /** It counts among those that were accepted. */
   isAdmitted: boolean
@@ -41,10 +42,15 @@ export interface PendingClient {
   peer: Peer | null
 }
 
+/** A client whose TLS handshake is done. */
+export interface SecuredClient extends PendingClient {
+  socket: TLSSocket
+}
+
 /** What the server is told of its pending clients. */
 export interface PendingClientsEvents {
-  /** The TLS handshake is done. The client stays pending until `admit` or `refuse`. */
-  onSecured(client: PendingClient, socket: TLSSocket): void
+  /** The TLS handshake is done. The client stays pending until it is admitted or refused. */
+  onSecured(client: SecuredClient): void
   onRefused(refusal: Refusal): void
 }
 
@@ -69,26 +75,37 @@ export class PendingClients {
   readonly #waiting = new IdentityCounts<PendingClient>()
   readonly #countByAddress = new Map<string, number>()
 
-  constructor(server: Server, settings: ServerSettings, events: PendingClientsEvents) {
+  constructor(settings: ServerSettings, events: PendingClientsEvents) {
     this.#settings = settings
     this.#events = events
     const left = (raw: Socket) => this.#left(this.#clients.get(raw) as PendingClient)
     this.#onClose = function () {
       left(this)
     }
-    this.#standBefore(server)
+  }
+
+  /** Clients that are not admitted yet. */
+  get size(): number {
+    return this.#pending.size
+  }
+
+  /** Stands before Node's own listener, which begins the TLS work. */
+  guard(server: Server): void {
+    const listeners = server.listeners('connection') as ((raw: Socket) => void)[]
+    server.removeAllListeners('connection')
+    server.on('connection', (raw: Socket) => {
+      if (this.#enter(raw)) for (const listener of listeners) listener.call(server, raw)
+    })
     server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket))
     server.on('secureConnection', socket => this.#handshakeDone(socket))
   }
 
-  /** Clients that are not admitted yet. */
-  get pending(): number {
-    return this.#pending.size
-  }
-
-  /** Milliseconds that are left of `handshakeTimeout`, which covers everything until acceptance. */
-  timeLeft(client: PendingClient): number {
-    return client.deadline.timeLeft
+  /** A connection looks after the time from now on. @returns milliseconds that are left of `handshakeTimeout` */
+  takeTime(client: PendingClient): number {
+    const { deadline } = client
+    deadline?.clear()
+    client.deadline = null
+    return deadline?.timeLeft ?? 1
   }
 
   /**
@@ -117,18 +134,23 @@ export class PendingClients {
     return null
   }
 
-  /**
-   * Tells the refusal, when its socket has been ended.
-   *
-   * @param end ends the socket: a last word can be said on it
-   */
-  refuse(client: PendingClient, error: TokenError, end?: () => void): void {
-    const isPending = this.#forget(client)
-    const { address, port, socket } = client
-    // A closed socket does not tell it any more.
-    const peer = !isPending || socket === null ? client.peer : (client.peer ?? peerOf(socket))
-    end?.()
-    if (isPending) this.#events.onRefused(Object.freeze({ address, port, code: error.code, error, peer }))
+  /** Ends the socket of a client, on token/2 with CLOSE if the error has a code for it, and tells the refusal. */
+  reject(client: PendingClient, error: TokenError): void {
+    const { raw, socket } = client
+    const refusal = this.#refusalOf(client, error)
+    if (socket?.alpnProtocol === 'token/2' && error.closeCode !== undefined) {
+      sayLastWord(socket, error.closeCode)
+    } else {
+      socket?.destroy()
+      raw.destroy()
+    }
+    if (refusal !== null) this.#events.onRefused(refusal)
+  }
+
+  /** Tells the refusal of a client whose connection ends the socket. */
+  refused(client: PendingClient, error: TokenError): void {
+    const refusal = this.#refusalOf(client, error)
+    if (refusal !== null) this.#events.onRefused(refusal)
   }
 
   /** A client came, and the operating system could not give it a socket. */
@@ -140,31 +162,31 @@ export class PendingClients {
     )
   }
 
+  /** Cuts everyone who is not admitted. */
+  rejectAll(error: TokenError): void {
+    for (const client of [...this.#pending]) this.reject(client, error)
+  }
+
+  /** @returns null when the client is no longer pending; ask it before the socket closes and forgets its peer */
+  #refusalOf(client: PendingClient, error: TokenError): Refusal | null {
+    if (!this.#forget(client)) return null
+    const { address, port, socket } = client
+    const peer = client.peer ?? (socket && peerOf(socket))
+    return Object.freeze({ address, port, code: error.code, error, peer })
+  }
+
   #forget(client: PendingClient): boolean {
-    client.deadline.clear()
+    this.takeTime(client)
     this.#waiting.remove(client)
     return this.#pending.delete(client)
   }
 
-  /** Cuts everyone who is not admitted. */
-  refuseAll(error: TokenError): void {
-    for (const client of [...this.#pending]) this.#turnAway(client, error)
-  }
-
-  /** Puts the limits before Node's own listener, which begins the TLS work. */
-  #standBefore(server: Server): void {
-    const listeners = server.listeners('connection') as ((raw: Socket) => void)[]
-    server.removeAllListeners('connection')
-    server.on('connection', (raw: Socket) => {
-      if (this.#enter(raw)) for (const listener of listeners) listener.call(server, raw)
-    })
-  }
-
   #enter(raw: Socket): boolean {
     const { handshakeTimeout } = this.#settings
+    const deadline = new PatientDeadline(handshakeTimeout, () => this.#tooLate(client))
     const client: PendingClient = {
       raw,
-      deadline: new PatientDeadline(handshakeTimeout, () => this.#tooLate(client)),
+      deadline,
       address: raw.remoteAddress ?? 'unknown',
       port: raw.remotePort ?? 0,
       since: clock.now(),
@@ -173,7 +195,7 @@ export class PendingClients {
       isAdmitted: false,
       peer: null
     }
-    client.deadline.arm()
+    deadline.arm()
     this.#clients.set(raw, client)
     this.#pending.add(client)
     raw.on('close', this.#onClose)
@@ -194,11 +216,11 @@ export class PendingClients {
     if (this.#isFull(client)) return false
     if (fromAddress > maxConnectionsPerAddress) {
       const code = 'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS'
-      this.#turnAway(client, limitError(code, 'maxConnectionsPerAddress', maxConnectionsPerAddress))
+      this.reject(client, limitError(code, 'maxConnectionsPerAddress', maxConnectionsPerAddress))
     } else if (this.#pending.size > maxPendingHandshakes) {
       const [oldest] = this.#pending
       const error = limitError('ERR_TOO_MANY_HANDSHAKES', 'maxPendingHandshakes', maxPendingHandshakes)
-      if (oldest) this.#turnAway(oldest, error)
+      if (oldest) this.reject(oldest, error)
     }
     return this.#pending.has(client)
   }
@@ -207,7 +229,7 @@ export class PendingClients {
   #isFull(client: PendingClient): boolean {
     const { maxConnections } = this.#settings
     if (this.#admitted < maxConnections) return false
-    this.#turnAway(client, fullError(maxConnections))
+    this.reject(client, fullError(maxConnections))
     return true
   }
 
@@ -217,47 +239,40 @@ export class PendingClients {
     if (!client || !this.#pending.has(client)) {
       socket.destroy()
     } else if (!this.#isFull(client)) {
-      client.socket = socket
       forgetConnect(raw)
-      this.#events.onSecured(client, socket)
+      this.#events.onSecured(Object.assign(client, { socket }))
     }
   }
 
   #handshakeFailed(error: Error, socket: TLSSocket): void {
     const raw = rawOf(socket)
     const client = raw && this.#clients.get(raw)
-    if (client) this.#turnAway(client, handshakeError(error))
+    if (client) this.reject(client, handshakeError(error))
     socket.destroy()
   }
 
-  #turnAway(client: PendingClient, error: TokenError): void {
-    this.refuse(client, error, () => {
-      client.socket?.destroy()
-      client.raw.destroy()
-    })
-  }
-
-  /** After TLS others look after the time that is left, for they know what the client is to be told. */
   #tooLate(client: PendingClient): void {
-    if (client.socket !== null) return
     const { handshakeTimeout } = this.#settings
-    const message = `Cannot complete a TLS handshake: it took longer than handshakeTimeout, ${handshakeTimeout} ms`
-    this.#turnAway(client, new TokenError('ERR_HANDSHAKE_TIMEOUT', message))
+    const message =
+      client.socket === null
+        ? `Cannot complete a TLS handshake: it took longer than handshakeTimeout, ${handshakeTimeout} ms`
+        : 'Cannot tell the protocol of a client: it sent nothing'
+    this.reject(client, new TokenError('ERR_HANDSHAKE_TIMEOUT', message))
   }
 
   /** Why it left is told a little later: by `tlsClientError`, or by the connection that it had become. */
   #left(client: PendingClient): void {
-    if (client.isAdmitted) this.#admitted--
-    else setImmediate(() => this.#refuseWhoLeft(client))
+    if (client.isAdmitted) {
+      this.#admitted--
+      client.socket = null
+    } else {
+      setImmediate(() => {
+        if (this.#pending.has(client)) this.refused(client, leftEarly())
+      })
+    }
     const count = (this.#countByAddress.get(client.address) ?? 1) - 1
     if (count === 0) this.#countByAddress.delete(client.address)
     else this.#countByAddress.set(client.address, count)
-  }
-
-  #refuseWhoLeft(client: PendingClient): void {
-    if (!this.#pending.has(client)) return
-    const message = 'Cannot accept a connection: the client left before it was accepted'
-    this.refuse(client, new TokenError('ERR_HANDSHAKE', message))
   }
 }
 
@@ -272,6 +287,10 @@ function forgetConnect(raw: Socket): void {
 /** Node gives no public way from a TLS socket to the raw one it wraps, and forgets the address on a reset. */
 function rawOf(socket: TLSSocket): Socket | undefined {
   return (socket as TLSSocket & { _parent?: Socket })._parent
+}
+
+function leftEarly(): TokenError {
+  return new TokenError('ERR_HANDSHAKE', 'Cannot accept a connection: the client left before it was accepted')
 }
 
 /** The error of whoever left before it was accepted. */

@@ -2,7 +2,7 @@ import { type Connection, controlOf } from '../connection/connection'
 import { TokenError } from '../errors/token-error'
 import { nextTick } from '../runtime/event-loop'
 import type { SessionLookup, SessionPart } from '../wire/hello'
-import { type SessionCaps, SessionStore } from './session-store'
+import { SessionStore } from './session-store'
 
 /** What a server decides beside the session. */
 export interface SessionAdmission {
@@ -13,18 +13,7 @@ export interface SessionAdmission {
 }
 
 /** Gives the transports of clients that come back to the connections that wait for them. */
-export class ServerSessions {
-  readonly #sessions: SessionStore<Connection>
-
-  constructor(caps: SessionCaps) {
-    this.#sessions = new SessionStore(caps)
-  }
-
-  /** Connections that wait for their client. */
-  get detachedCount(): number {
-    return this.#sessions.detachedCount
-  }
-
+export class ServerSessions extends SessionStore<Connection> {
   /**
    * Decides on a client that has been authorized. When it goes on with a session, the connection of that one has the
    * transport on return, and `candidate` is over.
@@ -37,39 +26,24 @@ export class ServerSessions {
     identity: string,
     admission: SessionAdmission
   ): TokenError | SessionLookup {
-    const found = this.#sessions.find(request, identity)
+    const found = this.find(request, identity)
     if (found.is === 'outdated') return outdated()
     if (found.is === 'present' && canResume(found.owner)) {
       return this.#resume(candidate, found.owner, request, admission)
     }
-    const leaving = this.#sessions.whoMakesRoom(identity)
+    const leaving = this.whoMakesRoom(identity)
     if (leaving === null) return tooMany()
     const refusal = admission.admitConnection()
     if (refusal !== null) return refusal
     for (const connection of leaving) this.#evict(connection)
-    const key = this.#sessions.add(candidate, identity, request.generation)
+    const key = this.add(candidate, identity, request.generation)
     controlOf(candidate).session.begin(key, request.generation)
     return found.is === 'present' ? 'expired' : found.reason
   }
 
-  /** A connection has lost its transport. */
-  detached(connection: Connection): void {
-    this.#sessions.detached(connection)
-  }
-
-  /** A connection has closed. @param isExpired true: its client, when it comes back, is told so */
-  closed(connection: Connection, isExpired: boolean): void {
-    this.#sessions.remove(connection, isExpired)
-  }
-
-  /** The one that has waited longest for its client; null when none waits. */
-  oldestDetached(): Connection | null {
-    return this.#sessions.oldestDetached()
-  }
-
   /** Its listeners hear of it when the client that comes in has its place. */
   #evict(connection: Connection): void {
-    this.#sessions.remove(connection, true)
+    this.remove(connection, true)
     nextTick(() => controlOf(connection).loseSession('evicted'))
   }
 
@@ -85,7 +59,7 @@ export class ServerSessions {
     if (fault !== null) return fault
     const refusal = admission.admitTransport(owner)
     if (refusal !== null) return refusal
-    this.#sessions.attached(owner, generation)
+    this.attached(owner, generation)
     controlOf(owner).session.advance(generation)
     const { socket, handshake, peer } = controlOf(candidate).handOver()
     controlOf(owner).attach(socket, { peer, greeted: handshake })

@@ -50,9 +50,9 @@ export class SessionStore<C extends object> {
     return this.#entries.size
   }
 
-  /** Sessions that wait for their client. */
-  get detachedCount(): number {
-    return this.#detached.size
+  /** Those that wait for their client, the one that has waited longest first. */
+  get waiting(): ReadonlySet<C> {
+    return this.#detached
   }
 
   /**
@@ -80,14 +80,8 @@ export class SessionStore<C extends object> {
     const { maxSessions, maxSessionsPerIdentity } = this.#caps
     const isIdentityFull = this.#countByIdentity.of(identity) >= maxSessionsPerIdentity
     if (!isIdentityFull && this.#entries.size < maxSessions) return []
-    const oldest = this.oldestDetached(isIdentityFull ? identity : undefined)
-    return oldest === null ? null : [oldest]
-  }
-
-  /** The one that has waited longest, of one identity or of all; null when none waits. */
-  oldestDetached(identity?: string): C | null {
     for (const owner of this.#detached) {
-      if (identity === undefined || this.#entryOf(owner)?.identity === identity) return owner
+      if (!isIdentityFull || this.#entryOf(owner)?.identity === identity) return [owner]
     }
     return null
   }

@@ -24,7 +24,7 @@ export function slowConsumers(
       if (drops) drop(connection, tokens)
       else controlOf(connection).fail(slowError(`a token waited longer than maxQueueAge, ${maxQueueAge} ms`))
     },
-    oldestDetached: () => admission.oldestDetached(),
+    waiting: () => admission.waiting,
     onEvict: connection => controlOf(connection).loseSession('evicted'),
     onDrop: connection => {
       if (drops) drop(connection, connection.tokensUnsent)

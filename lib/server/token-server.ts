@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { createServer, type Server } from 'node:tls'
 import { type Connection, controlOf } from '../connection/connection'
 import { TokenListeners } from '../connection/token-listeners'
 import { type CloseInfo, type CloseOptions, endedBy } from '../errors/close-info'
@@ -14,12 +14,11 @@ import { nextTick } from '../runtime/event-loop'
 import type { SessionLoss } from '../session/session'
 import type { Credentials } from '../tls/read-credentials'
 import { Admission } from './admission'
-import { type ConnectionHost, createConnection } from './create-connection'
 import { Drain, type DrainOptions } from './drain'
 import { LiveTrust } from './live-trust'
 import { MemoryBudget } from './memory-budget'
 import { OtherProtocols } from './other-protocols'
-import { clientLeft, type PendingClient, PendingClients, type Refusal } from './pending-clients'
+import { clientLeft, PendingClients, type Refusal, type SecuredClient } from './pending-clients'
 import { ProtocolSelection } from './protocol-selection'
 import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
 import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
@@ -73,9 +72,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #settings: ServerSettings
   readonly #credentials: ServerCredentials
   readonly #trust: LiveTrust
+  readonly #pendingClients: PendingClients
+  readonly #protocolSelection: ProtocolSelection
   readonly #others: OtherProtocols
   readonly #admission: Admission
-  readonly #connectionHost: ConnectionHost
   readonly #budget: MemoryBudget<Connection>
   readonly #tokenListeners = new TokenListeners(this, () => {
     for (const connection of this.#admission.connections)
@@ -87,8 +87,6 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   /** Once for each `connect()`. */
   #hasLookedAtPath = false
   #server: Server | null = null
-  #pendingClients: PendingClients | null = null
-  #protocolSelection: ProtocolSelection | null = null
   #delay: NodeJS.Timeout | null = null
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
@@ -101,22 +99,29 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#credentials = new ServerCredentials(this.#settings.tls, certificate =>
       tell(this, 'certificate-expiring', certificate)
     )
-    this.#trust = new LiveTrust(this.#credentials)
-    this.#admission = new Admission(this.#settings, this.#trust)
+    this.#trust = new LiveTrust(this.#credentials, this.#settings.tls)
     this.#others = new OtherProtocols(this.#settings.policies.protocols)
-    this.#connectionHost = {
+    this.#pendingClients = new PendingClients(this.#settings, {
+      onSecured: client => this.#secured(client),
+      onRefused: refusal => tell(this, 'refused', refusal)
+    })
+    this.#admission = new Admission(this.#settings, this.#trust, this.#pendingClients)
+    const connectionHost = {
       settings: this.#settings,
       connectionOptions: optionsByProtocol(this.#settings.connection, 'server', this.#settings.policies.ack),
       credentials: this.#credentials,
       trust: this.#trust,
       admission: this.#admission,
+      pendingClients: this.#pendingClients,
       forward: this.#tokenListeners,
-      pendingClients: () => this.#pendingClients,
-      opened: connection => tell(this, 'connection', connection),
-      resumed: connection => this.#resumed(connection),
-      sessionLost: (connection, loss) => tell(this, 'session-lost', loss, connection),
-      ended: (client, connection, info) => this.#ended(client, connection, info)
+      opened: (connection: Connection) => tell(this, 'connection', connection),
+      resumed: (connection: Connection) => this.#resumed(connection),
+      sessionLost: (connection: Connection, loss: SessionLoss) =>
+        tell(this, 'session-lost', loss, connection),
+      ended: (client: SecuredClient, connection: Connection, info: CloseInfo) =>
+        this.#ended(client, connection, info)
     }
+    this.#protocolSelection = new ProtocolSelection(connectionHost, this.#others)
     const onDropped = (count: number, connection: Connection) => tell(this, 'dropped', count, connection)
     this.#budget = new MemoryBudget(
       this.#admission.connections,
@@ -134,7 +139,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   /** Clients between accept and acceptance: TLS, HELLO, `authorize`. */
   get pendingHandshakes(): number {
-    return this.#pendingClients?.pending ?? 0
+    return this.#pendingClients.size
   }
 
   /**
@@ -147,7 +152,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   /** Connections whose session waits for its client. */
   get detachedSessions(): number {
-    return this.#admission.detachedCount
+    return this.#admission.waiting.size
   }
 
   /** Bytes in all queues of all connections, and of what sessions keep. */
@@ -209,7 +214,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       controlOf(connection).close('shutdown', timeout)
     this.#others.endWithin(timeout)
     // Last, for it tells the application.
-    this.#pendingClients?.refuseAll(
+    this.#pendingClients.rejectAll(
       new TokenError('ERR_SERVER_CLOSED', 'Cannot accept a connection: the server is closing')
     )
     return true
@@ -247,7 +252,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#trust.reloaded()
     this.#admission.recheck()
     for (const socket of this.#others.withCertificate())
-      if (this.#trust.check(socket) !== null) socket.destroy()
+      if (this.#trust.recheck(socket) !== null) socket.destroy()
   }
 
   /** Closes in order and waits until that is done. */
@@ -273,18 +278,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       // Node's would not let a blocked process read what waits: `PendingClients` has its own.
       handshakeTimeout: MAX_DELAY
     })
-    const pendingClients = new PendingClients(server, this.#settings, {
-      onSecured: (client, socket) => this.#secured(client, socket),
-      onRefused: refusal => tell(this, 'refused', refusal)
-    })
-    this.#pendingClients = pendingClients
-    this.#protocolSelection = new ProtocolSelection(
-      this.#settings,
-      this.#others,
-      pendingClients,
-      this.#trust,
-      (client, socket, protocol) => createConnection(this.#connectionHost, client, socket, protocol)
-    )
+    this.#pendingClients.guard(server)
     server.on('listening', () => this.#listening(server))
     server.on('error', error => this.#serverFailed(server, error))
     server.on('close', () => void this.#stopped(server))
@@ -324,7 +318,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     if (this.#server !== server) return
     if (error.syscall === 'accept') {
       this.#isOutOfFiles = true
-      this.#pendingClients?.acceptFailed(error)
+      this.#pendingClients.acceptFailed(error)
       return
     }
     const { path } = this.#settings.listen
@@ -338,15 +332,15 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     } else this.#finish(listenError(this.#settings.listen, error, null))
   }
 
-  #secured(client: PendingClient, socket: TLSSocket): void {
-    this.#trust.secured(client, socket)
+  #secured(client: SecuredClient): void {
+    this.#trust.secured(client)
     this.#isOutOfFiles = false
-    this.#protocolSelection?.secured(client, socket)
+    this.#protocolSelection.secured(client)
   }
 
-  #ended(client: PendingClient, connection: Connection, info: CloseInfo): void {
+  #ended(client: SecuredClient, connection: Connection, info: CloseInfo): void {
     if (!this.#admission.closed(connection, info)) {
-      this.#pendingClients?.refuse(client, info.error ?? clientLeft())
+      this.#pendingClients.refused(client, info.error ?? clientLeft())
       return
     }
     this.#lost.unsent += info.unsent
@@ -365,7 +359,6 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#server = null
-    this.#pendingClients = null
     this.#credentials.stop()
     this.#budget.stop()
     this.#others.ended()

@@ -124,7 +124,7 @@ export class SessionPair {
       onClose: (info, connection, successor) => {
         if (successor !== null) return
         this.log.push(`closed ${info.code}`)
-        sessions.closed(connection, info.code === 'ERR_SESSION_LOST')
+        sessions.remove(connection, info.code === 'ERR_SESSION_LOST')
       }
     }
     new Connection(b, { protocol: 'token/2', role: 'server', heartbeat: 0, ...this.#options.server }, context)

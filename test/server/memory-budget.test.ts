@@ -56,8 +56,7 @@ describe('MemoryBudget', () => {
         log.push(`${connection.name}: ${tokens} too old at ${clock.now()}`)
         if (drops) connection.drop(tokens)
       },
-      oldestDetached: () =>
-        connections.find(({ isDetached, retainedBytes }) => isDetached && retainedBytes > 0) ?? null,
+      waiting: () => connections.filter(({ isDetached }) => isDetached),
       onEvict: connection => {
         log.push(`${connection.name}: evicted`)
         connection.retainedBytes = 0
@@ -237,7 +236,7 @@ describe('MemoryBudget', () => {
             0,
             {
               onTooOld: () => {},
-              oldestDetached: () => null,
+              waiting: () => [],
               onEvict: () => {},
               onDrop: connection => {
                 touched.push(before[Number(connection.name)] as number)

@@ -120,7 +120,7 @@ describe('SessionStore', () => {
     server.sessions.detached(server.owner('one'))
     server.sessions.attached(server.owner('three'), 2)
     server.sessions.detached(server.owner('three'))
-    expect(server.sessions.detachedCount).to.equal(2)
+    expect(server.sessions.waiting.size).to.equal(2)
     expect(server.add('five', 'five')).to.equal(true)
     expect(server.evicted).to.deep.equal(['one'])
     expect(server.find('one', 'one')).to.include({ reason: 'expired' })

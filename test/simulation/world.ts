@@ -361,7 +361,7 @@ export class World {
       onDetached: (_error, connection) => sessions.detached(connection),
       onClose: (info, connection) => {
         this.#served.delete(connection)
-        sessions.closed(connection, info.code === 'ERR_SESSION_LOST')
+        sessions.remove(connection, info.code === 'ERR_SESSION_LOST')
       }
     }
     this.#make(socket, 'server', context)
