@@ -162,9 +162,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#sender.needsDrain
   }
 
-  /** Bytes that arrived and wait for a consumer. */
+  /** Bytes that arrived and wait for a consumer, or for the acceptance of their sender. */
   get unreadBytes(): number {
-    return this.#receiver.unreadBytes
+    return this.#receiver.unreadBytes + this.#life.heldBytes
   }
 
   /** Tokens that `send()` and `deliver()` took. */

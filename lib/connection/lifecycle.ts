@@ -132,7 +132,6 @@ export class Lifecycle
   #closeCode: CloseCode = 'normal'
   #error: TokenError | null = null
   #lossReason: SessionLossReason | null = null
-  /** What is known at the end. */
   #info: CloseInfo | null = null
   #closed: Promise<CloseInfo> | null = null
   #resolveClosed: ((info: CloseInfo) => void) | null = null
@@ -188,7 +187,6 @@ export class Lifecycle
     return this.#options.protocol.ack === 'manual'
   }
 
-  /** Milliseconds of the last round trip; null when none is known. */
   get rtt(): number | null {
     return this.#protocol?.rtt ?? null
   }
@@ -206,15 +204,18 @@ export class Lifecycle
     return this.#state === DETACHED
   }
 
-  /** True when nothing more can be sent. */
   get isDead(): boolean {
     if (this.#state >= CLOSING || this.#isSendingEnded) return true
     return !this.#socket.writable && !this.session.isAgreed
   }
 
-  /** True from the error that ends it, or its end, on. */
   get isBroken(): boolean {
     return this.#state === CLOSED || this.#error !== null
+  }
+
+  /** Bytes that the peer has sent behind its HELLO, before it was accepted. */
+  get heldBytes(): number {
+    return this.#opening?.handshake?.demultiplexer.heldBytes ?? 0
   }
 
   get isOpening(): boolean {
@@ -229,7 +230,6 @@ export class Lifecycle
     return this.#options.authorizeTimeout
   }
 
-  /** Made when it is asked for: few connections need one. */
   get gone(): AbortSignal {
     this.#gone ??= new AbortController()
     return this.#gone.signal

@@ -44,8 +44,13 @@ export class Admission {
     return this.#connections
   }
 
+  /** Those of clients that are not accepted yet, the oldest first. */
+  candidates(): Iterable<Connection> {
+    return this.#pendingClients.connections()
+  }
+
   /** Those whose session waits for its client, the one that has waited longest first. */
-  get waiting(): ReadonlySet<Connection> {
+  waiting(): ReadonlySet<Connection> {
     return this.#sessions.waiting
   }
 

@@ -37,8 +37,12 @@ export function createConnection(host: ConnectionHost, client: SecuredClient, pr
   client.peer = certificate === undefined ? null : peerFrom(certificate, socket.authorized)
   giveTcpOptions(socket, host.settings.tcp)
   const refusal = host.pendingClients.introduce(client, identityOf(client.peer))
-  if (refusal !== null) host.pendingClients.reject(client, refusal)
-  else new Connection(socket, host.connectionOptions[protocol], new ServerContext(host, client, protocol))
+  if (refusal !== null) {
+    host.pendingClients.reject(client, refusal)
+    return
+  }
+  const context = new ServerContext(host, client, protocol)
+  client.connection = new Connection(socket, host.connectionOptions[protocol], context)
 }
 
 /** What a connection asks of the server and tells it: a class, for a literal of closures costs each connection 1 KB. */

@@ -1,6 +1,9 @@
-import type { Connection } from '../connection/connection'
+import { type Connection, controlOf } from '../connection/connection'
+import { TokenError } from '../errors/token-error'
 import { clock } from '../runtime/clock'
 import { Deadline } from '../runtime/deadline'
+import { limitError } from './pending-clients'
+import type { ServerSettings } from './server-options'
 
 /** What the budget watches of a connection. */
 export type Queues = Pick<
@@ -21,13 +24,22 @@ interface Measured<C> {
   readonly mayDrop: boolean
 }
 
-/** What a budget does to a slow consumer. */
+/** Whose queues a budget watches. */
+export interface Watched<C> {
+  readonly connections: ReadonlySet<C>
+  /** Those of clients that are not accepted yet, the oldest first. */
+  candidates(): Iterable<C>
+  /** The connections whose session waits for its client, the one that has waited longest first. */
+  waiting(): Iterable<C>
+}
+
+/** What a budget has done to keep itself, in this order. */
 export interface BudgetEvents<C> {
   /** A token has waited for longer than `maxQueueAge`. @param tokens how many have */
   onTooOld(connection: C, tokens: number): void
-  /** Sessions that wait for their client, the one that has waited longest first. */
-  waiting(): Iterable<C>
-  /** All queues together are over the budget: ends this one, which is the oldest. */
+  /** All queues together are over the budget: rejects a client that is not accepted yet. */
+  onReject(candidate: C): void
+  /** They still are: ends a session that waits for its client. */
   onEvict(connection: C): void
   /** They still are, and this connection's are the fullest that is left: drops what waits in its outbox, if the policy allows. */
   onDrop(connection: C): void
@@ -46,7 +58,7 @@ const INTERVAL = 1000
  * bounded by the limits of each connection alone.
  */
 export class MemoryBudget<C extends Queues> {
-  readonly #connections: ReadonlySet<C>
+  readonly #watched: Watched<C>
   readonly #budget: number
   readonly #maxAge: number
   readonly #events: BudgetEvents<C>
@@ -57,8 +69,8 @@ export class MemoryBudget<C extends Queues> {
    * @param budget bytes of all queues
    * @param maxAge milliseconds; 0 and Infinity: none
    */
-  constructor(connections: ReadonlySet<C>, budget: number, maxAge: number, events: BudgetEvents<C>) {
-    this.#connections = connections
+  constructor(watched: Watched<C>, budget: number, maxAge: number, events: BudgetEvents<C>) {
+    this.#watched = watched
     this.#budget = budget
     this.#maxAge = maxAge === 0 ? Number.POSITIVE_INFINITY : maxAge
     this.#events = events
@@ -76,14 +88,15 @@ export class MemoryBudget<C extends Queues> {
   /** Bytes of all queues now. */
   get usedBytes(): number {
     let bytes = 0
-    for (const connection of this.#connections) bytes += bytesOf(connection)
+    for (const connection of this.#watched.connections) bytes += bytesOf(connection)
+    for (const candidate of this.#watched.candidates()) bytes += bytesOf(candidate)
     return bytes
   }
 
   #look(): void {
     this.#timer.arm()
     const now = clock.now()
-    for (const connection of [...this.#connections]) {
+    for (const connection of [...this.#watched.connections]) {
       // While its session waits for its client, the client is not slow.
       if (connection.tokensUnsent > 0 && !connection.isDetached) this.#checkAge(connection, now)
       else this.#marks.delete(connection)
@@ -92,14 +105,18 @@ export class MemoryBudget<C extends Queues> {
   }
 
   /**
-   * Sessions without a client first; then the fullest, until the others are within the budget. One that has dropped what
-   * it can, and is the fullest again by what is left, is ended: what a session keeps, what is half sent and what was
+   * Clients that are not accepted yet first, and sessions without a client; then the fullest, until the others are within
+   * the budget. One that has dropped what it can, and is the fullest again by what is left, is ended: what a session keeps, what is half sent and what was
    * received can't be dropped.
    */
   #checkBudget(): void {
-    this.#evict(this.usedBytes - this.#budget)
-    const queues = [...this.#connections].map(connection => measured(connection, true))
-    let used = queues.reduce((sum, { bytes }) => sum + bytes, 0)
+    const watched = this.#watched
+    const excess = this.usedBytes - this.#budget
+    if (excess <= 0) return
+    const freed = giveUp(watched.candidates(), excess, candidate => this.#events.onReject(candidate))
+    giveUp(watched.waiting(), excess - freed, session => this.#events.onEvict(session))
+    const queues = [...watched.connections].map(connection => measured(connection, true))
+    let used = this.usedBytes
     queues.sort((one, other) => one.bytes - other.bytes)
     while (used > this.#budget) {
       const fullest = queues.pop()
@@ -117,17 +134,6 @@ export class MemoryBudget<C extends Queues> {
     this.#act(connection, () => this.#events.onDrop(connection))
     const left = measured(connection, false)
     return left.bytes < bytes ? left : null
-  }
-
-  /** Counted down: to count all queues anew after each one would take seconds when there are thousands. */
-  #evict(excess: number): void {
-    let left = excess
-    for (const oldest of this.#events.waiting()) {
-      if (left <= 0) return
-      const bytes = bytesOf(oldest)
-      left -= bytes
-      if (bytes > 0) this.#events.onEvict(oldest)
-    }
   }
 
   /** A mark says: so many tokens had been taken then. What was taken before an old mark is as old. */
@@ -155,6 +161,18 @@ export class MemoryBudget<C extends Queues> {
   }
 }
 
+/** @returns bytes that are given up: counted down, for to count all anew after each one would take seconds */
+function giveUp<C extends Queues>(oldestFirst: Iterable<C>, excess: number, act: (one: C) => void): number {
+  let freed = 0
+  for (const one of oldestFirst) {
+    if (freed >= excess) break
+    const bytes = bytesOf(one)
+    freed += bytes
+    if (bytes > 0) act(one)
+  }
+  return freed
+}
+
 function measured<C extends Queues>(connection: C, mayDrop: boolean): Measured<C> {
   return { connection, bytes: bytesOf(connection), mayDrop }
 }
@@ -172,4 +190,43 @@ function insert<C>(queues: Measured<C>[], one: Measured<C>): void {
 
 function bytesOf(connection: Queues): number {
   return connection.bufferedAmount + connection.retainedBytes + connection.unreadBytes
+}
+
+/**
+ * Carries out what the memory budget asks for, by the option `slowConsumer`: drops tokens, or breaks the connection.
+ *
+ * @param onDropped a connection has lost so many of its oldest tokens
+ */
+export function slowConsumers(
+  { memoryBudgetBytes, maxQueueAge, policies }: ServerSettings,
+  onDropped: (count: number, connection: Connection) => void
+): BudgetEvents<Connection> {
+  const drops = policies.slowConsumer === 'drop'
+  const drop = (connection: Connection, tokens: number) => {
+    const count = controlOf(connection).dropOldest(tokens)
+    if (count > 0) onDropped(count, connection)
+  }
+  return {
+    onTooOld: (connection, tokens) => {
+      if (drops) drop(connection, tokens)
+      else controlOf(connection).fail(slowError(`a token waited longer than maxQueueAge, ${maxQueueAge} ms`))
+    },
+    onReject: candidate => {
+      controlOf(candidate).fail(
+        limitError('ERR_TOO_MANY_CONNECTIONS', 'memoryBudgetBytes', memoryBudgetBytes)
+      )
+    },
+    onEvict: connection => controlOf(connection).loseSession('evicted'),
+    onDrop: connection => {
+      if (drops) drop(connection, connection.tokensUnsent)
+    },
+    onOverBudget: connection => {
+      const why = `the server is over memoryBudgetBytes, ${memoryBudgetBytes}, and its queues were the fullest`
+      controlOf(connection).fail(slowError(why))
+    }
+  }
+}
+
+function slowError(why: string): TokenError {
+  return new TokenError('ERR_SLOW_CONSUMER', `Cannot keep the connection: ${why}`)
 }

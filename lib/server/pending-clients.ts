@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
+import type { Connection } from '../connection/connection'
 import { codeOf } from '../errors/socket-error'
 import { TokenError, type TokenErrorCode } from '../errors/token-error'
 import { sayLastWord } from '../protocol/say-close'
@@ -34,6 +35,8 @@ export interface PendingClient {
   deadline: PatientDeadline | null
   /** Null until the TLS handshake is done, and when the client is gone. */
   socket: TLSSocket | null
+  /** The one that it greets on; null before, and once it is accepted or refused. */
+  connection: Connection | null
   /** It counts among those that were accepted. */
   isAdmitted: boolean
   /** The one it showed, in the TLS handshake. */
@@ -87,6 +90,11 @@ export class PendingClients {
   /** Clients that are not admitted yet. */
   get size(): number {
     return this.#pending.size
+  }
+
+  /** The connections of clients that are not admitted yet, the oldest first. */
+  *connections(): Generator<Connection> {
+    for (const { connection } of this.#pending) if (connection !== null) yield connection
   }
 
   /** Stands before Node's own listener, which begins the TLS work. */
@@ -177,6 +185,7 @@ export class PendingClients {
 
   #forget(client: PendingClient): boolean {
     this.takeTime(client)
+    client.connection = null
     this.#waiting.remove(client)
     return this.#pending.delete(client)
   }
@@ -191,6 +200,7 @@ export class PendingClients {
       port: raw.remotePort ?? 0,
       since: clock.now(),
       socket: null,
+      connection: null,
       certificate: undefined,
       isAdmitted: false,
       peer: null

@@ -16,13 +16,12 @@ import type { Credentials } from '../tls/read-credentials'
 import { Admission } from './admission'
 import { Drain, type DrainOptions } from './drain'
 import { LiveTrust } from './live-trust'
-import { MemoryBudget } from './memory-budget'
+import { MemoryBudget, slowConsumers } from './memory-budget'
 import { OtherProtocols } from './other-protocols'
 import { clientLeft, PendingClients, type Refusal, type SecuredClient } from './pending-clients'
 import { ProtocolSelection } from './protocol-selection'
 import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
 import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
-import { slowConsumers } from './slow-consumers'
 import { isSocketFile, listenError, removeStaleSocket } from './stale-socket'
 
 /** Events of a {@link TokenServer}. */
@@ -124,10 +123,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     this.#protocolSelection = new ProtocolSelection(connectionHost, this.#others)
     const onDropped = (count: number, connection: Connection) => tell(this, 'dropped', count, connection)
     this.#budget = new MemoryBudget(
-      this.#admission.connections,
+      this.#admission,
       this.#settings.memoryBudgetBytes,
       this.#settings.maxQueueAge,
-      slowConsumers(this.#settings, this.#admission, onDropped)
+      slowConsumers(this.#settings, onDropped)
     )
     this.connect()
   }
@@ -152,7 +151,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
 
   /** Connections whose session waits for its client. */
   get detachedSessions(): number {
-    return this.#admission.waiting.size
+    return this.#admission.waiting().size
   }
 
   /** Bytes in all queues of all connections, and of what sessions keep. */

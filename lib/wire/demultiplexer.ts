@@ -97,6 +97,7 @@ export class Demultiplexer {
   /** Ignores everything from now on. */
   stop(): void {
     this.#isStopped = true
+    this.#held = null
   }
 
   /** @throws TokenError what the events have thrown or refused, `ERR_DETACHED` when one has detached the chunk */

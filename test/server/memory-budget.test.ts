@@ -50,13 +50,22 @@ describe('MemoryBudget', () => {
 
   function make({ budget = 1e9, maxAge = 0, drops = false } = {}) {
     const connections = [new Fake('a'), new Fake('b')] as const
+    const candidates = new Set<Fake>()
     const log: string[] = []
-    const queues = new MemoryBudget<Fake & Queues>(new Set(connections), budget, maxAge, {
+    const watched = {
+      connections: new Set(connections),
+      candidates: () => candidates,
+      waiting: () => connections.filter(({ isDetached }) => isDetached)
+    }
+    const queues = new MemoryBudget<Fake & Queues>(watched, budget, maxAge, {
       onTooOld: (connection, tokens) => {
         log.push(`${connection.name}: ${tokens} too old at ${clock.now()}`)
         if (drops) connection.drop(tokens)
       },
-      waiting: () => connections.filter(({ isDetached }) => isDetached),
+      onReject: candidate => {
+        log.push(`${candidate.name}: rejected`)
+        candidates.delete(candidate)
+      },
       onEvict: connection => {
         log.push(`${connection.name}: evicted`)
         connection.retainedBytes = 0
@@ -67,7 +76,7 @@ describe('MemoryBudget', () => {
       onOverBudget: connection => void log.push(`${connection.name}: over budget`)
     })
     queues.start()
-    return { queues, log, a: connections[0], b: connections[1] }
+    return { queues, log, candidates, a: connections[0], b: connections[1] }
   }
 
   it('counts the bytes of all queues, in and out', () => {
@@ -103,6 +112,26 @@ describe('MemoryBudget', () => {
     a.take(2)
     await clock.elapse(1000)
     expect(log).to.deep.equal(['b: evicted', 'a: over budget'])
+    queues.stop()
+  })
+
+  it('rejects the oldest clients that are not accepted yet before it touches a session', async () => {
+    const { queues, log, candidates, a, b } = make({ budget: 50 })
+    a.take(2)
+    b.isDetached = true
+    b.retainedBytes = 20
+    for (const [name, bytes] of Object.entries({ empty: 0, old: 10, newer: 10 })) {
+      const candidate = new Fake(name)
+      candidate.unreadBytes = bytes
+      candidates.add(candidate)
+    }
+    expect(queues.usedBytes).to.equal(60)
+    await clock.elapse(1000)
+    expect(log).to.deep.equal(['old: rejected'])
+    a.take(3)
+    await clock.elapse(1000)
+    expect(log.slice(1)).to.deep.equal(['newer: rejected', 'b: evicted'])
+    expect([...candidates].map(({ name }) => name)).to.deep.equal(['empty'])
     queues.stop()
   })
 
@@ -231,12 +260,12 @@ describe('MemoryBudget', () => {
           const touched: number[] = []
           let needless = false
           const queues: MemoryBudget<Fake & Queues> = new MemoryBudget<Fake & Queues>(
-            connections,
+            { connections, candidates: () => [], waiting: () => [] },
             budget,
             0,
             {
               onTooOld: () => {},
-              waiting: () => [],
+              onReject: () => {},
               onEvict: () => {},
               onDrop: connection => {
                 touched.push(before[Number(connection.name)] as number)

@@ -3,8 +3,10 @@ import { connect, type Socket } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { expect } from 'chai'
 import type { Refusal, TokenServer } from '../../lib'
+import { closeCodeNumber } from '../../lib/errors/close-codes'
 import { FakeClock } from '../../lib/testing'
 import { certificates } from '../helpers/certificates'
+import { HandClient } from '../helpers/hand-client'
 import {
   closesWhatItOpened,
   connectPair,
@@ -216,6 +218,44 @@ describe('PendingClients', () => {
     expect(seen).to.have.length(1)
     expect(seen[0]).to.include({ code: 'ERR_TOO_MANY_HANDSHAKES', port: oldestPort })
     expect(rest.every(socket => !socket.destroyed)).to.equal(true)
+  })
+
+  it('counts what clients send before they are accepted in memoryBudgetBytes, and rejects the oldest first', async () => {
+    const clock = new FakeClock()
+    onCleanUp(clock.install())
+    let isHeld = false
+    const { server, port } = await startServer({
+      memoryBudgetBytes: 150_000,
+      heartbeat: 0,
+      authorize: () => !isHeld || new Promise<boolean>(() => {})
+    })
+    const seen = refusals(server)
+    const { client, connection } = await connectPair(server)
+    // No timer ends it while the clock stands.
+    onCleanUp(() => connection.destroy())
+    client.send(Buffer.alloc(19_996))
+    await until(() => server.queuedBytes === 20_000)
+
+    isHeld = true
+    const { ca, client: pair } = await certificates()
+    const early: HandClient[] = []
+    for (let i = 1; i <= 3; i++) {
+      const hand = await HandClient.dial(port, pair, ca)
+      early.push(hand)
+      void hand.greet(null)
+      hand.socket.write(Buffer.concat([Buffer.from('0000ea5c', 'hex'), Buffer.alloc(59_996)]))
+      await until(() => server.queuedBytes === 20_000 + i * 60_000)
+    }
+    const [oldest] = early
+    await clock.elapse(1000)
+    await until(() => seen.length > 0 && oldest?.read.length === 1)
+    expect(seen.map(({ code, error }) => [code, error.message])).to.deep.equal([
+      ['ERR_TOO_MANY_CONNECTIONS', 'Cannot accept a connection: memoryBudgetBytes is 150000']
+    ])
+    expect(oldest?.read[0]).to.include({ type: 'close', code: closeCodeNumber('overloaded') })
+    expect([server.queuedBytes, server.pendingHandshakes]).to.deep.equal([140_000, 2])
+    await clock.elapse(2000)
+    expect([seen.length, connection.isDead]).to.deep.equal([1, false])
   })
 
   it('cuts handshakes under way when the server closes, and tells them by ERR_SERVER_CLOSED', async () => {
