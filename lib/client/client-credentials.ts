@@ -29,9 +29,8 @@ export function clientCredentials(options: SecureContextOptions): ClientCredenti
   const name = nameOf(options)
   const known = name === null ? undefined : shared.get(name)?.deref()
   if (known !== undefined) return known
-  const read = readCredentials(options)
-  const fingerprints = read.own.map(certificate => certificate.fingerprint)
-  const credentials = Object.freeze({ context: read.context, fingerprints })
+  const { context, fingerprints } = readCredentials(options)
+  const credentials = Object.freeze({ context, fingerprints })
   if (name !== null) {
     shared.set(name, new WeakRef(credentials))
     forgotten.register(credentials, name)

@@ -7,8 +7,10 @@ import {
   type Check,
   type Checks,
   checkOptions,
+  checksOf,
   complete,
   copyOf,
+  type Numbers,
   pick,
   prefix,
   refuse,
@@ -20,19 +22,17 @@ import {
 } from '../options/checks'
 import {
   CONNECTION_CHECKS,
-  type ConnectionLimits,
   type ConnectionOptions,
-  checkAck,
-  limitsOf,
   PROTOCOL_CHECKS,
-  type SessionLimits,
   type SessionOptions,
-  sessionLimits
+  type SharedSettings,
+  sharedSettings
 } from '../options/connection-options'
 import {
   ADDRESS_CHECKS,
   CONNECT_CHECKS,
   CONTEXT_CHECKS,
+  checkPsk,
   normalAddress,
   TCP_CHECKS
 } from '../options/node-options'
@@ -108,17 +108,11 @@ export type TokenClientOptions = ConnectionOptions &
 /** What `tls.connect` hands on to `net.connect`, and its own type leaves out. */
 type NetOnlyOptions = Omit<Partial<TcpNetConnectOpts>, keyof TlsConnectOptions>
 
-const DIAL_DEFAULTS = {
-  connectTimeout: 10_000,
-  refusedRetryTimeout: 1_000,
-  stablePeriod: 30_000
-}
-
-const LIMIT_CHECKS: Checks = {
-  connectTimeout: wait,
-  refusedRetryTimeout: wait,
-  stablePeriod: wait
-}
+const DIAL_NUMBERS = {
+  connectTimeout: [10_000, wait],
+  refusedRetryTimeout: [1_000, wait],
+  stablePeriod: [30_000, wait]
+} satisfies Numbers
 
 const reconnect: Check = value => {
   if (value === fullJitter) return 'must be called: fullJitter()'
@@ -133,7 +127,12 @@ const servers: Check = value => {
 
 const POLICY_CHECKS: Checks = { ...PROTOCOL_CHECKS, session: anything, reconnect, signal: abortSignal }
 
-const OWN_CHECKS: Checks = { ...CONNECTION_CHECKS, ...LIMIT_CHECKS, ...POLICY_CHECKS, servers }
+const OWN_CHECKS: Checks = {
+  ...CONNECTION_CHECKS,
+  ...checksOf(DIAL_NUMBERS),
+  ...POLICY_CHECKS,
+  servers
+}
 
 /** Options of TCP, of which a `socket` that is there already knows nothing. */
 const OF_THE_WAY = [
@@ -148,19 +147,17 @@ const OF_THE_WAY = [
 ] as const
 
 /** The options of a client, checked and complete. */
-export type ClientSettings = Readonly<typeof DIAL_DEFAULTS> & {
-  readonly connection: ConnectionLimits
-  readonly tcp: TcpOptions
-  /** Undefined: no sessions. */
-  readonly session: SessionLimits | undefined
-  readonly policies: Readonly<Pick<ClientPolicies, 'protocol' | 'ack' | 'session' | 'reconnect' | 'signal'>>
-  /** At least one; the only one is empty over a `socket`. */
-  readonly servers: readonly ServerAddress[]
-  /** What `tls.createSecureContext` gets. */
-  readonly context: ClientContextOptions
-  /** What `tls.connect` gets, beside a context and one of `servers`: no key. */
-  readonly tls: TlsConnectOptions
-}
+export type ClientSettings = Readonly<Record<keyof typeof DIAL_NUMBERS, number>> &
+  SharedSettings & {
+    readonly tcp: TcpOptions
+    readonly policies: Readonly<Pick<ClientPolicies, 'protocol' | 'ack' | 'session' | 'reconnect' | 'signal'>>
+    /** At least one; the only one is empty over a `socket`. */
+    readonly servers: readonly ServerAddress[]
+    /** What `tls.createSecureContext` gets. */
+    readonly context: ClientContextOptions
+    /** What `tls.connect` gets, beside a context and one of `servers`: no key. */
+    readonly tls: TlsConnectOptions
+  }
 
 /** Those of a context; three may be functions. */
 export type ClientContextOptions = Readonly<
@@ -172,33 +169,31 @@ export function clientSettings(options: TokenClientOptions): ClientSettings {
   const given = copyOf(options)
   refuseMisspelt(given, OWN_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS)
   for (const checks of [OWN_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS]) checkOptions(given, checks)
-  checkAck(given)
   checkVersions(given as SecureContextOptions)
-  if (given.pskCallback !== undefined) checkPsk(given)
-  const connection = limitsOf(given)
-  const session = sessionLimits(given, connection)
-  if (session !== undefined && given.reconnect === false) {
+  checkPsk({ ...given }, 'rejectUnauthorized')
+  const shared = sharedSettings(given)
+  const hasSession = shared.session !== undefined
+  if (hasSession && given.reconnect === false) {
     throw refuse('reconnect', 'must not be false with a session, which resumes by dialling again')
   }
-  if (given.socket !== undefined) checkSocket(given, session !== undefined)
+  if (given.socket !== undefined) checkSocket(given, hasSession)
   if (given.secureContext !== undefined) checkSecureContext(given)
-  const policies = pick(given, Object.keys(POLICY_CHECKS) as (keyof ClientSettings['policies'])[])
+  const policies = pick<ClientSettings['policies']>(given, POLICY_CHECKS)
   return Object.freeze({
-    ...complete(DIAL_DEFAULTS, given),
-    connection,
-    tcp: pick(given as TcpOptions, Object.keys(TCP_CHECKS) as (keyof TcpOptions)[]),
-    session,
+    ...complete(DIAL_NUMBERS, given),
+    ...shared,
+    tcp: pick<TcpOptions>(given, TCP_CHECKS),
     // A session in silence on token/1 would be a weaker promise.
-    policies: session === undefined ? policies : Object.freeze({ ...policies, protocol: 'token/2' as const }),
+    policies: hasSession ? Object.freeze({ ...policies, protocol: 'token/2' as const }) : policies,
     servers: addresses(given),
-    context: pick(given, Object.keys(CONTEXT_CHECKS) as (keyof ClientContextOptions)[]),
-    tls: without(given, [OWN_CHECKS, CONTEXT_CHECKS, ADDRESS_CHECKS].flatMap(Object.keys))
+    context: pick<ClientContextOptions>(given, CONTEXT_CHECKS),
+    tls: without(given, OWN_CHECKS, CONTEXT_CHECKS, ADDRESS_CHECKS)
   })
 }
 
 /** What a server of the list doesn't name stands beside the list. */
 function addresses(given: TokenClientOptions): readonly ServerAddress[] {
-  const common = pick(given, ['host', 'port', 'path'])
+  const common = pick<ServerAddress>(given, ADDRESS_CHECKS)
   const list: readonly ServerAddress[] = given.servers ?? [{}]
   return list.map((server, i) => {
     const named = given.servers === undefined ? '' : `servers[${i}].`
@@ -209,7 +204,7 @@ function addresses(given: TokenClientOptions): readonly ServerAddress[] {
     const checks = prefix(ADDRESS_CHECKS, named)
     refuseUnknown(prefixed, checks, 'a server')
     checkOptions(prefixed, checks)
-    const address = { ...common, ...pick(server, ['host', 'port', 'path']) }
+    const address = { ...common, ...pick<ServerAddress>(server, ADDRESS_CHECKS) }
     if (given.socket === undefined) checkAddress(address, named)
     return Object.freeze(normalAddress(address))
   })
@@ -230,14 +225,6 @@ function checkSocket(given: TokenClientOptions, hasSession: boolean): void {
   for (const name of ['servers', ...OF_THE_WAY] as const) {
     if (given[name] !== undefined) throw refuse(name, 'has no effect with socket, which is connected already')
   }
-}
-
-/** A server that proves itself by a key that both know shows no certificate: token/2 compares what each saw. */
-function checkPsk({ rejectUnauthorized, cert, pfx }: TokenClientOptions): void {
-  if (rejectUnauthorized !== false) {
-    throw refuse('pskCallback', 'contradicts rejectUnauthorized, which must be false with it')
-  }
-  if (cert !== undefined || pfx !== undefined) throw refuse('pskCallback', 'contradicts cert and pfx')
 }
 
 function checkSecureContext(given: TokenClientOptions): void {

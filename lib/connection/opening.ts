@@ -161,7 +161,7 @@ export class Opening implements HandshakeHost {
     peer: Peer | null
   ) {
     const { role, wantsSession, limits } = this.#host
-    const fingerprints = { own: ownFingerprints, peer: peer && fingerprintBytes(peer) }
+    const fingerprints = { own: ownFingerprints, peer: peer && fingerprintBytes(peer.fingerprint) }
     return new Handshake(
       this.#socket,
       limits,

@@ -9,6 +9,9 @@ export type Check = (value: unknown) => string | null
 /** Checks of the options that bear these names. */
 export type Checks = Readonly<Record<string, Check>>
 
+/** Options that are numbers: the default of each, and what it may be. */
+export type Numbers = Readonly<Record<string, readonly [byDefault: number, check: Check]>>
+
 /** Letters that a misspelt name may differ by. A short one is another word after two. */
 const MISSPELT = { long: 2, short: 1, shortLength: 5 }
 
@@ -114,29 +117,33 @@ export function count(name: string, value: unknown, least: number, most?: number
   if (why !== null) throw refuse(name, why)
 }
 
+export function checksOf(numbers: Numbers): Checks {
+  return Object.fromEntries(Object.entries(numbers).map(([name, [, check]]) => [name, check]))
+}
+
 /** The numbers among the options, with the defaults in the place of those that are not given. */
-export function complete<T extends Record<string, number>>(defaults: T, options: object): T {
-  const result: Record<string, number> = { ...defaults }
-  for (const name of Object.keys(defaults)) {
-    const value = (options as Record<string, unknown>)[name]
-    if (value !== undefined) result[name] = value as number
-  }
-  return result as T
+export function complete<T extends Numbers>(
+  numbers: T,
+  options: { readonly [Name in keyof T]?: number | undefined }
+): Record<keyof T, number> {
+  const values = Object.entries(numbers).map(([name, [byDefault]]) => [name, options[name] ?? byDefault])
+  return Object.fromEntries(values)
 }
 
 /** Those of the options that are given and have one of these names. */
-export function pick<T extends object, K extends keyof T>(
-  options: T,
-  names: readonly K[]
-): Readonly<Pick<T, K>> {
-  const given = names.filter(name => options[name] !== undefined)
-  return Object.freeze(Object.fromEntries(given.map(name => [name, options[name]]))) as Pick<T, K>
+export function pick<T extends object>(options: T, names: Checks): Readonly<T> {
+  const given = Object.entries(options).filter(
+    ([name, value]) => value !== undefined && Object.hasOwn(names, name)
+  )
+  return Object.freeze(Object.fromEntries(given)) as T
 }
 
 /** The other ones that are given. */
-export function without(options: object, names: readonly string[]): Record<string, unknown> {
+export function without(options: object, ...names: readonly Checks[]): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(options).filter(([name, value]) => value !== undefined && !names.includes(name))
+    Object.entries(options).filter(
+      ([name, value]) => value !== undefined && !names.some(known => Object.hasOwn(known, name))
+    )
   )
 }
 

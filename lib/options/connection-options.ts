@@ -3,13 +3,14 @@ import { HEADER_LENGTH, MIN_PART_LENGTH, type ProtocolName, WIRE_MAX_TOKEN_LENGT
 import type { Role } from '../wire/hello'
 import {
   among,
-  type Check,
   type Checks,
   checkOptions,
+  checksOf,
   complete,
   copyOf,
   count,
   MAX_DELAY,
+  type Numbers,
   prefix,
   refuse,
   refuseUnknown,
@@ -93,51 +94,35 @@ export interface SessionOptions {
 const KIB = 1024
 const MIB = 1024 * KIB
 
-const CONNECTION_DEFAULTS = {
-  maxTokenLength: 8 * MIB,
-  maxStreamLength: 0,
-  outboxBytes: 16 * MIB,
-  highWaterMark: 256 * KIB,
-  frameTimeout: 30_000,
-  writeTimeout: 60_000,
-  idleTimeout: 0,
-  heartbeat: 15_000,
-  receiveWindow: 2 * MIB,
-  closeTimeout: 10_000
-}
+const CONNECTION_NUMBERS = {
+  maxTokenLength: [8 * MIB, whole(1, WIRE_MAX_TOKEN_LENGTH)],
+  maxStreamLength: [0, whole(0)],
+  outboxBytes: [16 * MIB, whole(1)],
+  highWaterMark: [256 * KIB, whole(1)],
+  frameTimeout: [30_000, wait],
+  writeTimeout: [60_000, wait],
+  idleTimeout: [0, wait],
+  heartbeat: [15_000, value => (value === 0 ? null : whole(100, 86_400_000)(value))],
+  receiveWindow: [2 * MIB, whole(1, 0xffff_ffff)],
+  closeTimeout: [10_000, wait]
+} satisfies Numbers
 
-const SESSION_DEFAULTS = {
-  windowBytes: 16 * MIB,
-  resumeTimeout: 60_000
-}
+const SESSION_NUMBERS = {
+  windowBytes: [16 * MIB, whole(1)],
+  resumeTimeout: [60_000, whole(1, MAX_DELAY)]
+} satisfies Numbers
 
 /** {@link ConnectionOptions}, checked and complete. */
-export type ConnectionLimits = Readonly<typeof CONNECTION_DEFAULTS>
+export type ConnectionLimits = Readonly<Record<keyof typeof CONNECTION_NUMBERS, number>>
 
-const heartbeat: Check = value => (value === 0 ? null : whole(100, 86_400_000)(value))
-
-export const CONNECTION_CHECKS: Checks = {
-  maxTokenLength: whole(1, WIRE_MAX_TOKEN_LENGTH),
-  maxStreamLength: whole(0),
-  outboxBytes: whole(1),
-  highWaterMark: whole(1),
-  frameTimeout: wait,
-  writeTimeout: wait,
-  idleTimeout: wait,
-  heartbeat,
-  receiveWindow: whole(1, 0xffff_ffff),
-  closeTimeout: wait
-}
+export const CONNECTION_CHECKS = checksOf(CONNECTION_NUMBERS)
 
 export const PROTOCOL_CHECKS: Checks = {
   protocol: among('token/1', 'token/2'),
   ack: among('auto', 'manual')
 }
 
-const SESSION_CHECKS: Checks = {
-  windowBytes: whole(1),
-  resumeTimeout: whole(1, MAX_DELAY)
-}
+const SESSION_CHECKS = checksOf(SESSION_NUMBERS)
 
 /** The limits of frozen options, which all connections of a server share. */
 const frozenLimits = new WeakMap<object, ConnectionLimits>()
@@ -157,9 +142,26 @@ export function connectionLimits(options: ConnectionOptions & ProtocolOptions = 
   return limits
 }
 
+type SharedOptions = ConnectionOptions &
+  ProtocolOptions & { readonly session?: boolean | SessionOptions | undefined }
+
+/** What a server and a client settle alike for their connections. */
+export interface SharedSettings {
+  readonly connection: ConnectionLimits
+  /** Undefined: no sessions. */
+  readonly session: SessionLimits | undefined
+}
+
+/** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` for options, each checked, that contradict each other */
+export function sharedSettings(given: SharedOptions): SharedSettings {
+  checkAck(given)
+  const connection = limitsOf(given)
+  return { connection, session: sessionLimits(given, connection) }
+}
+
 /** @throws TokenError `ERR_OPTION` for limits, each checked, that contradict each other */
-export function limitsOf(options: ConnectionOptions): ConnectionLimits {
-  const limits = complete(CONNECTION_DEFAULTS, options)
+function limitsOf(options: ConnectionOptions): ConnectionLimits {
+  const limits = complete(CONNECTION_NUMBERS, options)
   if (limits.maxStreamLength > 0 && limits.maxTokenLength < MIN_PART_LENGTH) {
     throw refuse(
       'maxStreamLength',
@@ -172,12 +174,8 @@ export function limitsOf(options: ConnectionOptions): ConnectionLimits {
   return Object.freeze(limits)
 }
 
-/** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
-export function sessionLimits(
-  {
-    protocol,
-    session
-  }: { protocol?: ProtocolName | undefined; session?: boolean | SessionOptions | undefined },
+function sessionLimits(
+  { protocol, session }: SharedOptions,
   { maxTokenLength }: ConnectionLimits
 ): SessionLimits | undefined {
   if (session === undefined || session === false) return undefined
@@ -192,7 +190,7 @@ export function sessionLimits(
   const checks = prefix(SESSION_CHECKS, 'session.')
   refuseUnknown(prefixed, checks, 'a session')
   checkOptions(prefixed, checks)
-  const limits = complete(SESSION_DEFAULTS, given)
+  const limits = complete(SESSION_NUMBERS, given)
   const largestFrame = maxTokenLength + HEADER_LENGTH
   if (given.windowBytes === undefined) limits.windowBytes = Math.max(limits.windowBytes, 2 * largestFrame)
   count('session.windowBytes', limits.windowBytes, largestFrame)
@@ -214,8 +212,7 @@ export function optionsByProtocol(
   }
 }
 
-/** @throws TokenError `ERR_PROTOCOL_REQUIRED` */
-export function checkAck({ protocol, ack }: ProtocolOptions): void {
+function checkAck({ protocol, ack }: ProtocolOptions): void {
   if (ack === 'manual' && protocol !== 'token/2') {
     throw new TokenError('ERR_PROTOCOL_REQUIRED', "Cannot use option ack: 'manual' needs protocol 'token/2'")
   }

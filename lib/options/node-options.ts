@@ -11,6 +11,7 @@ import {
   MAX_DELAY,
   never,
   object,
+  refuse,
   shown,
   text,
   whole
@@ -149,6 +150,22 @@ export const CONNECT_CHECKS: Checks = {
   readable: never(HAS_NO_EFFECT),
   writable: never(HAS_NO_EFFECT),
   requestOCSP: never('would ask for an answer that no event tells')
+}
+
+/**
+ * Who proves who he is by a key that both sides know shows no certificate, and sees none: token/2 compares what each saw.
+ *
+ * @param demand the option that asks for a certificate
+ * @throws TokenError `ERR_OPTION`
+ */
+export function checkPsk(
+  { pskCallback, cert, pfx, ...given }: { [option: string]: unknown },
+  demand: 'requestCert' | 'rejectUnauthorized'
+): void {
+  if (pskCallback === undefined) return
+  if (given[demand] !== false)
+    throw refuse('pskCallback', `contradicts ${demand}, which must be false with it`)
+  if (cert !== undefined || pfx !== undefined) throw refuse('pskCallback', 'contradicts cert and pfx')
 }
 
 /** Where to dial, or to listen, in the form that Node takes. */

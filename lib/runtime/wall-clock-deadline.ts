@@ -1,35 +1,4 @@
 const HOUR = 3_600_000
-const DAY = 24 * HOUR
-
-/** When `certificate-expiring` is told, in days before the end. */
-const NOTICE_DAYS = [14, 1] as const
-
-/** A moment to tell that a certificate ends soon. */
-export interface ExpiryNotice {
-  /** When to tell it: now, if its moment has passed. */
-  readonly at: Date
-  /** Which of the notices it is. */
-  readonly days: (typeof NOTICE_DAYS)[number]
-}
-
-/**
- * The next notice: 14 days and 1 day before the end. Whoever begins late gets the one missed last at once, not both.
- *
- * @param told `days` of the notice told last; none: Infinity
- * @returns null when none is left, and for a certificate that has ended
- */
-export function nextExpiryNotice(validTo: Date, now: Date, told = Infinity): ExpiryNotice | null {
-  const end = validTo.getTime()
-  if (!(end > now.getTime())) return null
-  let missed: ExpiryNotice | null = null
-  for (const days of NOTICE_DAYS) {
-    if (days >= told) continue
-    const at = end - days * DAY
-    if (at > now.getTime()) return missed ?? { at: new Date(at), days }
-    missed = { at: now, days }
-  }
-  return missed
-}
 
 /** The clocks that a {@link WallClockDeadline} goes by; a test brings its own. */
 export interface WallClock {

@@ -1,16 +1,20 @@
 import { constants } from 'node:crypto'
 import type { Server, TlsOptions } from 'node:tls'
 import { TokenError } from '../errors/token-error'
-import { nextExpiryNotice, WallClockDeadline } from '../runtime/wall-clock-deadline'
+import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 import { secureDefaults } from '../tls/context'
-import {
-  type Credentials,
-  type OwnCertificate,
-  type ReadCredentials,
-  readCredentials
-} from '../tls/read-credentials'
+import { validityOf } from '../tls/peer'
+import { type Credentials, type ReadCredentials, readCredentials } from '../tls/read-credentials'
 import { sessionIdContext } from '../tls/session-id-context'
 import { TrustAnchors } from '../tls/trust-anchors'
+
+const DAY = 86_400_000
+
+/** Days before the end of a certificate on which it is told, and those of the next notice. */
+const NOTICES = [
+  [14, 1],
+  [1, 0]
+] as const
 
 /** A certificate of this side that ends soon. */
 export interface ExpiringCertificate {
@@ -27,8 +31,7 @@ export class ServerCredentials {
   /** As they were given. */
   #options: TlsOptions
   #read: ReadCredentials<TlsOptions>
-  #fingerprints: readonly Uint8Array[]
-  /** Made when it is first needed. */
+  /** Null until they are needed. */
   #anchors: TrustAnchors | null = null
   #notices: WallClockDeadline[] = []
 
@@ -36,7 +39,6 @@ export class ServerCredentials {
   constructor(options: TlsOptions, onExpiring: (certificate: ExpiringCertificate) => void) {
     this.#options = options
     this.#read = readCredentials(options)
-    this.#fingerprints = fingerprintsOf(this.#read)
     this.#onExpiring = onExpiring
   }
 
@@ -56,7 +58,7 @@ export class ServerCredentials {
 
   /** SHA-256 of each certificate that may be presented. */
   get fingerprints(): readonly Uint8Array[] {
-    return this.#fingerprints
+    return this.#read.fingerprints
   }
 
   /** @throws TokenError `ERR_RELOAD`; the old ones stay */
@@ -69,7 +71,6 @@ export class ServerCredentials {
       throw new TokenError('ERR_RELOAD', `Cannot reload, the old certificates stay: ${why}`, { cause })
     }
     this.#options = options
-    this.#fingerprints = fingerprintsOf(this.#read)
     this.#anchors = null
     server?.setSecureContext(this.tlsOptions)
     this.watch()
@@ -78,25 +79,29 @@ export class ServerCredentials {
   /** Begins to tell of certificates that end. */
   watch(): void {
     this.stop()
-    for (const own of this.#read.own) this.#watchOne(own, Number.POSITIVE_INFINITY)
+    for (const certificate of this.#read.own) {
+      const { subject } = certificate
+      const end = validityOf(certificate).notAfter
+      for (const { at, days } of expiryNotices(end, Date.now())) {
+        const notice = Object.freeze({ subject, validTo: new Date(end), days })
+        this.#notices.push(new WallClockDeadline(new Date(at), () => this.#onExpiring(notice)))
+      }
+    }
   }
 
   stop(): void {
     for (const notice of this.#notices.splice(0)) notice.clear()
   }
-
-  #watchOne({ certificate, validTo, fingerprint }: OwnCertificate, told: number): void {
-    const notice = nextExpiryNotice(validTo, new Date(), told)
-    if (notice === null) return
-    this.#notices.push(
-      new WallClockDeadline(notice.at, () => {
-        this.#onExpiring(Object.freeze({ subject: certificate.subject, validTo, days: notice.days }))
-        this.#watchOne({ certificate, validTo, fingerprint }, notice.days)
-      })
-    )
-  }
 }
 
-function fingerprintsOf({ own }: ReadCredentials<TlsOptions>): readonly Uint8Array[] {
-  return own.map(certificate => certificate.fingerprint)
+/**
+ * When to tell that a certificate ends; a time that has passed means at once. Of notices that were missed the last one is told.
+ *
+ * @param end and now: milliseconds since 1970
+ */
+export function expiryNotices(end: number, now: number): { at: number; days: number }[] {
+  return NOTICES.filter(([, next]) => now < end - next * DAY).map(([days]) => ({
+    at: end - days * DAY,
+    days
+  }))
 }

@@ -9,9 +9,11 @@ import {
   type Checks,
   callback,
   checkOptions,
+  checksOf,
   complete,
   copyOf,
   MAX_DELAY,
+  type Numbers,
   object,
   pick,
   refuse,
@@ -22,17 +24,15 @@ import {
 } from '../options/checks'
 import {
   CONNECTION_CHECKS,
-  type ConnectionLimits,
   type ConnectionOptions,
-  checkAck,
-  limitsOf,
   PROTOCOL_CHECKS,
-  type SessionLimits,
   type SessionOptions,
-  sessionLimits
+  type SharedSettings,
+  sharedSettings
 } from '../options/connection-options'
 import {
   CONTEXT_CHECKS,
+  checkPsk,
   LISTEN_CHECKS,
   normalAddress,
   SERVER_CHECKS,
@@ -135,33 +135,19 @@ export type TokenServerOptions = ConnectionOptions &
 
 const MIB = 1024 * 1024
 
-const SERVER_DEFAULTS = {
-  maxConnections: 10_000,
-  maxConnectionsPerAddress: 4_096,
-  maxStrangers: 1_024,
-  maxPendingHandshakes: 16_384,
-  maxConnectionsPerIdentity: 1_024,
-  maxSessions: 16_384,
-  maxSessionsPerIdentity: 1_024,
-  handshakeTimeout: 10_000,
-  authorizeTimeout: 10_000,
-  memoryBudgetBytes: 1024 * MIB,
-  maxQueueAge: 60_000
-}
-
-const LIMIT_CHECKS: Checks = {
-  maxConnections: whole(1),
-  maxConnectionsPerAddress: whole(1),
-  maxStrangers: whole(1),
-  maxPendingHandshakes: whole(1),
-  maxConnectionsPerIdentity: whole(1),
-  maxSessions: whole(1),
-  maxSessionsPerIdentity: whole(1),
-  handshakeTimeout: whole(1, MAX_DELAY),
-  authorizeTimeout: whole(1, MAX_DELAY),
-  memoryBudgetBytes: whole(1),
-  maxQueueAge: wait
-}
+const SERVER_NUMBERS = {
+  maxConnections: [10_000, whole(1)],
+  maxConnectionsPerAddress: [4_096, whole(1)],
+  maxStrangers: [1_024, whole(1)],
+  maxPendingHandshakes: [16_384, whole(1)],
+  maxConnectionsPerIdentity: [1_024, whole(1)],
+  maxSessions: [16_384, whole(1)],
+  maxSessionsPerIdentity: [1_024, whole(1)],
+  handshakeTimeout: [10_000, whole(1, MAX_DELAY)],
+  authorizeTimeout: [10_000, whole(1, MAX_DELAY)],
+  memoryBudgetBytes: [1024 * MIB, whole(1)],
+  maxQueueAge: [60_000, wait]
+} satisfies Numbers
 
 const POLICY_CHECKS: Checks = {
   ...PROTOCOL_CHECKS,
@@ -173,7 +159,7 @@ const POLICY_CHECKS: Checks = {
   signal: abortSignal
 }
 
-const OWN_CHECKS: Checks = { ...CONNECTION_CHECKS, ...LIMIT_CHECKS, ...POLICY_CHECKS }
+const OWN_CHECKS: Checks = { ...CONNECTION_CHECKS, ...checksOf(SERVER_NUMBERS), ...POLICY_CHECKS }
 
 /** Of the ways to listen, those with which an option is of any use. */
 const LISTEN_NEEDS: Readonly<Record<string, readonly string[]>> = {
@@ -187,43 +173,38 @@ const LISTEN_NEEDS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** The options of a server, checked and complete. */
-export type ServerSettings = Readonly<typeof SERVER_DEFAULTS> & {
-  readonly connection: ConnectionLimits
-  readonly tcp: TcpOptions
-  /** Undefined: no sessions. */
-  readonly session: SessionLimits | undefined
-  readonly policies: Readonly<ServerPolicies>
-  /** What `server.listen` gets: no key, for its errors quote it. */
-  readonly listen: Readonly<ListenOptions & { fd?: number | undefined }>
-  /** What `tls.createServer` gets. */
-  readonly tls: TlsOptions
-}
+export type ServerSettings = Readonly<Record<keyof typeof SERVER_NUMBERS, number>> &
+  SharedSettings & {
+    readonly tcp: TcpOptions
+    readonly policies: Readonly<ServerPolicies>
+    /** What `server.listen` gets: no key, for its errors quote it. */
+    readonly listen: Readonly<ListenOptions & { fd?: number | undefined }>
+    /** What `tls.createServer` gets. */
+    readonly tls: TlsOptions
+  }
 
 /** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
 export function serverSettings(options: TokenServerOptions): ServerSettings {
   const given = copyOf(options)
   refuseMisspelt(given, OWN_CHECKS, SERVER_CHECKS, LISTEN_CHECKS, CONTEXT_CHECKS)
   for (const checks of [OWN_CHECKS, SERVER_CHECKS, LISTEN_CHECKS, CONTEXT_CHECKS]) checkOptions(given, checks)
-  checkAck(given)
   checkProtocols(given.protocols)
   checkVersions(given)
-  if (given.pskCallback !== undefined) checkPsk(given)
-  const connection = limitsOf(given)
-  const limits = complete(SERVER_DEFAULTS, given)
+  checkPsk({ ...given }, 'requestCert')
+  const limits = complete(SERVER_NUMBERS, given)
   return Object.freeze({
     ...limits,
     maxStrangers: given.maxStrangers ?? Math.min(limits.maxStrangers, Math.ceil(limits.maxConnections / 2)),
-    connection,
-    tcp: pick(given as TcpOptions, Object.keys(TCP_CHECKS) as (keyof TcpOptions)[]),
-    session: sessionLimits(given, connection),
-    policies: pick(given, Object.keys(POLICY_CHECKS) as (keyof ServerPolicies)[]),
+    ...sharedSettings(given),
+    tcp: pick<TcpOptions>(given, TCP_CHECKS),
+    policies: pick<ServerPolicies>(given, POLICY_CHECKS),
     listen: listenOptions(given),
-    tls: without(given, [...Object.keys(OWN_CHECKS), ...Object.keys(LISTEN_CHECKS)])
+    tls: without(given, OWN_CHECKS, LISTEN_CHECKS)
   })
 }
 
 function listenOptions(given: TokenServerOptions): ServerSettings['listen'] {
-  const listen = pick(given, Object.keys(LISTEN_CHECKS) as (keyof ServerSettings['listen'])[])
+  const listen = pick<ServerSettings['listen']>(given, LISTEN_CHECKS)
   const [way, other] = (['port', 'path', 'fd'] as const).filter(name => listen[name] !== undefined)
   if (way === undefined)
     throw refuse('port', 'is missing: say where to listen by port (0: a free one) or by path')
@@ -232,13 +213,6 @@ function listenOptions(given: TokenServerOptions): ServerSettings['listen'] {
     if (Object.hasOwn(listen, name) && !ways.includes(way)) throw refuse(name, `has no effect with ${way}`)
   }
   return Object.freeze(normalAddress(listen))
-}
-
-/** Who proves who he is by a key that both know shows no certificate, and sees none: token/2 compares what each saw. */
-function checkPsk({ requestCert, cert, pfx }: TokenServerOptions): void {
-  if (requestCert !== false)
-    throw refuse('pskCallback', 'contradicts requestCert, which must be false with it')
-  if (cert !== undefined || pfx !== undefined) throw refuse('pskCallback', 'contradicts cert and pfx')
 }
 
 function checkProtocols(protocols: ServerPolicies['protocols'] = {}): void {

@@ -55,7 +55,7 @@ export function peerChain(socket: TLSSocket): X509Certificate[] {
 /** SHA-256 of the certificate that this side presented on this connection; none when it has none. */
 export function presentedFingerprints(socket: TLSSocket): readonly Uint8Array[] {
   const certificate = socket.getX509Certificate()
-  return certificate === undefined ? [] : [fingerprintBytes({ fingerprint: certificate.fingerprint256 })]
+  return certificate === undefined ? [] : [fingerprintBytes(certificate.fingerprint256)]
 }
 
 /** The peer of a TLS socket; null for any other Duplex and for a peer that showed no certificate. */
@@ -70,9 +70,9 @@ function isTls(socket: Duplex): socket is TLSSocket {
   return encrypted === true && typeof getPeerX509Certificate === 'function'
 }
 
-/** The fingerprint as HELLO carries it: 32 bytes, all zero when no certificate was seen. */
-export function fingerprintBytes(peer: Pick<Peer, 'fingerprint'> | null): Buffer {
-  return peer === null ? Buffer.alloc(32) : Buffer.from(peer.fingerprint.replaceAll(':', ''), 'hex')
+/** A fingerprint as HELLO carries it: 32 bytes. */
+export function fingerprintBytes(fingerprint: string): Buffer {
+  return Buffer.from(fingerprint.replaceAll(':', ''), 'hex')
 }
 
 /** The dates are each peer's own: they can be changed, and the certificate is shared. */

@@ -1,17 +1,10 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import { reasonOf, secureContext, wordOf } from './context'
+import { fingerprintBytes } from './peer'
 import { cannotUse, certificatesIn, crlsIn, labelsIn, looksLike, pemText, pemTexts, toPem } from './pem'
 import { RevocationLists } from './revocation-lists'
 import type { TrustSources } from './trust-anchors'
-
-/** A certificate that this side presents. */
-export interface OwnCertificate {
-  readonly certificate: X509Certificate
-  /** SHA-256 of the DER: 32 bytes, as a peer's HELLO carries it. */
-  readonly fingerprint: Buffer
-  readonly validTo: Date
-}
 
 /** The options that say who this side is, and whom it trusts. */
 export type Credentials = Pick<SecureContextOptions, 'key' | 'cert' | 'ca' | 'crl' | 'pfx' | 'passphrase'>
@@ -22,7 +15,9 @@ export interface ReadCredentials<T> {
   readonly options: T
   readonly context: SecureContext
   /** The certificates that may be presented: there are several for keys of several types. */
-  readonly own: readonly OwnCertificate[]
+  readonly own: readonly X509Certificate[]
+  /** SHA-256 of each of them: 32 bytes, as a peer's HELLO carries it. */
+  readonly fingerprints: readonly Buffer[]
   readonly trust: TrustSources
 }
 
@@ -53,21 +48,14 @@ export function readCredentials<T extends SecureContextOptions>(options: T): Rea
   return {
     options: read,
     context,
-    own: leaves.map(ownCertificate),
+    own: leaves,
+    fingerprints: leaves.map(leaf => fingerprintBytes(leaf.fingerprint256)),
     trust: {
       cas,
       lists: crls && new RevocationLists(crls),
       hidden: isHidden ? { ca, pfx, passphrase } : null
     }
   }
-}
-
-function ownCertificate(certificate: X509Certificate): OwnCertificate {
-  return Object.freeze({
-    certificate,
-    fingerprint: Buffer.from(certificate.fingerprint256.replaceAll(':', ''), 'hex'),
-    validTo: new Date(certificate.validTo)
-  })
 }
 
 function readCas(option: unknown): X509Certificate[] {

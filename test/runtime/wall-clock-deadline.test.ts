@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { nextExpiryNotice, type WallClock, WallClockDeadline } from '../../lib/runtime/wall-clock-deadline'
+import { type WallClock, WallClockDeadline } from '../../lib/runtime/wall-clock-deadline'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -104,34 +104,5 @@ describe('WallClockDeadline', () => {
     })
     expect(Date.now()).to.be.within(started + 21, started + 4000)
     farOff.clear()
-  })
-})
-
-describe('nextExpiryNotice', () => {
-  const now = new Date(START)
-  const endsIn = (days: number) => new Date(START + days * DAY)
-
-  it('comes 14 days ahead, then 1 day ahead, then no more', () => {
-    expect(nextExpiryNotice(endsIn(365), now)).to.deep.equal({ at: endsIn(351), days: 14 })
-    expect(nextExpiryNotice(endsIn(365), endsIn(351), 14)).to.deep.equal({ at: endsIn(364), days: 1 })
-    expect(nextExpiryNotice(endsIn(365), endsIn(364), 1)).to.equal(null)
-  })
-
-  it('comes at once to whoever begins late, and only the one missed last', () => {
-    expect(nextExpiryNotice(endsIn(14), now)).to.deep.equal({ at: now, days: 14 })
-    expect(nextExpiryNotice(endsIn(3), now)).to.deep.equal({ at: now, days: 14 })
-    expect(nextExpiryNotice(endsIn(0.5), now)).to.deep.equal({ at: now, days: 1 })
-  })
-
-  it('comes once each, though the clock is looked at again', () => {
-    expect(nextExpiryNotice(endsIn(3), now, 14)).to.deep.equal({ at: endsIn(2), days: 1 })
-    expect(nextExpiryNotice(endsIn(0.5), now, 14)).to.deep.equal({ at: now, days: 1 })
-    expect(nextExpiryNotice(endsIn(0.5), now, 1)).to.equal(null)
-  })
-
-  it('is none for a certificate that has ended or whose end is no time', () => {
-    expect(nextExpiryNotice(endsIn(0), now)).to.equal(null)
-    expect(nextExpiryNotice(endsIn(-1), now)).to.equal(null)
-    expect(nextExpiryNotice(new Date(Number.NaN), now)).to.equal(null)
   })
 })
