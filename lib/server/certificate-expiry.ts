@@ -1,3 +1,4 @@
+import { clock } from '../runtime/clock'
 import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 
 /**
@@ -44,7 +45,7 @@ export class CertificateExpiry<T> {
 
   #tell(): void {
     this.#disarm()
-    const now = Date.now()
+    const now = clock.date()
     const ended = [...this.#ends].filter(([, at]) => !(now <= at)).map(([holder]) => holder)
     for (const holder of ended) {
       // One of the others may have ended it.

@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto'
 import type { Server, TlsOptions } from 'node:tls'
 import { TokenError } from '../errors/token-error'
+import { clock } from '../runtime/clock'
 import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 import { secureDefaults } from '../tls/context'
 import { validityOf } from '../tls/peer'
@@ -82,7 +83,7 @@ export class ServerCredentials {
     for (const certificate of this.#read.own) {
       const { subject } = certificate
       const end = validityOf(certificate).notAfter
-      for (const { at, days } of expiryNotices(end, Date.now())) {
+      for (const { at, days } of expiryNotices(end, clock.date())) {
         const notice = Object.freeze({ subject, validTo: new Date(end), days })
         this.#notices.push(new WallClockDeadline(new Date(at), () => this.#onExpiring(notice)))
       }

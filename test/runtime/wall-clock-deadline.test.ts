@@ -1,100 +1,84 @@
 import { expect } from 'chai'
-import { type WallClock, WallClockDeadline } from '../../lib/runtime/wall-clock-deadline'
+import { WallClockDeadline } from '../../lib/runtime/wall-clock-deadline'
+import { FakeClock } from '../../lib/testing'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const START = Date.UTC(2030, 0, 1)
 
-/** A clock whose timers and whose date can go apart, as they do in a machine that sleeps. */
-class FakeClock implements WallClock {
-  time = START
-  readonly delays: number[] = []
-  #pending: (() => void) | null = null
-
-  now(): number {
-    return this.time
-  }
-
-  schedule(expire: () => void, delay: number): () => void {
-    this.delays.push(delay)
-    this.#pending = expire
-    return () => {
-      if (this.#pending === expire) this.#pending = null
-    }
-  }
-
-  get isArmed(): boolean {
-    return this.#pending !== null
-  }
-
-  /** Lets the timer expire, when `passed` milliseconds have gone by. */
-  expire(passed = this.delays.at(-1) ?? 0): void {
-    this.time += passed
-    const expire = this.#pending
-    this.#pending = null
-    expire?.()
-  }
-}
-
 describe('WallClockDeadline', () => {
+  let clock: FakeClock
+  let restore: () => void
+  let reached: number
+
+  beforeEach(() => {
+    clock = new FakeClock({ date: START })
+    restore = clock.install()
+    reached = 0
+  })
+
+  afterEach(() => restore())
+
+  function make(at: number): WallClockDeadline {
+    return new WallClockDeadline(new Date(at), () => reached++)
+  }
+
   it('is reached after a certificate of a year, not at once, in steps of an hour', () => {
-    const clock = new FakeClock()
-    let reached = 0
-    new WallClockDeadline(new Date(START + 365 * DAY), () => reached++, clock)
-    for (let steps = 0; steps < 365 * 24; steps++) clock.expire()
+    make(START + 365 * DAY)
+    for (let hours = 0; hours < 365 * 24; hours++) {
+      clock.advance(HOUR)
+      expect(clock.pending).to.equal(1)
+    }
     expect(reached).to.equal(0)
-    clock.expire()
+    clock.advance(1)
     expect(reached).to.equal(1)
-    expect(clock.time).to.equal(START + 365 * DAY + 1)
-    expect(clock.isArmed).to.equal(false)
-    expect(Math.max(...clock.delays)).to.equal(HOUR)
+    expect(clock.pending).to.equal(0)
   })
 
   it('is not reached before the time of day, though its timer expired', () => {
-    const clock = new FakeClock()
-    let reached = 0
-    new WallClockDeadline(new Date(START + 1000), () => reached++, clock)
-    clock.expire(500)
+    make(START + 1000)
+    clock.jump(-500)
+    clock.advance(1001)
     expect(reached).to.equal(0)
-    clock.expire(500)
+    clock.jump(-200)
+    clock.advance(500)
     expect(reached).to.equal(0)
-    clock.expire()
+    clock.advance(200)
     expect(reached).to.equal(1)
   })
 
-  it('is reached at the first look after the date jumped', () => {
-    const clock = new FakeClock()
-    let reached = 0
-    new WallClockDeadline(new Date(START + 100 * DAY), () => reached++, clock)
-    clock.time += 200 * DAY
-    clock.expire(HOUR)
+  it('is reached within an hour after the date jumped', () => {
+    make(START + 100 * DAY)
+    clock.jump(200 * DAY)
+    clock.advance(HOUR - 1)
+    expect(reached).to.equal(0)
+    clock.advance(1)
     expect(reached).to.equal(1)
   })
 
   it('is reached soon, but never within the constructor, when the time has passed or is no time', () => {
-    for (const at of [new Date(START - 1), new Date(Number.NaN)]) {
-      const clock = new FakeClock()
-      let reached = 0
-      new WallClockDeadline(at, () => reached++, clock)
+    for (const at of [START - 1, Number.NaN]) {
+      reached = 0
+      make(at)
       expect(reached).to.equal(0)
-      expect(clock.delays).to.deep.equal([0])
-      clock.expire()
+      clock.advance(1)
       expect(reached).to.equal(1)
     }
   })
 
   it('is never reached once cleared', () => {
-    const clock = new FakeClock()
-    const deadline = new WallClockDeadline(new Date(START + 1), () => expect.fail('reached'), clock)
+    const deadline = make(START + 1)
     deadline.clear()
-    expect(clock.isArmed).to.equal(false)
-    clock.expire()
+    expect(clock.pending).to.equal(0)
+    clock.advance(DAY)
     deadline.clear()
+    expect(reached).to.equal(0)
   })
 
   it('goes by the clocks of the system', async () => {
+    restore()
     const started = Date.now()
-    const farOff = new WallClockDeadline(new Date(started + 30 * DAY), () => expect.fail('reached'))
+    const farOff = make(started + 30 * DAY)
     await new Promise<void>(resolve => {
       const keepsAlive = setTimeout(() => {}, 5000)
       new WallClockDeadline(new Date(started + 20), () => {
@@ -104,5 +88,6 @@ describe('WallClockDeadline', () => {
     })
     expect(Date.now()).to.be.within(started + 21, started + 4000)
     farOff.clear()
+    expect(reached).to.equal(0)
   })
 })
