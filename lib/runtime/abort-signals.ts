@@ -1,3 +1,5 @@
+import { nextTick } from './event-loop'
+
 /** Someone who wants to know when a signal aborts. */
 export interface Aborted {
   aborted(reason: unknown): void
@@ -30,6 +32,24 @@ export function unwatchSignal(signal: AbortSignal, waiting: Aborted): void {
   if (watch === undefined || !watch.waiting.delete(waiting) || watch.waiting.size > 0) return
   watches.delete(signal)
   signal.removeEventListener('abort', watch.listener)
+}
+
+/**
+ * Has a signal, also one that has aborted, close what was connected, until that has closed.
+ *
+ * @param closed never rejects
+ */
+export function closeOnAbort(
+  signal: AbortSignal | undefined,
+  closed: Promise<unknown>,
+  close: () => unknown
+): void {
+  if (signal === undefined) return
+  const waiting = { aborted: () => void close() }
+  // Whoever has just constructed it can listen first.
+  if (signal.aborted) nextTick(waiting.aborted)
+  else watchSignal(signal, waiting)
+  void closed.then(() => unwatchSignal(signal, waiting))
 }
 
 function begin(signal: AbortSignal): Watch {

@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { expect } from 'chai'
-import { unwatchSignal, watchSignal } from '../../lib/runtime/abort-signals'
+import { closeOnAbort, unwatchSignal, watchSignal } from '../../lib/runtime/abort-signals'
+import { settled } from '../helpers/moments'
 
 describe('a signal that many wait for', () => {
   function many(count: number) {
@@ -39,5 +40,34 @@ describe('a signal that many wait for', () => {
     })
     controller.abort()
     expect(told).to.deep.equal([0, 1])
+  })
+})
+
+describe('a signal that closes', () => {
+  it('is listened to once for all that it closes, and no longer when they have closed', async () => {
+    const { signal } = new AbortController()
+    const closes: (() => void)[] = []
+    for (let i = 0; i < 20; i++)
+      closeOnAbort(signal, new Promise<void>(resolve => closes.push(resolve)), () => {})
+    expect(getEventListeners(signal, 'abort')).to.have.length(1)
+    for (const close of closes) close()
+    await settled()
+    expect(getEventListeners(signal, 'abort')).to.have.length(0)
+  })
+
+  it('closes all when it aborts', () => {
+    const controller = new AbortController()
+    let count = 0
+    for (let i = 0; i < 3; i++) closeOnAbort(controller.signal, new Promise(() => {}), () => count++)
+    controller.abort()
+    expect(count).to.equal(3)
+  })
+
+  it('that has aborted before closes in the next tick, and not in the call', async () => {
+    let count = 0
+    closeOnAbort(AbortSignal.abort(), new Promise(() => {}), () => count++)
+    expect(count).to.equal(0)
+    await settled()
+    expect(count).to.equal(1)
   })
 })
