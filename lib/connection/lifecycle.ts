@@ -9,7 +9,7 @@ import type { AuthorizeAnswer } from '../protocol/authorization'
 import type { Goaway } from '../protocol/goaway'
 import type { Handshake } from '../protocol/handshake'
 import type { Protocol } from '../protocol/protocol'
-import { lingerAfter, sayLastWord } from '../protocol/say-close'
+import { lingerAfter, sayClose } from '../protocol/say-close'
 import { Token2 } from '../protocol/token-2'
 import { endedWithoutClose } from '../protocol/token-2-errors'
 import { Receiver, type ReceiverEvents } from '../receiving/receiver'
@@ -614,7 +614,7 @@ export class Lifecycle
       return
     }
     if (error !== null) isTold(error, code)
-    sayLastWord(transport.socket, code, { handed: this.session.handed })
+    sayClose(transport.socket, code, { handed: this.session.handed })
   }
 
   #release(cause: TokenError | null): void {

@@ -8,7 +8,7 @@ import { Demultiplexer, type DemultiplexerEvents } from '../wire/demultiplexer'
 import type { Hello, Role, SessionPart } from '../wire/hello'
 import { type Fingerprints, helloFault, helloOf } from './hello-rules'
 import { ReceiveCredit } from './receive-credit'
-import { LINGER_TIMEOUT, sayLastWord } from './say-close'
+import { LINGER_TIMEOUT, sayClose } from './say-close'
 import {
   controlLengthError,
   MAX_HELD_BYTES,
@@ -153,7 +153,7 @@ export class Handshake implements DemultiplexerEvents {
     this.stop()
     this.demultiplexer.stop()
     this.#isOver = true
-    sayLastWord(this.socket, code, { reason, linger })
+    sayClose(this.socket, code, { reason, linger })
     return true
   }
 

@@ -15,8 +15,8 @@ export function lingerAfter(error: TokenError): number {
   return error.code === 'ERR_CLOSE_TIMEOUT' ? AFTER_CLOSE_TIMEOUT : LINGER_TIMEOUT
 }
 
-/** What a last word says beside its code. */
-export interface LastWord {
+/** What CLOSE says beside its code. */
+export interface SayCloseOptions {
   /** Tokens of the peer that the application has had. Default 0. */
   readonly handed?: number
   /** For people. Default none. */
@@ -29,8 +29,8 @@ export interface LastWord {
  * Ends a transport of token/2 that no connection reads any more: CLOSE, the end of the socket, and only later its
  * destruction, because a reset would overtake the CLOSE. What the peer sends is thrown away.
  */
-export function sayLastWord(socket: Duplex, code: WireCloseCode, word: LastWord = {}): void {
-  const { handed = 0, reason = '', linger = LINGER_TIMEOUT } = word
+export function sayClose(socket: Duplex, code: WireCloseCode, options: SayCloseOptions = {}): void {
+  const { handed = 0, reason = '', linger = LINGER_TIMEOUT } = options
   socket.on('error', () => {})
   socket.resume()
   socket.end(encodeControl({ type: 'close', code: closeCodeNumber(code), handed, reason }))

@@ -2,7 +2,7 @@ import type { PendingReads } from './pending-reads'
 
 /** Where the bytes of an {@link IncomingToken} come from (internal). */
 export interface TokenInlet {
-  readonly pulls: PendingReads<Buffer>
+  readonly reads: PendingReads<Buffer>
   bytesRead: number
   isComplete: boolean
   /** Asks for more, or says that the end was read; null when the token is not its connection's any more. */
@@ -45,9 +45,9 @@ export class IncomingToken implements AsyncIterableIterator<Buffer> {
 
   /** @throws (rejects) TokenError `ERR_TOKEN_ABORTED`, `ERR_CONSUMER`, or what broke the connection */
   next(): Promise<IteratorResult<Buffer, undefined>> {
-    const { pulls } = this.#inlet
-    const isBeyond = pulls.hasEnded
-    const result = pulls.next(() => this.#inlet.pull?.())
+    const { reads } = this.#inlet
+    const isBeyond = reads.hasEnded
+    const result = reads.next(() => this.#inlet.pull?.())
     // Who asks beyond the last piece has had the token.
     if (isBeyond) this.#inlet.pull?.()
     return result
@@ -55,6 +55,6 @@ export class IncomingToken implements AsyncIterableIterator<Buffer> {
 
   /** Leaves the rest unread: it is skipped when the next token is asked for. */
   return(): Promise<IteratorResult<Buffer, undefined>> {
-    return this.#inlet.pulls.leave()
+    return this.#inlet.reads.leave()
   }
 }

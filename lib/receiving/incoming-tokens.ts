@@ -15,37 +15,28 @@ import { PendingReads } from './pending-reads'
  *
  * Leaving the loop gives the tokens back to the connection: the rest of the one begun is skipped.
  */
-export class IncomingTokens implements AsyncIterableIterator<IncomingToken>, Consumer {
-  readonly pieces: PieceConsumer
+export class IncomingTokens implements AsyncIterableIterator<IncomingToken>, Consumer, PieceConsumer {
+  readonly pieces = this
+  readonly holdsOpen = false
   readonly #claim: Claim
-  readonly #pulls = new PendingReads<IncomingToken>()
+  readonly #reads = new PendingReads<IncomingToken>()
   #current: TokenInlet | null = null
 
   constructor(claim: (consumer: Consumer) => Claim) {
-    const tokens = this.#pulls
-    this.pieces = {
-      get wantsToken() {
-        return tokens.isWaiting
-      },
-      begin: () => this.#begin(),
-      accept: piece => this.#accept(piece),
-      end: () => this.#end(),
-      abort: () => this.#current?.pulls.end(abortedError('the peer has aborted it'))
-    }
     this.#claim = claim(this)
   }
 
   get isWanting(): boolean {
-    return this.#pulls.isWaiting || this.#current?.pulls.isWaiting === true
+    return this.wantsToken || this.#current?.reads.isWaiting === true
+  }
+
+  get wantsToken(): boolean {
+    return this.#reads.isWaiting
   }
 
   /** The end of the peer is seen when more is asked for: what was read last has been answered by then. */
   get isBusy(): boolean {
-    return this.#current !== null && !this.#pulls.hasEnded && !this.isWanting
-  }
-
-  get holdsOpen(): boolean {
-    return false
+    return this.#current !== null && !this.#reads.hasEnded && !this.isWanting
   }
 
   [Symbol.asyncIterator](): this {
@@ -53,44 +44,45 @@ export class IncomingTokens implements AsyncIterableIterator<IncomingToken>, Con
   }
 
   next(): Promise<IteratorResult<IncomingToken, undefined>> {
-    if (!this.#pulls.hasEnded) this.#passOver()
-    return this.#pulls.next(() => this.#claim.pull())
+    if (!this.#reads.hasEnded) this.#passOver()
+    return this.#reads.next(() => this.#claim.pull())
   }
 
   return(): Promise<IteratorResult<IncomingToken, undefined>> {
     this.#passOver()
-    const done = this.#pulls.leave()
+    const done = this.#reads.leave()
     this.#claim.release()
     return done
   }
 
-  /** Tokens are taken by `pieces` only. */
-  accept(): void {}
-
   finish(error: TokenError | null): void {
-    this.#current?.pulls.end(error ?? abortedError('the connection has ended before its last byte'))
-    this.#pulls.end(error)
+    this.#current?.reads.end(error ?? abortedError('the connection has ended before its last byte'))
+    this.#reads.end(error)
   }
 
-  #begin(): void {
+  begin(): void {
     this.#passOver()
     const pull = () => this.#claim.pull()
-    this.#current = { pulls: new PendingReads<Buffer>(), bytesRead: 0, isComplete: false, pull }
-    this.#pulls.give(new IncomingToken(this.#current))
+    this.#current = { reads: new PendingReads<Buffer>(), bytesRead: 0, isComplete: false, pull }
+    this.#reads.give(new IncomingToken(this.#current))
   }
 
-  #accept(piece: Buffer): void {
+  accept(piece: Buffer): void {
     const inlet = this.#current as TokenInlet
     inlet.bytesRead += piece.length
-    inlet.pulls.give(piece)
+    inlet.reads.give(piece)
   }
 
-  #end(): boolean {
+  end(): boolean {
     const inlet = this.#current as TokenInlet
-    const isBeyond = inlet.pulls.isWaiting
+    const isBeyond = inlet.reads.isWaiting
     inlet.isComplete = true
-    inlet.pulls.end(null)
+    inlet.reads.end(null)
     return isBeyond
+  }
+
+  abort(): void {
+    this.#current?.reads.end(abortedError('the peer has aborted it'))
   }
 
   #passOver(): void {
@@ -98,7 +90,7 @@ export class IncomingTokens implements AsyncIterableIterator<IncomingToken>, Con
     if (inlet === null) return
     inlet.pull = null
     // The error is made only where it is told: its stack costs more than a chunk.
-    if (!inlet.pulls.hasEnded) inlet.pulls.end(passedOverError())
+    if (!inlet.reads.hasEnded) inlet.reads.end(passedOverError())
   }
 }
 

@@ -10,8 +10,9 @@ import { PendingReads } from './pending-reads'
  * come first.
  */
 export class TokenIterator implements AsyncIterableIterator<Buffer>, Consumer {
+  readonly holdsOpen = false
   readonly #claim: Claim
-  readonly #pulls = new PendingReads<Buffer>()
+  readonly #reads = new PendingReads<Buffer>()
   #hasTaken = false
 
   constructor(claim: (consumer: Consumer) => Claim) {
@@ -19,16 +20,12 @@ export class TokenIterator implements AsyncIterableIterator<Buffer>, Consumer {
   }
 
   get isWanting(): boolean {
-    return this.#pulls.isWaiting
+    return this.#reads.isWaiting
   }
 
   /** The end of the peer is seen when the next token is asked for: the last one has been answered by then. */
   get isBusy(): boolean {
-    return this.#hasTaken && !this.#pulls.hasEnded && !this.#pulls.isWaiting
-  }
-
-  get holdsOpen(): boolean {
-    return false
+    return this.#hasTaken && !this.#reads.hasEnded && !this.#reads.isWaiting
   }
 
   [Symbol.asyncIterator](): this {
@@ -36,21 +33,21 @@ export class TokenIterator implements AsyncIterableIterator<Buffer>, Consumer {
   }
 
   next(): Promise<IteratorResult<Buffer, undefined>> {
-    return this.#pulls.next(() => this.#claim.pull())
+    return this.#reads.next(() => this.#claim.pull())
   }
 
   return(): Promise<IteratorResult<Buffer, undefined>> {
-    const done = this.#pulls.leave()
+    const done = this.#reads.leave()
     this.#claim.release()
     return done
   }
 
   accept(token: Buffer): void {
     this.#hasTaken = true
-    this.#pulls.give(token)
+    this.#reads.give(token)
   }
 
   finish(error: TokenError | null): void {
-    this.#pulls.end(error)
+    this.#reads.end(error)
   }
 }

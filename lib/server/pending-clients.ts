@@ -4,7 +4,7 @@ import type { Server, TLSSocket } from 'node:tls'
 import type { Connection } from '../connection/connection'
 import { codeOf } from '../errors/socket-error'
 import { TokenError, type TokenErrorCode } from '../errors/token-error'
-import { sayLastWord } from '../protocol/say-close'
+import { sayClose } from '../protocol/say-close'
 import { clock } from '../runtime/clock'
 import { setImmediate } from '../runtime/event-loop'
 import { PatientDeadline } from '../runtime/patient-deadline'
@@ -147,7 +147,7 @@ export class PendingClients {
     const { raw, socket } = client
     const refusal = this.#refusalOf(client, error)
     if (socket?.alpnProtocol === 'token/2' && error.closeCode !== undefined) {
-      sayLastWord(socket, error.closeCode)
+      sayClose(socket, error.closeCode)
     } else {
       socket?.destroy()
       raw.destroy()

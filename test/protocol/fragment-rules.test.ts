@@ -5,13 +5,13 @@ const PART_LENGTH = 16_384
 
 /** What is done in turn, and the close code of the first fault: a number is a data frame. */
 function fault(steps: (number | string)[], maxTokenLength = 100_000, maxStreamLength = 0): string | null {
-  const order = new FragmentRules(maxTokenLength, maxStreamLength)
+  const rules = new FragmentRules(maxTokenLength, maxStreamLength)
   for (const [i, step] of steps.entries()) {
     let error = null
-    if (typeof step === 'number') error = order.data(step)
-    else if (step === 'PART') error = order.part()
-    else if (step === 'ABORT') error = order.abort()
-    else error = order.control(step)
+    if (typeof step === 'number') error = rules.data(step)
+    else if (step === 'PART') error = rules.part()
+    else if (step === 'ABORT') error = rules.abort()
+    else error = rules.control(step)
     if (error !== null) {
       expect(i, 'the place of the fault').to.equal(steps.length - 1)
       return error.closeCode ?? error.code

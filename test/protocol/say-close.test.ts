@@ -1,10 +1,10 @@
 import { expect } from 'chai'
-import { LINGER_TIMEOUT, sayLastWord } from '../../lib/protocol/say-close'
+import { LINGER_TIMEOUT, sayClose } from '../../lib/protocol/say-close'
 import { FakeClock, memoryPair } from '../../lib/testing'
 import { bytes, frame, pattern } from '../helpers/bytes'
 import { bytesOf } from '../helpers/moments'
 
-describe('sayLastWord', () => {
+describe('sayClose', () => {
   let clock: FakeClock
   let restore: () => void
 
@@ -17,7 +17,7 @@ describe('sayLastWord', () => {
 
   it('says CLOSE and ends, and is gone when the peer has ended too', async () => {
     const { a, b } = memoryPair()
-    sayLastWord(a, 'overloaded')
+    sayClose(a, 'overloaded')
     expect(await bytesOf(b)).to.deep.equal(bytes('80 00 00 0b 89 01 06 00 00 00 00 00 00 00 00'))
     expect(a.destroyed).to.equal(false)
     b.end()
@@ -28,7 +28,7 @@ describe('sayLastWord', () => {
   it('throws away what the peer sends, so that no reset overtakes it', async () => {
     const { a, b } = memoryPair()
     b.write(frame(pattern(200_000)))
-    sayLastWord(a, 'refused')
+    sayClose(a, 'refused')
     const said = await bytesOf(b)
     b.end()
     await clock.settle()
@@ -37,7 +37,7 @@ describe('sayLastWord', () => {
 
   it('waits for a peer that does not end no longer than a second', async () => {
     const { a } = memoryPair()
-    sayLastWord(a, 'refused')
+    sayClose(a, 'refused')
     await clock.elapse(LINGER_TIMEOUT - 1)
     expect(a.destroyed).to.equal(false)
     await clock.elapse(1)
@@ -48,7 +48,7 @@ describe('sayLastWord', () => {
   it('survives a peer that resets', async () => {
     const { a, b, link } = memoryPair()
     b.on('error', () => {})
-    sayLastWord(a, 'refused')
+    sayClose(a, 'refused')
     link.cut()
     await clock.settle()
     expect([a.destroyed, clock.pending]).to.deep.equal([true, 0])

@@ -4,24 +4,24 @@ import { AbortedTokens } from '../../lib/session/aborted-tokens'
 
 describe('AbortedTokens', () => {
   it('are passed as soon as all tokens before them were', () => {
-    const voids = new AbortedTokens()
-    voids.add(2)
-    voids.add(3)
-    expect([voids.pass(0), voids.waiting]).to.deep.equal([0, 2])
-    expect([voids.pass(1), voids.waiting]).to.deep.equal([3, 0])
+    const aborted = new AbortedTokens()
+    aborted.add(2)
+    aborted.add(3)
+    expect([aborted.pass(0), aborted.waiting]).to.deep.equal([0, 2])
+    expect([aborted.pass(1), aborted.waiting]).to.deep.equal([3, 0])
   })
 
   it('at the very beginning are passed at once', () => {
-    const voids = new AbortedTokens()
-    voids.add(1)
-    expect(voids.pass(0)).to.equal(1)
+    const aborted = new AbortedTokens()
+    aborted.add(1)
+    expect(aborted.pass(0)).to.equal(1)
   })
 
   it('leave every count at the number of the last token that the application had, and the aborted behind it', () => {
     const tokens = fc.array(fc.boolean(), { maxLength: 40 })
     fc.assert(
       fc.property(tokens, fc.array(fc.nat({ max: 5 }), { maxLength: 20 }), (areVoid, counts) => {
-        const voids = new AbortedTokens()
+        const aborted = new AbortedTokens()
         let arrived = 0
         let given = 0
         let had = 0
@@ -29,18 +29,18 @@ describe('AbortedTokens', () => {
         for (const count of counts) {
           for (let i = 0; i < 3 && arrived < areVoid.length; i++) {
             arrived++
-            if (areVoid[arrived - 1]) voids.add(arrived)
+            if (areVoid[arrived - 1]) aborted.add(arrived)
             else given++
-            handed = voids.pass(handed)
+            handed = aborted.pass(handed)
           }
           const more = Math.min(count, given - had)
           had += more
-          handed = voids.pass(handed + more)
+          handed = aborted.pass(handed + more)
           let left = had
           let wanted = 0
           while (wanted < arrived && (areVoid[wanted] || left > 0)) if (!areVoid[wanted++]) left--
           expect(handed).to.equal(wanted)
-          expect(arrived - handed - voids.waiting).to.equal(given - had)
+          expect(arrived - handed - aborted.waiting).to.equal(given - had)
         }
       }),
       process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) }
