@@ -297,7 +297,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
       this.#lost(info)
       return
     }
-    const unsent = controlOf(connection).takeUnsent()
+    const unsent = controlOf(connection).delivering.takeUnsent()
     this.#outbox.putBack(unsent)
     const left = { ...info, unsent: info.unsent - unsent.length }
     if (successor !== null) this.#handToSuccessor(successor)

@@ -3,13 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
 import { duration } from '../options/checks'
-import {
-  type ConnectionLimits,
-  type ConnectionOptions,
-  connectionLimits,
-  type ProtocolOptions
-} from '../options/connection-options'
-import type { AuthorizeAnswer } from '../protocol/authorization'
+import { type ConnectionOptions, connectionLimits, type ProtocolOptions } from '../options/connection-options'
 import { type Goaway, goawayFrame } from '../protocol/goaway'
 import type { Claim, Consumer } from '../receiving/consumer'
 import type { IncomingToken } from '../receiving/incoming-token'
@@ -17,27 +11,25 @@ import { IncomingTokens } from '../receiving/incoming-tokens'
 import { mixedConsumers, type Receiver } from '../receiving/receiver'
 import { TokenIterator } from '../receiving/token-iterator'
 import { TokenStream } from '../receiving/token-stream'
-import { callApplication, tell } from '../runtime/application-call'
-import { nextTick } from '../runtime/event-loop'
-import { SoleListener } from '../runtime/sole-listener'
-import { type ListenerWatch, watchListeners } from '../runtime/watch-listeners'
 import type { Sender } from '../sending/sender'
-import type { SessionLoss } from '../session/session'
 import type { Peer } from '../tls/peer'
 import { checkToken } from '../wire/check-token'
 import type { ProtocolName } from '../wire/header'
-import type { SessionLookup, SessionPart } from '../wire/hello'
-import type { ConnectionEvents, ContextOf, DeliverOptions, Forward } from './connection-context'
-import type { ConnectionControl } from './connection-control'
+import type { ConnectionEvents, ContextOf, DeliverOptions } from './connection-context'
 import { requireToken2 } from './delivering'
-import { Lifecycle, type LifecycleEvents } from './lifecycle'
-import { GREETING_TIMEOUT } from './opening'
-import type { Handover } from './transport-facts'
+import { EventDispatcher } from './event-dispatcher'
+import { Lifecycle } from './lifecycle'
 
 /** What a server or a client knows of a connection that it makes, and of its first transport (internal). */
 export type ConnectionContext = ContextOf<Connection>
 
-/** What a server or a client may do with a connection of its own (internal). */
+/** What a server or a client may do with its connections beside their public API (internal). */
+export type ConnectionControl = Pick<
+  Lifecycle,
+  'session' | 'delivering' | 'forwardTo' | 'close' | 'fail' | 'attach' | 'handOver' | 'loseSession'
+>
+
+/** @returns the control of a connection of one's own (internal) */
 export let controlOf: (connection: Connection) => ConnectionControl
 
 /**
@@ -52,15 +44,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     controlOf = connection => connection.#life
   }
 
-  readonly #limits: ConnectionLimits
+  readonly #events: EventDispatcher<Connection>
   readonly #life: Lifecycle
   readonly #sender: Sender
   readonly #receiver: Receiver
-  readonly #soleListener = new SoleListener(this, 'token')
-  #hasListener = false
-  #forward: Forward | null
-  /** What the stream does when there is room again: no listener, which another one's exception would keep from it. */
-  #goOn: (() => void) | null = null
 
   /**
    * @param socket the Duplex, owned by the connection from now on
@@ -73,30 +60,17 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     context: ConnectionContext = {}
   ) {
     super()
-    this.#limits = connectionLimits(options)
-    this.#forward = context.forward ?? null
-    const { session, authorize, greetingTimeout = GREETING_TIMEOUT } = context
-    const { authorizeTimeout = greetingTimeout } = context
-    this.#life = new Lifecycle(
-      socket,
-      {
-        limits: this.#limits,
-        protocol: options,
-        session,
-        authorizeTimeout: authorize === undefined ? null : Math.min(greetingTimeout, authorizeTimeout)
-      },
-      context,
-      new Connection.#Events(this, context)
-    )
+    this.#events = new EventDispatcher<Connection>(this, context)
+    this.#life = new Lifecycle(connectionLimits(options), options, context.session, this.#events)
     this.#sender = this.#life.sender
     this.#receiver = this.#life.receiver
-    watchListeners(this, 'token', new Connection.#TokenListeners(this))
-    this.#life.start()
+    this.#events.watch(this.#receiver)
+    this.#life.start(socket, context)
   }
 
   /** Settles when the connection has closed; never rejects. */
   get closed(): Promise<CloseInfo> {
-    return this.#life.closed
+    return this.#life.ending.closed
   }
 
   /** The Duplex underneath, or the last one. Reading from it or writing to it breaks the framing. */
@@ -109,7 +83,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * that goes on after the certificate was renewed has the new one.
    */
   get peer(): Peer | null {
-    return this.#life.peer
+    return this.#life.transport.peer
   }
 
   /** The protocol spoken. */
@@ -124,12 +98,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** Bytes of the longest token that can be sent: this side's limit and, once it is known, the peer's. */
   get maxTokenLength(): number {
-    return this.#life.maxTokenLength
+    return this.#life.delivering.maxTokenLength
   }
 
   /** Bytes of the longest token that `sendFrom()` can send: `maxTokenLength`, or more when the peer takes streams. */
   get maxStreamLength(): number {
-    return this.#life.maxStreamLength
+    return this.#life.delivering.maxStreamLength
   }
 
   /** True from `open` until the connection begins to close, but not while it is detached. */
@@ -164,7 +138,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** Bytes that arrived and wait for a consumer, or for the acceptance of their sender. */
   get unreadBytes(): number {
-    return this.#receiver.unreadBytes + this.#life.heldBytes
+    return this.#receiver.unreadBytes + (this.#life.transport.protocol.heldBytes ?? 0)
   }
 
   /** Tokens that `send()` and `deliver()` took. */
@@ -184,7 +158,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** Milliseconds of the last round trip of a PING; null on token/1 and before the first. */
   get rtt(): number | null {
-    return this.#life.rtt
+    return this.#life.transport.protocol.rtt
   }
 
   /**
@@ -241,7 +215,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    */
   acknowledge(count = 1): boolean {
     requireToken2(this.protocol, 'acknowledge()')
-    if (!this.#life.isManualAck) {
+    if (!this.#life.session.isManualAck) {
       throw new TokenError('ERR_OPTION', "Cannot acknowledge tokens: it needs the option ack: 'manual'")
     }
     const unacknowledged = this.#life.session.unacknowledged(this.#receiver.tokens)
@@ -264,7 +238,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     requireToken2(this.protocol, 'goaway()')
     if (this.#life.role === 'client')
       throw new TokenError('ERR_OPTION', 'Cannot send GOAWAY: only a server may')
-    this.#life.token2?.goaway(goawayFrame(goaway))
+    this.#life.transport.protocol.goaway?.(goawayFrame(goaway))
   }
 
   /**
@@ -312,9 +286,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       isDead: () => this.isDead,
       send: (token: Uint8Array) => this.send(token),
       needsDrain: () => this.writableNeedDrain,
-      onceDrained: (goOn: () => void) => {
-        this.#goOn = goOn
-      },
+      onceDrained: (goOn: () => void) => this.#events.onceDrained(goOn),
       end: () => this.#life.endSending(),
       close: () => void this.close(),
       destroy: () => this.destroy(),
@@ -329,135 +301,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     await this.closed
   }
 
-  /** What the lifecycle asks and tells: a class, for a literal of closures costs each connection 400 bytes. */
-  static readonly #Events = class implements LifecycleEvents {
-    readonly #connection: Connection
-    readonly #owner: ConnectionContext
-
-    constructor(connection: Connection, owner: ConnectionContext) {
-      this.#connection = connection
-      this.#owner = owner
-    }
-
-    get hasListeners(): boolean {
-      return this.#connection.#hasListener || this.#connection.#forward?.isWanting === true
-    }
-
-    forwardTo(forward: Forward): void {
-      this.#connection.#forward = forward
-    }
-
-    onToken(token: Buffer): void {
-      this.#connection.#emitToken(token)
-    }
-
-    onDrain(): void {
-      const connection = this.#connection
-      const goOn = connection.#goOn
-      connection.#goOn = null
-      this.#owner.onDrain?.()
-      if (goOn !== null) callApplication(goOn)
-      tell(connection, 'drain')
-    }
-
-    onUndeliverable(token: Uint8Array): void {
-      this.#owner.onUndeliverable?.(token)
-      tell(this.#connection, 'undeliverable', token)
-    }
-
-    onGoaway(goaway: Goaway): void {
-      this.#owner.onGoaway?.(goaway, this.#connection)
-      tell(this.#connection, 'goaway', goaway)
-    }
-
-    authorize(signal: AbortSignal): AuthorizeAnswer | Promise<AuthorizeAnswer> {
-      const { authorize } = this.#owner
-      // An answer of undefined is no yes.
-      return authorize === undefined || authorize(this.#connection, signal)
-    }
-
-    admit(request: SessionPart | null): TokenError | SessionLookup | null {
-      return this.#owner.admit?.(this.#connection, request) ?? null
-    }
-
-    onRefused(error: TokenError): void {
-      this.#owner.onRefused?.(error)
-    }
-
-    onOpen(): void {
-      this.#owner.onOpen?.(this.#connection)
-      tell(this.#connection, 'open')
-    }
-
-    onDetached(error: TokenError): void {
-      const connection = this.#connection
-      this.#owner.onDetached?.(error, connection)
-      // A client that gives up ends the session at once, and nothing follows `close`.
-      if (connection.isDetached) tell(connection, 'detached', error)
-    }
-
-    onResumed(): void {
-      this.#owner.onResumed?.(this.#connection)
-      tell(this.#connection, 'resumed')
-    }
-
-    onSessionLost(loss: SessionLoss): void {
-      this.#owner.onSessionLost?.(loss, this.#connection)
-      tell(this.#connection, 'session-lost', loss)
-    }
-
-    onClose(info: CloseInfo, successor: Handover | null): void {
-      const connection = this.#connection
-      const { error } = info
-      if (error !== null && connection.listenerCount('error') > 0) tell(connection, 'error', error)
-      this.#owner.onClose?.(info, connection, successor)
-      connection.#sender.release()
-      tell(connection, 'close', info.hadError, info)
-    }
-  }
-
-  static readonly #TokenListeners = class implements ListenerWatch {
-    readonly #connection: Connection
-
-    constructor(connection: Connection) {
-      this.#connection = connection
-    }
-
-    onAdd(): void {
-      const connection = this.#connection
-      if (connection.#receiver.isClaimed) throw mixedConsumers()
-      connection.#hasListener = true
-      connection.#soleListener.suspend()
-      nextTick(() => {
-        connection.#soleListener.forget()
-        connection.#receiver.deliver()
-      })
-    }
-
-    onRemove(isLast: boolean): void {
-      this.#connection.#hasListener = !isLast
-      this.#connection.#soleListener.forget()
-    }
-  }
-
   /** The listeners of a server or a client give way to a consumer, the connection's own do not. */
   #claim(consumer: Consumer): Claim {
-    if (this.#hasListener) throw mixedConsumers()
+    if (this.#events.hasListener) throw mixedConsumers()
     const claim = this.#receiver.claim(consumer)
     this.#life.claimed()
     return claim
-  }
-
-  #emitToken(token: Buffer): void {
-    const forward = this.#forward
-    if (!forward?.isWanting) this.#soleListener.give(token)
-    else if (!this.#hasListener) forward.take(token, this)
-    else this.#emitTwice(token, forward)
-  }
-
-  /** The listeners of a server or a client get it whatever those of the connection throw. */
-  #emitTwice(token: Buffer, forward: Forward): void {
-    tell(this, 'token', token)
-    if (forward.isWanting) forward.take(token, this)
   }
 }

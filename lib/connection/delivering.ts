@@ -1,5 +1,6 @@
 import { TokenError } from '../errors/token-error'
 import { duration } from '../options/checks'
+import type { ConnectionLimits } from '../options/connection-options'
 import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
 import { PatientDeadline } from '../runtime/patient-deadline'
 import type { QueuedToken } from '../sending/queue-places'
@@ -8,20 +9,17 @@ import { TokenSource } from '../sending/token-source'
 import { Delivery, fateUnknown, notSent } from '../session/deliveries'
 import type { Session } from '../session/session'
 import { checkLength, checkToken, tooLargeError } from '../wire/check-token'
-import type { ProtocolName } from '../wire/header'
+import { MIN_PART_LENGTH, type ProtocolName } from '../wire/header'
 import type { DeliverOptions } from './connection-context'
 
 /** What has to be known of a connection to deliver on it. */
 export interface DeliveringHost {
+  readonly limits: ConnectionLimits
   readonly protocolName: ProtocolName
   readonly sender: Sender
   readonly session: Session
   /** True when nothing more can be sent. */
   readonly isDead: boolean
-  /** Bytes of the longest token that can be sent. */
-  readonly maxTokenLength: number
-  /** Bytes of the longest token from a stream. */
-  readonly maxStreamLength: number
 }
 
 /**
@@ -40,12 +38,26 @@ export class Delivering {
     this.#host = host
   }
 
+  /** Bytes of the longest token that can be sent: this side's limit and, once it is known, the peer's. */
+  get maxTokenLength(): number {
+    const { session, limits } = this.#host
+    return Math.min(session.peerMaxTokenLength, limits.maxTokenLength)
+  }
+
+  /** Bytes of the longest token from a stream. */
+  get maxStreamLength(): number {
+    const { peerMaxStreamLength, peerMaxTokenLength } = this.#host.session
+    // A part is no shorter, but for the last.
+    if (peerMaxTokenLength < MIN_PART_LENGTH) return this.maxTokenLength
+    return Math.max(this.maxTokenLength, peerMaxStreamLength)
+  }
+
   /** The straight path: a promise and nothing around it. What is thrown rejects it. */
   deliver(token: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       requireToken2(this.#host.protocolName, 'deliver()')
-      const { sender, session, isDead, maxTokenLength } = this.#host
-      checkToken(token, maxTokenLength)
+      const { sender, session, isDead } = this.#host
+      checkToken(token, this.maxTokenLength)
       // Before it is sent: over a Duplex in memory the answer can come while send() runs.
       session.deliveries.add(new Delivery(sender.nextPlace, resolve, reject))
       if (!isDead && sender.send(token)) return
@@ -57,7 +69,7 @@ export class Delivering {
   async deliverWithin(token: Uint8Array, options: DeliverOptions): Promise<void> {
     requireToken2(this.#host.protocolName, 'deliver()')
     checkOptions(options)
-    checkToken(token, this.#host.maxTokenLength)
+    checkToken(token, this.maxTokenLength)
     const send = () => !this.#host.isDead && this.#host.sender.send(token)
     await this.#deliver(send, (delivery, cause) => this.#giveUp(delivery, cause), options)
   }
@@ -68,11 +80,11 @@ export class Delivering {
     length: number | undefined,
     options: DeliverOptions
   ): Promise<void> {
-    const source = new TokenSource(stream, { length, maxLength: () => this.#host.maxStreamLength })
+    const source = new TokenSource(stream, { length, maxLength: () => this.maxStreamLength })
     try {
       requireToken2(this.#host.protocolName, 'sendFrom()')
       if (!this.#host.session.peerTakesParts) throw partsRequired()
-      if (length !== undefined) checkLength(length, this.#host.maxStreamLength)
+      if (length !== undefined) checkLength(length, this.maxStreamLength)
       checkOptions(options)
       const send = () => !this.#host.isDead && this.#host.sender.sendFrom(source)
       const giveUp = (delivery: Delivery, cause: unknown) => {
@@ -96,7 +108,7 @@ export class Delivering {
 
   /** Takes out what is longer than the peer takes. @param onPlain is given those that nobody has a promise of */
   takeOutTooLong(onPlain: (token: Uint8Array) => void): void {
-    const length = this.#host.maxTokenLength
+    const length = this.maxTokenLength
     this.#takeOut(
       token => (token.length ?? 0) > length,
       Number.POSITIVE_INFINITY,

@@ -1,22 +1,26 @@
 import type { Duplex } from 'node:stream'
+import { closeCodeOf, isTold } from '../errors/close-code-of'
+import type { CloseCode } from '../errors/close-info'
 import { protocolError, TokenError } from '../errors/token-error'
-import { type AuthorizeAnswer, authorization } from '../protocol/authorization'
+import { authorization } from '../protocol/authorization'
 import { Handshake, type HandshakeHost } from '../protocol/handshake'
 import type { Protocol, ProtocolHost } from '../protocol/protocol'
+import { lingerAfter } from '../protocol/say-close'
 import { Token1 } from '../protocol/token-1'
 import { Token2 } from '../protocol/token-2'
+import { endedWithoutClose } from '../protocol/token-2-errors'
 import { nextTick } from '../runtime/event-loop'
 import type { SessionLossReason } from '../session/session'
 import { fingerprintBytes, type Peer } from '../tls/peer'
 import type { ProtocolName } from '../wire/header'
 import { FEATURE_PART, type Hello, type Role, type SessionLookup, type SessionPart } from '../wire/hello'
-import type { TransportFacts } from './transport-facts'
-
-/** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
-export const GREETING_TIMEOUT = 10_000
+import type { Ending } from './ending'
+import type { Dispatcher } from './event-dispatcher'
+import { GREETING_TIMEOUT, type TransportFacts } from './transport-facts'
 
 /** For whom a transport is opened. */
 export interface OpeningHost extends ProtocolHost {
+  readonly events: Pick<Dispatcher, 'authorizeTimeout' | 'authorize' | 'admit'>
   readonly protocolName: ProtocolName
   readonly role: Role
   /** A client asks for a session, and does not go on without one. */
@@ -25,26 +29,20 @@ export interface OpeningHost extends ProtocolHost {
   readonly isOpening: boolean
   /** True from its error, or its end, on. */
   readonly isBroken: boolean
-  /** Milliseconds that `authorize` is given at most; null when there is none. */
-  readonly authorizeTimeout: number | null
-  /** Aborts when the connection ends. */
-  readonly gone: AbortSignal
-  authorize(signal: AbortSignal): AuthorizeAnswer | Promise<AuthorizeAnswer>
-  /** @returns why the peer is not accepted; or what became of the session it asks for, null for no session */
-  admit(request: SessionPart | null): TokenError | SessionLookup | null
+  readonly ending: Pick<Ending, 'gone'>
   /** @param reason for the peer */
   fail(error: TokenError, reason?: string): void
   /** The server has lost the session, and begun another one on this transport. */
   sessionLost(reason: SessionLossReason): void
-  /** What is read is this protocol's from now on. */
-  carries(protocol: Protocol): void
+  /** This protocol is spoken from now on. */
+  speak(protocol: Protocol): void
   /** Tokens may be sent and handed out. */
   opened(): void
 }
 
 /**
  * From a transport to a protocol that tokens may flow by: the handshake of token/2, `authorize`, and the session that
- * goes on.
+ * goes on. It is spoken itself until then.
  *
  * ```
  *  token/1   begin() ───────────────────────────────▶ authorize ──▶ admit ──▶ opened()
@@ -53,7 +51,9 @@ export interface OpeningHost extends ProtocolHost {
  *                                                             └─▶ a resumed session: bind() by its own connection
  * ```
  */
-export class Opening implements HandshakeHost {
+export class Opening implements Protocol, HandshakeHost {
+  readonly rtt = null
+  readonly isPaused = false
   readonly #host: OpeningHost
   readonly #socket: Duplex
   /** Null on token/1. */
@@ -68,15 +68,18 @@ export class Opening implements HandshakeHost {
       facts.greeted ?? (host.protocolName === 'token/2' ? this.#createHandshake(facts, peer) : null)
   }
 
-  /** The handshake under way, which whoever has the transport next may bind; null on token/1. */
-  get handshake(): Handshake | null {
-    return this.#handshake
+  get isOver(): boolean {
+    return this.#handshake?.isOver === true
+  }
+
+  get heldBytes(): number {
+    return this.#isOver ? 0 : (this.#handshake?.demultiplexer.heldBytes ?? 0)
   }
 
   begin(): void {
     const { role, wantsSession, session, sender, receiver } = this.#host
     if (this.#handshake === null) {
-      this.#host.carries(new Token1(this.#host))
+      this.#host.speak(new Token1(this.#host))
       sender.attach(this.#socket)
       this.#decide()
     } else if (role === 'client') {
@@ -95,6 +98,37 @@ export class Opening implements HandshakeHost {
     nextTick(() => {
       if (!this.#isOver) this.bind(null)
     })
+  }
+
+  /** @returns the handshake, which whoever has the transport next may bind */
+  leave(): Handshake {
+    this.stop()
+    return this.#handshake as Handshake
+  }
+
+  read(chunk: Buffer): void {
+    this.#handshake?.read(chunk)
+  }
+
+  freed(cost: number): void {
+    if (!this.#isOver) this.#handshake?.freed(cost)
+  }
+
+  transportEnded(): void {
+    if (!this.isOver) this.#host.fail(endedWithoutClose())
+  }
+
+  /** A client waits for its handshake, and then sends what it has taken. */
+  close(code: CloseCode): void {
+    if (this.#host.role === 'client') return
+    if (!this.#handshake?.refuse(code === 'shutdown' ? code : 'normal')) this.#socket.destroy()
+  }
+
+  sayGoodbye(error: TokenError, reason: string): boolean {
+    const code = closeCodeOf(error)
+    if (code === null || !this.#handshake?.refuse(code, reason, lingerAfter(error))) return false
+    isTold(error, code)
+    return true
   }
 
   /** Nothing comes of it any more: the transport is gone, refused, or someone else's. */
@@ -135,7 +169,7 @@ export class Opening implements HandshakeHost {
     if (role === 'server')
       handshake.makeHello(lookup === null ? null : session.answer(lookup), receiver.heldBytes)
     const protocol = new Token2(this.#host, handshake)
-    this.#host.carries(protocol)
+    this.#host.speak(protocol)
     handshake.sayHello()
     try {
       if ((role === 'server' ? lookup : hello.session?.lookup) === 'resumed') this.#resume(hello)
@@ -172,15 +206,16 @@ export class Opening implements HandshakeHost {
 
   /** Asks `authorize`, where there is one. */
   #decide(): void {
-    const { authorizeTimeout } = this.#host
+    const { events } = this.#host
+    const { authorizeTimeout } = events
     if (authorizeTimeout === null) {
       if (this.#handshake === null) nextTick(() => this.#admit())
       else this.#admit()
       return
     }
     // Asked for here alone: it makes a controller that most connections never need.
-    const { gone } = this.#host
-    const verdict = authorization(signal => this.#host.authorize(signal), authorizeTimeout, gone)
+    const { gone } = this.#host.ending
+    const verdict = authorization(signal => events.authorize(signal), authorizeTimeout, gone)
     void verdict.then(answer => {
       if (!this.#host.isOpening) return
       if (answer.isAccepted) this.#admit()
@@ -190,7 +225,9 @@ export class Opening implements HandshakeHost {
 
   #admit(): void {
     if (this.#host.isBroken) return
-    const admission = this.#host.isOpening ? this.#host.admit(this.#handshake?.hello.session ?? null) : null
+    const admission = this.#host.isOpening
+      ? this.#host.events.admit(this.#handshake?.hello.session ?? null)
+      : null
     if (admission instanceof TokenError) this.#host.fail(admission)
     else if (this.#handshake === null) this.#host.opened()
     // A resumed session has taken the transport to its own connection.

@@ -2,6 +2,9 @@ import type { Duplex } from 'node:stream'
 import type { Handshake } from '../protocol/handshake'
 import type { Peer } from '../tls/peer'
 
+/** Milliseconds for HELLO and `authorize` when nobody has used some of them before. */
+export const GREETING_TIMEOUT = 10_000
+
 /** A transport that goes from one connection to another, with the handshake on it. */
 export interface Handover {
   readonly socket: Duplex

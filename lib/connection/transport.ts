@@ -1,50 +1,85 @@
 import type { Duplex } from 'node:stream'
 import { isUint8Array } from 'node:util/types'
+import { socketError } from '../errors/socket-error'
+import { TokenError } from '../errors/token-error'
+import type { Protocol } from '../protocol/protocol'
+import type { Receiver } from '../receiving/receiver'
 import { nextTick } from '../runtime/event-loop'
 import { untransferable } from '../runtime/shared-memory'
-import { SocketReads } from './socket-reads'
+import type { Peer } from '../tls/peer'
+import { type ReadSink, SocketReads } from './socket-reads'
 
-/** What a transport tells its connection. */
-export interface TransportEvents {
-  onData(chunk: unknown): void
-  /** Where the next bytes belong, null when that is not known. */
-  memory(): Buffer | null
-  onEnd(): void
-  onError(error: Error): void
-  onClose(): void
+/** Whose transport it is. */
+export interface TransportHost {
+  readonly receiver: Receiver
+  /** Breaks the connection. */
+  fail(error: TokenError): void
+  /** The socket has closed. @param error null when both sides had ended */
+  transportClosed(error: TokenError | null): void
 }
 
 /** Whom the listeners of a socket tell. */
 const attached = Symbol('attached')
 
 interface Attached extends Duplex {
-  [attached]: TransportEvents
+  [attached]: Transport
 }
 
 /**
- * One Duplex under a connection: its events, until the connection lets go of it.
+ * One Duplex under a connection, until that lets go of it: the protocol that is spoken on it reads what comes.
  *
  * The listeners are the same functions for all sockets, for four closures cost each of them 300 bytes.
  */
-export class Transport {
+export class Transport implements ReadSink {
   readonly socket: Duplex
+  /** Whom it leads to. */
+  readonly peer: Peer | null
+  /** First the handshake, then what the two sides have agreed on. */
+  protocol: Protocol
+  readonly #host: TransportHost
   /** Undefined where the socket gives `data`. */
   readonly #reads: SocketReads | undefined
   #isReleased = false
 
-  constructor(socket: Duplex, events: TransportEvents) {
+  constructor(socket: Duplex, peer: Peer | null, protocol: Protocol, host: TransportHost) {
     this.socket = socket
+    this.peer = peer
+    this.protocol = protocol
+    this.#host = host
     this.#reads = SocketReads.of(socket)
     configure(socket)
-    Object.defineProperty(socket, attached, { value: events, configurable: true })
-    socket.on('error', tellError)
-    socket.on('close', tellClose)
-    socket.on('end', tellEnd)
-    if (this.#reads === undefined) socket.on('data', tellData)
-    else this.#reads.attach(events)
+    Object.defineProperty(socket, attached, { value: this, configurable: true })
+    socket.on('error', failed)
+    socket.on('close', closed)
+    socket.on('end', ended)
+    if (this.#reads === undefined) socket.on('data', read)
+    else this.#reads.attach(this)
     socket.resume()
-    if (socket.destroyed) this.#later(() => events.onClose())
-    else if (socket.readableEnded) this.#later(() => events.onEnd())
+    if (socket.destroyed) this.#later(() => this.closed())
+    else if (socket.readableEnded) this.#later(() => this.protocol.transportEnded())
+  }
+
+  /** False when the connection has let go of it. */
+  get isAttached(): boolean {
+    return !this.#isReleased
+  }
+
+  /** Where the next bytes belong, null when that is not known. */
+  memory(): Buffer | null {
+    return this.#host.receiver.memory
+  }
+
+  onData(chunk: unknown): void {
+    if (Buffer.isBuffer(chunk)) this.protocol.read(chunk)
+    else this.fail(chunkError(chunk))
+  }
+
+  fail(error: Error): void {
+    this.#host.fail(socketError(error))
+  }
+
+  closed(): void {
+    this.#host.transportClosed(this.#closeError())
   }
 
   /** Tells nothing any more. Who takes the socket now must listen; an error that comes meanwhile hurts nobody. */
@@ -52,11 +87,21 @@ export class Transport {
     const { socket } = this
     this.#isReleased = true
     socket.on('error', ignore)
-    socket.removeListener('error', tellError)
-    socket.removeListener('close', tellClose)
-    socket.removeListener('end', tellEnd)
-    if (this.#reads === undefined) socket.removeListener('data', tellData)
+    socket.removeListener('error', failed)
+    socket.removeListener('close', closed)
+    socket.removeListener('end', ended)
+    if (this.#reads === undefined) socket.removeListener('data', read)
     else this.#reads.release()
+  }
+
+  /** The error of a socket that someone else destroyed. */
+  #closeError(): TokenError | null {
+    const { errored, readableEnded, writableFinished } = this.socket
+    if (this.protocol.isOver) return null
+    if (errored !== null) return socketError(errored)
+    if (readableEnded && writableFinished) return null
+    const message = 'Cannot use the connection: its socket was destroyed before both sides had ended'
+    return new TokenError('ERR_SOCKET', message)
   }
 
   #later(tell: () => void): void {
@@ -66,22 +111,29 @@ export class Transport {
   }
 }
 
-function tellData(this: Attached, chunk: unknown): void {
+function read(this: Attached, chunk: unknown): void {
   // One chunk has many tokens.
   if (isUint8Array(chunk)) untransferable(chunk)
   this[attached].onData(chunk)
 }
 
-function tellEnd(this: Attached): void {
-  this[attached].onEnd()
+function ended(this: Attached): void {
+  this[attached].protocol.transportEnded()
 }
 
-function tellError(this: Attached, error: Error): void {
-  this[attached].onError(error)
+function failed(this: Attached, error: Error): void {
+  this[attached].fail(error)
 }
 
-function tellClose(this: Attached): void {
-  this[attached].onClose()
+function closed(this: Attached): void {
+  this[attached].closed()
+}
+
+function ignore(): void {}
+
+function chunkError(chunk: unknown): TokenError {
+  const message = `Cannot read from the socket: it gives a ${typeof chunk} instead of a Buffer (setEncoding, object mode)`
+  return new TokenError('ERR_SOCKET', message)
 }
 
 const tcpOptions = Symbol('tcpOptions')
@@ -118,5 +170,3 @@ function configure(socket: Duplex & TcpSocket): void {
   socket.setNoDelay?.(noDelay)
   socket.setKeepAlive?.(keepAlive, keepAliveInitialDelay)
 }
-
-function ignore(): void {}

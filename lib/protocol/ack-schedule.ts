@@ -1,6 +1,6 @@
 import { clock } from '../runtime/clock'
 
-/** What a schedule asks of and tells its protocol. */
+/** What a schedule asks of and tells the queue of the counts. */
 export interface AckScheduleEvents {
   /** True when a count has moved since the peer was told. */
   hasNews(): boolean

@@ -95,19 +95,11 @@ export class Closing {
     } else if (this.#local !== 'closed') {
       this.#code = code
       this.#host.armClose()
-      if (session.isAllHanded) this.allHanded(false)
+      if (session.isAllHanded) this.answerIfDue()
       else receiver.end(isMidToken)
       return
     }
     sender.end()
-  }
-
-  /** The application has been handed all that the peer has sent. @param holdsOpen it may still answer */
-  allHanded(holdsOpen: boolean): void {
-    const { session } = this.#host
-    session.isAllHanded = true
-    session.holdsOpen = holdsOpen
-    this.answerIfDue()
   }
 
   /** After END this side may go on; CLOSE it answers, with a count that covers what the application still works on. */
@@ -115,7 +107,7 @@ export class Closing {
     const { session, receiver } = this.#host
     if (!session.isAllHanded || this.hasClosed) return
     if (session.holdsOpen && this.#remote !== 'closed') return
-    if (this.#host.isManualAck && session.unacknowledged(receiver.tokens) > 0) return
+    if (session.isManualAck && session.unacknowledged(receiver.tokens) > 0) return
     this.#host.beginClose(this.#code === 'shutdown' ? 'shutdown' : 'normal')
   }
 
@@ -133,10 +125,12 @@ export class Closing {
 
   /** This side ends: CLOSE follows the last token. */
   close(code: CloseCode): void {
+    const { sender } = this.#host
     if (!this.isOpen) return
     this.#local = 'closing'
-    if (this.#remote === 'closed') this.#host.sender.abandon()
+    if (this.#remote === 'closed') sender.abandon()
     else this.#code = code === 'shutdown' ? 'shutdown' : 'normal'
+    sender.end()
   }
 
   /** All that may be sent was given to the socket. */
@@ -179,14 +173,14 @@ export class Closing {
 
   /** CLOSE is the last word: what is handed out after it would not be counted. */
   #sayClose(local: 'closed' | 'broken', error: TokenError | null = null): void {
-    const { sender, receiver, session, isManualAck } = this.#host
+    const { sender, receiver, session } = this.#host
     this.#local = local
     this.#heartbeat.stop()
     receiver.discard()
     if (error === null) receiver.keepUnread()
     else receiver.dropUnread(error)
     // The application has had what it was given before: the peer must not send it again.
-    if (!isManualAck) session.handed = receiver.tokens
+    if (!session.isManualAck) session.handed = receiver.tokens
     const { handed } = session
     this.#control.close({ type: 'close', code: closeCodeNumber(this.#code), handed, reason: '' })
     sender.end()

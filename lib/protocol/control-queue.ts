@@ -10,6 +10,7 @@ import {
   writeWindow
 } from '../wire/control-frame'
 import { AckSchedule, type AckScheduleEvents } from './ack-schedule'
+import type { ProtocolHost } from './protocol'
 import type { ReceiveCredit } from './receive-credit'
 
 /** Tokens after which ACK is pressing: the peer's promises for more of them cost its garbage collector too much. */
@@ -18,17 +19,6 @@ const ACK_AFTER_TOKENS = 4096
 /** The same for all, for an empty array of its own costs each connection 32 bytes. */
 const NO_FRAMES: readonly Uint8Array[] = []
 
-/** What a queue of control frames has to know. */
-export interface ControlQueueOptions {
-  readonly session: Session
-  readonly sender: Sender
-  readonly credit: ReceiveCredit
-  /** The peer wants ACK. */
-  readonly acknowledges: boolean
-  /** The count of tokens that the peer was told in HELLO. */
-  readonly handedSaid: number
-}
-
 /**
  * The control frames of one side that wait for the writer: first those that were said, then the newest PONG, then
  * WINDOW and ACK as they stand at that moment, which go with data or when their schedule says so.
@@ -36,11 +26,12 @@ export interface ControlQueueOptions {
  * CLOSE is the last frame: nothing follows it.
  */
 export class ControlQueue implements ControlSource, AckScheduleEvents {
+  /** When ACK and WINDOW are written by themselves. */
+  readonly schedule = new AckSchedule(this)
   readonly #session: Session
   readonly #sender: Sender
   readonly #credit: ReceiveCredit
   readonly #acknowledges: boolean
-  readonly #schedule = new AckSchedule(this)
   /** Frames that were said, in order. */
   #said = NO_FRAMES
   /** The newest PING that is not answered. */
@@ -52,7 +43,16 @@ export class ControlQueue implements ControlSource, AckScheduleEvents {
   #countFrame: Buffer | null = null
   #isClosed = false
 
-  constructor({ session, sender, credit, acknowledges, handedSaid }: ControlQueueOptions) {
+  /**
+   * @param acknowledges the peer wants ACK
+   * @param handedSaid the count of tokens that the peer was told in HELLO
+   */
+  constructor(
+    { session, sender }: ProtocolHost,
+    credit: ReceiveCredit,
+    acknowledges: boolean,
+    handedSaid: number
+  ) {
     this.#session = session
     this.#sender = sender
     this.#credit = credit
@@ -80,29 +80,14 @@ export class ControlQueue implements ControlSource, AckScheduleEvents {
     this.#sender.wake()
   }
 
-  /** A chunk is being read: what is written meanwhile takes the counts with it. */
-  reading(bytes: number): void {
-    this.#schedule.reading(bytes)
-  }
-
-  /** The chunk has been read, and what it caused was written. */
-  read(): void {
-    this.#schedule.read()
-  }
-
-  /** The count of tokens handed to the application, or of bytes that they free, has moved. */
-  moved(): void {
-    this.#schedule.moved()
-  }
-
   stop(): void {
     this.#isClosed = true
-    this.#schedule.stop()
+    this.schedule.stop()
   }
 
   takeControl(isAccompanied: boolean): Uint8Array | null {
     const isQuiet = this.#said.length === 0 && this.#pongOwed === null
-    if (isQuiet) return isAccompanied || this.#schedule.isDue ? this.#takeCounts() : null
+    if (isQuiet) return isAccompanied || this.schedule.isDue ? this.#takeCounts() : null
     const frames = [...this.#said]
     this.#said = NO_FRAMES
     if (this.#pongOwed !== null) {
@@ -129,7 +114,7 @@ export class ControlQueue implements ControlSource, AckScheduleEvents {
   /** WINDOW and ACK as far as there is news, in memory that the next ones are written to. */
   #takeCounts(): Uint8Array | null {
     if (this.#isClosed) return null
-    this.#schedule.told()
+    this.schedule.told()
     const { handed } = this.#session
     const hasAck = handed > this.#ackSent && this.#acknowledges
     if (!hasAck && !this.#credit.isDue) return null

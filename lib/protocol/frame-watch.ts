@@ -1,4 +1,6 @@
+import { TokenError } from '../errors/token-error'
 import { Deadline } from '../runtime/deadline'
+import type { ProtocolHost } from './protocol'
 
 /** Bytes in one `frameTimeout` that count as progress although no token was completed. */
 export const FRAME_PROGRESS_BYTES = 4096
@@ -11,15 +13,12 @@ export class FrameWatch {
   #tokensAtStart = 0
   #bytesAtStart = 0
 
-  /**
-   * @param timeout milliseconds without progress
-   * @param onExpire is given the bytes that came in them
-   */
-  constructor(timeout: number, onExpire: (bytes: number) => void) {
-    this.#deadline = new Deadline(timeout, () => {
+  /** @param host which it breaks after `frameTimeout` without progress */
+  constructor(host: Pick<ProtocolHost, 'limits' | 'fail'>) {
+    this.#deadline = new Deadline(host.limits.frameTimeout, () => {
       const bytes = this.#bytes - this.#bytesAtStart
       if (bytes >= FRAME_PROGRESS_BYTES) this.#start()
-      else onExpire(bytes)
+      else host.fail(frameTimeoutError(bytes))
     })
   }
 
@@ -50,4 +49,11 @@ export class FrameWatch {
     this.#bytesAtStart = this.#bytes
     this.#deadline.arm()
   }
+}
+
+function frameTimeoutError(bytes: number): TokenError {
+  return new TokenError(
+    'ERR_FRAME_TIMEOUT',
+    `Cannot read a token: the peer began it and sent ${bytes} bytes in one frameTimeout, at least ${FRAME_PROGRESS_BYTES} are demanded`
+  )
 }

@@ -6,7 +6,6 @@ import type { Receiver } from '../receiving/receiver'
 import type { Sender } from '../sending/sender'
 import type { Session } from '../session/session'
 import type { GoawayFrame } from '../wire/control-frame'
-import type { ProtocolName } from '../wire/header'
 
 /** What a protocol may do with its connection. */
 export interface ProtocolHost {
@@ -16,8 +15,6 @@ export interface ProtocolHost {
   readonly receiver: Receiver
   /** Where both directions stand. */
   readonly session: Session
-  /** True when the application says itself which tokens it has had. */
-  readonly isManualAck: boolean
   /** The peer ends in order, or everything it sent was handed out: nothing more is to be sent. */
   beginClose(code: CloseCode): void
   /** A peer that has ended is waited for no longer than `closeTimeout`. */
@@ -30,36 +27,49 @@ export interface ProtocolHost {
   goaway(frame: GoawayFrame): void
 }
 
-/** The rules of one protocol, between the socket and the sender and receiver of a connection. */
+/**
+ * The rules of one protocol, between the socket and the sender and receiver of a connection. What is optional is left
+ * out where it means nothing.
+ */
 export interface Protocol {
-  readonly name: ProtocolName
   /** Milliseconds from the last PING to its PONG; null when not known. */
   readonly rtt: number | null
   /** True while this side does not read, so that a silent peer is not to blame. */
   readonly isPaused: boolean
   /** True when both sides have said their last word: what the socket does then is no error. */
   readonly isOver: boolean
+  /** Bytes that the peer has sent behind its HELLO, before it was accepted. */
+  readonly heldBytes?: number
   read(chunk: Buffer): void
-  /** Bytes were given to the socket. */
-  wrote(): void
-  /** The receiver has handed out what someone wanted; `isDrained` when no whole token is left. */
-  delivered(isDrained: boolean): void
-  /** What comes is thrown away from now on. */
-  discarding(): void
-  /** The application has had more tokens, and `cost` bytes of the credit are free again. */
-  freed(cost: number): void
   /** The peer has ended the transport. */
   transportEnded(): void
-  /** Everything the peer sent was handed out; `holdsOpen` when this side may still answer. */
-  allHanded(holdsOpen: boolean): void
   /** This side ends in order: the sender is flushed, then `flushed` comes. */
   close(code: CloseCode): void
-  /** Every token has been given to the socket. */
-  flushed(): void
-  /** This side ends the writing half of a stream; reading goes on. */
-  endSending(): void
-  /** Tells the peer why, where that can be told. @returns true when the socket was ended, false to destroy it */
-  sayGoodbye(error: TokenError): boolean
+  /**
+   * Tells the peer why, where that can be told.
+   *
+   * @param reason for a peer that is refused
+   * @returns true when the socket was ended, false to destroy it
+   */
+  sayGoodbye(error: TokenError, reason: string): boolean
   /** The transport is gone, or someone else's. */
   stop(): void
+  /** Bytes were given to the socket. */
+  wrote?(): void
+  /** The receiver has handed out what someone wanted; `isDrained` when no whole token is left. */
+  delivered?(isDrained: boolean): void
+  /** What comes is thrown away from now on. */
+  discarding?(): void
+  /** The application has had more tokens, and `cost` bytes of the credit are free again. */
+  freed?(cost: number): void
+  /** Everything the peer sent was handed out; `holdsOpen` when this side may still answer. */
+  allHanded?(holdsOpen: boolean): void
+  /** Every token has been given to the socket. */
+  flushed?(): void
+  /** This side ends the writing half of a stream; reading goes on. */
+  endSending?(): void
+  /** The application has had `count` more tokens. @returns false when the final count was said before */
+  acknowledge?(count: number): boolean
+  /** Asks the client to go. */
+  goaway?(frame: GoawayFrame): void
 }

@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { CloseCode } from '../errors/close-info'
-import { TokenError } from '../errors/token-error'
-import { FRAME_PROGRESS_BYTES, FrameWatch } from './frame-watch'
+import { FrameWatch } from './frame-watch'
 import type { Protocol, ProtocolHost } from './protocol'
 
 /** Bytes that are read ahead of the consumer before the socket is paused, so that an end is noticed. */
@@ -15,7 +14,6 @@ const READ_AHEAD_BYTES = 64 * 1024
  * token/1, and shows at the next write.
  */
 export class Token1 implements Protocol {
-  readonly name = 'token/1'
   readonly rtt = null
   readonly isOver = false
   readonly #host: ProtocolHost
@@ -54,18 +52,10 @@ export class Token1 implements Protocol {
   }
 
   #watchFrame(isMidFrame: boolean, tokens: number): void {
-    if (isMidFrame) {
-      this.#frameWatch ??= new FrameWatch(this.#host.limits.frameTimeout, bytes =>
-        this.#host.fail(frameTimeoutError(bytes))
-      )
-    }
+    if (isMidFrame) this.#frameWatch ??= new FrameWatch(this.#host)
     this.#frameWatch?.update(isMidFrame, tokens, this.#bytesRead)
     this.#bytesRead = 0
   }
-
-  wrote(): void {}
-
-  freed(): void {}
 
   transportEnded(): void {
     this.#frameWatch?.suspend()
@@ -79,6 +69,7 @@ export class Token1 implements Protocol {
 
   close(_code: CloseCode): void {
     this.#host.receiver.discardUnclaimed()
+    this.#host.sender.end()
   }
 
   discarding(): void {
@@ -118,12 +109,4 @@ export class Token1 implements Protocol {
 function pause(socket: Duplex & { _readableState?: { highWaterMark: number } }): void {
   if (socket._readableState !== undefined) socket._readableState.highWaterMark = 1
   socket.pause()
-}
-
-/** The error for a frame that makes no progress. */
-export function frameTimeoutError(bytes: number): TokenError {
-  return new TokenError(
-    'ERR_FRAME_TIMEOUT',
-    `Cannot read a token: the peer began it and sent ${bytes} bytes in one frameTimeout, at least ${FRAME_PROGRESS_BYTES} are demanded`
-  )
 }

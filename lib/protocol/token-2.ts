@@ -20,7 +20,6 @@ import type { Handshake } from './handshake'
 import { Heartbeat, type HeartbeatEvents } from './heartbeat'
 import type { Protocol, ProtocolHost } from './protocol'
 import type { ReceiveCredit } from './receive-credit'
-import { frameTimeoutError } from './token-1'
 import {
   controlLengthError,
   endedWithoutClose,
@@ -45,14 +44,13 @@ import {
  * The socket is never paused: control frames are read at once, and the peer's tokens are bounded by credit.
  */
 export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
-  readonly name = 'token/2'
   readonly isPaused = false
   readonly control: ControlQueue
   readonly #host: ProtocolHost
   readonly #role: Role
   readonly #demultiplexer: Demultiplexer
   readonly #credit: ReceiveCredit
-  readonly #parts: FragmentRules
+  readonly #fragments: FragmentRules
   readonly #heartbeat: Heartbeat
   readonly #closing: Closing
   readonly #takesParts: boolean
@@ -69,7 +67,7 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
   /** @param handshake that both sides have completed; what it holds is read by {@link open} */
   constructor(host: ProtocolHost, handshake: Handshake) {
     const { hello, credit, demultiplexer } = handshake
-    const { limits, sender, session } = host
+    const { limits, session } = host
     const peerHas = (feature: number) => (hello.features & feature) !== 0
     // The application may have had more since HELLO was said; and HELLO may have spoken for a session that is lost.
     const handedSaid = Math.min(handshake.handedSaid, session.handed)
@@ -77,15 +75,9 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     this.#role = handshake.role
     this.#demultiplexer = demultiplexer
     this.#credit = credit
-    this.#parts = new FragmentRules(limits.maxTokenLength, limits.maxStreamLength)
+    this.#fragments = new FragmentRules(limits.maxTokenLength, limits.maxStreamLength)
     this.#heartbeat = new Heartbeat(limits.heartbeat, hello.heartbeat, this)
-    this.control = new ControlQueue({
-      session,
-      sender,
-      credit,
-      acknowledges: peerHas(FEATURE_ACK),
-      handedSaid
-    })
+    this.control = new ControlQueue(host, credit, peerHas(FEATURE_ACK), handedSaid)
     this.#closing = new Closing(host, this.control, this.#heartbeat, peerHas(FEATURE_END))
     this.#takesParts = peerHas(FEATURE_PART)
     this.#mustBeClose = handshake.hasEarlyBytes
@@ -107,7 +99,7 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
 
   read(chunk: Buffer): void {
     this.#heartbeat.sawRead()
-    this.control.reading(chunk.length)
+    this.control.schedule.reading(chunk.length)
     this.#host.sender.cork()
     try {
       this.#demultiplexer.push(chunk)
@@ -120,33 +112,27 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     this.#watchToken()
     receiver.deliver()
     sender.uncork()
-    this.control.read()
+    this.control.schedule.read()
   }
 
   wrote(): void {
     this.#heartbeat.sawWrite()
   }
 
-  delivered(): void {}
-
-  discarding(): void {}
-
   freed(cost: number): void {
     this.#credit.free(cost)
-    if (this.#parts.isMidToken && !this.#isStopped) this.#watchToken()
-    this.control.moved()
+    if (this.#fragments.isMidToken && !this.#isStopped) this.#watchToken()
+    this.control.schedule.moved()
   }
 
-  /** The application has had `count` more tokens. @returns false when the final count was said before */
   acknowledge(count: number): boolean {
     if (this.#closing.hasClosed) return false
     this.#host.session.acknowledge(count)
-    this.control.moved()
+    this.control.schedule.moved()
     this.#closing.answerIfDue()
     return true
   }
 
-  /** Asks the client to go. */
   goaway(frame: GoawayFrame): void {
     if (this.#closing.isOpen) this.control.say(frame)
   }
@@ -165,8 +151,8 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     this.#host.fail(endedWithoutClose())
   }
 
-  allHanded(holdsOpen: boolean): void {
-    this.#closing.allHanded(holdsOpen)
+  allHanded(): void {
+    this.#closing.answerIfDue()
   }
 
   close(code: CloseCode): void {
@@ -198,7 +184,7 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
   // --- frames, in the order of the wire
 
   onFrame(length: number): TokenError | null {
-    const fault = this.#gate('a token') ?? this.#parts.data(length) ?? this.#afterEnd('a token')
+    const fault = this.#gate('a token') ?? this.#fragments.data(length) ?? this.#afterEnd('a token')
     if (fault !== null) return fault
     return this.#credit.take(costOf(length)) ? null : noCredit()
   }
@@ -210,9 +196,9 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     if (!this.#takesParts) return unexpected(name, 'both HELLOs must have its bit, and another frame')
     const fault = this.#afterEnd(name)
     if (fault !== null) return fault
-    if (!isAbort) return this.#parts.part()
-    const { isBegun } = this.#parts
-    return this.#parts.abort() ?? (this.#credit.take(ABORT_COST) || isBegun ? null : noCredit())
+    if (!isAbort) return this.#fragments.part()
+    const { isBegun } = this.#fragments
+    return this.#fragments.abort() ?? (this.#credit.take(ABORT_COST) || isBegun ? null : noCredit())
   }
 
   onData(run: Buffer): void {
@@ -250,7 +236,7 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
 
   /** @throws TokenError when a control frame of this name may not stand here */
   #admit(name: string): void {
-    const fault = this.#gate(name) ?? this.#parts.control(name)
+    const fault = this.#gate(name) ?? this.#fragments.control(name)
     if (fault !== null) throw fault
   }
 
@@ -299,19 +285,15 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     session.end()
     session.deliveries.end(sender.firstUnsent, frame.handed, null)
     if (!isOrderly(code)) throw peerClosed(frame)
-    this.#closing.answerClose(code, this.#parts.isBegun)
+    this.#closing.answerClose(code, this.#fragments.isBegun)
   }
 
   /** Between two parts the peer must go on, too, while it has credit; control frames are no progress. */
   #watchToken(): void {
     const hasCredit = this.#credit.isLeft || this.#credit.isDue
-    const isMidToken = this.#demultiplexer.isMidFrame || (this.#parts.isMidToken && hasCredit)
-    if (isMidToken) {
-      this.#frameWatch ??= new FrameWatch(this.#host.limits.frameTimeout, count =>
-        this.#host.fail(frameTimeoutError(count))
-      )
-    }
-    this.#frameWatch?.update(isMidToken, this.#parts.tokensBegun, this.#tokenBytes)
+    const isMidToken = this.#demultiplexer.isMidFrame || (this.#fragments.isMidToken && hasCredit)
+    if (isMidToken) this.#frameWatch ??= new FrameWatch(this.#host)
+    this.#frameWatch?.update(isMidToken, this.#fragments.tokensBegun, this.#tokenBytes)
     this.#tokenBytes = 0
   }
 }

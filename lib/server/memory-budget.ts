@@ -203,7 +203,7 @@ export function slowConsumers(
 ): BudgetEvents<Connection> {
   const drops = policies.slowConsumer === 'drop'
   const drop = (connection: Connection, tokens: number) => {
-    const count = controlOf(connection).dropOldest(tokens)
+    const count = controlOf(connection).delivering.dropOldest(tokens)
     if (count > 0) onDropped(count, connection)
   }
   return {

@@ -57,6 +57,9 @@ export class Session {
   #generation = 0
   #isEnded = false
 
+  /** @param isManualAck the application says itself which tokens it has had */
+  constructor(readonly isManualAck = false) {}
+
   /** True while both sides keep it across transports. */
   get isAgreed(): boolean {
     return this.#key !== null && !this.#isEnded
@@ -67,14 +70,23 @@ export class Session {
     this.#isEnded = true
   }
 
+  /** The application was given `count` tokens, and has returned. */
+  given(count: number): void {
+    if (!this.isManualAck) this.handed += count
+  }
+
   /** The application has had `count` more tokens of those that it was given. */
   acknowledge(count: number): void {
     const handed = this.handed + count
     this.handed = this.#aborted?.pass(handed) ?? handed
   }
 
-  /** The peer has aborted the token of this number, and its turn has passed. */
+  /** The peer has aborted the token of this number: nobody acknowledges it, it counts when all before it do. */
   aborted(number: number): void {
+    if (!this.isManualAck) {
+      this.handed++
+      return
+    }
     this.#aborted ??= new AbortedTokens()
     this.#aborted.add(number)
     this.handed = this.#aborted.pass(this.handed)

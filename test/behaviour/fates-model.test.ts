@@ -72,7 +72,7 @@ class FateWorld {
     else if (dice < 40) this.#send()
     else if (dice < 46) this.#sendFrom()
     else if (dice < 60) this.#chance.pick(this.#sent.length > 0 ? this.#sent : [null])?.giveUp?.abort()
-    else if (dice < 64) this.#dropped += controlOf(client).dropOldest(1 + this.#chance.below(3))
+    else if (dice < 64) this.#dropped += controlOf(client).delivering.dropOldest(1 + this.#chance.below(3))
     else if (dice < 72) link.aToB.stall()
     else if (dice < 80) link.aToB.resume()
     else if (dice < 86) this.#want(!this.#isEager)

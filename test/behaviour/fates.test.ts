@@ -80,7 +80,7 @@ describe('the fate of a token', () => {
       },
       'by what is dropped': ({ connection }, { deliver }) => {
         deliver('B'.repeat(200))
-        return () => controlOf(connection).dropOldest(1)
+        return () => controlOf(connection).delivering.dropOldest(1)
       },
       'by a stream that fails': ({ connection }, { deliver, track }) => {
         track('B', connection.sendFrom(failing))

@@ -1,4 +1,6 @@
 import { expect } from 'chai'
+import type { TokenError } from '../../lib/errors/token-error'
+import { connectionLimits } from '../../lib/options/connection-options'
 import { FRAME_PROGRESS_BYTES, FrameWatch } from '../../lib/protocol/frame-watch'
 import { FakeClock } from '../../lib/testing'
 
@@ -13,10 +15,13 @@ describe('FrameWatch', () => {
 
   afterEach(() => restore())
 
-  function make(timeout = 1000) {
+  function make(frameTimeout = 1000) {
     const log: string[] = []
-    const watch = new FrameWatch(timeout, bytes => log.push(`${bytes} bytes at ${clock.now()}`))
-    return { watch, log }
+    const limits = connectionLimits({ frameTimeout })
+    const fail = ({ code, message }: TokenError) => {
+      log.push(`${code} at ${clock.now()}, ${/\d+ bytes/.exec(message)?.[0]}`)
+    }
+    return { watch: new FrameWatch({ limits, fail }), log }
   }
 
   it('tells of a frame that is begun and gets nothing more', async () => {
@@ -25,7 +30,7 @@ describe('FrameWatch', () => {
     await clock.elapse(999)
     expect(log).to.deep.equal([])
     await clock.elapse(1)
-    expect(log).to.deep.equal(['0 bytes at 1000'])
+    expect(log).to.deep.equal(['ERR_FRAME_TIMEOUT at 1000, 0 bytes'])
   })
 
   it('counts the bytes that came in that time, and fewer than 4 KiB are too few', async () => {
@@ -34,7 +39,7 @@ describe('FrameWatch', () => {
     await clock.elapse(500)
     watch.update(true, 0, FRAME_PROGRESS_BYTES - 1)
     await clock.elapse(500)
-    expect(log).to.deep.equal([`${FRAME_PROGRESS_BYTES - 1} bytes at 1000`])
+    expect(log).to.deep.equal([`ERR_FRAME_TIMEOUT at 1000, ${FRAME_PROGRESS_BYTES - 1} bytes`])
   })
 
   it('begins anew after 4 KiB', async () => {
@@ -44,7 +49,7 @@ describe('FrameWatch', () => {
     await clock.elapse(1000)
     expect(log).to.deep.equal([])
     await clock.elapse(1000)
-    expect(log).to.deep.equal(['0 bytes at 2000'])
+    expect(log).to.deep.equal(['ERR_FRAME_TIMEOUT at 2000, 0 bytes'])
   })
 
   it('begins anew with each completed frame', async () => {
@@ -55,7 +60,7 @@ describe('FrameWatch', () => {
     }
     expect(log).to.deep.equal([])
     await clock.elapse(100)
-    expect(log).to.deep.equal(['0 bytes at 4600'])
+    expect(log).to.deep.equal(['ERR_FRAME_TIMEOUT at 4600, 0 bytes'])
   })
 
   it('is quiet between frames, while suspended and when cleared', async () => {
@@ -81,7 +86,7 @@ describe('FrameWatch', () => {
     await clock.elapse(999)
     expect(log).to.deep.equal([])
     await clock.elapse(1)
-    expect(log).to.deep.equal(['0 bytes at 1900'])
+    expect(log).to.deep.equal(['ERR_FRAME_TIMEOUT at 1900, 0 bytes'])
   })
 
   it('of 0 and Infinity waits for ever', async () => {

@@ -306,7 +306,7 @@ export class World {
       },
       onClose: (_info, closed, successor) => {
         if (this.#isOver) return
-        this.#outbox = [...controlOf(closed).takeUnsent(), ...this.#outbox]
+        this.#outbox = [...controlOf(closed).delivering.takeUnsent(), ...this.#outbox]
         this.#client = null
         if (successor !== null)
           this.#client = this.#createClient(successor.socket, { greeted: successor.handshake })

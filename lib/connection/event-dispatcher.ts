@@ -1,0 +1,173 @@
+import type { EventEmitter } from 'node:events'
+import type { CloseInfo } from '../errors/close-info'
+import type { TokenError } from '../errors/token-error'
+import type { AuthorizeAnswer } from '../protocol/authorization'
+import type { Goaway } from '../protocol/goaway'
+import { mixedConsumers, type Receiver } from '../receiving/receiver'
+import { callApplication, tell } from '../runtime/application-call'
+import { nextTick } from '../runtime/event-loop'
+import { SoleListener } from '../runtime/sole-listener'
+import { type ListenerWatch, watchListeners } from '../runtime/watch-listeners'
+import type { SessionLoss } from '../session/session'
+import type { SessionLookup, SessionPart } from '../wire/hello'
+import type { ConnectionEvents, ContextOf, Forward } from './connection-context'
+import { GREETING_TIMEOUT, type Handover } from './transport-facts'
+
+type Emitter = EventEmitter<ConnectionEvents> & { readonly isDetached: boolean }
+
+/**
+ * Tells what happens to a connection: first the server or client that made it, then the listeners of the connection.
+ *
+ * A class, for a literal of closures costs each connection 400 bytes.
+ */
+export class EventDispatcher<Connection extends Emitter> implements ListenerWatch {
+  readonly #connection: Connection
+  readonly #owner: ContextOf<Connection>
+  readonly #soleListener: SoleListener
+  #forward: Forward | null
+  #receiver: Receiver | null = null
+  #hasListener = false
+  #onceDrained: (() => void) | null = null
+
+  constructor(connection: Connection, owner: ContextOf<Connection>) {
+    this.#connection = connection
+    this.#owner = owner
+    this.#soleListener = new SoleListener(connection, 'token')
+    this.#forward = owner.forward ?? null
+  }
+
+  /** Milliseconds that `authorize` is given at most; null when there is none. */
+  get authorizeTimeout(): number | null {
+    const { authorize, greetingTimeout = GREETING_TIMEOUT, authorizeTimeout = greetingTimeout } = this.#owner
+    return authorize === undefined ? null : Math.min(greetingTimeout, authorizeTimeout)
+  }
+
+  /** True while the connection itself has listeners of `token`. */
+  get hasListener(): boolean {
+    return this.#hasListener
+  }
+
+  /** True while there are listeners to hand tokens to. */
+  get hasListeners(): boolean {
+    return this.#hasListener || this.#forward?.isWanting === true
+  }
+
+  /** Looks after the listeners of `token` from now on: they take what the receiver has. */
+  watch(receiver: Receiver): void {
+    this.#receiver = receiver
+    watchListeners(this.#connection, 'token', this)
+  }
+
+  onAdd(): void {
+    const receiver = this.#receiver
+    if (receiver?.isClaimed) throw mixedConsumers()
+    this.#hasListener = true
+    this.#soleListener.suspend()
+    nextTick(() => {
+      this.#soleListener.forget()
+      receiver?.deliver()
+    })
+  }
+
+  onRemove(isLast: boolean): void {
+    this.#hasListener = !isLast
+    this.#soleListener.forget()
+  }
+
+  /** Calls it before the listeners of the next `drain`: no listener itself, which another one's exception would skip. */
+  onceDrained(goOn: () => void): void {
+    this.#onceDrained = goOn
+  }
+
+  /** From now on that one takes the tokens that no consumer of the connection does, as far as it wants them. */
+  forwardTo(forward: Forward): void {
+    this.#forward = forward
+  }
+
+  onToken(token: Buffer): void {
+    const forward = this.#forward
+    if (!forward?.isWanting) this.#soleListener.give(token)
+    else if (!this.#hasListener) forward.take(token, this.#connection)
+    else this.#toBoth(token, forward)
+  }
+
+  /** There is room again. */
+  onDrain(): void {
+    const goOn = this.#onceDrained
+    this.#onceDrained = null
+    this.#owner.onDrain?.()
+    if (goOn !== null) callApplication(goOn)
+    tell(this.#connection, 'drain')
+  }
+
+  /** It was sent before the connection was open, is longer than the peer takes, and nobody has a promise of it. */
+  onUndeliverable(token: Uint8Array): void {
+    this.#owner.onUndeliverable?.(token)
+    tell(this.#connection, 'undeliverable', token)
+  }
+
+  onGoaway(goaway: Goaway): void {
+    this.#owner.onGoaway?.(goaway, this.#connection)
+    tell(this.#connection, 'goaway', goaway)
+  }
+
+  authorize(signal: AbortSignal): AuthorizeAnswer | Promise<AuthorizeAnswer> {
+    const { authorize } = this.#owner
+    // An answer of undefined is no yes.
+    return authorize === undefined || authorize(this.#connection, signal)
+  }
+
+  /** @returns why the peer is not accepted; or what became of the session it asks for, null for no session */
+  admit(request: SessionPart | null): TokenError | SessionLookup | null {
+    return this.#owner.admit?.(this.#connection, request) ?? null
+  }
+
+  /** It will never be open. */
+  onRefused(error: TokenError): void {
+    this.#owner.onRefused?.(error)
+  }
+
+  onOpen(): void {
+    this.#owner.onOpen?.(this.#connection)
+    tell(this.#connection, 'open')
+  }
+
+  onDetached(error: TokenError): void {
+    const connection = this.#connection
+    this.#owner.onDetached?.(error, connection)
+    // A client that gives up ends the session at once, and nothing follows `close`.
+    if (connection.isDetached) tell(connection, 'detached', error)
+  }
+
+  onResumed(): void {
+    this.#owner.onResumed?.(this.#connection)
+    tell(this.#connection, 'resumed')
+  }
+
+  onSessionLost(loss: SessionLoss): void {
+    this.#owner.onSessionLost?.(loss, this.#connection)
+    tell(this.#connection, 'session-lost', loss)
+  }
+
+  /** All is over. @param successor the transport, when it goes on without this connection */
+  onEnd(info: CloseInfo, successor: Handover | null): void {
+    const connection = this.#connection
+    const { error } = info
+    if (error !== null && connection.listenerCount('error') > 0) tell(connection, 'error', error)
+    this.#owner.onClose?.(info, connection, successor)
+  }
+
+  /** The last event. */
+  onClose(info: CloseInfo): void {
+    tell(this.#connection, 'close', info.hadError, info)
+  }
+
+  /** The listeners of a server or a client get it whatever those of the connection throw. */
+  #toBoth(token: Buffer, forward: Forward): void {
+    tell(this.#connection, 'token', token)
+    if (forward.isWanting) forward.take(token, this.#connection)
+  }
+}
+
+/** The same for who does not know the class of the connection. */
+export type Dispatcher = Pick<EventDispatcher<never>, keyof EventDispatcher<never>>

@@ -1,0 +1,200 @@
+import { closeCodeOf, isTold } from '../errors/close-code-of'
+import { socketError } from '../errors/socket-error'
+import { TokenError } from '../errors/token-error'
+import type { ConnectionLimits } from '../options/connection-options'
+import type { Protocol } from '../protocol/protocol'
+import { sayClose } from '../protocol/say-close'
+import { Receiver, type ReceiverEvents } from '../receiving/receiver'
+import { Deadline } from '../runtime/deadline'
+import { Sender, type SenderEvents } from '../sending/sender'
+import { Session } from '../session/session'
+import type { ProtocolName } from '../wire/header'
+import type { Delivering } from './delivering'
+import type { Dispatcher } from './event-dispatcher'
+import type { Transport } from './transport'
+
+/** Whose tokens flow. */
+export interface TokenFlowHost {
+  readonly limits: ConnectionLimits
+  readonly protocolName: ProtocolName
+  readonly events: Dispatcher
+  readonly delivering: Delivering
+  /** True from the error that ends the connection, or its end, on: nothing more is handed to listeners. */
+  readonly isBroken: boolean
+  fail(error: TokenError): void
+  /** A peer that has ended is waited for no longer than `closeTimeout`. */
+  armClose(): void
+}
+
+/**
+ * The tokens of a connection in both directions, over one transport after another. What the sender and the receiver tell
+ * is for the session, which knows where both directions stand, and for the protocol that is spoken at the moment.
+ *
+ * ```
+ *                            carry()              drop()            carry()
+ *  Sender, Receiver, Session ───┬─────────────────┬─────────────────┬─────────▶
+ *  Transport, Protocol          └──── the first ──┘   DETACHED      └── the next
+ * ```
+ */
+export class TokenFlow implements SenderEvents, ReceiverEvents {
+  readonly session: Session
+  readonly sender: Sender
+  readonly receiver: Receiver
+  readonly #host: TokenFlowHost
+  /** Null without `idleTimeout`. */
+  readonly #idleDeadline: Deadline | null
+  #transport!: Transport
+
+  /** @param isManualAck the application says itself which tokens it has had */
+  constructor(host: TokenFlowHost, isManualAck: boolean) {
+    const { idleTimeout, maxTokenLength } = host.limits
+    this.#host = host
+    this.session = new Session(isManualAck)
+    this.#idleDeadline = idleTimeout === 0 ? null : new Deadline(idleTimeout, () => this.#idleExpired())
+    this.sender = new Sender(host.limits, this)
+    this.receiver = new Receiver(maxTokenLength, this, host.protocolName === 'token/2')
+  }
+
+  /** The transport, or the last one. */
+  get transport(): Transport {
+    return this.#transport
+  }
+
+  get protocol(): Protocol {
+    return this.#transport.protocol
+  }
+
+  carry(transport: Transport): void {
+    this.#transport = transport
+  }
+
+  /**
+   * Lets go of the transport; what is on it and not whole is thrown away.
+   *
+   * @param cause why a token from a stream that was begun on it will not be whole
+   * @param told what the peer is told, where it can be; null: nothing
+   */
+  drop(cause: TokenError | null, told: TokenError | null): void {
+    const { socket, protocol } = this.#transport
+    const code = told === null ? null : closeCodeOf(told)
+    const canSpeak = code !== null && !this.sender.isMidToken && socket.writable
+    this.#transport.release()
+    protocol.stop()
+    this.#idleDeadline?.clear()
+    this.sender.detach(cause ?? undefined)
+    this.session.received = this.receiver.restart()
+    if (!canSpeak) {
+      socket.destroy()
+      return
+    }
+    if (told !== null) isTold(told, code)
+    sayClose(socket, code, { handed: this.session.handed })
+  }
+
+  /** Bytes of a token passed, or reading began or ceased: the connection is not idle. */
+  active(): void {
+    this.#idleDeadline?.arm()
+  }
+
+  /** Nothing flows any more. @param error what has broken the connection */
+  end(error: TokenError | null): void {
+    this.#idleDeadline?.clear()
+    this.protocol.stop()
+    this.session.deliveries.end(this.sender.firstUnsent, null, error)
+    this.receiver.stop(error)
+  }
+
+  // --- what the sender tells
+
+  onDrain(): void {
+    this.#host.events.onDrain()
+  }
+
+  onActivity(hasTokens: boolean): void {
+    if (hasTokens) this.active()
+    this.protocol.wrote?.()
+  }
+
+  onStall(): void {
+    this.#host.fail(stallError(this.#host.limits.writeTimeout))
+  }
+
+  onFlushed(): void {
+    this.protocol.flushed?.()
+  }
+
+  onFault(error: unknown): void {
+    this.#host.fail(socketError(error))
+  }
+
+  onAborted(place: number, cause: unknown): void {
+    this.#host.delivering.aborted(place, cause)
+  }
+
+  onWithdrawn(place: number, cause: unknown): void {
+    this.#host.delivering.withdrawn(place, cause)
+  }
+
+  // --- what the receiver tells
+
+  get hasListeners(): boolean {
+    return !this.#host.isBroken && this.#host.events.hasListeners
+  }
+
+  onToken(token: Buffer): void {
+    this.#host.events.onToken(token)
+  }
+
+  onHanded(count: number, cost: number): void {
+    this.session.given(count)
+    this.protocol.freed?.(cost)
+  }
+
+  onTokenAborted(number: number): void {
+    this.session.aborted(number)
+    this.protocol.freed?.(0)
+  }
+
+  onDelivered(isDrained: boolean): void {
+    this.protocol.delivered?.(isDrained)
+  }
+
+  onDiscard(): void {
+    this.protocol.discarding?.()
+  }
+
+  onBroken(error: TokenError): void {
+    this.#host.fail(error)
+  }
+
+  onAllHanded(holdsOpen: boolean): void {
+    // Also while the next transport is greeted, and nobody else is there to know it.
+    this.session.isAllHanded = true
+    this.session.holdsOpen = holdsOpen
+    this.protocol.allHanded?.(holdsOpen)
+  }
+
+  onAbandoned(): void {
+    this.#host.armClose()
+  }
+
+  #idleExpired(): void {
+    const { idleTimeout } = this.#host.limits
+    if (this.protocol.isPaused) this.active()
+    else this.#host.fail(idleError(idleTimeout))
+  }
+}
+
+function stallError(timeout: number): TokenError {
+  return new TokenError(
+    'ERR_WRITE_TIMEOUT',
+    `Cannot send: the peer took nothing for writeTimeout, ${timeout} ms`
+  )
+}
+
+function idleError(timeout: number): TokenError {
+  return new TokenError(
+    'ERR_IDLE_TIMEOUT',
+    `Cannot keep the connection: no byte of a token passed for idleTimeout, ${timeout} ms`
+  )
+}
