@@ -210,7 +210,8 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.#dialler.arrived()
     this.#redial.opened()
     const { peer } = connection
-    // A connection lives no longer than the certificate of its server.
+    // A connection lives no longer than the certificate of its server; a session that has moved has another one.
+    this.#end?.clear()
     if (peer !== null && this.settings.tls.rejectUnauthorized !== false) {
       const end = () => controlOf(connection).fail(certificateExpired('server'))
       this.#end = new WallClockDeadline(peer.validTo, end)

@@ -13,6 +13,7 @@ import {
   type TokenServer,
   type TokenServerOptions
 } from '../../lib'
+import { type ClockTimer, clock, useClock } from '../../lib/runtime/clock'
 import { type Certificates, certificates } from '../helpers/certificates'
 import {
   closesWhatItOpened,
@@ -24,7 +25,8 @@ import {
   until
 } from '../helpers/loopback'
 
-const DAY = 86_400_000
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
 
 describe('certificates that change', () => {
   closesWhatItOpened()
@@ -48,6 +50,37 @@ describe('certificates that change', () => {
     const { subject } = new X509Certificate(socket.getPeerCertificate().raw)
     socket.destroy()
     return subject
+  }
+
+  /** Moves the date of the library on, and wakes whoever looks at it each hour. */
+  function movableDate(): { moveDate(by: number): void } {
+    const real = { ...clock }
+    const hourly = new Map<ClockTimer, () => void>()
+    let moved = 0
+    const restore = useClock({
+      ...real,
+      date: () => real.date() + moved,
+      setTimeout: (call, delay) => {
+        const timer = real.setTimeout(call, delay)
+        if (delay === HOUR) hourly.set(timer, call)
+        return timer
+      },
+      clearTimeout: timer => {
+        hourly.delete(timer)
+        real.clearTimeout(timer)
+      }
+    })
+    onCleanUp(restore)
+    return {
+      moveDate: by => {
+        moved = by
+        for (const [timer, wake] of [...hourly]) {
+          if (!hourly.delete(timer)) continue
+          real.clearTimeout(timer)
+          wake()
+        }
+      }
+    }
   }
 
   function errorOf(run: () => unknown): TokenError {
@@ -318,6 +351,30 @@ describe('certificates that change', () => {
       const { error } = await client.closed
       expect(Date.now() - notAfter.getTime()).to.be.within(0, 2000)
       expect(error).to.include({ code: 'ERR_CERTIFICATE', closeCode: 'certificate-expired' })
+    })
+
+    it('whose session has moved ends with the new certificate of its server, not with the old one', async () => {
+      const { moveDate } = movableDate()
+      const session = true
+      const issue = (name: string, days: number) =>
+        old.issueServer({ name, notAfter: new Date(Date.now() + days * DAY) })
+      const { server } = await startServer({ ...(await issue('first', 3)), session })
+      const { client } = await connectPair(server, { ca: old.cert, session, reconnect: () => 5 })
+      server.on('token', () => {})
+      server.reload(await issue('second', 6))
+      const resumed = once(client, 'resumed')
+      await server.drain({ timeout: 5_000, spread: 0 })
+      await resumed
+      let lost: CloseInfo | null = null
+      client.on('disconnect', info => {
+        lost = info
+      })
+      moveDate(4 * DAY)
+      await client.deliver(Buffer.from('the first has ended'))
+      expect(lost).to.equal(null)
+      moveDate(7 * DAY)
+      await once(client, 'resumed')
+      expect(lost).to.have.nested.include({ 'error.closeCode': 'certificate-expired' })
     })
   })
 
