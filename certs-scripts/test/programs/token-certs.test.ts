@@ -4,11 +4,11 @@ import { readFileSync, statSync } from 'node:fs'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { createAuthority } from '../lib'
-import { needOpenssl, openssl } from './helpers/openssl'
-import { useTemporaryFolder } from './helpers/temporary-folder'
+import { createAuthority } from '../../lib'
+import { needOpenssl, openssl } from '../helpers/openssl'
+import { useTemporaryFolder } from '../helpers/temporary-folder'
 
-const program = join(__dirname, '..', 'bin', 'token-certs.js')
+const program = join(__dirname, '../..', 'bin', 'token-certs.js')
 
 describe('the program token-certs', () => {
   const folder = useTemporaryFolder()
