@@ -3,9 +3,10 @@ import { expect } from 'chai'
 import type { Connection } from '../../lib/connection/connection'
 import type { DeliverOptions } from '../../lib/connection/connection-context'
 import type { TokenError } from '../../lib/errors/token-error'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
 import { FEATURE_ACK, FEATURE_END } from '../../lib/wire/hello'
 import { pattern } from '../helpers/bytes'
+import { usesFakeClock } from '../helpers/fake-clock'
 import { settled } from '../helpers/moments'
 import {
   BarePeer,
@@ -33,16 +34,11 @@ function fates(connection: Connection) {
 
 describe('deliver()', () => {
   let clock: FakeClock
-  let restore: () => void
 
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
-  })
+  afterEach(destroyTransports)
 
-  afterEach(async () => {
-    await destroyTransports()
-    restore()
+  usesFakeClock(made => {
+    clock = made
   })
 
   describe('resolves when the token was handed', () => {

@@ -4,7 +4,7 @@ import { type Connection, controlOf } from '../../lib/connection/connection'
 import type { DeliverOptions } from '../../lib/connection/connection-context'
 import { CLOSE_CODES, type WireCloseCode } from '../../lib/errors/close-codes'
 import type { TokenError } from '../../lib/errors/token-error'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
 import {
   FEATURE_ACK,
   FEATURE_END,
@@ -13,6 +13,7 @@ import {
   FEATURE_STREAM,
   type Hello
 } from '../../lib/wire/hello'
+import { usesFakeClock } from '../helpers/fake-clock'
 import { awake, settled, uncaughtDuring } from '../helpers/moments'
 import { BarePeer, close, destroyTransports, greeted, helloFrom, openPair } from '../helpers/token-2'
 import { walkedDuring } from '../helpers/walked'
@@ -53,16 +54,11 @@ function helloWithSession(): Partial<Hello> {
 
 describe('the fate of a token', () => {
   let clock: FakeClock
-  let restore: () => void
 
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
-  })
+  afterEach(destroyTransports)
 
-  afterEach(async () => {
-    await destroyTransports()
-    restore()
+  usesFakeClock(made => {
+    clock = made
   })
 
   describe('that a listener of `drain` delivers is its own, when room was made', () => {

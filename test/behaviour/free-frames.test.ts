@@ -19,14 +19,14 @@ const FREE: Record<string, ControlFrame | Buffer> = {
   'a long unknown frame': Buffer.concat([Buffer.from('800004000f', 'hex'), Buffer.alloc(1023)])
 }
 
-/** Tokens that wait for a consumer: empty ones, of which a window has most. To walk over them takes 20 ms. */
-const WAITING = 200_000
+/** Tokens that wait for a consumer: empty ones, of which a window has most. To walk over them takes 10 ms. */
+const WAITING = 100_000
 /** Tokens of this side that wait for credit, or for ACK. */
-const OWED = 10_000
+const OWED = 5_000
 
-const TIMES = 100
+const TIMES = 200
 
-/** Milliseconds of the processor: a walk for each frame would take 2,000, a step for each of them takes some 5. */
+/** Milliseconds of the processor: a walk for each frame would take 2,000, a step for each of them takes some 10. */
 const LIMIT = 400
 
 describe('A frame that costs no credit', () => {

@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import type { TokenError } from '../../lib/errors/token-error'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
 import { FEATURE_ACK, FEATURE_END, FEATURE_PART } from '../../lib/wire/hello'
+import { usesFakeClock } from '../helpers/fake-clock'
 import { settled, uncaughtDuring } from '../helpers/moments'
 import { SessionPair } from '../helpers/session-pair'
 import { close, destroyTransports, greeted, openPair, token2Pair } from '../helpers/token-2'
@@ -43,16 +44,11 @@ const WAYS: Record<string, Way> = {
 
 describe('a token whose memory goes away after it was taken', () => {
   let clock: FakeClock
-  let restore: () => void
 
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
-  })
+  afterEach(destroyTransports)
 
-  afterEach(async () => {
-    await destroyTransports()
-    restore()
+  usesFakeClock(made => {
+    clock = made
   })
 
   const codeOf = (promise: Promise<void>) =>

@@ -140,7 +140,7 @@ describe('The built library in a realm of its own, as under a test runner', () =
   })
 
   it('knows the peer, and resumes a session over a new transport', async () => {
-    const { client, connection } = await pair({ session: true })
+    const { client, connection } = await pair({ session: true, reconnect: () => 1 })
     expect(connection.peer?.subject).to.be.a('string')
     expect(connection.peer?.isAuthorized).to.equal(true)
     const resumed = once(connection, 'resumed')
@@ -151,7 +151,7 @@ describe('The built library in a realm of its own, as under a test runner', () =
   })
 
   it('tells the codes of the errors of Node', async () => {
-    const closed = await dial(await freePort())
+    const closed = await dial(await freePort(), { refusedRetryTimeout: 0 })
     const { error } = await closed.closed
     expect(error?.code).to.equal('ERR_CONNECT')
     expect(error?.message).to.match(/failed with ECONNREFUSED$/)

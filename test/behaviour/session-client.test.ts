@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { setTimeout as wait } from 'node:timers/promises'
 import { createServer, type TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import type { CloseInfo, Connection, SessionLoss, TokenError, TokenServer } from '../../lib'
 import { TokenClient } from '../../lib'
+import { FakeClock } from '../../lib/testing'
 import { certificates } from '../helpers/certificates'
 import {
   clientOptions,
@@ -382,11 +382,15 @@ describe('a session of TokenClient and TokenServer', () => {
     const drained = one.drain({ code: 'shutdown', timeout: 5_000, spread: 0 })
     await accepted
     await until(() => client.connection?.isOpen === false)
+    const clock = new FakeClock()
+    const restoreClock = clock.install()
+    onCleanUp(restoreClock)
     proxy.cutAll()
     await until(() => two.server.detachedSessions === 1)
-    // Ten times as long as the client would wait before it dialled.
-    await wait(50)
+    // A hundred times as long as the client would wait before it dialled.
+    await clock.elapse(500)
     expect(seen).to.deep.equal([])
+    restoreClock()
     expect(await tokens.next()).to.deep.equal({ done: true, value: undefined })
     await Promise.all([delivered, drained])
     await until(() => seen.includes('connect'))

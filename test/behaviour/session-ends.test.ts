@@ -1,13 +1,11 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
 import type { Connection } from '../../lib/connection/connection'
-import { FakeClock } from '../../lib/testing'
+import { usesFakeClock } from '../helpers/fake-clock'
 import { settled } from '../helpers/moments'
 import { SessionPair, type SessionPairOptions } from '../helpers/session-pair'
 
 describe('a session and its ends', () => {
-  let clock: FakeClock
-  let restore: () => void
   let pair: SessionPair
 
   const open = async (options?: SessionPairOptions) => {
@@ -15,15 +13,9 @@ describe('a session and its ends', () => {
     return pair
   }
 
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
-  })
+  afterEach(() => pair.destroy())
 
-  afterEach(async () => {
-    await pair.destroy()
-    restore()
-  })
+  usesFakeClock()
 
   /** When a half-closed connection is cut: `both` means once more after the first resume. */
   const CUTS = ['never', 'once', 'twice', 'and the end comes while it waits'] as const

@@ -13,6 +13,7 @@ import {
   type TokenServerEvents,
   type TokenServerOptions
 } from '../../lib'
+import { FakeClock } from '../../lib/testing'
 import { certificates } from '../helpers/certificates'
 import {
   closesWhatItOpened,
@@ -24,6 +25,9 @@ import {
   until
 } from '../helpers/loopback'
 import { escapedDuring, settled } from '../helpers/moments'
+
+const clock = new FakeClock()
+let restoreClock = () => {}
 
 const KINDS = ['token/1', 'token/2', 'session'] as const
 type Kind = (typeof KINDS)[number]
@@ -52,7 +56,7 @@ interface Scenario {
   readonly event: string
   readonly kinds?: readonly Kind[]
   readonly title?: string
-  readonly server?: TokenServerOptions | (() => Promise<TokenServerOptions>)
+  readonly server?: TokenServerOptions | (() => TokenServerOptions | Promise<TokenServerOptions>)
   readonly client?: Partial<TokenClientOptions>
   /** Before the client has connected. */
   readonly early?: (world: World) => unknown
@@ -174,13 +178,22 @@ const SERVER_EVENTS: readonly Scenario[] = [
   },
   {
     event: 'dropped',
-    server: { slowConsumer: 'drop', maxQueueAge: 10 },
+    // The budget looks at the queues each second.
+    server: () => {
+      restoreClock = clock.install()
+      onCleanUp(restoreClock)
+      return { slowConsumer: 'drop', maxQueueAge: 10, closeTimeout: 50 }
+    },
+    // It takes no token: close() waits for it in vain.
+    client: { closeTimeout: 50 },
     provoke: async world => {
       world.client.removeAllListeners('token')
       const connection = connectionOf(world)
       const seen = first(world.server, 'dropped')
       while (connection.tokensUnsent < 20) connection.send(Buffer.alloc(500_000))
+      await clock.elapse(3_000)
       await seen
+      restoreClock()
     }
   },
   {

@@ -1,10 +1,11 @@
 import { expect } from 'chai'
 import type { Connection, ConnectionOptions, IncomingToken } from '../../lib'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
 import { type ControlFrame, encodeControl } from '../../lib/wire/control-frame'
 import { MIN_PART_LENGTH } from '../../lib/wire/header'
 import { FEATURE_ACK, FEATURE_END, FEATURE_PART } from '../../lib/wire/hello'
 import { bytes, frame, pattern } from '../helpers/bytes'
+import { usesFakeClock } from '../helpers/fake-clock'
 import { settled } from '../helpers/moments'
 import { connectionAndPeer, destroyPairs } from '../helpers/pairs'
 import { encode, whole } from '../helpers/parts'
@@ -24,17 +25,14 @@ function closes(peer: BarePeer): unknown[] {
 
 describe('A token that is not whole', () => {
   let clock: FakeClock
-  let restore: () => void
-
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
-  })
 
   afterEach(async () => {
     await destroyTransports()
     await destroyPairs()
-    restore()
+  })
+
+  usesFakeClock(made => {
+    clock = made
   })
 
   describe('and does not go on', () => {

@@ -2,24 +2,20 @@ import { expect } from 'chai'
 import { Outbox } from '../../lib/client/outbox'
 import type { Connection } from '../../lib/connection/connection'
 import type { TokenError } from '../../lib/errors/token-error'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
 import { pattern } from '../helpers/bytes'
+import { usesFakeClock } from '../helpers/fake-clock'
 import { settled } from '../helpers/moments'
 import { destroyTransports, openPair } from '../helpers/token-2'
 import { walkedDuring } from '../helpers/walked'
 
 describe('Outbox', () => {
   let clock: FakeClock
-  let restore: () => void
 
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
-  })
+  afterEach(destroyTransports)
 
-  afterEach(async () => {
-    await destroyTransports()
-    restore()
+  usesFakeClock(made => {
+    clock = made
   })
 
   function add(outbox: Outbox, ...texts: string[]): boolean[] {

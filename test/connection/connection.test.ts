@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { Connection, controlOf } from '../../lib/connection/connection'
 import type { CloseInfo } from '../../lib/errors/close-info'
 import type { TokenError } from '../../lib/errors/token-error'
+import { FakeClock } from '../../lib/testing'
 import { frame, frames, pattern } from '../helpers/bytes'
 import { awake, bytesOf, settled, tokensOf, uncaughtDuring } from '../helpers/moments'
 import {
@@ -823,23 +824,25 @@ describe('Connection', () => {
 
     for (const direction of ['in', 'out'] as const) {
       it(`idleTimeout counts anew with each byte ${direction}`, async () => {
-        const { connection, peer } = connectionAndPeer({ idleTimeout: 60 })
-        listen(connection)
-        peer.resume()
-        let count = 0
-        await awake(
-          new Promise<void>(resolve => {
-            const feeding = setInterval(() => {
-              if (direction === 'in') peer.write(frames('a'))
-              else connection.send(Buffer.from('a'))
-              if (++count < 20) return
-              clearInterval(feeding)
-              resolve()
-            }, 8)
-          })
-        )
-        expect(connection.isDead).to.equal(false)
-        expect((await awake(connection.closed)).code).to.equal('ERR_IDLE_TIMEOUT')
+        const clock = new FakeClock()
+        const restore = clock.install()
+        try {
+          const { connection, peer } = connectionAndPeer({ idleTimeout: 60 })
+          listen(connection)
+          peer.resume()
+          for (let count = 0; count < 20; count++) {
+            await clock.elapse(59)
+            if (direction === 'in') peer.write(frames('a'))
+            else connection.send(Buffer.from('a'))
+            await settled()
+          }
+          await clock.elapse(59)
+          expect(connection.isDead).to.equal(false)
+          await clock.elapse(1)
+          expect((await connection.closed).code).to.equal('ERR_IDLE_TIMEOUT')
+        } finally {
+          restore()
+        }
       })
     }
 

@@ -31,6 +31,7 @@ const retries = {
   'seldom, until something was changed': 'seldom'
 }
 const names = Object.keys(CLOSE_CODES) as WireCloseCode[]
+const known: ReadonlySet<string> = new Set(names)
 const meaning = (name: WireCloseCode): CloseCodeMeaning => CLOSE_CODES[name]
 
 describe('close codes and section 13 of docs/wire-format.md', () => {
@@ -93,6 +94,9 @@ describe('closeCodeName', () => {
   })
 
   it('has a name for each of the 65,536 numbers', () => {
-    for (let number = 0; number <= 0xffff; number++) expect(names).to.include(closeCodeName(number))
+    const nameless: number[] = []
+    for (let number = 0; number <= 0xffff; number++)
+      if (!known.has(closeCodeName(number))) nameless.push(number)
+    expect(nameless).to.deep.equal([])
   })
 })

@@ -8,6 +8,11 @@ export async function settled(): Promise<void> {
   for (let i = 0; i < 8; i++) await setImmediate()
 }
 
+/** Keeps the whole process from running, and leaves its core to others. */
+export function block(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}
+
 /** The tokens that the listener got, from now on until `count` are there. */
 export async function tokensOf(connection: Connection, count: number): Promise<Buffer[]> {
   const tokens: Buffer[] = []

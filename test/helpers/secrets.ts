@@ -15,6 +15,7 @@ const { createPrivateKey } = crypto
 const { createSecureContext } = tls
 
 const windows = new Set<string>()
+const knownKeys = new Set<string>()
 const passphrases = new Set<string>()
 const raised = new Set<Error>()
 
@@ -89,6 +90,8 @@ export function secretIn(subject: unknown): string | null {
 
 /** Of a key the private numbers alone: what stands around them is public, or the same in many. */
 export function addSecretKey(pem: string): void {
+  if (knownKeys.has(pem)) return
+  knownKeys.add(pem)
   let jwk: JsonWebKey
   try {
     jwk = createPrivateKey(pem).export({ format: 'jwk' }) as JsonWebKey
@@ -138,11 +141,16 @@ function watchCredentials(): void {
 
 const EMITTERS: ReadonlySet<string> = new Set(['Connection', 'TokenClient', 'TokenServer'])
 
+/** Whether objects of a class are looked at. Reading a class's name for each event of each socket is slow. */
+const isWatched = new Map<unknown, boolean>()
+
 /** The library compares `emit` with the one that was there when it was loaded. */
 function watchEvents(): void {
   const { emit } = EventEmitter.prototype
   EventEmitter.prototype.emit = function (this: EventEmitter, name: string, ...args: unknown[]) {
-    if (EMITTERS.has(this.constructor.name)) {
+    const ofThis = this.constructor
+    if (!isWatched.has(ofThis)) isWatched.set(ofThis, EMITTERS.has(ofThis.name))
+    if (isWatched.get(ofThis)) {
       for (const arg of args) {
         const error = arg instanceof Error ? arg : (arg as { error?: unknown } | null)?.error
         if (error instanceof Error) raised.add(error)

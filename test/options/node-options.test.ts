@@ -287,7 +287,11 @@ describe('each option of Node', () => {
         await replaced(Socket.prototype, 'setNoDelay', note, async () => {
           await replaced(Socket.prototype, 'setKeepAlive', note, async () => {
             const { server } = await startServer({ ...given, session: true })
-            const { client, connection } = await connectPair(server, { ...given, session: true })
+            const { client, connection } = await connectPair(server, {
+              ...given,
+              session: true,
+              reconnect: () => 1
+            })
             const resumed = once(client, 'resumed')
             connection.socket.destroy()
             await resumed

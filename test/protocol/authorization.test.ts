@@ -1,22 +1,20 @@
 import { expect } from 'chai'
 import { type AuthorizeAnswer, authorization, type Verdict } from '../../lib/protocol/authorization'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
+import { usesFakeClock } from '../helpers/fake-clock'
 
 type Ask = Parameters<typeof authorization>[0]
 
 describe('authorization', () => {
   let clock: FakeClock
-  let restore: () => void
   const gone = new AbortController().signal
-
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
-  })
 
   afterEach(() => {
     expect(clock.pending).to.equal(0)
-    restore()
+  })
+
+  usesFakeClock(made => {
+    clock = made
   })
 
   const ask = (answer: unknown): Promise<Verdict> =>

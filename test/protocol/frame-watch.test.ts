@@ -2,18 +2,14 @@ import { expect } from 'chai'
 import type { TokenError } from '../../lib/errors/token-error'
 import { connectionLimits } from '../../lib/options/connection-options'
 import { FRAME_PROGRESS_BYTES, FrameWatch } from '../../lib/protocol/frame-watch'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
+import { usesFakeClock } from '../helpers/fake-clock'
 
 describe('FrameWatch', () => {
   let clock: FakeClock
-  let restore: () => void
-
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
+  usesFakeClock(made => {
+    clock = made
   })
-
-  afterEach(() => restore())
 
   function make(frameTimeout = 1000) {
     const log: string[] = []

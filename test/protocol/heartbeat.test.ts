@@ -1,17 +1,13 @@
 import { expect } from 'chai'
 import { Heartbeat } from '../../lib/protocol/heartbeat'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
+import { usesFakeClock } from '../helpers/fake-clock'
 
 describe('Heartbeat', () => {
   let clock: FakeClock
-  let restore: () => void
-
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
+  usesFakeClock(made => {
+    clock = made
   })
-
-  afterEach(() => restore())
 
   function make(own: number, peer: number) {
     const log: string[] = []

@@ -1,19 +1,15 @@
 import { expect } from 'chai'
 import { LINGER_TIMEOUT, sayClose } from '../../lib/protocol/say-close'
-import { FakeClock, memoryPair } from '../../lib/testing'
+import { type FakeClock, memoryPair } from '../../lib/testing'
 import { bytes, frame, pattern } from '../helpers/bytes'
+import { usesFakeClock } from '../helpers/fake-clock'
 import { bytesOf } from '../helpers/moments'
 
 describe('sayClose', () => {
   let clock: FakeClock
-  let restore: () => void
-
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
+  usesFakeClock(made => {
+    clock = made
   })
-
-  afterEach(() => restore())
 
   it('says CLOSE and ends, and is gone when the peer has ended too', async () => {
     const { a, b } = memoryPair()

@@ -3,8 +3,9 @@ import { expect } from 'chai'
 import { Connection, type ConnectionContext } from '../../lib/connection/connection'
 import type { ConnectionOptions } from '../../lib/options/connection-options'
 import type { AuthorizeAnswer } from '../../lib/protocol/authorization'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
 import { bytes, frame, frames, pattern } from '../helpers/bytes'
+import { usesFakeClock } from '../helpers/fake-clock'
 import { bytesOf, settled } from '../helpers/moments'
 import { destroyPairs, memoryPair } from '../helpers/pairs'
 
@@ -35,16 +36,13 @@ async function writeEach(peer: Duplex, chunks: Buffer[]): Promise<void> {
 
 describe('token/1', () => {
   let clock: FakeClock
-  let restore: () => void
-
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
-  })
 
   afterEach(async () => {
-    restore()
     await destroyPairs()
+  })
+
+  usesFakeClock(made => {
+    clock = made
   })
 
   describe('reading ahead', () => {

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
+import { usesFakeClock } from '../helpers/fake-clock'
 import { settled } from '../helpers/moments'
 import { destroyTransports, token2Pair } from '../helpers/token-2'
 
@@ -73,16 +74,11 @@ function expectSame(received: Buffer[], sent: number[], what: string): void {
 
 describe('properties of token/2', () => {
   let clock: FakeClock
-  let restore: () => void
 
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
-  })
+  afterEach(destroyTransports)
 
-  afterEach(async () => {
-    await destroyTransports()
-    restore()
+  usesFakeClock(made => {
+    clock = made
   })
 
   /** Lets time pass until all is settled. */

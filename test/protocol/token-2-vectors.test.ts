@@ -66,6 +66,18 @@ async function takePieces(connection: Connection, tokens: string[]): Promise<voi
   }
 }
 
+/** Single bytes, but for the middle of a long run of one value, which comes by the hundred. */
+function byteByByte(rest: Buffer): Buffer[] {
+  const pieces: Buffer[] = []
+  for (let at = 0; at < rest.length; ) {
+    const around = rest.subarray(Math.max(0, at - 32), at + 132)
+    const length = around.length === 164 && around.every(byte => byte === rest[at]) ? 100 : 1
+    pieces.push(rest.subarray(at, at + length))
+    at += length
+  }
+  return pieces
+}
+
 /** What a reader made of the bytes of a vector, cut as `cuts` says. */
 async function read(vector: Vector, cuts: (rest: Buffer) => Buffer[]) {
   const { sent = 0, maxTokenLength, receiveWindow, maxStreamLength } = vector.reader ?? {}
@@ -141,10 +153,7 @@ describe('the vectors of token-2-sequences.json', () => {
       agrees(await read(vector, rest => [rest]), 'whole')
       // With its rest cut, a token that was taken gives credit for the next one.
       if (vector.reader?.receiveWindow !== undefined) return
-      agrees(
-        await read(vector, rest => Array.from(rest, (_byte, at) => rest.subarray(at, at + 1))),
-        'byte by byte'
-      )
+      agrees(await read(vector, byteByByte), 'byte by byte')
     })
   }
 })

@@ -3,9 +3,10 @@ import { expect } from 'chai'
 import type { Connection } from '../../lib/connection/connection'
 import type { AuthorizeAnswer } from '../../lib/protocol/authorization'
 import type { Goaway } from '../../lib/protocol/goaway'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
 import { encodeControl } from '../../lib/wire/control-frame'
 import { bytes, frame, frames, pattern } from '../helpers/bytes'
+import { usesFakeClock } from '../helpers/fake-clock'
 import { settled, tokensOf } from '../helpers/moments'
 import {
   BarePeer,
@@ -53,16 +54,11 @@ function asked() {
 
 describe('token/2', () => {
   let clock: FakeClock
-  let restore: () => void
 
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
-  })
+  afterEach(destroyTransports)
 
-  afterEach(async () => {
-    await destroyTransports()
-    restore()
+  usesFakeClock(made => {
+    clock = made
   })
 
   describe('the greeting', () => {

@@ -276,7 +276,8 @@ describe('FrameReader, with parts and aborts', () => {
             const rest = sequence.slice(arrived)
             log.reader.push(Buffer.concat(rest.map(token => encode(recut(token, size)))))
             log.takePieces()
-            expect(log.tokens, `${cut} ${most} ${size}`).to.deep.equal(expected)
+            if (log.tokens.join() !== expected.join())
+              expect(log.tokens, `${cut} ${most} ${size}`).to.deep.equal(expected)
           }
         }
       }

@@ -1,7 +1,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import { expect } from 'chai'
 import { Deadline } from '../../lib/runtime/deadline'
-import { awake, settled } from '../helpers/moments'
+import { awake, block, settled } from '../helpers/moments'
 import { ROOT, runNode } from '../helpers/program'
 
 /** Resolves when `deadline` expires; the test then waits for an event and not for time. */
@@ -150,7 +150,3 @@ describe('Deadline', () => {
     port1.close()
   })
 })
-
-function block(milliseconds: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
-}

@@ -4,13 +4,7 @@ import { expect } from 'chai'
 import { PatientDeadline } from '../../lib/runtime/patient-deadline'
 import { FakeClock } from '../../lib/testing'
 import { closesWhatItOpened, makeClient, onCleanUp, startServer, until } from '../helpers/loopback'
-import { settled } from '../helpers/moments'
-
-/** Keeps the whole process busy. */
-function block(milliseconds: number): void {
-  const end = performance.now() + milliseconds
-  while (performance.now() < end);
-}
+import { block, settled } from '../helpers/moments'
 
 describe('PatientDeadline', () => {
   const clock = new FakeClock()

@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { MemoryBudget, type Queues } from '../../lib/server/memory-budget'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
+import { usesFakeClock } from '../helpers/fake-clock'
 
 // On a failure fast-check prints `{ seed, path }`; SEED=… repeats that run.
 const parameters = process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) }
@@ -39,14 +40,9 @@ class Fake {
 
 describe('MemoryBudget', () => {
   let clock: FakeClock
-  let restore: () => void
-
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
+  usesFakeClock(made => {
+    clock = made
   })
-
-  afterEach(() => restore())
 
   function make({ budget = 1e9, maxAge = 0, drops = false } = {}) {
     const connections = [new Fake('a'), new Fake('b')] as const

@@ -212,6 +212,7 @@ describe('TokenServer', () => {
       const late = await makeClient(port, { refusedRetryTimeout: 0 })
       const [error] = (await once(late, 'error')) as [TokenError]
       expect(error.code).to.equal('ERR_CONNECT')
+      connection.socket.resume()
     })
 
     it('destroys after its timeout a connection whose peer does not end', async () => {

@@ -2,20 +2,16 @@ import { expect } from 'chai'
 import { Connection } from '../../lib/connection/connection'
 import type { CloseInfo } from '../../lib/errors/close-info'
 import type { ConnectionOptions } from '../../lib/options/connection-options'
-import { FakeClock, type Link, memoryPair } from '../../lib/testing'
+import { type FakeClock, type Link, memoryPair } from '../../lib/testing'
 import { frame, pattern } from '../helpers/bytes'
+import { usesFakeClock } from '../helpers/fake-clock'
 
 /** Two connections over a link, on a clock that is the library's as well until the test is over. */
 describe('Connection over a memory pair', () => {
   let clock: FakeClock
-  let restore: () => void
-
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
+  usesFakeClock(made => {
+    clock = made
   })
-
-  afterEach(() => restore())
 
   interface Side {
     readonly connection: Connection

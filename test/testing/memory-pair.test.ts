@@ -53,6 +53,7 @@ describe('memoryPair', () => {
     const { a, b } = memoryPair()
     for (const end of [a, b]) end.on('data', chunk => end.write(chunk))
     a.write('ball')
+    // Real time: that a timer of Node comes in between is what is promised.
     await new Promise(resolve => setTimeout(resolve, 5))
     a.destroy()
     b.destroy()

@@ -14,6 +14,7 @@ import { expect } from 'chai'
 import { checkTrust, type TrustFailure } from '../../lib/tls/check-trust'
 import { sessionIdContext } from '../../lib/tls/session-id-context'
 import { type Certificates, certificates } from '../helpers/certificates'
+import { until } from '../helpers/loopback'
 
 const DAY = 86_400_000
 
@@ -249,11 +250,13 @@ describe('trust', () => {
 
   it('refuses a certificate that ended a moment ago while Node still says authorized', async () => {
     const authority = await createAuthority({ notBefore: new Date(Date.now() - DAY) })
-    const short = await authority.issueClient({ name: 'short', notAfter: new Date(Date.now() + 2000) })
+    const notAfter = new Date(Math.ceil((Date.now() + 1000) / 1000) * 1000)
+    const short = await authority.issueClient({ name: 'short', notAfter })
     const server = await listen(trusting({ ca: authority.cert }))
     const { ticket, failure } = await dial(server, short)
     expect(failure).to.equal(null)
-    await new Promise(resolve => setTimeout(resolve, 2100))
+    // Real time: the date of OpenSSL can not be set.
+    await until(() => Date.now() > notAfter.getTime() + 10)
     const resumed = await dial(server, { ...short, session: ticket })
     expect(resumed.reused).to.equal(true)
     expect(resumed.authorized).to.equal(true)
@@ -272,6 +275,7 @@ describe('trust', () => {
     let { ticket } = seen
     let resumedAfterTheEnd = 0
     while (seen.failure === null && Date.now() < end) {
+      // Real time: sessionTimeout is OpenSSL's.
       await new Promise(resolve => setTimeout(resolve, 300))
       const isOver = Date.now() > soon.getTime()
       seen = await dial(server, { ...client, session: ticket })
