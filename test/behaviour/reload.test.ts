@@ -24,6 +24,7 @@ import {
   startServer,
   until
 } from '../helpers/loopback'
+import { refusal } from '../helpers/refusal'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -81,16 +82,6 @@ describe('certificates that change', () => {
         }
       }
     }
-  }
-
-  function errorOf(run: () => unknown): TokenError {
-    try {
-      run()
-    } catch (error) {
-      expect(error).to.be.instanceOf(TokenError)
-      return error as TokenError
-    }
-    throw new Error('nothing was thrown')
   }
 
   describe('server.reload()', () => {
@@ -252,7 +243,7 @@ describe('certificates that change', () => {
       it(`with ${title} throws ERR_RELOAD, and the old ones stay`, async () => {
         const { server } = await startServer()
         const { client } = await connectPair(server)
-        const error = errorOf(() => server.reload(changes(all) as Credentials))
+        const error = refusal(() => server.reload(changes(all) as Credentials))
         expect(error.code).to.equal('ERR_RELOAD')
         expect(error.message).to.contain('the old')
         expect(error.message + String(error.cause)).to.not.contain('PRIVATE KEY')

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
 import type { TokenClient } from '../../lib'
+import { echoesPerSecond } from '../helpers/echoes'
 import { type FaultProgram, startProgram } from '../helpers/fault-program'
 import { figures, isLong, MIB } from '../helpers/figures'
 import { closesWhatItOpened, makeClient } from '../helpers/loopback'
@@ -33,8 +34,8 @@ describe('T14 slow consumers of token/2', () => {
     })
     const fast = await makeClient(port)
     await once(fast, 'connect')
-    await rate(fast, 1_000)
-    const idle = await rate(fast, 3_000)
+    await echoesPerSecond(fast, 1_000)
+    const idle = await echoesPerSecond(fast, 3_000)
     const count = READERS / windows.length
     for (const window of windows) await intruders.ask({ ask: 'ignore', port, count, window })
     const before = await reports(server, ({ connections }) => connections === READERS + 1)
@@ -51,25 +52,6 @@ describe('T14 slow consumers of token/2', () => {
     return report
   }
 
-  /** Echoes a second, 8 at once. */
-  async function rate(client: TokenClient, count: number): Promise<number> {
-    const begin = performance.now()
-    let received = 0
-    let sent = 0
-    await new Promise<void>(resolve => {
-      const onToken = () => {
-        received++
-        if (sent < count) client.send(Buffer.alloc(1024, sent++))
-        if (received < count) return
-        client.removeListener('token', onToken)
-        resolve()
-      }
-      client.on('token', onToken)
-      while (sent < 8) client.send(Buffer.alloc(1024, sent++))
-    })
-    return (count / (performance.now() - begin)) * 1000
-  }
-
   const isDead = (client: TokenClient) => client.connection?.isDead
 
   it(`T14 ${READERS} readers without credit, or that claim any and do not read, cost their outboxes at most, are closed at maxQueueAge, and a fast one is left alone`, async function () {
@@ -79,7 +61,7 @@ describe('T14 slow consumers of token/2', () => {
       UNLIMITED
     ])
     const during = await server.ask<ServerReport>({ ask: 'flood', length: TOKEN, skip: 1 })
-    const busy = await rate(fast, 3_000)
+    const busy = await echoesPerSecond(fast, 3_000)
     const after = await reports(server, ({ connections }) => connections === 1)
     const end = await reports(server, ({ used }) => used - before.used < 4 * MIB)
     figures(
@@ -111,7 +93,7 @@ describe('T14 slow consumers of token/2', () => {
     expect(after.codes.dropped).to.be.at.most(READERS * (each + 1))
     expect(Object.keys(after.codes)).to.deep.equal(['dropped'])
     expect((await reports(server, ({ used }) => used - before.used < 4 * MIB)).uncaught).to.deep.equal([])
-    await rate(fast, 100)
+    await echoesPerSecond(fast, 100)
   })
 
   for (const policy of ['close', 'drop'] as const) {
@@ -139,7 +121,7 @@ describe('T14 slow consumers of token/2', () => {
         expect(after.codes.dropped).to.be.greaterThan(READERS)
       }
       expect(isDead(fast)).to.equal(false)
-      await rate(fast, 100)
+      await echoesPerSecond(fast, 100)
     })
   }
 })

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
-import type { TokenClient } from '../../lib'
+import { echoesPerSecond } from '../helpers/echoes'
 import { startProgram } from '../helpers/fault-program'
 import { figures, isLong, MIB } from '../helpers/figures'
 import { closesWhatItOpened, makeClient } from '../helpers/loopback'
@@ -14,25 +14,6 @@ const WRITE_TIMEOUT = 3_000
 describe('T14 readers that do not read', () => {
   closesWhatItOpened()
 
-  /** Echoes a second, 8 at once. */
-  async function rate(client: TokenClient, count: number): Promise<number> {
-    const begin = performance.now()
-    let received = 0
-    let sent = 0
-    await new Promise<void>(resolve => {
-      const onToken = () => {
-        received++
-        if (sent < count) client.send(Buffer.alloc(1024, sent++))
-        if (received < count) return
-        client.removeListener('token', onToken)
-        resolve()
-      }
-      client.on('token', onToken)
-      while (sent < 8) client.send(Buffer.alloc(1024, sent++))
-    })
-    return (count / (performance.now() - begin)) * 1000
-  }
-
   it(`T14 ${READERS} of them cost their outboxes at most, are cut by writeTimeout, and a fast reader gets everything`, async function () {
     this.timeout(60_000)
     const [server, strangers] = await Promise.all([startProgram('server'), startProgram('strangers')])
@@ -40,15 +21,15 @@ describe('T14 readers that do not read', () => {
     const { port } = await server.ask<ServerReport>({ ask: 'listen', options })
     const fast = await makeClient(port)
     await once(fast, 'connect')
-    await rate(fast, 1_000)
-    const idle = await rate(fast, 3_000)
+    await echoesPerSecond(fast, 1_000)
+    const idle = await echoesPerSecond(fast, 3_000)
 
     await strangers.ask({ ask: 'ignore', port, count: READERS })
     let before: ServerReport
     do before = await server.ask<ServerReport>({ ask: 'report' })
     while (before.connections <= READERS)
     const during = await server.ask<ServerReport>({ ask: 'flood', length: TOKEN, skip: 1 })
-    const busy = await rate(fast, 3_000)
+    const busy = await echoesPerSecond(fast, 3_000)
     // Who reads nothing does not notice that it was cut.
     let after = during
     while (after.connections > 1 || after.used - before.used > 4 * MIB) {

@@ -1,4 +1,5 @@
 import { type ControlSource, FrameWriter } from '../../lib/sending/frame-writer'
+import type { Sender } from '../../lib/sending/sender'
 import { TokenQueue } from '../../lib/sending/token-queue'
 
 /** A writer and the queue that it writes, as a sender has them. */
@@ -22,4 +23,13 @@ export class QueuedWriter extends FrameWriter {
   push(token: Uint8Array): void {
     this.queue.push(token)
   }
+}
+
+/** Drops the oldest tokens that may be dropped. @returns how many */
+export function dropOldest(sender: Sender, count: number): number {
+  return sender.takeOut(
+    () => true,
+    count,
+    () => {}
+  ).length
 }

@@ -13,6 +13,16 @@ export function refusal(run: () => unknown): TokenError {
   throw new Error('nothing was refused')
 }
 
+/** What a promise is rejected with. */
+export async function rejection(promise: Promise<unknown>): Promise<TokenError> {
+  try {
+    await promise
+  } catch (error) {
+    return error as TokenError
+  }
+  throw new Error('it did not reject')
+}
+
 /** Options as a title shows them. */
 export function show(options: object): string {
   return JSON.stringify(options, (_key, value) => (typeof value === 'number' ? String(value) : value))

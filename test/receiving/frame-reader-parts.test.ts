@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import type { TokenError } from '../../lib/errors/token-error'
 import { ABORTED, FrameReader, NOTHING, WHOLE } from '../../lib/receiving/frame-reader'
 import { pattern } from '../helpers/bytes'
 import { aborted, costOfSent, encode, recut, type SentToken, whole } from '../helpers/parts'
+import { refusal } from '../helpers/refusal'
 
 // On a failure fast-check prints `{ seed, path }`; SEED=… repeats that run.
 const parameters = process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) }
@@ -180,15 +180,6 @@ describe('FrameReader, with parts and aborts', () => {
   })
 
   describe('the limit', () => {
-    function refusal(run: () => void): TokenError {
-      try {
-        run()
-      } catch (error) {
-        return error as TokenError
-      }
-      throw new Error('nothing was refused')
-    }
-
     it('bounds the sum of the parts of a token that is joined, at the length of each', () => {
       const log = new Log(8)
       log.reader.push(encode(whole('abcd', 'efgh')))

@@ -8,6 +8,7 @@ import { bytes, frame, pattern } from '../helpers/bytes'
 import { settled } from '../helpers/moments'
 import { connectionAndPeer, destroyPairs } from '../helpers/pairs'
 import { aborted, encode, recut, whole } from '../helpers/parts'
+import { rejection } from '../helpers/refusal'
 import { type BarePeer, close, destroyTransports, greeted as greetedBy } from '../helpers/token-2'
 
 const DONE = { done: true, value: undefined }
@@ -19,15 +20,6 @@ const FEATURES = FEATURE_ACK | FEATURE_PART | FEATURE_END
 /** A peer that sends parts. */
 function greeted(role: 'server', options?: ConnectionOptions & ProtocolOptions): Promise<BarePeer> {
   return greetedBy(role, options, undefined, { features: FEATURES })
-}
-
-async function caught(promise: Promise<unknown>): Promise<TokenError> {
-  try {
-    await promise
-  } catch (error) {
-    return error as TokenError
-  }
-  throw new Error('it did not reject')
 }
 
 async function nextOf(tokens: AsyncIterator<IncomingToken, undefined>): Promise<IncomingToken> {
@@ -123,7 +115,7 @@ describe('connection.incomingTokens()', () => {
     expect(await all((await second).value as IncomingToken)).to.equal('next')
     await settled()
     expect(peer.frames(true).at(-1)).to.deep.equal({ type: 'ack', handed: 2 })
-    expect((await caught(first.next())).code).to.equal('ERR_CONSUMER')
+    expect((await rejection(first.next())).code).to.equal('ERR_CONSUMER')
     expect(await first.next()).to.deep.equal(DONE)
   })
 
@@ -154,7 +146,7 @@ describe('connection.incomingTokens()', () => {
     const tokens = peer.connection.incomingTokens()
     const [first, second] = [tokens.next(), tokens.next()]
     await peer.say('a', frame('bcd').subarray(0, 5))
-    expect((await caught(((await first).value as IncomingToken).next())).code).to.equal('ERR_CONSUMER')
+    expect((await rejection(((await first).value as IncomingToken).next())).code).to.equal('ERR_CONSUMER')
     const token = (await second).value as IncomingToken
     const [one, two, three] = [token.next(), token.next(), token.next()]
     await peer.say(frame('bcd').subarray(5))
@@ -226,8 +218,8 @@ describe('connection.incomingTokens()', () => {
     await token.next()
     peer.socket.end()
     await peer.connection.closed
-    expect((await caught(token.next())).code).to.equal('ERR_LOST')
-    expect((await caught(tokens.next())).code).to.equal('ERR_LOST')
+    expect((await rejection(token.next())).code).to.equal('ERR_LOST')
+    expect((await rejection(tokens.next())).code).to.equal('ERR_LOST')
     expect(await tokens.next()).to.deep.equal(DONE)
   })
 
@@ -237,7 +229,7 @@ describe('connection.incomingTokens()', () => {
     peer.end(frame('abc').subarray(0, 6))
     const token = await nextOf(tokens)
     expect(String((await token.next()).value)).to.equal('ab')
-    expect((await caught(token.next())).code).to.equal('ERR_TRUNCATED')
+    expect((await rejection(token.next())).code).to.equal('ERR_TRUNCATED')
   })
 
   it('excludes other consumers', async () => {

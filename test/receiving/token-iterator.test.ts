@@ -6,6 +6,7 @@ import { TokenIterator } from '../../lib/receiving/token-iterator'
 import { frames } from '../helpers/bytes'
 import { awake, bytesOf, settled, tokensOf } from '../helpers/moments'
 import { connectionAndPeer, connectionPair, destroyPairs } from '../helpers/pairs'
+import { rejection } from '../helpers/refusal'
 
 const DONE = { done: true, value: undefined }
 
@@ -18,15 +19,6 @@ function open() {
     return claim
   })
   return { iterator, consumer: consumer as Consumer, log }
-}
-
-async function rejection(promise: Promise<unknown>): Promise<TokenError> {
-  try {
-    await promise
-  } catch (error) {
-    return error as TokenError
-  }
-  throw new Error('it did not reject')
 }
 
 describe('TokenIterator', () => {

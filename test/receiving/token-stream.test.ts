@@ -9,6 +9,7 @@ import { TokenStream } from '../../lib/receiving/token-stream'
 import { frames, pattern } from '../helpers/bytes'
 import { awake, bytesOf, settled, tokensOf } from '../helpers/moments'
 import { connectionAndPeer, connectionPair, destroyPairs, HeldDuplex, socketPair } from '../helpers/pairs'
+import { rejection } from '../helpers/refusal'
 import { close, destroyTransports, greeted } from '../helpers/token-2'
 
 function slowly(): Transform {
@@ -19,15 +20,6 @@ function slowly(): Transform {
       void setImmediate().then(() => done(null, Buffer.concat([Buffer.from('re '), token])))
     }
   })
-}
-
-async function rejection(promise: Promise<unknown>): Promise<TokenError> {
-  try {
-    await promise
-  } catch (error) {
-    return error as TokenError
-  }
-  throw new Error('it did not reject')
 }
 
 describe('TokenStream', () => {

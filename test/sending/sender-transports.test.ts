@@ -6,6 +6,7 @@ import { TokenSource } from '../../lib/sending/token-source'
 import { frame, frames, pattern } from '../helpers/bytes'
 import { settled } from '../helpers/moments'
 import { destroyPairs, HeldDuplex, socketPair } from '../helpers/pairs'
+import { dropOldest } from '../helpers/queued-writer'
 import { TokenReading } from '../helpers/token-reading'
 
 const KIB = 1024
@@ -83,14 +84,6 @@ function expectTokens(reading: TokenReading, ...tokens: (Uint8Array | null)[]): 
   reading.tokens.forEach((token, i) => {
     expect(token === null || token.equals(tokens[i] as Uint8Array), `token ${i}`).to.equal(true)
   })
-}
-
-function dropOldest(sender: Sender, count: number): number {
-  return sender.takeOut(
-    () => true,
-    count,
-    () => {}
-  ).length
 }
 
 describe('Sender, where PART is agreed', () => {

@@ -5,6 +5,7 @@ import { Sender } from '../../lib/sending/sender'
 import { frame, frames, pattern } from '../helpers/bytes'
 import { awake, settled } from '../helpers/moments'
 import { destroyPairs, HeldDuplex } from '../helpers/pairs'
+import { dropOldest } from '../helpers/queued-writer'
 
 const KIB = 1024
 
@@ -41,14 +42,6 @@ async function releaseAll(socket: HeldDuplex): Promise<void> {
     socket.release()
     await settled()
   }
-}
-
-function dropOldest(sender: Sender, count: number): number {
-  return sender.takeOut(
-    () => true,
-    count,
-    () => {}
-  ).length
 }
 
 describe('Sender', () => {

@@ -1,17 +1,7 @@
 import { runInNewContext } from 'node:vm'
 import { expect } from 'chai'
-import { TokenError } from '../../lib/errors/token-error'
 import { checkToken } from '../../lib/wire/check-token'
-
-function refusal(token: unknown, maxTokenLength = 8): TokenError {
-  try {
-    checkToken(token as Uint8Array, maxTokenLength)
-  } catch (error) {
-    expect(error).to.be.instanceOf(TokenError)
-    return error as TokenError
-  }
-  throw new Error('nothing was refused')
-}
+import { refusal } from '../helpers/refusal'
 
 describe('checkToken', () => {
   it('lets Buffers and Uint8Arrays through, empty ones too, up to the limit', () => {
@@ -25,7 +15,7 @@ describe('checkToken', () => {
   })
 
   it('refuses one byte more, and says both numbers', () => {
-    const error = refusal(Buffer.alloc(9))
+    const error = refusal(() => checkToken(Buffer.alloc(9), 8))
     expect(error.code).to.equal('ERR_TOKEN_TOO_LARGE')
     expect(error.message).to.equal('Cannot send a token: its length is 9 bytes, maxTokenLength is 8')
   })
@@ -45,7 +35,7 @@ describe('checkToken', () => {
   ]
   for (const [value, kind] of others) {
     it(`refuses ${kind}, and says what it is and not what is in it`, () => {
-      const error = refusal(value)
+      const error = refusal(() => checkToken(value as Uint8Array, 8))
       expect(error.code).to.equal('ERR_TOKEN_TYPE')
       expect(error.message).to.equal(`Cannot send a token: it must be a Buffer or Uint8Array, and is ${kind}`)
     })

@@ -17,6 +17,7 @@ import {
   type SessionPart
 } from '../../lib/wire/hello'
 import { bytes } from '../helpers/bytes'
+import { refusal } from '../helpers/refusal'
 
 type Bytes = string | { repeat: string; times: number } | Bytes[]
 interface Vector {
@@ -71,15 +72,10 @@ function plain({ type, ...fields }: ControlFrame): Record<string, unknown> {
   return { frame: type, ...(type === 'hello' ? { version: 2 } : {}), ...json }
 }
 
-function refusal(run: () => unknown): TokenError {
-  try {
-    run()
-  } catch (error) {
-    expect(error).to.be.instanceOf(TokenError)
-    expect(error).to.have.property('code', 'ERR_PROTOCOL')
-    return error as TokenError
-  }
-  throw new Error('nothing was refused')
+function brokenRule(run: () => unknown): TokenError {
+  const error = refusal(run)
+  expect(error.code).to.equal('ERR_PROTOCOL')
+  return error
 }
 
 const read = (hex: string) => decodeControl(bytes(hex))
@@ -128,7 +124,7 @@ describe('the vectors of token-2-frames.json', () => {
         const frame = decodeControl(body)
         if (frame === null) continue
         if (frame.type === 'hello' && frame.features > 31) {
-          expect(closeCodeOf(refusal(() => encodeControl(frame)))).to.equal('internal-error')
+          expect(closeCodeOf(brokenRule(() => encodeControl(frame)))).to.equal('internal-error')
           expect(vector.encodes).to.equal(false)
         } else {
           const same = encodeControl(frame).subarray(4).equals(body)
@@ -334,19 +330,19 @@ describe('reasons', () => {
 
 describe('decodeControl', () => {
   it('refuses a body of 0 or 1025 bytes, whoever read the head', () => {
-    expect(refusal(() => read('')).message).to.equal(
+    expect(brokenRule(() => read('')).message).to.equal(
       'Cannot read a control frame: n is 0, the range is 1 to 1024'
     )
     expect(decodeControl(Buffer.alloc(1024))).to.equal(null)
-    refusal(() => decodeControl(Buffer.alloc(1025)))
+    brokenRule(() => decodeControl(Buffer.alloc(1025)))
   })
 
   it('closes a HELLO of another version with unsupported, without a look at the rest', () => {
     for (const hex of ['81 03', '81 01 ff', `81 03 ${'ff'.repeat(1022)}`]) {
-      expect(closeCodeOf(refusal(() => read(hex)))).to.equal('unsupported')
+      expect(closeCodeOf(brokenRule(() => read(hex)))).to.equal('unsupported')
     }
-    expect(closeCodeOf(refusal(() => read('81')))).to.equal('protocol-error')
-    expect(closeCodeOf(refusal(() => read('81 02')))).to.equal('protocol-error')
+    expect(closeCodeOf(brokenRule(() => read('81')))).to.equal('protocol-error')
+    expect(closeCodeOf(brokenRule(() => read('81 02')))).to.equal('protocol-error')
   })
 
   it('keeps nothing of the bytes it read', () => {
@@ -359,14 +355,16 @@ describe('decodeControl', () => {
   })
 
   it('says the name of the frame and the value in its message, never bytes of the peer', () => {
-    expect(refusal(() => read('87 00')).message).to.equal('Cannot read ACK: n is 2, not 9')
-    expect(refusal(() => read('8a')).message).to.include('its type 0x8a is unknown')
+    expect(brokenRule(() => read('87 00')).message).to.equal('Cannot read ACK: n is 2, not 9')
+    expect(brokenRule(() => read('8a')).message).to.include('its type 0x8a is unknown')
     const secret = Buffer.from('passw0rd'.repeat(70))
-    const { message } = refusal(() =>
+    const { message } = brokenRule(() =>
       decodeControl(Buffer.concat([bytes('89 0000 0000000000000000'), secret]))
     )
     expect(message).to.equal('Cannot read CLOSE: its reason has 560 bytes, at most 512 are allowed')
-    expect(refusal(() => decodeControl(Buffer.concat([bytes('83'), secret]))).message).not.to.include('pass')
+    expect(brokenRule(() => decodeControl(Buffer.concat([bytes('83'), secret]))).message).not.to.include(
+      'pass'
+    )
   })
 })
 
@@ -409,7 +407,7 @@ describe('encodeControl', () => {
   ]
   for (const [title, frame] of wrong) {
     it(`refuses ${title}: the peer would have to close`, () => {
-      const error = refusal(() => encodeControl(frame))
+      const error = brokenRule(() => encodeControl(frame))
       expect(closeCodeOf(error)).to.equal('internal-error')
       expect(error.message).to.match(/^Cannot write (?:[A-Z]|\w+ of [A-Z])/)
     })
