@@ -51,11 +51,11 @@ describe('a revocation list', () => {
     expect(heard).to.equal(0)
   })
 
-  it('that is empty refuses nobody', async () => {
+  it('a revocation list that is empty refuses nobody', async () => {
     expect(await verdictOn(ann, await authority.createCrl([]))).to.equal('ok')
   })
 
-  it('that is overdue makes Node refuse everybody', async () => {
+  it('a revocation list that is overdue makes Node refuse everybody', async () => {
     const crl = await authority.createCrl([], { nextUpdate: new Date(Date.now() - 60_000) })
     expect(await verdictOn(bob, crl)).to.equal('CRL_HAS_EXPIRED')
   })

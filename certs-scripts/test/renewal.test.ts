@@ -23,7 +23,7 @@ const daysOf = (cert: string) => {
 describe('a renewal', () => {
   const folder = useTemporaryFolder()
 
-  it('of the server keeps names, subject, usages and number of days, and takes a new key', async () => {
+  it('a renewal of the server keeps names, subject, usages and number of days, and takes a new key', async () => {
     const authority = await createAuthority()
     const old = await authority.issueServer({
       name: 'Acme, Inc.',
@@ -50,14 +50,14 @@ describe('a renewal', () => {
     expect(isSignedBy(certOf(folder(), 'server'), authority.cert)).to.equal(true)
   })
 
-  it('with new names says which ones they replace', async () => {
+  it('a renewal with new names says which ones they replace', async () => {
     await call(folder(), '--host a.test --host 10.0.0.1')
     const { said } = await call(folder(), 'server --host b.test --force')
     expect(said).to.include(`Names of ${folder()}/server/server.crt: a.test, 10.0.0.1 → b.test\n`)
     expect(namesOf(folder(), 'server')).to.deep.equal(['b.test'])
   })
 
-  it('of a client keeps its names, subject and number of days, unless others are asked for', async () => {
+  it('a renewal of a client keeps its names, subject and number of days, unless others are asked for', async () => {
     await makeCerts({ out: folder() })
     await addClients({ out: folder(), clients: ['ann'], days: 7 })
     const { subject } = describeCertificate(certOf(folder(), 'ann'))

@@ -145,7 +145,7 @@ describe('A function of the application', () => {
       }
 
       for (const [what, answer] of Object.entries(WRONG)) {
-        it(`that ${what} at ${occasion} ends the client with ERR_OPTION, and each promise is settled`, async () => {
+        it(`a reconnect function that ${what} at ${occasion} ends the client with ERR_OPTION, and each promise is settled`, async () => {
           const { uncaught, unhandled } = await escapedDuring(async () => {
             const { server, client, connection } = await begin(answer)
             // When its transport is cut, nobody has taken it.
@@ -170,7 +170,7 @@ describe('A function of the application', () => {
         })
       }
 
-      it(`that gives a fraction at ${occasion} is rounded`, async () => {
+      it(`a reconnect function that gives a fraction at ${occasion} is rounded`, async () => {
         const { client, connection } = await begin(() => 1.5 ** 3)
         const waits: number[] = []
         client.on('reconnecting', ({ delay }) => waits.push(delay))
@@ -180,7 +180,7 @@ describe('A function of the application', () => {
         expect(waits.every(Number.isInteger)).to.equal(true)
       })
 
-      it(`that closes the client at ${occasion} has closed it`, async () => {
+      it(`a reconnect function that closes the client at ${occasion} has closed it`, async () => {
         let isClosed: boolean | null = null
         const { client, connection } = await begin(() => {
           isClosed = client.close()
@@ -194,7 +194,7 @@ describe('A function of the application', () => {
       })
     }
 
-    it('is asked anew at each loss: 100 * 1.5 ** attempt goes on', async () => {
+    it('a reconnect function is asked anew at each loss, and may answer with fractions (100 * 1.5 ** attempt)', async () => {
       const port = await freePort()
       const over = { reconnect: (attempt: number) => 1.5 ** attempt, refusedRetryTimeout: 0 }
       const client = await makeClient(port, over)

@@ -30,7 +30,7 @@ describe('a connection that authorize ends while it is asked', () => {
   for (const protocol of ['token/1', 'token/2'] as const) {
     for (const [end, endIt] of Object.entries(ENDS)) {
       for (const when of ['at once', 'later']) {
-        it(`${protocol}, ${end} ${when}: is refused once whatever the answer is, and nothing of it stays`, async () => {
+        it(`is refused once whatever the answer is, and nothing of it stays (${protocol}, ${end} ${when})`, async () => {
           for (const [name, answer] of Object.entries(ANSWERS)) {
             const events: string[] = []
             const { server, port } = await startServer({
@@ -55,7 +55,7 @@ describe('a connection that authorize ends while it is asked', () => {
     }
   }
 
-  it('at a resume: the session waits for another dial, and goes on', async () => {
+  it('at a resume leaves its session waiting for another dial, and the session goes on', async () => {
     let asked = 0
     const { server, port } = await startServer({
       session: true,

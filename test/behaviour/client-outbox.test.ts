@@ -15,7 +15,7 @@ import { escapedDuring } from '../helpers/moments'
 describe('the outbox of a client', () => {
   closesWhatItOpened()
 
-  describe("and a listener of 'undeliverable'", () => {
+  describe("a listener of 'undeliverable'", () => {
     /** Sends A, B, which is too long, C, D, and delivers E, before the connection is up. */
     async function run(listener: (client: TokenClient) => void) {
       const { server, port } = await startServer({ maxTokenLength: 100 })
@@ -34,7 +34,7 @@ describe('the outbox of a client', () => {
       return { client, got, told, fate }
     }
 
-    it('that throws takes nothing from the tokens behind it', async () => {
+    it('a listener that throws takes nothing from the tokens behind it', async () => {
       const { uncaught, unhandled } = await escapedDuring(async () => {
         const { client, got, told, fate } = await run(() => {
           throw new Error('of the listener')
@@ -50,7 +50,7 @@ describe('the outbox of a client', () => {
       expect([uncaught.length, unhandled.length]).to.deep.equal([1, 0])
     })
 
-    it('that sends something in its place sends it behind the rest', async () => {
+    it('a listener that sends something in its place sends it behind the rest', async () => {
       const { client, got, fate } = await run(self => self.send(Buffer.from('cut B')))
       expect(await fate).to.equal('handed')
       client.close()
@@ -58,7 +58,7 @@ describe('the outbox of a client', () => {
       expect(got).to.deep.equal(['A', 'C', 'D', 'E', 'cut B'])
     })
 
-    it('that destroys the connection takes away only what has not left, and it is counted', async () => {
+    it('a listener that destroys the connection takes away only what has not left, and it is counted', async () => {
       let isTaken: boolean | null = null
       const { client, got, fate } = await run(self => {
         self.connection?.destroy()
@@ -71,7 +71,7 @@ describe('the outbox of a client', () => {
       expect(['A', 'C', 'D', 'E'].slice(0, got.length)).to.deep.equal(got)
     })
 
-    it('that closes the client flushes what was sent', async () => {
+    it('a listener that closes the client flushes what was sent', async () => {
       const { client, got, fate } = await run(self => self.close())
       expect(await fate).to.equal('handed')
       await client.closed
@@ -94,7 +94,7 @@ describe('the outbox of a client', () => {
     server.close()
   })
 
-  describe('and close()', () => {
+  describe('close()', () => {
     const KINDS: Readonly<Record<string, Partial<TokenClientOptions>>> = {
       'token/1': { protocol: 'token/1' },
       'token/2': { protocol: 'token/2' },
@@ -133,7 +133,7 @@ describe('the outbox of a client', () => {
 
     for (const [kind, options] of Object.entries(KINDS)) {
       for (const [moment, reach] of Object.entries(MOMENTS)) {
-        it(`${moment}: everything leaves, in order, and then it ends in order, ${kind}`, async () => {
+        it(`close() ${moment} lets everything leave, in order, and ends the client in order (${kind})`, async () => {
           const { server, port } = await startServer({ ...(options.session && { session: true }) })
           const got: string[] = []
           server.on('token', token => got.push(String(token)))
@@ -156,7 +156,7 @@ describe('the outbox of a client', () => {
         })
       }
 
-      it(`by await using: everything leaves, ${kind}`, async () => {
+      it(`await using lets everything leave before the client ends (${kind})`, async () => {
         const { server, port } = await startServer({ ...(options.session && { session: true }) })
         const got = once(server, 'token')
         const client = await makeClient(port, options)
@@ -167,7 +167,7 @@ describe('the outbox of a client', () => {
     }
 
     for (const kind of ['token/2', 'a session']) {
-      it(`while it is half-closed, and the server holds it open: everything leaves by the next connection, ${kind}`, async () => {
+      it(`close() of a half-closed client whose server holds it open sends everything by the next connection (${kind})`, async () => {
         const { server, port } = await startServer({ session: kind === 'a session' })
         const got: string[] = []
         server.on('token', token => got.push(String(token)))
@@ -185,7 +185,7 @@ describe('the outbox of a client', () => {
       })
     }
 
-    it('while the connection is full of tokens that went before', async () => {
+    it('close() sends what waits behind a connection that is full', async () => {
       const { server, port } = await startServer()
       const limits = { outboxBytes: 40_000, maxTokenLength: 20_000 }
       const client = await makeClient(port, { ...limits, highWaterMark: 1000 })
@@ -200,7 +200,7 @@ describe('the outbox of a client', () => {
       expect(got).to.deep.equal(Array.from({ length: sent }, (_, i) => i))
     })
 
-    it('without reconnect, when the dial fails: its error, and the tokens are counted', async () => {
+    it('close() without reconnect tells the error of a dial that fails, and counts the tokens', async () => {
       const client = await makeClient(await freePort(), { refusedRetryTimeout: 0 })
       client.send(Buffer.from('x'))
       const fate = client.deliver(Buffer.from('y')).catch((error: TokenError) => error.code)
@@ -213,7 +213,7 @@ describe('the outbox of a client', () => {
       'a server that is not there': freePort,
       'a server that never answers': plainServer
     })) {
-      it(`with reconnect and ${what}: its timeout ends it, and says that tokens were thrown away`, async () => {
+      it(`close() with reconnect and ${what} ends at its timeout, and says that tokens were thrown away`, async () => {
         const client = await makeClient(await reach(), { reconnect: () => 5 })
         client.send(Buffer.from('x'))
         const fate = client.deliver(Buffer.from('y')).catch((error: TokenError) => error.code)
@@ -226,7 +226,7 @@ describe('the outbox of a client', () => {
       })
     }
 
-    it('with a timeout of 0 after one without: is cut short', async () => {
+    it('a second close() with a timeout of 0 cuts the first one short', async () => {
       const client = await makeClient(await plainServer(), { reconnect: () => 5 })
       client.send(Buffer.from('x'))
       expect([client.close(), client.close({ timeout: 0 }), client.close({ timeout: 0 })]).to.deep.equal([
@@ -237,7 +237,7 @@ describe('the outbox of a client', () => {
       expect(await client.closed).to.include({ code: 'ERR_CLOSE_TIMEOUT', unsent: 1 })
     })
 
-    it('while it waits for longer than the timeout: ends at once, and says that tokens were thrown away', async () => {
+    it('close() while the client waits for longer than the timeout ends it at once, and says that tokens were thrown away', async () => {
       const client = await makeClient(await freePort(), {
         reconnect: () => 3_600_000,
         refusedRetryTimeout: 0
@@ -248,7 +248,7 @@ describe('the outbox of a client', () => {
       expect(await client.closed).to.include({ code: 'ERR_CLOSE_TIMEOUT', hadError: true, unsent: 1 })
     })
 
-    it('when the dial fails and the next would come too late: ends at once with its error', async () => {
+    it('close() ends with the error of a dial that fails when the next would come too late', async () => {
       const client = await makeClient(await freePort(), {
         reconnect: () => 3_600_000,
         refusedRetryTimeout: 0
@@ -258,13 +258,13 @@ describe('the outbox of a client', () => {
       expect(await client.closed).to.include({ code: 'ERR_CONNECT', hadError: true, unsent: 1 })
     })
 
-    it('with nothing that waits cancels a dial at once', async () => {
+    it('close() cancels a dial at once when nothing waits', async () => {
       const client = await makeClient(await plainServer(), { reconnect: () => 5 })
       expect(client.close()).to.equal(true)
       expect(await client.closed).to.include({ code: 'normal', hadError: false, unsent: 0 })
     })
 
-    it('connects again after that', async () => {
+    it('connect() works again after such a close()', async () => {
       const { server, port } = await startServer()
       const got: string[] = []
       server.on('token', token => got.push(String(token)))

@@ -41,8 +41,8 @@ describe('deliver()', () => {
     clock = made
   })
 
-  describe('resolves when the token was handed', () => {
-    it('to listeners: when they have returned', async () => {
+  describe('a promise that is kept', () => {
+    it('resolves when the listeners of the token have returned', async () => {
       const { client, server } = await openPair()
       const { told, deliver } = fates(client)
       void deliver('a')
@@ -54,7 +54,7 @@ describe('deliver()', () => {
       expect([seen, told]).to.deep.equal([[[]], ['a handed']])
     })
 
-    it('to listeners that throw as well', async () => {
+    it('resolves also when the listeners of the token throw', async () => {
       const peer = await greeted('server')
       const listeners = process.listeners('uncaughtException')
       process.removeAllListeners('uncaughtException')
@@ -68,7 +68,7 @@ describe('deliver()', () => {
       expect(peer.frames(true)).to.deep.equal([{ type: 'ack', handed: 1 }])
     })
 
-    it('to an iteration: when it asks for the next one', async () => {
+    it('resolves when an iteration asks for the next token', async () => {
       const { client, server } = await openPair()
       const { told, deliver } = fates(client)
       void deliver('a')
@@ -81,7 +81,7 @@ describe('deliver()', () => {
       expect(told).to.deep.equal(['a handed'])
     })
 
-    it('to a stream: when it was read out of it', async () => {
+    it('resolves when the token was read out of a stream', async () => {
       const { client, server } = await openPair()
       const { told, deliver } = fates(client)
       const stream = server.stream().on('error', () => {})
@@ -93,7 +93,7 @@ describe('deliver()', () => {
       expect(told).to.deep.equal(['a handed', 'b handed', 'c handed'])
     })
 
-    it('by hand: when the application says so', async () => {
+    it('resolves at acknowledge() when the application acknowledges by hand', async () => {
       const { client, server } = await openPair({ server: { ack: 'manual' } })
       const { told, deliver } = fates(client)
       server.on('token', () => {})
@@ -108,7 +108,7 @@ describe('deliver()', () => {
       expect(told).to.have.length(3)
     })
 
-    it('also over tokens that were only sent', async () => {
+    it('resolves also behind tokens that were only sent', async () => {
       const { client, server } = await openPair()
       server.on('token', () => {})
       for (let i = 0; i < 10; i++) client.send(Buffer.from('x'))
@@ -135,7 +135,7 @@ describe('deliver()', () => {
         .with.property('code', 'ERR_OPTION')
     })
 
-    it('without `ack: manual` is refused: the connection counts by itself', async () => {
+    it('acknowledge() without `ack: manual` is refused: the connection counts by itself', async () => {
       const { server } = await openPair()
       expect(() => server.acknowledge(1))
         .to.throw("Cannot acknowledge tokens: it needs the option ack: 'manual'")
@@ -160,7 +160,7 @@ describe('deliver()', () => {
       expect(told).to.deep.equal(['a handed', 'b handed'])
     })
 
-    it('that comes after the last word of its side says false: the peer was told that it was not handed', async () => {
+    it('acknowledge() that comes after the last word of its side says false: the peer was told that it was not handed', async () => {
       const { client, server } = await openPair({ server: { ack: 'manual' } })
       const { told, deliver } = fates(client)
       server.on('token', () => {})
@@ -172,8 +172,8 @@ describe('deliver()', () => {
     })
   })
 
-  describe('rejects with ERR_NOT_SENT', () => {
-    it('when the connection is closed', async () => {
+  describe('a token that never leaves', () => {
+    it('rejects with ERR_NOT_SENT when the connection is closed', async () => {
       const { client } = await openPair()
       client.close()
       const { told, deliver } = fates(client)
@@ -181,7 +181,7 @@ describe('deliver()', () => {
       expect(told).to.deep.equal(['a ERR_NOT_SENT'])
     })
 
-    it('when the outbox is full, and nothing was taken', async () => {
+    it('rejects with ERR_NOT_SENT when the outbox is full, and nothing was taken', async () => {
       const { client } = await openPair({
         client: { maxTokenLength: 10, outboxBytes: 14 },
         server: { receiveWindow: 1 }
@@ -194,7 +194,7 @@ describe('deliver()', () => {
       expect([told, client.tokensSent]).to.deep.equal([['3 ERR_NOT_SENT'], 2])
     })
 
-    it('when the signal has aborted before', async () => {
+    it('rejects with ERR_NOT_SENT when the signal has aborted before', async () => {
       const { client } = await openPair()
       const reason = new Error('no need')
       const error = await client
@@ -203,7 +203,7 @@ describe('deliver()', () => {
       expect([error.code, error.cause, client.tokensSent]).to.deep.equal(['ERR_NOT_SENT', reason, 0])
     })
 
-    it('when the signal aborts while it waits: the token is taken back, the others keep their fates', async () => {
+    it('rejects with ERR_NOT_SENT when the signal aborts while it waits: the token is taken back, the others keep their fates', async () => {
       const peer = await greeted('client', {}, {}, { receiveWindow: 1 })
       const { told, deliver } = fates(peer.connection)
       const controller = new AbortController()
@@ -222,7 +222,7 @@ describe('deliver()', () => {
       ])
     })
 
-    it('when the timeout passes while it waits', async () => {
+    it('rejects with ERR_NOT_SENT when the timeout passes while it waits', async () => {
       const peer = await greeted('client', {}, {}, { receiveWindow: 1 })
       const { told, deliver } = fates(peer.connection)
       peer.connection.send(Buffer.from('a'))
@@ -232,7 +232,7 @@ describe('deliver()', () => {
       expect(told).to.deep.equal(['b ERR_NOT_SENT'])
     })
 
-    it('when the final count of the peer is below its number', async () => {
+    it('rejects with ERR_NOT_SENT when the final count of the peer is below its number', async () => {
       const peer = await greeted('client')
       const { told, deliver } = fates(peer.connection)
       for (const text of ['a', 'b', 'c']) void deliver(text)
@@ -241,7 +241,7 @@ describe('deliver()', () => {
       expect(told).to.deep.equal(['a handed', 'b ERR_NOT_SENT', 'c ERR_NOT_SENT'])
     })
 
-    it('when the peer has closed at once, with the same count', async () => {
+    it('rejects with ERR_NOT_SENT when the peer has closed at once, with the same count', async () => {
       const peer = await greeted('client')
       const { told, deliver } = fates(peer.connection)
       for (const text of ['a', 'b']) void deliver(text)
@@ -250,7 +250,7 @@ describe('deliver()', () => {
       expect(told).to.deep.equal(['a handed', 'b ERR_NOT_SENT'])
     })
 
-    it('when it was sent after the CLOSE of the peer', async () => {
+    it('rejects with ERR_NOT_SENT when it was sent after the CLOSE of the peer', async () => {
       const peer = await greeted('server')
       const { told, deliver } = fates(peer.connection)
       await peer.say('a', close())
@@ -264,7 +264,7 @@ describe('deliver()', () => {
       expect(told).to.deep.equal(['late ERR_NOT_SENT'])
     })
 
-    it('when the server refuses', async () => {
+    it('rejects with ERR_NOT_SENT when the server refuses', async () => {
       const { client } = token2Pair({ context: { authorize: () => false } })
       const { told, deliver } = fates(client)
       await deliver('a')
@@ -289,8 +289,8 @@ describe('deliver()', () => {
     expect(client.tokensSent).to.equal(0)
   })
 
-  describe('rejects with ERR_FATE_UNKNOWN', () => {
-    it('when the signal aborts, or the timeout passes, after the token has left', async () => {
+  describe('a token of which nobody knows', () => {
+    it('rejects with ERR_FATE_UNKNOWN when the signal aborts, or the timeout passes, after the token has left', async () => {
       const peer = await greeted('client')
       const { told, deliver } = fates(peer.connection)
       const controller = new AbortController()
@@ -305,7 +305,7 @@ describe('deliver()', () => {
       expect(peer.connection.isOpen).to.equal(true)
     })
 
-    it('when the connection is cut and no count covers it', async () => {
+    it('rejects with ERR_FATE_UNKNOWN when the connection is cut and no count covers it', async () => {
       const { client, server, link } = await openPair()
       const { told, deliver } = fates(client)
       link.bToA.stall()
@@ -330,7 +330,7 @@ describe('deliver()', () => {
     expect(told).to.deep.equal(['a handed', 'b handed'])
   })
 
-  it('of a token that is taken back lets a close() go on that waited for it', async () => {
+  it('lets a close() go on that waited for a token which is taken back', async () => {
     const peer = await greeted('client', { closeTimeout: 60_000 }, {}, { receiveWindow: 1 })
     const { told, deliver } = fates(peer.connection)
     peer.connection.send(Buffer.from('a'))
@@ -343,7 +343,7 @@ describe('deliver()', () => {
     expect([peer.frames(), told]).to.deep.equal([['a', close()], ['b ERR_NOT_SENT']])
   })
 
-  it('before `open` waits for it', async () => {
+  it('waits for `open` when it is called before', async () => {
     const peer = new BarePeer('client')
     const { told, deliver } = fates(peer.connection)
     void deliver('a')
@@ -353,7 +353,7 @@ describe('deliver()', () => {
     expect([peer.frames(), told]).to.deep.equal([['a'], ['a handed']])
   })
 
-  it('with close() behind it leaves no fate unknown', async () => {
+  it('leaves no fate unknown when close() comes right behind it', async () => {
     const { client, server } = await openPair()
     const { told, deliver } = fates(client)
     const consume = async () => {
@@ -408,7 +408,7 @@ describe('deliver()', () => {
     }
   })
 
-  it('of a token of which half has left is ERR_NOT_SENT after a cut', async () => {
+  it('rejects with ERR_NOT_SENT after a cut when half of the token has left', async () => {
     const { client, link } = await openPair({ transport: { highWaterMark: 1024 } })
     link.aToB.stall()
     const fate = client.deliver(pattern(900 * KIB)).catch((error: TokenError) => error.code)

@@ -61,7 +61,7 @@ describe('the fate of a token', () => {
     clock = made
   })
 
-  describe('that a listener of `drain` delivers is its own, when room was made', () => {
+  describe('a listener of `drain`, when room was made', () => {
     const abort = new AbortController()
     const failing = new Readable({ read() {} })
     /** Makes the token B, then the room. */
@@ -88,7 +88,7 @@ describe('the fate of a token', () => {
       }
     }
     for (const [way, begin] of Object.entries(ways)) {
-      it(way, async () => {
+      it(`delivers a token with a fate of its own: room was made ${way}`, async () => {
         const features = FEATURE_ACK | FEATURE_END | FEATURE_PART
         const peer = await greeted('client', { highWaterMark: 100 }, {}, { receiveWindow: 1, features })
         const { connection } = peer
@@ -110,7 +110,7 @@ describe('the fate of a token', () => {
     }
   })
 
-  it('is told also when each listener of `drain` throws', async () => {
+  it('a fate is told also when each listener of `drain` throws', async () => {
     const peer = await greeted('client', { highWaterMark: 10 })
     const { known, deliver } = fates(peer.connection)
     const failure = new Error('in the listener')
@@ -137,7 +137,7 @@ describe('the fate of a token', () => {
     expect([drains, peer.connection.writableNeedDrain]).to.deep.equal([1, false])
   })
 
-  describe('above the count of a CLOSE: it is final if and only if nothing goes on after its code', () => {
+  describe('a token above the count of a CLOSE', () => {
     const CODES = (Object.keys(CLOSE_CODES) as WireCloseCode[]).filter(code =>
       (CLOSE_CODES[code].in as readonly string[]).includes('close')
     )
@@ -157,7 +157,7 @@ describe('the fate of a token', () => {
     }
     for (const hasSession of [true, false]) {
       for (const [state, begin] of Object.entries(states)) {
-        it(`${hasSession ? 'with' : 'without'} a session, ${state}`, async () => {
+        it(`has a final fate if and only if nothing goes on after the code of CLOSE: ${hasSession ? 'with' : 'without'} a session, ${state}`, async () => {
           for (const code of CODES) {
             const context = hasSession ? { session: SESSION } : {}
             const hello = { ...(hasSession && helloWithSession()), receiveWindow: 8 }
@@ -184,7 +184,7 @@ describe('the fate of a token', () => {
   })
 })
 
-describe('a token that is given up among many', () => {
+describe('giving up one token of many', () => {
   const MANY = 10_000
 
   async function crowded(options: (index: number) => DeliverOptions) {

@@ -42,7 +42,7 @@ const WAYS: Record<string, Way> = {
   }
 }
 
-describe('a token whose memory goes away after it was taken', () => {
+describe('memory that goes away after its token was taken', () => {
   let clock: FakeClock
 
   afterEach(destroyTransports)
@@ -59,7 +59,7 @@ describe('a token whose memory goes away after it was taken', () => {
 
   for (const [what, way] of Object.entries(WAYS)) {
     for (const length of [1, 100, 70 * KIB, 600 * KIB]) {
-      it(`and ${what}, ${length} bytes: breaks its connection alone, and never throws from a timer`, async () => {
+      it(`a token of ${length} bytes whose memory ${what} breaks its connection alone, and never throws from a timer`, async () => {
         const caught = await uncaughtDuring(async () => {
           const { client, server } = await openPair({ server: { receiveWindow: 5 } })
           const got: string[] = []
@@ -85,7 +85,7 @@ describe('a token whose memory goes away after it was taken', () => {
       })
     }
 
-    it(`and ${what}, before the connection is open`, async () => {
+    it(`a token whose memory ${what} breaks its connection also before that is open`, async () => {
       const { client, server } = token2Pair()
       const { token, change } = way(100)
       server.on('token', () => expect.fail('it came'))
@@ -94,7 +94,7 @@ describe('a token whose memory goes away after it was taken', () => {
       expect((await client.closed).code).to.equal('ERR_DETACHED')
     })
 
-    it(`and ${what}, when some of its parts are out`, async () => {
+    it(`a token whose memory ${what} breaks its connection also when some of its parts are out`, async () => {
       const { client, server, link } = await openPair({ transport: { highWaterMark: 4 * KIB } })
       const { token, change } = way(900 * KIB)
       server.on('token', () => expect.fail('it came'))
@@ -110,7 +110,7 @@ describe('a token whose memory goes away after it was taken', () => {
       await server.closed
     })
 
-    it(`and ${what}, when a session has to send it again: it has ended on both sides`, async () => {
+    it(`a token whose memory ${what} ends its session on both sides when it has to be sent again`, async () => {
       const pair = await SessionPair.open()
       pair.link.aToB.stall()
       const { token, change } = way(100)
@@ -127,7 +127,7 @@ describe('a token whose memory goes away after it was taken', () => {
     })
 
     for (const length of [10 * KIB, 20 * KIB]) {
-      it(`and ${what}, in a chunk of a stream, ${length} bytes: that token alone is not sent`, async () => {
+      it(`a chunk of ${length} bytes of a stream whose memory ${what} keeps its token alone from being sent`, async () => {
         const features = FEATURE_ACK | FEATURE_END | FEATURE_PART
         const peer = await greeted('client', {}, {}, { features, receiveWindow: 1 })
         const { token, change } = way(length)
@@ -156,7 +156,7 @@ describe('a token whose memory goes away after it was taken', () => {
     }
   }
 
-  it('and had no byte is empty, as before', async () => {
+  it('a token that had no byte is empty, as before', async () => {
     const peer = await greeted('client', {}, {}, { receiveWindow: 1 })
     const buffer = new ArrayBuffer(0)
     peer.connection.send(Buffer.from('a'))

@@ -152,7 +152,7 @@ describe('certificates that change', () => {
       ],
       ['its certificate was revoked', (all: Certificates) => ({ ca: [all.ca, old.cert] }), 'crl']
     ] as const) {
-      it(`closes who is not trusted any more, because ${title}, within a second, and tells why`, async () => {
+      it(`closes the connections of a client that is not trusted any more because ${title}, within a second, and tells why`, async () => {
         const { server } = await startServer(before(all) as TokenServerOptions)
         const victim = await old.issueClient({ name: 'victim' })
         const { client: bad, connection: theirs } = await connectPair(server, victim)
@@ -218,7 +218,7 @@ describe('certificates that change', () => {
       expect((await client.closed).error?.closeCode).to.equal('certificate-unknown')
     })
 
-    it('closes what took the handshake before, and was accepted after, at the latest then', async () => {
+    it('closes a connection whose handshake came before it and whose acceptance comes after, at the latest then', async () => {
       const { server, port } = await startServer({ ca: [all.ca, old.cert] })
       const victim = await old.issueClient({ name: 'victim' })
       const socket = connect({ host: '127.0.0.1', port, ca: all.ca, ...victim })
@@ -240,7 +240,7 @@ describe('certificates that change', () => {
       'a new pair and a CRL that is none': ({ elsewhereServer }) => ({ ...elsewhereServer, crl: 'no list' })
     }
     for (const [title, changes] of Object.entries(wrong)) {
-      it(`with ${title} throws ERR_RELOAD, and the old ones stay`, async () => {
+      it(`throws ERR_RELOAD for ${title}, and the old credentials stay`, async () => {
         const { server } = await startServer()
         const { client } = await connectPair(server)
         const error = refusal(() => server.reload(changes(all) as Credentials))
@@ -255,7 +255,7 @@ describe('certificates that change', () => {
       })
     }
 
-    it('while the server is closed is used by the next connect()', async () => {
+    it('is used by the next connect() when it is called while the server is closed', async () => {
       const { server } = await startServer()
       server.close()
       await server.closed
@@ -265,7 +265,7 @@ describe('certificates that change', () => {
       expect(await shown(server, old.cert)).to.equal('CN=renewed')
     })
 
-    it('of the CA alone keeps key and certificate; of the pair alone keeps CA and CRL', async () => {
+    it('keeps key and certificate when it is given the CA alone, and CA and CRL when it is given the pair alone', async () => {
       const { server } = await startServer({ crl: all.crl })
       server.reload({ ca: [all.ca, old.cert], crl: [all.crl, await old.createCrl([])] })
       expect(await shown(server, all.ca)).to.equal('CN=server')
@@ -290,14 +290,14 @@ describe('certificates that change', () => {
       return notice
     }
 
-    it('tells a certificate that ends within a day, and within 14, at the start', async () => {
+    it('is told at the start of a certificate that ends within a day, and within 14', async () => {
       const soon = new Date(Math.floor(Date.now() / 1000) * 1000 + 3_600_000)
       expect(await noticeOf(soon)).to.deep.equal({ subject: 'CN=soon', validTo: soon, days: 1 })
       const later = new Date(Math.floor(Date.now() / 1000) * 1000 + 10 * DAY)
       expect(await noticeOf(later)).to.deep.equal({ subject: 'CN=soon', validTo: later, days: 14 })
     })
 
-    it('tells one that came by reload(), and is silent of one that lasts', async () => {
+    it('is told of a certificate that came by reload(), and not of one that lasts', async () => {
       const { server } = await startServer()
       const notices: ExpiringCertificate[] = []
       server.on('certificate-expiring', notice => notices.push(notice))
@@ -315,7 +315,7 @@ describe('certificates that change', () => {
     /** A whole second, as certificates have it. Real time: the date of OpenSSL can not be set. */
     const soon = () => new Date(Math.ceil((Date.now() + 1000) / 1000) * 1000)
 
-    it("ends when its peer's certificate does, on token/1 and on token/2", async () => {
+    it("a connection ends when its peer's certificate does, on token/1 and on token/2", async () => {
       const ends = async (protocol: 'token/1' | 'token/2') => {
         const notAfter = soon()
         const short = await old.issueClient({ name: 'short', notAfter })
@@ -336,7 +336,7 @@ describe('certificates that change', () => {
       await Promise.all([ends('token/1'), ends('token/2')])
     })
 
-    it('of a client ends when the certificate of its server does', async () => {
+    it('a connection of a client ends when the certificate of its server does', async () => {
       const notAfter = soon()
       const { server } = await startServer(await old.issueServer({ name: 'short', notAfter }))
       const { client } = await connectPair(server, { ca: old.cert })
@@ -371,7 +371,7 @@ describe('certificates that change', () => {
   })
 
   describe('the key, cert and ca of a client as functions', () => {
-    it('are read at every dial', async () => {
+    it('key, cert and ca that are functions are called at every dial', async () => {
       const { server, port } = await startServer({ ca: [all.ca, old.cert] })
       const subjects: (string | undefined)[] = []
       server.on('connection', connection => subjects.push(connection.peer?.subject))
@@ -414,7 +414,7 @@ describe('certificates that change', () => {
       expect(reads.ca).to.equal(reads.key)
     })
 
-    it('that do not fit each other are ERR_OPTION at that dial, and the client goes on with `reconnect`', async () => {
+    it('key and cert functions that do not fit each other are ERR_OPTION at that dial, and the client goes on with `reconnect`', async () => {
       const { port } = await startServer({ ca: [all.ca, old.cert] })
       const rotated = await old.issueClient({ name: 'rotated' })
       let { key, cert } = all.client
@@ -433,7 +433,7 @@ describe('certificates that change', () => {
       expect((await client.closed).hadError).to.equal(false)
     })
 
-    it('that throw are ERR_OPTION with the cause at that dial', async () => {
+    it('a key function that throws is ERR_OPTION with the cause at that dial', async () => {
       const { port } = await startServer()
       let isThere = true
       const client = await makeClient(port, {

@@ -46,7 +46,7 @@ describe('server.drain()', () => {
 
   for (const code of ['drain', 'overloaded'] as const) {
     for (const spread of [0, 100]) {
-      it(`with ${code} over ${spread} ms, then close(): no session is cut while it moves, and every fate is known`, async () => {
+      it(`followed by close() cuts no session while it moves, and every fate is known (${code}, over ${spread} ms)`, async () => {
         const { server, port } = await startServer({ session: true })
         server.on('token', () => {})
         const errors: string[] = []

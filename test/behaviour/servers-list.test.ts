@@ -50,7 +50,7 @@ describe('servers: [...]', () => {
     ])
   })
 
-  it('that all fail are an error once, that of the last one, and close', async () => {
+  it('that all fail are told by one error, that of the last one, and close', async () => {
     const ports = [await freePort(), await freePort(), await freePort()]
     const client = await makeClient(0, {
       port: undefined,
@@ -83,7 +83,7 @@ describe('servers: [...]', () => {
     expect(String((await once(server, 'token'))[0])).to.equal('x')
   })
 
-  it('that all refuse after TLS are an error once, that of the last one', async () => {
+  it('that all refuse after TLS are told by one error, that of the last one', async () => {
     const strict = await startServer({ authorize: () => ({ reason: 'not here' }) })
     const client = await makeClient(0, {
       port: undefined,
@@ -97,7 +97,7 @@ describe('servers: [...]', () => {
     expect(errors).to.deep.equal([info.error])
   })
 
-  describe('and GOAWAY', () => {
+  describe('GOAWAY', () => {
     const SHUTDOWN = { code: 'shutdown' } as const
 
     async function pairOfServers(isSession: boolean, laterPort: number) {
@@ -115,7 +115,7 @@ describe('servers: [...]', () => {
     const portOfServer = ({ connection }: TokenClient) =>
       (connection?.socket as Socket | undefined)?.remotePort
 
-    it('whose replacement failed: a session is looked for where it is', async () => {
+    it('a session whose move after GOAWAY failed is looked for on the server that has it', async () => {
       const port = await freePort()
       const { first, client } = await pairOfServers(true, port)
       const got: string[] = []
@@ -139,7 +139,7 @@ describe('servers: [...]', () => {
       expect([lost, got]).to.deep.equal([[], ['x']])
     })
 
-    it('whose replacement was refused: without a session the next loss turns to the next server', async () => {
+    it('a client without a session whose move after GOAWAY was refused turns to the next server at the next loss', async () => {
       const strict = await startServer({ authorize: () => strict.server.connections.size > 5 || asked++ > 0 })
       let asked = 0
       const { first, client } = await pairOfServers(false, strict.port)
@@ -155,7 +155,7 @@ describe('servers: [...]', () => {
       expect(portOfServer(client)).to.equal(strict.port)
     })
 
-    it('and an end at once: the next server is dialled, not the one that ends', async () => {
+    it('a server that says GOAWAY and ends at once makes its client dial the next server, not that one', async () => {
       const second = await startServer()
       const { first, client } = await pairOfServers(false, second.port)
       for (const connection of first.server.connections) connection.goaway(SHUTDOWN)
@@ -213,7 +213,7 @@ describe('servers: [...]', () => {
     expect(ports).to.deep.equal([first.port, second.port, first.port])
   })
 
-  it('that refuse the client are tried in turn as well', async () => {
+  it('are tried in turn also when they refuse the client', async () => {
     const strict = await startServer({ authorize: () => ({ reason: 'not here' }) })
     const lax = await startServer()
     const client = await makeClient(0, {
@@ -241,7 +241,7 @@ describe('servers: [...]', () => {
     expect(server.connections.size).to.equal(1)
   })
 
-  it('of which one never answers: connectTimeout, then the next', async () => {
+  it('are tried on after connectTimeout when one never answers', async () => {
     const silent = await plainServer()
     const { server, port } = await startServer()
     const client = await makeClient(0, {
@@ -269,8 +269,8 @@ describe('servers: [...]', () => {
     expect((await client.closed).hadError).to.equal(false)
   })
 
-  describe('the addresses of one name', () => {
-    it('are tried one after the other', async () => {
+  describe('a name with several addresses', () => {
+    it('has them tried one after the other', async () => {
       const { server, port } = await startServer()
       const client = await makeClient(port, {
         host: 'localhost',
@@ -281,7 +281,7 @@ describe('servers: [...]', () => {
       expect(server.connections.size).to.equal(1)
     })
 
-    it('that do not answer are given a quarter of connectTimeout, not the 250 ms of Node', async function () {
+    it('has each that does not answer given a quarter of connectTimeout, not the 250 ms of Node', async function () {
       needProgram(this, 'python3')
       const { server, port } = await startServer({ host: '127.0.0.2' })
       // A full backlog: the kernel drops the next SYN, as a distant host that answers late.
@@ -312,7 +312,7 @@ describe('servers: [...]', () => {
       expect(server.connections.size).to.equal(1)
     })
 
-    it('that all refuse are one error that names each code once; its cause has each of them', async () => {
+    it('is told by one error when all refuse: it names each code once, and its cause has each of them', async () => {
       const port = await freePort()
       const client = await makeClient(port, {
         host: 'localhost',
@@ -328,7 +328,7 @@ describe('servers: [...]', () => {
       expect(tried).to.have.members(['127.0.0.1', '127.0.0.2', '::1'])
     })
 
-    it('with a client that tries again meets a server that starts a little later', async () => {
+    it('is tried again until a server starts a little later', async () => {
       const port = await freePort()
       const client = await makeClient(port, {
         host: 'localhost',

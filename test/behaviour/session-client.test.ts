@@ -283,7 +283,7 @@ describe('a session of TokenClient and TokenServer', () => {
     expect([...server.connections]).to.deep.equal([connection])
   })
 
-  it('that was cut while the server says shutdown to others is told when it is back', async () => {
+  it('is told of the shutdown that the server said while it was cut, once it is back', async () => {
     const { server, proxy, client, connection } = await begin()
     const port = portOf(server)
     // It is asked before the one that is cut.
@@ -321,7 +321,7 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(await drained).to.equal(1)
   })
 
-  it('whose client is away is not waited for when the server says drain', async () => {
+  it('is not waited for by drain() while its client is away', async () => {
     const { server, proxy, connection } = await begin({ reconnect: () => 60_000 })
     const detached = once(connection, 'detached')
     proxy.cutAll()
@@ -356,7 +356,7 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(two.server.connections.size).to.equal(1)
   })
 
-  it('of the connection that was to take over after GOAWAY is cut: the old one ends in order, and the next begins anew', async () => {
+  it('ends in order when the connection that was to take over after GOAWAY is cut, and the next begins anew', async () => {
     const { server: one, port } = await startServer({ session: true })
     const two = await startServer({ session: true })
     const proxy = await TcpProxy.to(two.port)
@@ -397,7 +397,7 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(seen).to.deep.equal(['disconnect', 'connect'])
   })
 
-  it('that takes over after GOAWAY tells connect before the tokens that have come by then', async () => {
+  it('tells connect, when it takes over after GOAWAY, before the tokens that have come by then', async () => {
     const { server, port } = await startServer({ session: true })
     const client = await makeClient(port, { session: true, ...QUICK })
     await once(client, 'connect')
@@ -432,7 +432,7 @@ describe('a session of TokenClient and TokenServer', () => {
   })
 
   for (const when of ['detached', 'greeted anew']) {
-    it(`that is read to its end while it is ${when} closes in order when it goes on`, async () => {
+    it(`closes in order when it goes on, if its end was read while it was ${when}`, async () => {
       const asked: (() => void)[] = []
       const authorize = () => new Promise<boolean>(resolve => asked.push(() => resolve(true)))
       const begun = begin({ reconnect: () => 5 }, { authorize })
@@ -456,7 +456,7 @@ describe('a session of TokenClient and TokenServer', () => {
     })
   }
 
-  it('that was lost while the next transport was greeted counts nothing more: acknowledge() is false', async () => {
+  it('counts nothing more once it was lost in the handshake of the next transport: acknowledge() is false', async () => {
     const { server, port } = await startServer({ session: true })
     const options = { session: true, protocol: 'token/2', ack: 'manual', reconnect: () => 20 } as const
     const client = await makeClient(port, options)
@@ -473,7 +473,7 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(lost.acknowledge()).to.equal(false)
   })
 
-  it('knows what the peer takes also while the next transport is greeted', async () => {
+  it('knows what the peer takes also in the handshake of the next transport', async () => {
     const { proxy, client } = await begin({}, { maxTokenLength: 20_000 })
     expect(client.connection?.maxTokenLength).to.equal(20_000)
     proxy.cutAll()
@@ -531,7 +531,7 @@ describe('a session of TokenClient and TokenServer', () => {
     await connected
   })
 
-  it('that the reconnect policy gives up at the cut is told lost and closed, and nothing after that', async () => {
+  it('is told as lost and closed when the reconnect policy gives it up at the cut, and nothing comes after that', async () => {
     const { proxy, client } = await begin({ reconnect: () => false })
     const seen = eventsOf(client.connection as Connection, ['detached', 'session-lost', 'close'])
     proxy.cutAll()

@@ -20,7 +20,7 @@ describe('a session and its ends', () => {
   /** When a half-closed connection is cut: `both` means once more after the first resume. */
   const CUTS = ['never', 'once', 'twice', 'and the end comes while it waits'] as const
 
-  describe('goes on with what is known of the end of a direction', () => {
+  describe('an end of one direction that a cut follows', () => {
     async function cut(how: (typeof CUTS)[number], meanwhile: () => unknown): Promise<void> {
       if (how === 'never') {
         await meanwhile()
@@ -39,7 +39,7 @@ describe('a session and its ends', () => {
     }
 
     for (const how of CUTS) {
-      it(`a stream that was read to its end, then the other side closes; cut: ${how}`, async () => {
+      it(`is known after a stream was read to its end and the other side closes (cut: ${how})`, async () => {
         const { client, server } = await open()
         const there = server.stream()
         there.write(Buffer.from('hello'))
@@ -56,7 +56,7 @@ describe('a session and its ends', () => {
         expect(infos.map(info => info.code)).to.deep.equal(['normal', 'normal'])
       })
 
-      it(`a stream that was read to its end, then the reader ends too; cut: ${how}`, async () => {
+      it(`is known after a stream was read to its end and the reader ends too (cut: ${how})`, async () => {
         const { client, server } = await open()
         const there = server.stream()
         there.resume()
@@ -69,7 +69,7 @@ describe('a session and its ends', () => {
         expect(infos.map(info => info.code)).to.deep.equal(['normal', 'normal'])
       })
 
-      it(`tokens that are acknowledged by hand after the end; cut: ${how}`, async () => {
+      it(`is known after tokens were acknowledged by hand behind it (cut: ${how})`, async () => {
         const { client, server } = await open({ server: { ack: 'manual' } })
         server.on('token', () => {})
         const stream = client.stream()
@@ -83,7 +83,7 @@ describe('a session and its ends', () => {
       })
     }
 
-    it('tokens that were acknowledged by hand while it waited', async () => {
+    it('is known after tokens were acknowledged by hand while the session waited', async () => {
       const { client, server } = await open({ server: { ack: 'manual' } })
       server.on('token', () => {})
       client.stream().end(Buffer.from('b'))
@@ -96,11 +96,11 @@ describe('a session and its ends', () => {
     })
   })
 
-  describe('that one side has closed is over on the other at once', () => {
+  describe('a session that one side has closed', () => {
     /** The one who closes, and the one whose application has not had everything. */
     const roles = ['client', 'server'] as const
     for (const closing of roles) {
-      it(`and does not wait for another transport: the ${closing} closes`, async () => {
+      it(`is over on the other side at once, which waits for no transport: the ${closing} closes`, async () => {
         const { log } = await open()
         const [here, there] = closing === 'client' ? [pair.client, pair.server] : [pair.server, pair.client]
         const lost: unknown[] = []
@@ -124,7 +124,7 @@ describe('a session and its ends', () => {
       })
     }
 
-    it('and nobody goes on with it, though it still works on what came', async () => {
+    it('is over at once also on a side that still works on what came: nobody goes on with it', async () => {
       const { client, server, log } = await open()
       client.send(Buffer.from('work'))
       const iterator = server[Symbol.asyncIterator]()

@@ -140,7 +140,7 @@ describe('What those may hold who are not accepted', () => {
       expect([guest.destroyed, again.destroyed]).to.deep.equal([false, false])
     })
 
-    it('by default they leave half of maxConnections to others', async () => {
+    it('strangers leave half of maxConnections to others by default', async () => {
       const { server, port } = await startServer({ maxConnections: 3, protocols: protocols() })
       const codes = codesOf(server)
       for (let i = 0; i < 5; i++) await stranger(port)

@@ -333,7 +333,7 @@ async function live(
   return closes
 }
 
-describe('An exception in a listener', () => {
+describe('Listeners that throw', () => {
   closesWhatItOpened()
 
   const tables: readonly [Where, readonly Scenario[]][] = [
@@ -346,7 +346,7 @@ describe('An exception in a listener', () => {
     for (const scenario of scenarios) {
       for (const kind of scenario.kinds ?? KINDS) {
         const about = scenario.title === undefined ? '' : ` (${scenario.title})`
-        it(`of '${scenario.event}'${about} of a ${where}, ${kind}, is uncaught and harms nothing`, async () => {
+        it(`an exception in a listener of '${scenario.event}'${about} of a ${where} is uncaught and harms nothing (${kind})`, async () => {
           const bomb = new Bomb()
           let closes: Record<string, number> = {}
           await settled()
@@ -365,7 +365,7 @@ describe('An exception in a listener', () => {
     }
   }
 
-  it("of 'error' of a server is uncaught, and 'close' comes", async () => {
+  it("an exception in a listener of 'error' of a server is uncaught, and 'close' comes", async () => {
     const port = await freePort()
     const bomb = new Bomb()
     let closes = 0
@@ -380,7 +380,7 @@ describe('An exception in a listener', () => {
     expect([bomb.count, closes, uncaught.length, unhandled.length]).to.deep.equal([1, 1, 1, 0])
   })
 
-  it("of 'undeliverable' of a connection is uncaught, and the tokens behind it leave", async () => {
+  it("an exception in a listener of 'undeliverable' of a connection is uncaught, and the tokens behind it leave", async () => {
     const bomb = new Bomb()
     const { uncaught, unhandled } = await escapedDuring(async () => {
       const [a, b] = duplexPair()
@@ -398,7 +398,7 @@ describe('An exception in a listener', () => {
     expect([bomb.count, uncaught.length, unhandled.length]).to.deep.equal([1, 1, 0])
   })
 
-  it('is tried for each event that there is', () => {
+  it('are tried for each event that there is', () => {
     const events = (scenarios: readonly Scenario[]) => new Set(scenarios.map(({ event }) => event))
     const server: Record<keyof TokenServerEvents, true> = {
       connect: true,

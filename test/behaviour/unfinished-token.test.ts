@@ -35,7 +35,7 @@ describe('A token that is not whole', () => {
     clock = made
   })
 
-  describe('and does not go on', () => {
+  describe('that does not go on', () => {
     const PART = encodeControl({ type: 'part' })
     const part = () => Buffer.concat([PART, frame(Buffer.alloc(MIN_PART_LENGTH))])
 
@@ -94,7 +94,7 @@ describe('A token that is not whole', () => {
       expect(closes(peer)).to.deep.equal([0x0103])
     })
 
-    it('is no matter any more when it is complete or aborted', async () => {
+    it('is not cut by frameTimeout any more when it is complete or aborted', async () => {
       const peer = await open()
       await peer.say(part(), 'the end')
       await clock.elapse(5000)
@@ -125,11 +125,11 @@ describe('A token that is not whole', () => {
     })
   })
 
-  describe('counts as unread', () => {
+  describe('in unreadBytes', () => {
     const token = pattern(400_000)
     const cuts = [4, 5, 1000, 4095, 4096, 30_000, 70_000, 300_000, 400_003]
 
-    it('on token/1, as far as it has come, and no more when it is whole', async () => {
+    it('counts as unread on token/1 as far as it has come, and no more when it is whole', async () => {
       for (const cut of cuts) {
         const { connection, peer } = connectionAndPeer()
         listen(connection)
@@ -143,7 +143,7 @@ describe('A token that is not whole', () => {
       }
     })
 
-    it('on token/2, in one frame and in parts, with a consumer and without', async () => {
+    it('counts as unread on token/2, in one frame and in parts, with a consumer and without', async () => {
       for (const parts of [1, 10]) {
         const pieces = Array.from({ length: parts }, (_, i) =>
           token.subarray((i * token.length) / parts, ((i + 1) * token.length) / parts)
@@ -164,7 +164,7 @@ describe('A token that is not whole', () => {
       }
     })
 
-    it('and is counted among the undelivered bytes when it is cut off', async () => {
+    it('is counted among the undelivered bytes when it is cut off', async () => {
       const peer = await greeted('server', {}, undefined, { features: FEATURES })
       listen(peer.connection)
       await peer.say(frame(token).subarray(0, 5004))

@@ -260,7 +260,7 @@ describe('TokenClient', () => {
       expect((await client.closed).hadError).to.equal(false)
     })
 
-    it('without a certificate learns from the server that one is demanded', async () => {
+    it('a client without a certificate learns from the server that one is demanded', async () => {
       const { port } = await startServer()
       const client = await makeClient(port, { key: undefined, cert: undefined })
       const { error } = await client.closed
@@ -268,7 +268,7 @@ describe('TokenClient', () => {
       expect(error?.closeCode).to.equal('certificate-required')
     })
 
-    it('without a certificate learns from the alert of a bare server that one is demanded', async () => {
+    it('a client without a certificate learns from the alert of a bare server that one is demanded', async () => {
       const { ca, server: pair } = await certificates()
       const bare = createTlsServer({ ca, ...pair, requestCert: true, minVersion: 'TLSv1.3' })
       bare.on('tlsClientError', () => {}).listen(0, '127.0.0.1')
@@ -281,7 +281,7 @@ describe('TokenClient', () => {
       expect(error?.message).to.contain('CERTIFICATE_REQUIRED')
     })
 
-    it('with a certificate that the server refuses is closed before it gets a token', async () => {
+    it('a client with a certificate that the server refuses is closed before it gets a token', async () => {
       const { bad } = await certificates()
       const { server, port } = await startServer()
       server.on('connection', connection => connection.send(Buffer.from('secret')))
@@ -294,7 +294,7 @@ describe('TokenClient', () => {
   })
 
   describe('send()', () => {
-    it('before connect waits in the outbox, and everything arrives in order', async () => {
+    it('send() before connect waits in the outbox, and everything arrives in order', async () => {
       const { server, port } = await startServer()
       const seen: string[] = []
       server.on('token', token => seen.push(token.toString()))
@@ -309,7 +309,7 @@ describe('TokenClient', () => {
       expect(seen).to.deep.equal([...Array.from({ length: 50 }, (_, i) => `${i}`), 'after'])
     })
 
-    it('before connect returns false above the bound of the outbox, and takes nothing', async () => {
+    it('send() before connect returns false above the bound of the outbox, and takes nothing', async () => {
       const { server, port } = await startServer()
       const client = await makeClient(port, { maxTokenLength: 96, outboxBytes: 250 })
       expect(client.send(Buffer.alloc(96, 1))).to.equal(true)
@@ -330,7 +330,7 @@ describe('TokenClient', () => {
       expect(seen).to.deep.equal([1, 2, 4])
     })
 
-    it('before connect throws for what is no Buffer and for a token above maxTokenLength', async () => {
+    it('send() before connect throws for what is no Buffer and for a token above maxTokenLength', async () => {
       const client = await makeClient(await freePort(), { maxTokenLength: 10 })
       expect(() => client.send('text' as unknown as Buffer))
         .to.throw()
@@ -411,7 +411,7 @@ describe('TokenClient', () => {
       }
     })
 
-    it('with a timeout of 0 cancels a dial: no connect, close(true) in a later tick, and the outbox is counted', async () => {
+    it('close() with a timeout of 0 cancels a dial: no connect, close(true) in a later tick, and the outbox is counted', async () => {
       const { server, port } = await startServer()
       const accepted: Connection[] = []
       server.on('connection', connection => accepted.push(connection))
@@ -430,7 +430,7 @@ describe('TokenClient', () => {
       expect(accepted).to.deep.equal([])
     })
 
-    it('twice while a dial is cancelled returns false, and close comes once', async () => {
+    it('close() twice while a dial is cancelled returns false, and close comes once', async () => {
       const { port } = await startServer()
       const client = await makeClient(port)
       const events = eventsOf(client)
@@ -458,7 +458,7 @@ describe('TokenClient', () => {
       expect((await client.closed).hadError).to.equal(false)
     })
 
-    it('in a connect listener closes in order', async () => {
+    it('close() in a connect listener closes in order', async () => {
       const { port } = await startServer()
       const client = await makeClient(port)
       const events = eventsOf(client)
@@ -499,7 +499,7 @@ describe('TokenClient', () => {
       expect(client.connect()).to.equal(false)
     })
 
-    it('after close connects again, as often as one likes', async () => {
+    it('connect() after close connects again, as often as one likes', async () => {
       const { server, port } = await startServer()
       server.on('token', (token, connection) => connection.send(token))
       const client = await makeClient(port)
@@ -517,7 +517,7 @@ describe('TokenClient', () => {
       expect(events).to.deep.equal([...round, ...round, ...round, 'connect'])
     })
 
-    it('in a close listener connects again after the server came back', async () => {
+    it('connect() in a close listener connects again after the server came back', async () => {
       const { server, port } = await startServer()
       const { client } = await connectPair(server)
       const again = once(client, 'close').then(() => expect(client.connect()).to.equal(true))
@@ -528,7 +528,7 @@ describe('TokenClient', () => {
       await once(back, 'connection')
     })
 
-    it('with a delay waits, takes tokens meanwhile, and dials not before', async () => {
+    it('connect() with a delay waits, takes tokens meanwhile, and dials not before', async () => {
       const { server } = await startServer()
       const { client } = await connectPair(server)
       client.close()
@@ -542,7 +542,7 @@ describe('TokenClient', () => {
       expect(performance.now() - begin).to.be.at.least(58)
     })
 
-    it('with a delay is cancelled by close()', async () => {
+    it('connect() with a delay is cancelled by close()', async () => {
       const { server, port } = await startServer()
       const { client } = await connectPair(server)
       client.close()
@@ -630,7 +630,7 @@ describe('TokenClient', () => {
   })
 
   describe('options', () => {
-    it('that token-server sets itself are refused', async () => {
+    it('refuse those that token-server sets itself', async () => {
       const options = await clientOptions(1)
       for (const [name, value] of Object.entries({
         ALPNProtocols: ['x'],
@@ -644,7 +644,7 @@ describe('TokenClient', () => {
       }
     })
 
-    it('go through to tls.connect: servername and a lookup of the caller', async () => {
+    it('reach tls.connect: servername and a lookup of the caller', async () => {
       const { port } = await startServer()
       const client = await makeClient(port, {
         host: 'named.example',

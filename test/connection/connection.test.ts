@@ -181,14 +181,14 @@ describe('Connection', () => {
       expect([connection.writableNeedDrain, connection.send(pattern(96))]).to.deep.equal([false, true])
     })
 
-    it('inside a token listener answers before the next token is handed out, in order', async () => {
+    it('send() inside a token listener answers before the next token is handed out, in order', async () => {
       const { connection, peer } = connectionAndPeer()
       connection.on('token', token => connection.send(Buffer.from(`re ${token}`)))
       peer.end(frames('a', 'b', 'c'))
       expect(await bytesOf(peer)).to.deep.equal(frames('re a', 're b', 're c'))
     })
 
-    it('inside `close` says false', async () => {
+    it('send() inside `close` says false', async () => {
       const { connection } = connectionAndPeer()
       connection.destroy()
       const sent = await new Promise(resolve => {
@@ -235,7 +235,7 @@ describe('Connection', () => {
       expect(connection.tokensReceived).to.equal(1)
     })
 
-    it('of `once` take one, and leave the rest of the chunk', async () => {
+    it('token listeners of `once` take one, and leave the rest of the chunk', async () => {
       const { connection, peer } = connectionAndPeer()
       peer.write(frames('a', 'b', 'c'))
       expect(String((await once(connection, 'token'))[0])).to.equal('a')
@@ -287,7 +287,7 @@ describe('Connection', () => {
       expect(tokens).to.deep.equal(['a'])
     })
 
-    it('that throw are reported as uncaught, and the next token comes whole', async () => {
+    it('token listeners that throw are reported as uncaught, and the next token comes whole', async () => {
       const { connection, peer } = connectionAndPeer()
       const tokens: string[] = []
       connection.on('token', token => {
@@ -327,7 +327,7 @@ describe('Connection', () => {
       expect(tokens).to.deep.equal(['a', 'b', 'c'])
     })
 
-    it('beside an iterator or a stream throw ERR_CONSUMER and are not added', () => {
+    it('token listeners beside an iterator or a stream throw ERR_CONSUMER and are not added', () => {
       const { connection } = connectionAndPeer()
       const iterator = connection[Symbol.asyncIterator]()
       for (const add of ['on', 'once', 'addListener', 'prependListener', 'prependOnceListener'] as const) {
@@ -359,7 +359,7 @@ describe('Connection', () => {
       expect(log).to.deep.equal(['a token/1', 'b token/1'])
     })
 
-    it('that does not want leaves tokens waiting until it says that it does', async () => {
+    it('a forward that does not want tokens leaves them waiting until it says that it does', async () => {
       const { connection, peer, log, forward } = forwarded(false)
       peer.write(frames('a'))
       await settled()
@@ -495,7 +495,7 @@ describe('Connection', () => {
       expect((await connection.closed).code).to.equal('normal')
     })
 
-    it('inside `drain` works', async () => {
+    it('close() inside `drain` works', async () => {
       const { connection, peer } = connectionAndPeer({ highWaterMark: 1 })
       connection.on('drain', () => connection.close())
       connection.send(Buffer.from('a'))
@@ -504,7 +504,7 @@ describe('Connection', () => {
       expect((await connection.closed).code).to.equal('normal')
     })
 
-    it('of both sides at once is normal on both', async () => {
+    it('close() of both sides at once is normal on both', async () => {
       const [a, b] = connectionPair()
       expect([a.close(), b.close()]).to.deep.equal([true, true])
       expect((await Promise.all([a.closed, b.closed])).map(info => info.code)).to.deep.equal([
@@ -580,7 +580,7 @@ describe('Connection', () => {
   })
 
   describe('the peer', () => {
-    it('that ends ends the connection, when everything was handed out', async () => {
+    it('a peer that ends ends the connection, when everything was handed out', async () => {
       const { connection, peer } = connectionAndPeer()
       const log = logOf(connection)
       const tokens = listen(connection)
@@ -599,7 +599,7 @@ describe('Connection', () => {
       expect(log).to.deep.equal(['close false normal'])
     })
 
-    it('that ends still gets what is queued for it', async () => {
+    it('a peer that ends still gets what is queued for it', async () => {
       const { connection, peer } = connectionAndPeer()
       listen(connection)
       for (let i = 0; i < 20; i++) connection.send(pattern(50_000, i))
@@ -611,7 +611,7 @@ describe('Connection', () => {
       expect((await connection.closed).unsent).to.equal(0)
     })
 
-    it('that ended before the connection was made still gives its tokens', async () => {
+    it('a peer that ended before the connection was made still gives its tokens', async () => {
       const [socket, peer] = memoryPair()
       peer.resume().end(frames('a'))
       await settled()
@@ -625,7 +625,7 @@ describe('Connection', () => {
       ['just now', false],
       ['long before', true]
     ] as const) {
-      it(`that was destroyed ${state} before the connection was made: it closes with an error`, async () => {
+      it(`a peer that was destroyed ${state} before the connection was made closes it with an error`, async () => {
         const socket = new HeldDuplex()
         socket.on('error', () => {})
         socket.destroy(Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
@@ -638,14 +638,14 @@ describe('Connection', () => {
       })
     }
 
-    it('that ends with tokens nobody takes is closed after closeTimeout, and the bytes are counted', async () => {
+    it('a peer that ends with tokens nobody takes is closed after closeTimeout, and the bytes are counted', async () => {
       const { connection, peer } = connectionAndPeer({ closeTimeout: 5 })
       peer.end(frames('abc', 'd'))
       const info = await awake(connection.closed)
       expect([info.code, info.undeliveredBytes]).to.deep.equal(['ERR_CLOSE_TIMEOUT', 12])
     })
 
-    it('that ends while nobody listens: who comes in time gets all and may take any time', async () => {
+    it('a peer that ends while nobody listens leaves everything to who comes in time, and may take any time', async () => {
       const { connection, peer } = connectionAndPeer({ closeTimeout: 150 })
       peer.resume().end(frames('a', 'b'))
       await settled()
@@ -660,7 +660,7 @@ describe('Connection', () => {
       expect((await connection.closed).code).to.equal('normal')
     })
 
-    it('that ends in the middle of a frame broke it', async () => {
+    it('a peer that ends in the middle of a frame broke it', async () => {
       const { connection, peer } = connectionAndPeer()
       const tokens = listen(connection)
       peer.end(Buffer.concat([frames('a'), frame('xyz').subarray(0, 5)]))
@@ -668,7 +668,7 @@ describe('Connection', () => {
       expect([tokens, info.code]).to.deep.equal([['a'], 'ERR_TRUNCATED'])
     })
 
-    it('that resets is told with its code', async () => {
+    it('a peer that resets is told with its code', async () => {
       const [socket, peer] = await socketPair()
       const connection = new Connection(socket)
       const log = logOf(connection)
@@ -682,7 +682,7 @@ describe('Connection', () => {
   })
 
   describe('a Duplex', () => {
-    it('that fails a write closes with its error', async () => {
+    it('a Duplex that fails a write closes with its error', async () => {
       const socket = new HeldDuplex()
       const connection = new Connection(socket)
       connection.send(pattern(5))
@@ -694,7 +694,7 @@ describe('Connection', () => {
       expect(info.error?.cause).to.equal(cause)
     })
 
-    it('that calls back synchronously gets everything in order', async () => {
+    it('a Duplex that calls back synchronously gets everything in order', async () => {
       const written: Buffer[] = []
       const socket = new Duplex({
         read() {},
@@ -713,7 +713,7 @@ describe('Connection', () => {
       )
     })
 
-    it('that someone else destroys is no normal end', async () => {
+    it('a Duplex that someone else destroys is no normal end', async () => {
       const { connection, peer } = connectionAndPeer()
       const iterator = connection[Symbol.asyncIterator]()
       peer.write(frame('cut').subarray(0, 6))
@@ -725,7 +725,7 @@ describe('Connection', () => {
       expect(await next).to.equal('ERR_SOCKET')
     })
 
-    it('with an encoding set gives no bytes: refused, instead of tokens that are none', async () => {
+    it('a Duplex with an encoding set is refused: it gives no bytes', async () => {
       const [socket, peer] = memoryPair()
       socket.setEncoding('utf8')
       const connection = new Connection(socket)
@@ -734,7 +734,7 @@ describe('Connection', () => {
       expect((await connection.closed).code).to.equal('ERR_SOCKET')
     })
 
-    it('in object mode that gives Uint8Arrays is refused too', async () => {
+    it('a Duplex in object mode that gives Uint8Arrays is refused too', async () => {
       const socket = new Duplex({ objectMode: true, read() {}, write: (_chunk, _encoding, done) => done() })
       const connection = new Connection(socket)
       listen(connection)
@@ -759,7 +759,7 @@ describe('Connection', () => {
       ])
     })
 
-    it('without an error listener crash nothing: the reason is in `close`', async () => {
+    it('crash nothing without an error listener: the reason is in `close`', async () => {
       const { connection, peer } = connectionAndPeer()
       listen(connection)
       peer.write(Buffer.from('80000000', 'hex'))

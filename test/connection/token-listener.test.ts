@@ -41,7 +41,7 @@ describe('the token listener of a connection', () => {
     expect(log).to.deep.equal(['first a', 'second b', 'second c'])
   })
 
-  it('that removes itself gets nothing more of the chunk', async () => {
+  it('a token listener that removes itself gets nothing more of the chunk', async () => {
     const { connection, say } = open()
     const log: string[] = []
     const listener = (token: Buffer) => {
@@ -56,7 +56,7 @@ describe('the token listener of a connection', () => {
     expect(log).to.deep.equal(['a', 'b', 'later c', 'later d'])
   })
 
-  it('that throws gets the next token, and the exception is uncaught', async () => {
+  it('a token listener that throws gets the next token, and the exception is uncaught', async () => {
     const { connection, say } = open()
     const log: string[] = []
     connection.on('token', token => {
@@ -70,7 +70,7 @@ describe('the token listener of a connection', () => {
     ])
   })
 
-  it('that destroys the connection gets nothing more, and what it got was counted', async () => {
+  it('a token listener that destroys the connection gets nothing more, and what it got was counted', async () => {
     const { connection, say } = open()
     const log: string[] = []
     connection.on('token', token => {
@@ -95,7 +95,7 @@ describe('the token listener of a connection', () => {
     expect(log).to.deep.equal(['a', 'emit token', 'b'])
   })
 
-  it('of a subclass with an emit() of its own is reached through it', async () => {
+  it('a token listener of a subclass with an emit() of its own is reached through it', async () => {
     const log: string[] = []
     class Loud extends Connection {
       // biome-ignore lint/suspicious/noExplicitAny: the events do not matter here
@@ -112,7 +112,7 @@ describe('the token listener of a connection', () => {
     expect(log.slice(-2)).to.deep.equal(['emit token', 'a'])
   })
 
-  it('that is async is looked after where rejections are captured', async () => {
+  it('an async token listener has its rejections captured where EventEmitter is told to', async () => {
     EventEmitter.captureRejections = true
     try {
       const { connection, say } = open()

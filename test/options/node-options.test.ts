@@ -122,7 +122,7 @@ describe('each option of Node', () => {
     return Object.keys(checks).filter(name => !Object.hasOwn(taken, name) && !others.includes(name))
   }
 
-  it('of a server is taken, or refused with every value', () => {
+  it('an option of a server is taken, or refused with every value', () => {
     const refused = [
       ...refusedOf(SERVER_CHECKS, ofTheServer()),
       ...refusedOf(LISTEN_CHECKS, ofListen()),
@@ -139,7 +139,7 @@ describe('each option of Node', () => {
     }
   })
 
-  it('of a client is taken, or refused with every value', () => {
+  it('an option of a client is taken, or refused with every value', () => {
     const refused = [
       ...refusedOf(CONNECT_CHECKS, ofConnect()),
       ...refusedOf(CONTEXT_CHECKS, { ...ofTheContext(), allowPartialTrustChain: true }, WITH_ENGINE)
@@ -155,7 +155,7 @@ describe('each option of Node', () => {
     }
   })
 
-  it('that a server takes reaches Node as it was given', async () => {
+  it('an option that a server takes reaches Node as it was given', async () => {
     const created: Options[] = []
     const listened: Options[] = []
     await replaced(
@@ -199,7 +199,7 @@ describe('each option of Node', () => {
     )
   })
 
-  it('that a client takes reaches Node as it was given', async () => {
+  it('an option that a client takes reaches Node as it was given', async () => {
     const contexts: Options[] = []
     const dialled: Options[] = []
     await replaced(
@@ -242,7 +242,7 @@ describe('each option of Node', () => {
     { privateKeyIdentifier: 'x', privateKeyEngine: 'none-such', key: undefined },
     { clientCertEngine: 'none-such' }
   ]) {
-    it(`that names an engine is asked of OpenSSL: ${Object.keys(options)[0]}`, async () => {
+    it(`an option that names an engine is asked of OpenSSL: ${Object.keys(options)[0]}`, async () => {
       for (const make of [
         async () => new TokenServer({ ...(await serverOptions()), ...options } as TokenServerOptions),
         async () => new TokenClient({ ...(await clientOptions(1)), ...options } as TokenClientOptions)
@@ -271,14 +271,14 @@ describe('each option of Node', () => {
     return {}
   }
 
-  describe('of TCP is obeyed on each connection, and by each transport of a session', () => {
+  describe('of TCP', () => {
     for (const [given, noDelay, keepAlive] of [
       [{}, true, [true, 60_000]],
       [{ noDelay: false }, false, [true, 60_000]],
       [{ keepAlive: false }, true, [false, 60_000]],
       [{ keepAliveInitialDelay: 5_000 }, true, [true, 5_000]]
     ] as const) {
-      it(JSON.stringify(given), async () => {
+      it(`${JSON.stringify(given)} is obeyed on each connection, and by each transport of a session`, async () => {
         const asked: unknown[][] = []
         const note = (real: (...args: unknown[]) => unknown, ...args: unknown[]) => {
           asked.push(args)

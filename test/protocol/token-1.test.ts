@@ -136,7 +136,7 @@ describe('token/1', () => {
       })
     }
 
-    it('is not put off by a byte now and then', async () => {
+    it('frameTimeout is not put off by a byte now and then', async () => {
       const { connection, peer, log } = open({ frameTimeout: 1000 })
       listen(connection)
       peer.write(bytes('00 00 01 00'))
@@ -148,7 +148,7 @@ describe('token/1', () => {
       expect(log).to.deep.equal(['open', 'ERR_FRAME_TIMEOUT'])
     })
 
-    it('is put off by 4 KiB in each of them', async () => {
+    it('frameTimeout is put off by 4 KiB in each frameTimeout', async () => {
       const { connection, peer, log } = open({ frameTimeout: 1000 })
       const tokens = listen(connection)
       const token = pattern(64 * KIB)
@@ -162,7 +162,7 @@ describe('token/1', () => {
       expect([log, tokens.length]).to.deep.equal([['open'], 1])
     })
 
-    it('is not put off by less', async () => {
+    it('frameTimeout is not put off by less than 4 KiB', async () => {
       const { connection, peer, log } = open({ frameTimeout: 1000 })
       listen(connection)
       const chunk = frame(pattern(64 * KIB))
@@ -267,7 +267,7 @@ describe('token/1', () => {
       expect([connection.isOpen, tokens, log]).to.deep.equal([true, ['a', 'b'], ['open']])
     })
 
-    it('that says no closes without a word', async () => {
+    it('authorize that says no closes without a word', async () => {
       const { connection, peer, log, answer } = asked()
       const tokens = listen(connection)
       let received = 0
@@ -283,7 +283,7 @@ describe('token/1', () => {
       expect([tokens, log, received]).to.deep.equal([[], ['ERR_REFUSED'], 0])
     })
 
-    it('that says yes after the peer has ended: its tokens are handed out and answered', async () => {
+    it('authorize that says yes after the peer has ended has the tokens handed out and answered', async () => {
       const { connection, peer, answer } = asked()
       connection.on('token', token => connection.send(Buffer.from(`re ${token}`)))
       const received = bytesOf(peer)
@@ -294,7 +294,7 @@ describe('token/1', () => {
       expect(await received).to.deep.equal(frames('re a', 're b'))
     })
 
-    it('that is still asked when the peer goes: nobody gets its tokens', async () => {
+    it('authorize that is still asked when the peer goes leaves its tokens to nobody', async () => {
       const { connection, peer, log } = asked()
       const iterator = connection[Symbol.asyncIterator]()
       const next = iterator.next().catch((error: { code: string }) => error.code)
@@ -306,8 +306,8 @@ describe('token/1', () => {
     })
   })
 
-  describe('knows less than token/2', () => {
-    it('and says so at deliver(), acknowledge() and goaway()', async () => {
+  describe('what token/2 has more', () => {
+    it('is refused by deliver(), acknowledge() and goaway() of token/1', async () => {
       const { connection } = open()
       const rejected = await connection
         .deliver(Buffer.from('a'))
@@ -322,7 +322,7 @@ describe('token/1', () => {
       expect([connection.tokensSent, connection.rtt]).to.deep.equal([0, null])
     })
 
-    it('and says nothing of why it broke', async () => {
+    it('is missing: token/1 does not tell its peer why it broke', async () => {
       const { connection, peer } = open({ maxTokenLength: 2 })
       listen(connection)
       let received = 0

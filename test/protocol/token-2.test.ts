@@ -61,8 +61,8 @@ describe('token/2', () => {
     clock = made
   })
 
-  describe('the greeting', () => {
-    it('of a client waits for nothing; it is open when the server has answered', async () => {
+  describe('the handshake', () => {
+    it('the HELLO of a client waits for nothing, and the client is open when the server has answered', async () => {
       const peer = new BarePeer('client')
       peer.connection.send(Buffer.from('early'))
       await settled()
@@ -75,7 +75,7 @@ describe('token/2', () => {
       expect([peer.frames(), peer.log, peer.connection.isOpen]).to.deep.equal([['early'], ['open'], true])
     })
 
-    it('of a server comes after the client has said HELLO', async () => {
+    it('the HELLO of a server comes after that of the client', async () => {
       const peer = new BarePeer('server')
       await settled()
       expect(peer.seen).to.deep.equal([])
@@ -105,7 +105,7 @@ describe('token/2', () => {
       ['a client that greets a client', 'client', [helloFrom('client')], 'protocol-error']
     ]
     for (const [title, role, said, code] of wrong) {
-      it(`with ${title} fails with ${code}, and the peer is told`, async () => {
+      it(`a handshake with ${title} fails with ${code}, and the peer is told`, async () => {
         const peer = new BarePeer(role)
         const tokens = listen(peer.connection)
         await peer.say(...said)
@@ -117,7 +117,7 @@ describe('token/2', () => {
       })
     }
 
-    it('with the HELLO of token/3 fails with unsupported', async () => {
+    it('a handshake with the HELLO of token/3 fails with unsupported', async () => {
       const peer = new BarePeer('server')
       const hello = encodeControl(helloFrom('client'))
       hello[5] = 3
@@ -125,7 +125,7 @@ describe('token/2', () => {
       expect(peer.frames()).to.deep.equal([close(0x0404)])
     })
 
-    it('with a HELLO that names another certificate than the one presented is a mismatch', async () => {
+    it('a handshake with a HELLO that names another certificate than the one presented is a mismatch', async () => {
       const peer = new BarePeer('server', {}, { ownFingerprints: [Buffer.alloc(32, 1), Buffer.alloc(32, 2)] })
       await peer.say(helloFrom('client', { fingerprint: Buffer.alloc(32, 3) }))
       expect(peer.frames()).to.deep.equal([close(0x0407)])
@@ -138,7 +138,7 @@ describe('token/2', () => {
       expect(other.log).to.deep.equal(['open'])
     })
 
-    it('that a server answers with CLOSE is a refusal, with the code and the reason', async () => {
+    it('a handshake that a server answers with CLOSE is a refusal, with the code and the reason', async () => {
       const peer = new BarePeer('client')
       await peer.say(close(0x0106, 0, 'full\u001b[31m'))
       const info = await peer.connection.closed
@@ -148,7 +148,7 @@ describe('token/2', () => {
       )
     })
 
-    it('that does not come in time fails with handshake-timeout, on both sides', async () => {
+    it('a handshake that does not come in time fails with handshake-timeout, on both sides', async () => {
       for (const role of ['client', 'server'] as const) {
         const peer = new BarePeer(role, {}, { greetingTimeout: 700 })
         await clock.elapse(699)
@@ -162,7 +162,7 @@ describe('token/2', () => {
       }
     })
 
-    it('over a transport that ends is lost', async () => {
+    it('a handshake fails as lost when its transport ends', async () => {
       const peer = new BarePeer('client')
       peer.socket.end()
       await settled()
@@ -180,7 +180,7 @@ describe('token/2', () => {
       expect([peer.seen, peer.log]).to.deep.equal([[{ type: 'hello', role: 'server' }], ['open']])
     })
 
-    it('that says no refuses, and the client is told', async () => {
+    it('authorize that says no refuses, and the client is told', async () => {
       const { client, server } = token2Pair({ context: { authorize: () => false } })
       const info = await client.closed
       expect([info.code, info.error?.closeCode]).to.deep.equal(['ERR_REFUSED', 'refused'])
@@ -188,12 +188,12 @@ describe('token/2', () => {
       expect((await server.closed).code).to.equal('ERR_REFUSED')
     })
 
-    it('that says no with a reason tells the client', async () => {
+    it('authorize that says no with a reason tells the client', async () => {
       const { client } = token2Pair({ context: { authorize: () => ({ reason: 'not on the list' }) } })
       expect((await client.closed).error?.message).to.contain('"not on the list"')
     })
 
-    it('that throws refuses, and the client is not told what went wrong', async () => {
+    it('authorize that throws refuses, and the client is not told what went wrong', async () => {
       const { client, server } = token2Pair({
         context: {
           authorize: () => {
@@ -206,7 +206,7 @@ describe('token/2', () => {
       expect((await server.closed).error?.cause).to.have.property('message', 'secret of the database')
     })
 
-    it('that is late fails with handshake-timeout, and its signal aborts', async () => {
+    it('authorize that is late fails with handshake-timeout, and its signal aborts', async () => {
       const { context, signals } = asked()
       const peer = await greeted('server', {}, { ...context, greetingTimeout: 500 })
       expect(signals[0]?.aborted).to.equal(false)
@@ -233,7 +233,7 @@ describe('token/2', () => {
       ['answers at once', { authorize: () => true }],
       ['answers with a promise', { authorize: async () => true }]
     ] as const) {
-      it(`that ${when} accepts CLOSE, and nothing else, right behind HELLO`, async () => {
+      it(`authorize that ${when} accepts CLOSE, and nothing else, right behind HELLO`, async () => {
         for (const [said, end] of [
           [[close()], [[close()], 'normal']],
           [['a'], PROTOCOL_ERROR],
@@ -252,7 +252,7 @@ describe('token/2', () => {
         }
       })
 
-      it(`that ${when} accepts nothing but CLOSE in a frame of which one byte stands behind HELLO`, async () => {
+      it(`authorize that ${when} accepts nothing but CLOSE in a frame of which one byte stands behind HELLO`, async () => {
         for (const [frame_, end] of [
           [encodeControl(close()), close()],
           [frame('abc'), close(0x0401)]
@@ -265,7 +265,7 @@ describe('token/2', () => {
       })
     }
 
-    it('that says yes finds CLOSE, and nothing else, in what came meanwhile', async () => {
+    it('authorize that says yes finds CLOSE, and nothing else, in what came meanwhile', async () => {
       for (const [said, end] of [
         [[close()], [[close()], 'normal']],
         [['a'], PROTOCOL_ERROR],
@@ -285,7 +285,7 @@ describe('token/2', () => {
       }
     })
 
-    it('that says yes finds only CLOSE in a frame of which one byte came before', async () => {
+    it('authorize that says yes finds only CLOSE in a frame of which one byte came before', async () => {
       const { context, answer } = asked()
       const peer = await greeted('server', {}, context)
       const token = frame('abc')
@@ -342,14 +342,14 @@ describe('token/2', () => {
       ])
     })
 
-    it('above maxTokenLength fail with too-large, those before are handed out', async () => {
+    it('tokens above maxTokenLength fail with too-large, those before are handed out', async () => {
       const peer = await greeted('server', { maxTokenLength: 3 })
       const tokens = listen(peer.connection)
       await peer.say('abc', 'abcd')
       expect([tokens, peer.frames()]).to.deep.equal([['abc'], [close(0x0402, 1)]])
     })
 
-    it('that are cut by the end of the transport are lost', async () => {
+    it('tokens that are cut by the end of the transport are lost', async () => {
       const peer = await greeted('server')
       const tokens = listen(peer.connection)
       await peer.say('a', frame('bcd').subarray(0, 5))
@@ -358,7 +358,7 @@ describe('token/2', () => {
       expect([tokens, peer.log.at(-1)]).to.deep.equal([['a'], 'ERR_LOST'])
     })
 
-    it('after which control frames of no length come fail with protocol-error', async () => {
+    it('tokens fail with protocol-error when control frames of no length come behind them', async () => {
       for (const head of ['80 00 00 00', '80 00 04 01', 'ff ff ff ff']) {
         const peer = await greeted('server')
         const tokens = listen(peer.connection)
@@ -367,7 +367,7 @@ describe('token/2', () => {
       }
     })
 
-    it('that make no progress fail with frame-timeout', async () => {
+    it('tokens that make no progress fail with frame-timeout', async () => {
       const peer = await greeted('server', { frameTimeout: 1000 })
       await peer.say(bytes('00 00 00 05 61'))
       await clock.elapse(1000)
@@ -388,7 +388,7 @@ describe('token/2', () => {
       expect(peer.frames()).to.deep.equal(['abc', 'defg', 'h'])
     })
 
-    it('with a window of 0 sends nothing before WINDOW', async () => {
+    it('flow control with a window of 0 sends nothing before WINDOW', async () => {
       const peer = await greeted('client', {}, {}, { receiveWindow: 0 })
       peer.connection.send(Buffer.from('a'))
       await settled()
@@ -434,7 +434,7 @@ describe('token/2', () => {
   })
 
   describe('control frames', () => {
-    it('that are unknown and below 80 are ignored, and above are an error', async () => {
+    it('control frames that are unknown and below 80 are ignored, and above are an error', async () => {
       const peer = await greeted('server')
       const tokens = listen(peer.connection)
       await peer.say('a', bytes('80 00 00 03 05 01 02'), 'b', bytes('80 00 00 01 8a'))
@@ -655,7 +655,7 @@ describe('token/2', () => {
       expect(peer.frames()).to.deep.equal(['a', close()])
     })
 
-    it('that comes is answered with CLOSE when this side has nothing to say but by listeners', async () => {
+    it('END that comes is answered with CLOSE when this side has nothing to say but by listeners', async () => {
       const peer = await greeted('server')
       const tokens = listen(peer.connection)
       await peer.say('a', { type: 'end' })
@@ -726,7 +726,7 @@ describe('token/2', () => {
       expect(tokens).to.deep.equal(['a', 'b'])
     })
 
-    it('of both sides at once is normal on both, and nobody answers twice', async () => {
+    it('an orderly end of both sides at once is normal on both, and nobody answers twice', async () => {
       const { client, server, link } = await openPair()
       const before = [link.aToB.bytesTaken, link.bToA.bytesTaken]
       client.close()
@@ -806,7 +806,7 @@ describe('token/2', () => {
       expect([tokens, peer.frames(), peer.log]).to.deep.equal([['a', 'b'], [close(0, 2)], ['open']])
     })
 
-    it('with tokens that nobody takes is told to the peer after closeTimeout, with the true count', async () => {
+    it('an orderly end with tokens that nobody takes is told to the peer after closeTimeout, with the true count', async () => {
       const peer = await greeted('server', { closeTimeout: 1000 })
       await peer.say('a', 'b', close())
       await clock.elapse(1000)
@@ -817,7 +817,7 @@ describe('token/2', () => {
       expect([info.code, info.undeliveredBytes]).to.deep.equal(['ERR_CLOSE_TIMEOUT', 10])
     })
 
-    it('that the peer does not answer is cut after closeTimeout', async () => {
+    it('an orderly end that the peer does not answer is cut after closeTimeout', async () => {
       const peer = await greeted('server', { closeTimeout: 1000 })
       peer.connection.close()
       await clock.elapse(999)
@@ -827,7 +827,7 @@ describe('token/2', () => {
       expect(peer.log).to.deep.equal(['open', 'ERR_CLOSE_TIMEOUT'])
     })
 
-    it('before `open` flushes what was sent as soon as it is open', async () => {
+    it('an orderly end before `open` flushes what was sent as soon as it is open', async () => {
       const peer = new BarePeer('client')
       for (const text of ['a', 'b']) peer.connection.send(Buffer.from(text))
       peer.connection.close()
@@ -840,7 +840,7 @@ describe('token/2', () => {
       expect((await peer.connection.closed).code).to.equal('normal')
     })
 
-    it('of a server before it has accepted its client refuses it', async () => {
+    it('an orderly end of a server before it has accepted its client refuses it', async () => {
       const { context } = asked()
       const { client, server } = token2Pair({ context })
       await settled()
@@ -849,7 +849,7 @@ describe('token/2', () => {
       expect(infos.map(info => info.code)).to.deep.equal(['ERR_REFUSED', 'normal'])
     })
 
-    it('inside a listener counts the token that it has', async () => {
+    it('an orderly end inside a listener counts the token that it has', async () => {
       const peer = await greeted('server')
       peer.connection.on('token', () => peer.connection.close())
       await peer.say('a', 'b')
@@ -858,7 +858,7 @@ describe('token/2', () => {
       expect([handed, peer.connection.tokensReceived]).to.deep.equal([handed, handed])
     })
 
-    it('inside a loop counts the token that the loop works on', async () => {
+    it('an orderly end inside a loop counts the token that the loop works on', async () => {
       const peer = await greeted('server')
       await peer.say('a', 'b')
       for await (const token of peer.connection) {
@@ -895,7 +895,7 @@ describe('token/2', () => {
       expect([tokens, peer.frames()]).to.deep.equal([[], [close()]])
     })
 
-    it('with a count above what was sent, or below an ACK, is an error', async () => {
+    it('an orderly end with a count above what was sent, or below an ACK, is an error', async () => {
       for (const [acked, handed] of [
         [0, 3],
         [2, 1]
@@ -910,7 +910,7 @@ describe('token/2', () => {
   })
 
   describe('an end at once', () => {
-    it('by the peer is told with its code and reason', async () => {
+    it('an end at once by the peer is told with its code and reason', async () => {
       const peer = await greeted('server')
       const tokens = listen(peer.connection)
       await peer.say('a', close(0x0202, 0, 'too slow'))
@@ -937,7 +937,7 @@ describe('token/2', () => {
       expect(peer.log).to.deep.equal(['open', 'ERR_PROTOCOL protocol-error'])
     })
 
-    it('in the middle of a token says nothing', async () => {
+    it('an end at once in the middle of a token says nothing', async () => {
       const { client, server, link } = await openPair({ transport: { highWaterMark: 1024 } })
       link.aToB.stall()
       client.send(pattern(900 * KIB))
@@ -949,7 +949,7 @@ describe('token/2', () => {
       expect((await server.closed).code).to.be.oneOf(['ERR_LOST', 'ERR_SOCKET'])
     })
 
-    it('by destroy() cuts without a word', async () => {
+    it('an end at once by destroy() cuts without a word', async () => {
       const peer = await greeted('server')
       peer.connection.destroy()
       await settled()
@@ -958,7 +958,7 @@ describe('token/2', () => {
   })
 
   describe('GOAWAY', () => {
-    it('of a server reaches the client as an event, and tokens go on', async () => {
+    it('GOAWAY of a server reaches the client as an event, and tokens go on', async () => {
       const { client, server } = await openPair()
       const goaways: Goaway[] = []
       client.on('goaway', goaway => goaways.push(goaway))
@@ -970,13 +970,13 @@ describe('token/2', () => {
       expect([tokens, client.isOpen]).to.deep.equal([['a'], true])
     })
 
-    it('of a client is an error', async () => {
+    it('GOAWAY of a client is an error', async () => {
       const peer = await greeted('server')
       await peer.say({ type: 'goaway', code: 0x0107, retryAfter: 0, reason: '' })
       expect(peer.frames()).to.deep.equal([close(0x0401)])
     })
 
-    it('and CLOSE tell a reason whose control characters are escaped, in the event and in the error', async () => {
+    it('GOAWAY and CLOSE tell a reason whose control characters are escaped, in the event and in the error', async () => {
       const reason = 'bye\u001b[2J\nJan 1 root: forged\u2028\u202eline\u007f\u009b1m "q" \\ ü 🚫'
       const shown = 'bye\\u001b[2J\\u000aJan 1 root: forged\\u2028\\u202eline\\u007f\\u009b1m "q" \\ ü 🚫'
       const peer = await greeted('client')
@@ -989,7 +989,7 @@ describe('token/2', () => {
       expect(error?.message).not.to.match(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
     })
 
-    it('with a code that is none of GOAWAY is known by its class', async () => {
+    it('GOAWAY with a code that is none of GOAWAY is known by its class', async () => {
       const peer = await greeted('client')
       const goaway = once(peer.connection, 'goaway')
       await peer.say({ type: 'goaway', code: 0x0400, retryAfter: 1, reason: '' })

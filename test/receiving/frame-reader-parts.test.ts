@@ -242,7 +242,7 @@ describe('FrameReader, with parts and aborts', () => {
       return { tokens, cost: sum }
     }
 
-    it('at every byte keeps the whole tokens that wait, and counts them and their cost', () => {
+    it('a cut at every byte keeps the whole tokens that wait, and counts them and their cost', () => {
       for (let cut = 0; cut <= input.length; cut++) {
         const log = new Log()
         log.reader.push(input.subarray(0, cut))
@@ -255,7 +255,7 @@ describe('FrameReader, with parts and aborts', () => {
       }
     })
 
-    it('at every byte, after any number of pieces, lets the same consumer go on, if the token comes again', () => {
+    it('a cut at every byte, after any number of pieces, lets the same consumer go on, if the token comes again', () => {
       for (const size of [1, 2, 7]) {
         for (let cut = 0; cut <= input.length; cut++) {
           for (const most of [0, 1, 2, 3, 5, 8, 13, Infinity]) {
@@ -274,7 +274,7 @@ describe('FrameReader, with parts and aborts', () => {
       }
     })
 
-    it('at every byte, and ABORT instead of the token that was cut: it is aborted for who reads it', () => {
+    it('a cut at every byte, with ABORT instead of the token that was cut, aborts it for who reads it', () => {
       for (let cut = 0; cut < input.length; cut++) {
         for (const most of [0, 3, Infinity]) {
           const log = new Log()
@@ -290,7 +290,7 @@ describe('FrameReader, with parts and aborts', () => {
       }
     })
 
-    it('at every byte of several transports in turn', () => {
+    it('a cut at every byte of several transports in turn', () => {
       for (let first = 0; first < input.length; first += 3) {
         const log = new Log()
         let arrived = 0

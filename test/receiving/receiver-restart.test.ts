@@ -60,7 +60,7 @@ const text = ({ parts }: SentToken) => Buffer.concat(parts).toString()
 const texts = sequence.filter(({ isAborted }) => !isAborted).map(text)
 
 describe('Receiver, restarted', () => {
-  it('at every byte goes on with listeners: every token once, whole and in order', () => {
+  it('a restart at every byte goes on with listeners: every token once, whole and in order', () => {
     for (let cut = 0; cut <= input.length; cut++) {
       const { receiver, feed, log, told } = make(true)
       feed(input.subarray(0, cut))
@@ -79,7 +79,7 @@ describe('Receiver, restarted', () => {
     }
   })
 
-  it('at every byte keeps what nobody has taken, and frees it once it is taken', () => {
+  it('a restart at every byte keeps what nobody has taken, and frees it once it is taken', () => {
     for (let cut = 0; cut <= input.length; cut++) {
       const { receiver, feed, log, told, events } = make(false)
       feed(input.subarray(0, cut))
@@ -97,7 +97,7 @@ describe('Receiver, restarted', () => {
     }
   })
 
-  it('inside a listener counts the token that the listener has, and frees nothing for it', () => {
+  it('a restart inside a listener counts the token that the listener has, and frees nothing for it', () => {
     const { receiver, feed, told, events } = make(true)
     let arrived = 0
     events.onToken = token => {
@@ -168,7 +168,7 @@ describe('Receiver, restarted', () => {
     }
 
     for (const most of [0, 1, 2, 3, 4, 6, 9, 1000]) {
-      it(`at every byte, after ${most} pieces, goes on without a gap`, async () => {
+      it(`a restart at every byte, after ${most} pieces, goes on without a gap`, async () => {
         for (let cut = 0; cut <= input.length; cut++) {
           const { receiver, feed, told } = make(false)
           const { log, allow } = reader(receiver)

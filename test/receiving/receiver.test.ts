@@ -335,7 +335,7 @@ describe('Receiver', () => {
       expect(log).to.deep.equal([`token of ${30 * KIB}`, 'discard', 'end'])
     })
 
-    it('inside a listener hands out nothing more of the chunk', () => {
+    it('hands out nothing more of the chunk when it begins inside a listener', () => {
       const { receiver, feed, log, events } = open()
       events.onToken = token => {
         log.push(String(token))
@@ -392,8 +392,8 @@ describe('Receiver', () => {
     })
   })
 
-  describe('a token is handed', () => {
-    it('when its listeners have returned, also when one has thrown; told once for all that came together', async () => {
+  describe('a token', () => {
+    it('is handed when its listeners have returned, also when one has thrown, and this is told once for all that came together', async () => {
       const { feed, handed, events } = open()
       const seen: unknown[][] = []
       events.onToken = () => {
@@ -411,7 +411,7 @@ describe('Receiver', () => {
       ])
     })
 
-    it('before all is thrown away, when a listener closes in the middle', () => {
+    it('is handed before all is thrown away, when a listener closes in the middle', () => {
       const { receiver, feed, handed, events } = open()
       events.onToken = token => {
         if (String(token) === 'b') receiver.discard()
@@ -426,7 +426,7 @@ describe('Receiver', () => {
       ])
     })
 
-    it('when the consumer asks for the next one', () => {
+    it('is handed when the consumer asks for the next one', () => {
       const { receiver, feed, handed } = open(false)
       const taker = new Taker(1)
       const claim = receiver.claim(taker)
@@ -442,7 +442,7 @@ describe('Receiver', () => {
       ])
     })
 
-    it('when the consumer leaves', () => {
+    it('is handed when the consumer leaves', () => {
       const { receiver, feed, handed } = open(false)
       const claim = receiver.claim(new Taker(1))
       feed(frames('a', 'b'))
@@ -450,7 +450,7 @@ describe('Receiver', () => {
       expect(handed).to.deep.equal([[1, 5]])
     })
 
-    it('but the last, when a consumer wants several', () => {
+    it('is handed but the last, when a consumer wants several', () => {
       const { receiver, feed, handed } = open(false)
       receiver.claim(new Taker(3))
       feed(frames('a', 'bc', 'def'))

@@ -91,7 +91,7 @@ describe('Sender', () => {
   })
 
   describe('counts', () => {
-    it('the bytes that the socket has not taken, headers included', async () => {
+    it('counts the bytes that the socket has not taken, headers included', async () => {
       const { sender, socket } = open()
       expect(sender.bufferedAmount).to.equal(0)
       sender.send(pattern(10))
@@ -105,7 +105,7 @@ describe('Sender', () => {
       expect(sender.bufferedAmount).to.equal(0)
     })
 
-    it('a token as unsent until its last byte reached the socket', async () => {
+    it('counts a token as unsent until its last byte reached the socket', async () => {
       const { sender, socket } = open()
       sender.send(pattern(60 * KIB))
       sender.send(pattern(6 * KIB))
@@ -169,7 +169,7 @@ describe('Sender', () => {
       expect(log.filter(entry => entry === 'drain')).to.have.length(1)
     })
 
-    it('of 1 asks for a drain after each token', async () => {
+    it('a high-water mark of 1 asks for a drain after each token', async () => {
       const { sender, socket, log } = open({ highWaterMark: 1 })
       for (let i = 0; i < 3; i++) {
         sender.send(pattern(0))
@@ -254,7 +254,7 @@ describe('Sender', () => {
       expect(log).to.deep.equal([])
     })
 
-    it('that is no longer writable gets no write', async () => {
+    it('a socket that is no longer writable gets no write', async () => {
       const { sender, socket } = open()
       socket.destroy()
       expect(sender.send(pattern(5))).to.equal(true)
@@ -264,7 +264,7 @@ describe('Sender', () => {
       expect(sender.tokensUnsent).to.equal(1)
     })
 
-    it('destroyed before the end of the turn gets no write', async () => {
+    it('a socket that is destroyed before the end of the turn gets no write', async () => {
       const { sender, socket } = open()
       for (const text of ['a', 'b', 'c']) sender.send(Buffer.from(text))
       await releaseAll(socket)
@@ -278,7 +278,7 @@ describe('Sender', () => {
   })
 
   describe('a peer that takes nothing', () => {
-    it('is told after writeTimeout', async () => {
+    it('a peer that takes nothing is told after writeTimeout', async () => {
       const { sender, log, stalled } = open({ writeTimeout: 5 })
       sender.send(pattern(5))
       await awake(stalled)
@@ -296,7 +296,7 @@ describe('Sender', () => {
       expect(socket.destroyed).to.equal(false)
     })
 
-    it('is not told after stop()', async () => {
+    it('a peer that takes nothing is not told after stop()', async () => {
       const { sender, log } = open({ writeTimeout: 5 })
       sender.send(pattern(5))
       sender.stop()
@@ -316,7 +316,7 @@ describe('Sender', () => {
   })
 
   describe('credit', () => {
-    it('of nothing holds every token back, and more of it lets them go', async () => {
+    it('credit of nothing holds every token back, and more of it lets them go', async () => {
       const { sender, socket } = open()
       sender.credit = 0
       for (const text of ['a', 'b']) sender.send(Buffer.from(text))
@@ -446,7 +446,7 @@ describe('Sender', () => {
       expect(Buffer.concat(socket.written).equals(frame(large))).to.equal(true)
     })
 
-    it('that are dropped make room, and `drain` says so', async () => {
+    it('tokens that are dropped make room, and `drain` says so', async () => {
       const { sender, log } = open({ highWaterMark: 20 })
       for (let i = 0; i < 3; i++) sender.send(pattern(6))
       await settled()
@@ -458,7 +458,7 @@ describe('Sender', () => {
       expect(log.filter(entry => entry === 'drain')).to.have.length(1)
     })
 
-    it('that are given up count as unsent and are handed back in order', async () => {
+    it('tokens that are given up count as unsent and are handed back in order', async () => {
       const { sender, socket } = await waiting()
       sender.abandon()
       sender.end()
@@ -468,7 +468,7 @@ describe('Sender', () => {
       expect(sender.unsent(() => true).map(String)).to.deep.equal(['second', 'third'])
     })
 
-    it('and are too long for the peer are taken out before the first is sent', async () => {
+    it('tokens that are too long for the peer are taken out before the first is sent', async () => {
       const { sender, socket } = open()
       sender.credit = 0
       for (const length of [3, 9, 2, 10, 4]) sender.send(pattern(length))

@@ -118,12 +118,12 @@ describe('TokenSource', () => {
     )
   })
 
-  describe('becomes void', () => {
-    it('when the stream gives fewer bytes than its length', async () => {
+  describe('whose token is aborted', () => {
+    it('becomes void when the stream gives fewer bytes than its length', async () => {
       expect(await causeOf([pattern(9)], { length: 10 })).to.include({ code: 'ERR_OPTION' })
     })
 
-    it('when the stream gives more bytes than its length, and then it is told to stop', async () => {
+    it('becomes void when the stream gives more bytes than its length, and then it is told to stop', async () => {
       const { source, seen } = counted([pattern(9), pattern(2), pattern(1)])
       const token = new TokenSource(source, { length: 10 })
       await partsOf(token)
@@ -132,17 +132,17 @@ describe('TokenSource', () => {
       expect(seen).to.deep.equal({ asked: 2, isReturned: true })
     })
 
-    it('when there are more bytes than the peer takes', async () => {
+    it('becomes void when there are more bytes than the peer takes', async () => {
       expect(await causeOf([pattern(5), pattern(6)], { maxLength: () => 10 })).to.include({
         code: 'ERR_TOKEN_TOO_LARGE'
       })
     })
 
-    it('when a chunk is no bytes', async () => {
+    it('becomes void when a chunk is no bytes', async () => {
       expect(await causeOf(['text' as unknown as Buffer], {})).to.include({ code: 'ERR_TOKEN_TYPE' })
     })
 
-    it('when the stream fails, with its error as the cause', async () => {
+    it('becomes void when the stream fails, with its error as the cause', async () => {
       const failure = new Error('disk')
       const { source } = counted([pattern(5)], () => Promise.reject(failure))
       const token = new TokenSource(source)
@@ -150,7 +150,7 @@ describe('TokenSource', () => {
       expect(token.cause).to.equal(failure)
     })
 
-    it('when a readable fails that was never read, and the process goes on', async () => {
+    it('becomes void when a readable fails that was never read, and the process goes on', async () => {
       const readable = new Readable({ read() {} })
       const token = new TokenSource(readable)
       let told = 0
@@ -161,7 +161,7 @@ describe('TokenSource', () => {
       expect([token.isVoid, token.cause, told]).to.deep.equal([true, failure, 1])
     })
 
-    it('by fail(), which destroys a readable and returns an iterator, read or not', async () => {
+    it('becomes void by fail(), which destroys a readable and returns an iterator, read or not', async () => {
       for (const isRead of [false, true]) {
         const readable = new Readable({ read() {} })
         const { source, seen } = counted([pattern(70 * KIB), pattern(1)])
@@ -183,7 +183,7 @@ describe('TokenSource', () => {
       }
     })
 
-    it('but not when its last part was taken', async () => {
+    it('does not become void any more when its last part was taken', async () => {
       const token = new TokenSource(counted([pattern(5)]).source)
       await partsOf(token)
       expect([token.fail('late'), token.isVoid]).to.deep.equal([false, false])

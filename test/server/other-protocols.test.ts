@@ -238,7 +238,7 @@ describe('other protocols on the same port', () => {
       }
     })
 
-    it('of an HTTP client that need not have one is there to look at', async () => {
+    it('of an HTTP client that need not have one can be looked at', async () => {
       const subjects: (string | undefined)[] = []
       const { port } = await startServer({
         protocols: {
@@ -269,7 +269,7 @@ describe('other protocols on the same port', () => {
     await until(() => seen.length === 1)
   })
 
-  it("with protocol: 'token/2', who named nothing is other or refused, never token/1", async () => {
+  it("a client that named nothing is other or refused with protocol: 'token/2', never token/1", async () => {
     const { server, port } = await startServer({ protocols: http(), protocol: 'token/2' })
     const seen = refusals(server)
     expect(await ask(port, { ALPNProtocols: [] })).to.equal('POST /path ')
@@ -333,7 +333,7 @@ describe('other protocols on the same port', () => {
       expect(server.pendingHandshakes).to.equal(0)
     })
 
-    it('after close(), and with an HTTP server that keeps its connections alive, listens again', async () => {
+    it('lets the server listen again, also with an HTTP server that keeps its connections alive', async () => {
       const inner = httpServer()
       const { server, port } = await startServer({ protocols: http('optional', inner) })
       await ask(port, { ALPNProtocols: ['http/1.1'], headers: { connection: 'keep-alive' } })
@@ -345,7 +345,7 @@ describe('other protocols on the same port', () => {
     })
   })
 
-  it('counts them in maxConnections, and frees the place when they end', async () => {
+  it('sockets of other protocols count in maxConnections, and free their places when they end', async () => {
     const { server, port } = await startServer({ protocols: mqtt(), maxConnections: 1 })
     const seen = refusals(server)
     const socket = await dial(port, { ALPNProtocols: ['mqtt'] })

@@ -99,7 +99,7 @@ describe('connected means accepted', () => {
     }
 
     for (const [title, [pick, closeCode, reason]] of Object.entries(cases)) {
-      it(`${title}: its client is told ${closeCode}, was never connected, and no token was read`, async () => {
+      it(`a certificate ${title} is refused: its client is told ${closeCode}, was never connected, and no token was read`, async () => {
         const { server, port } = await startServer({ crl: all.crl })
         const seen = record(server)
         const pair = pick(all)
@@ -117,7 +117,7 @@ describe('connected means accepted', () => {
         expect(server.pendingHandshakes).to.equal(0)
       })
 
-      it(`${title}: on token/1 its connection is destroyed, the server tells it, and no token was read`, async () => {
+      it(`a certificate ${title} is refused on token/1: its connection is destroyed, the server tells it, and no token was read`, async () => {
         const { server, port } = await startServer({ crl: all.crl })
         const seen = record(server)
         const pair = pick(all)
@@ -133,7 +133,7 @@ describe('connected means accepted', () => {
       })
     }
 
-    it('of a CA that was removed after its ticket was issued: told certificate-unknown', async () => {
+    it('a certificate of a CA that was removed after its ticket was issued is refused with certificate-unknown', async () => {
       const { server, port } = await startServer({ ca: [all.ca, authority.cert] })
       const seen = record(server)
       const client = await makeClient(port, await authority.issueClient({ name: 'gone' }))
@@ -152,7 +152,7 @@ describe('connected means accepted', () => {
       expect(seen.refusals[0]?.peer?.subject).to.equal('CN=gone')
     })
 
-    it('with subject alternative names: the refusal tells them', async () => {
+    it('a certificate with subject alternative names is refused with these names in the refusal', async () => {
       const { server, port } = await startServer()
       const other = await authority.issueServer({
         name: 'device',
@@ -165,7 +165,7 @@ describe('connected means accepted', () => {
       expect(peer?.sans).to.include.members(['DNS:device.example', 'IP Address:192.0.2.7'])
     })
 
-    it('is not asked for with rejectUnauthorized: false, and the peer says so', async () => {
+    it('a certificate is not asked for with rejectUnauthorized: false, and the peer says so', async () => {
       const { server } = await startServer({ rejectUnauthorized: false })
       const { connection } = await connectPair(server, all.bad.stranger)
       expect(connection.peer).to.include({ subject: 'CN=stranger', isAuthorized: false })
@@ -191,7 +191,7 @@ describe('connected means accepted', () => {
 
     for (const protocol of PROTOCOLS) {
       for (const [title, [authorize, reason]] of Object.entries(refusing)) {
-        it(`that answers ${title} refuses, on ${protocol}`, async () => {
+        it(`authorize that answers ${title} refuses, on ${protocol}`, async () => {
           const { server, port } = await startServer({ authorize })
           const seen = record(server)
           const client = await makeClient(port, { protocol })
@@ -213,7 +213,7 @@ describe('connected means accepted', () => {
         })
       }
 
-      it(`that answers later accepts later, on ${protocol}: what came meanwhile is handed out after`, async () => {
+      it(`authorize that answers later accepts later, on ${protocol}: what came meanwhile is handed out after`, async () => {
         let accept!: (yes: boolean) => void
         const asked: (string | undefined)[] = []
         const { server, port } = await startServer({
@@ -246,7 +246,7 @@ describe('connected means accepted', () => {
       })
 
       for (const limit of ['handshakeTimeout', 'authorizeTimeout'])
-        it(`that answers too late refuses at ${limit}, on ${protocol}, and its signal aborts`, async () => {
+        it(`authorize that answers too late refuses at ${limit}, on ${protocol}, and its signal aborts`, async () => {
           let signal: AbortSignal | undefined
           let answer!: (yes: boolean) => void
           const { server, port } = await startServer({
@@ -331,7 +331,7 @@ describe('connected means accepted', () => {
     })
 
     for (const protocol of PROTOCOLS) {
-      it(`that says yes after reload() took the trust away lets nobody in, on ${protocol}`, async () => {
+      it(`authorize that says yes after reload() took the trust away lets nobody in, on ${protocol}`, async () => {
         let accept!: (yes: boolean) => void
         const { server, port } = await startServer({
           ca: [all.ca, authority.cert],
@@ -372,7 +372,7 @@ describe('connected means accepted', () => {
       expect(asked).to.equal(0)
     })
 
-    it('that closes the connection itself crashes nothing', async () => {
+    it('authorize that closes the connection itself crashes nothing', async () => {
       for (const how of ['close', 'destroy'] as const) {
         const { server, port } = await startServer({
           authorize: (_peer, connection) => {
@@ -404,7 +404,7 @@ describe('connected means accepted', () => {
   })
 
   describe("protocol: 'token/2'", () => {
-    it('of a client, at a server of token/1 only: the TLS alert, and no fallback', async () => {
+    it('a client that demands token/2 gets the TLS alert at a server of token/1 only, and does not fall back', async () => {
       const { server, port } = await startServer({ protocol: 'token/1' })
       const seen = record(server)
       const { error, isConnected } = await fateOf(await makeClient(port, { protocol: 'token/2' }))
@@ -414,7 +414,7 @@ describe('connected means accepted', () => {
       expect(seen.tokens).to.deep.equal([])
     })
 
-    it('of a client, at a server without ALPN: ERR_PROTOCOL_REQUIRED', async () => {
+    it('a client that demands token/2 fails with ERR_PROTOCOL_REQUIRED at a server without ALPN', async () => {
       const plain = createServer({ ...all.server, ca: all.ca, requestCert: true }, socket => {
         socket.on('error', () => {})
         socket.resume()
@@ -427,7 +427,7 @@ describe('connected means accepted', () => {
       expect({ isConnected, unsent }).to.deep.equal({ isConnected: false, unsent: 1 })
     })
 
-    it('of a server, to a client of token/1 only: the TLS alert', async () => {
+    it('a server that demands token/2 sends the TLS alert to a client of token/1 only', async () => {
       const { server, port } = await startServer({ protocol: 'token/2' })
       const seen = record(server)
       const { error } = await fateOf(await makeClient(port, { protocol: 'token/1' }))
@@ -437,7 +437,7 @@ describe('connected means accepted', () => {
       expect(seen.connections).to.deep.equal([])
     })
 
-    it('of a server, to a client without ALPN: refused with ERR_PROTOCOL_REQUIRED, nothing is said', async () => {
+    it('a server that demands token/2 refuses a client without ALPN with ERR_PROTOCOL_REQUIRED, and says nothing', async () => {
       const { server, port } = await startServer({ protocol: 'token/2' })
       const seen = record(server)
       const bare = dial(port, { ...all.client, ALPNProtocols: undefined })
@@ -448,7 +448,7 @@ describe('connected means accepted', () => {
       expect(seen).to.deep.include({ connections: [], tokens: [] })
     })
 
-    it('asked for by an option on token/1 is an error of the caller', async () => {
+    it('an option that needs token/2 is an error of the caller on token/1', async () => {
       const { server } = await startServer({ protocol: 'token/1' })
       const { client } = await connectPair(server)
       const error = await client.deliver(Buffer.from('x')).then(
@@ -615,7 +615,7 @@ describe('connected means accepted', () => {
         expect(again).to.include({ answer: 'certificate-unknown', isResumed: false })
       })
 
-      it('with fixed ticketKeys a ticket of a server with another CA opens nothing, one of the same set-up resumes', async () => {
+      it('a ticket of a server with another CA and the same ticketKeys opens nothing, one of the same set-up resumes', async () => {
         const lax = await startServer({ ...only, ca: [all.ca, authority.cert], ticketKeys })
         const gone = await authority.issueClient({ name: 'gone' })
         const { ticket } = await ask(lax.port, gone)

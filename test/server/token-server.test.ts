@@ -142,7 +142,7 @@ describe('TokenServer', () => {
       expect(events).to.deep.equal(['close(false)'])
     })
 
-    it('with a timeout destroys also what was closing before and waits for longer', async () => {
+    it('close() with a timeout destroys also what was closing before and waits for longer', async () => {
       const { server } = await startServer()
       // The client's application does not take what it is sent.
       const { client, connection } = await connectPair(server, { receiveWindow: 1 })
@@ -154,7 +154,7 @@ describe('TokenServer', () => {
       client.close({ timeout: 0 })
     })
 
-    it('in the tick of the construction cancels listening, and close comes later, not inside the call', async () => {
+    it('close() in the tick of the construction cancels listening, and close comes later, not inside the call', async () => {
       const port = await freePort()
       const server = await makeServer({ port })
       const events = eventsOf(server)
@@ -166,7 +166,7 @@ describe('TokenServer', () => {
       expect(portOf(next), 'the port is free').to.equal(port)
     })
 
-    it('while the host name is looked up leaves no port behind', async () => {
+    it('close() while the host name is looked up leaves no port behind', async () => {
       const port = await freePort()
       const server = await makeServer({ port, host: 'localhost' })
       server.close()
@@ -175,7 +175,7 @@ describe('TokenServer', () => {
       expect(again).to.equal(port)
     })
 
-    it('followed at once by connect() while the host name is looked up listens again', async () => {
+    it('close() followed at once by connect() while the host name is looked up listens again', async () => {
       const port = await freePort('localhost')
       const server = await makeServer({ port, host: 'localhost' })
       server.close()
@@ -229,7 +229,7 @@ describe('TokenServer', () => {
       expect(errors.map(error => error.code)).to.deep.equal(['ERR_CLOSE_TIMEOUT'])
     })
 
-    it('with timeout 0 destroys at once', async () => {
+    it('close() with timeout 0 destroys at once', async () => {
       const { server } = await startServer()
       const { client } = await connectPair(server)
       client.connection?.socket.pause()
@@ -271,7 +271,7 @@ describe('TokenServer', () => {
       expect(server.connect(), 'while it listens').to.equal(false)
     })
 
-    it('after close listens again, and clients are served', async () => {
+    it('connect() after close listens again, and clients are served', async () => {
       const { server, port } = await startServer({ port: await freePort() })
       for (let round = 0; round < 3; round++) {
         server.on('token', (token, connection) => connection.send(token))
@@ -287,7 +287,7 @@ describe('TokenServer', () => {
       }
     })
 
-    it('in a close listener listens again', async () => {
+    it('connect() in a close listener listens again', async () => {
       const { server, port } = await startServer()
       server.once('close', () => {
         expect(server.connect()).to.equal(true)
@@ -307,7 +307,7 @@ describe('TokenServer', () => {
       expect(server.closed).not.to.equal(first)
     })
 
-    it('with a delay waits, and listens not before', async () => {
+    it('connect() with a delay waits, and listens not before', async () => {
       const { server } = await startServer()
       server.close()
       await server.closed
@@ -319,7 +319,7 @@ describe('TokenServer', () => {
       expect(performance.now() - begin).to.be.at.least(58)
     })
 
-    it('with a delay is cancelled by close()', async () => {
+    it('connect() with a delay is cancelled by close()', async () => {
       const { server } = await startServer()
       server.close()
       await once(server, 'close')
@@ -463,7 +463,7 @@ describe('TokenServer', () => {
       expect(connection.protocol).to.equal('token/2')
     })
 
-    it('that break are told by connectionError, never by error, and the server goes on', async () => {
+    it('are told by connectionError when they break, never by error, and the server goes on', async () => {
       const { server } = await startServer({ maxTokenLength: 1024, protocol: 'token/1' })
       server.on('token', () => {})
       const events = eventsOf(server)
@@ -477,7 +477,7 @@ describe('TokenServer', () => {
       expect(events).to.deep.equal([])
     })
 
-    it('that end in order are no connectionError', async () => {
+    it('are no connectionError when they end in order', async () => {
       const { server } = await startServer()
       const errors: TokenError[] = []
       server.on('connectionError', error => errors.push(error))
@@ -516,7 +516,7 @@ describe('TokenServer', () => {
       expect(connection.peer).to.equal(null)
     })
 
-    it('that token-server sets itself are refused', async () => {
+    it('refuse those that token-server sets itself', async () => {
       const options = await serverOptions()
       const owned = {
         ALPNProtocols: ['x'],
@@ -531,7 +531,7 @@ describe('TokenServer', () => {
       }
     })
 
-    it('with a limit that is none are refused, by name', async () => {
+    it('are refused by name when a limit is none', async () => {
       const options = await serverOptions()
       const wrong = {
         maxConnections: 0,
@@ -550,7 +550,7 @@ describe('TokenServer', () => {
       }
     })
 
-    it('with a key that Node refuses are refused at construction, without the key in the message', async () => {
+    it('are refused at construction when Node refuses the key, without the key in the message', async () => {
       const { bad } = await certificates()
       const wrong = { ...(await serverOptions()), key: bad.stranger.key }
       expect(() => new TokenServer(wrong))
