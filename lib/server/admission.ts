@@ -13,12 +13,11 @@ import { type PendingClients, type SecuredClient, tooManyOfIdentity } from './pe
 import type { ServerSettings } from './server-options'
 import { ServerSessions } from './server-sessions'
 
-/** Connections whose certificates are checked again in one turn of the event loop. */
+/** How many certificates are checked again in one turn of the event loop: each may need a signature. */
 const RECHECKS_A_TURN = 100
 
 /**
- * The connections of a server: who may become one, by trust, limits and sessions, and how long its certificate lets it
- * be one.
+ * Decides who becomes a connection of a server, by trust, limits and sessions, and ends it with its certificate.
  */
 export class Admission {
   readonly #settings: ServerSettings
@@ -28,7 +27,7 @@ export class Admission {
   readonly #expiry = new CertificateExpiry<Connection>(connection =>
     controlOf(connection).fail(certificateExpired('peer'))
   )
-  /** Of those that have a transport: sessions that wait have limits of their own. */
+  /** Counts those that have a transport: sessions that wait have limits of their own. */
   readonly #countByIdentity = new IdentityCounts<Connection>()
   readonly #sessions: ServerSessions
 
@@ -39,17 +38,17 @@ export class Admission {
     this.#sessions = new ServerSessions(settings)
   }
 
-  /** Those that are open, and those whose session waits for its client. */
+  /** The connections that are open, and those whose session waits for its client. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections
   }
 
-  /** Those of clients that are not accepted yet, the oldest first. */
+  /** The connections of clients that are not accepted yet, the oldest first. */
   candidates(): Iterable<Connection> {
     return this.#pendingClients.connections()
   }
 
-  /** Those whose session waits for its client, the one that has waited longest first. */
+  /** The connections whose session waits for its client, the one that has waited longest first. */
   waiting(): ReadonlySet<Connection> {
     return this.#sessions.waiting
   }
@@ -75,12 +74,10 @@ export class Admission {
     return this.#sessions.admit(candidate, request, identity, { admitTransport, admitConnection })
   }
 
-  /** A session goes on with another transport. */
   resumed(connection: Connection): void {
     this.#endWithCertificate(connection)
   }
 
-  /** A connection with a session has lost its transport. */
   detached(connection: Connection): void {
     this.#expiry.delete(connection)
     this.#countByIdentity.remove(connection)
@@ -96,13 +93,13 @@ export class Admission {
     return true
   }
 
-  /** Breaks those whose certificates are not trusted any more; in slices, for ten thousand signatures are a second of work. */
+  /** Breaks the connections whose certificates are not trusted any more; in slices, for ten thousand signatures take a second. */
   recheck(left: Iterator<Connection> = [...this.#connections].values()): void {
     if (!this.#trust.isDemanded) return
     for (let checked = 0; checked < RECHECKS_A_TURN; checked++) {
       const { done, value: connection } = left.next()
       if (done) return
-      // Who comes back to a session is judged then.
+      // A client that comes back to its session is judged then.
       const error = connection.isDetached ? null : this.#trust.recheck(connection.socket)
       if (error !== null) controlOf(connection).fail(error)
     }
@@ -124,7 +121,7 @@ export class Admission {
   #admitTransport(client: SecuredClient, owner: Connection, peer: Peer | null): TokenError | null {
     const identity = identityOf(peer)
     const { maxConnectionsPerIdentity } = this.#settings
-    // The transport that it replaces does not count beside it.
+    // The transport that this one replaces does not count beside it.
     if (identity !== null && this.#countByIdentity.ofOthers(identity, owner) >= maxConnectionsPerIdentity)
       return tooManyOfIdentity(maxConnectionsPerIdentity)
     const refusal = this.#pendingClients.admit(client)
@@ -143,7 +140,6 @@ export class Admission {
     }
   }
 
-  /** A connection lives no longer than the certificate that opened it. */
   #endWithCertificate(connection: Connection): void {
     if (connection.peer === null || !this.#trust.isDemanded) return
     this.#expiry.set(connection, connection.peer.validTo)

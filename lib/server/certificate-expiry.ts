@@ -1,11 +1,9 @@
 import { clock } from '../runtime/clock'
 import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 
-/**
- * Tells when the certificate of each of many holders has ended: one timer, for the earliest, instead of one each.
- */
+/** Tells when the certificate of each of many holders has ended, by one timer for the earliest. */
 export class CertificateExpiry<T> {
-  /** When each ends, milliseconds since 1970. */
+  /** The end of each, milliseconds since 1970. */
   readonly #ends = new Map<T, number>()
   readonly #onEnd: (holder: T) => void
   #next: WallClockDeadline | null = null
@@ -19,14 +17,14 @@ export class CertificateExpiry<T> {
     return this.#ends.size
   }
 
-  /** Replaces what was said of the holder before. A date that can't be read has ended. */
+  /** Replaces the end that the holder had before. A date that can't be read has passed. */
   set(holder: T, end: Date): void {
     const at = end.getTime()
     this.#ends.set(holder, at)
     if (!(at >= this.#nextAt)) this.#arm(at)
   }
 
-  /** The timer of one that was the earliest runs on, and finds nothing to tell. */
+  /** The timer runs on even if it was for this holder, and then finds nothing to tell. */
   delete(holder: T): void {
     if (this.#ends.delete(holder) && this.#ends.size === 0) this.#disarm()
   }
@@ -48,7 +46,7 @@ export class CertificateExpiry<T> {
     const now = clock.date()
     const ended = [...this.#ends].filter(([, at]) => !(now <= at)).map(([holder]) => holder)
     for (const holder of ended) {
-      // One of the others may have ended it.
+      // What was done about another one may have deleted it.
       if (this.#ends.delete(holder)) this.#onEnd(holder)
     }
     let earliest = Number.POSITIVE_INFINITY

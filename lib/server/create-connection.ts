@@ -27,11 +27,11 @@ export interface ConnectionHost {
   opened(connection: Connection): void
   resumed(connection: Connection): void
   sessionLost(connection: Connection, loss: SessionLoss): void
-  /** Nothing is left of it, its session included. */
+  /** The connection is over, and so is its session. */
   ended(client: SecuredClient, connection: Connection, info: CloseInfo): void
 }
 
-/** Makes the connection of a client that is trusted, unless too many of its identity wait already. */
+/** Makes the connection of a client that may greet, unless too many of its identity wait already. */
 export function createConnection(host: ConnectionHost, client: SecuredClient, protocol: ProtocolName): void {
   const { socket, certificate } = client
   client.peer = certificate === undefined ? null : peerFrom(certificate, socket.authorized)
@@ -45,7 +45,7 @@ export function createConnection(host: ConnectionHost, client: SecuredClient, pr
   client.connection = new Connection(socket, host.connectionOptions[protocol], context)
 }
 
-/** What a connection asks of the server and tells it: a class, for a literal of closures costs each connection 1 KB. */
+/** What a connection asks of its server. It is a class because a literal of closures costs each connection 1 KB. */
 class ServerContext implements ConnectionContext {
   readonly forward: Forward
   readonly session: SessionLimits | undefined
@@ -76,7 +76,7 @@ class ServerContext implements ConnectionContext {
     return authorize && ((connection, signal) => authorize(this.#peerNow(), connection, signal))
   }
 
-  /** Also the socket says what is true now, and not at the handshake. */
+  /** The peer as it is trusted now, which may not be as at the handshake; its socket then says the same. */
   #peerNow(): Peer | null {
     const { peer } = this
     const isAuthorized = this.#host.trust.judge(this.#client) === null
@@ -114,7 +114,7 @@ class ServerContext implements ConnectionContext {
   }
 }
 
-/** Also that of an SNICallback, and the one from before a reload that came between handshake and HELLO. */
+/** An SNICallback may have chosen another certificate, and a reload may have come between handshake and HELLO. */
 function ownFingerprints(host: ConnectionHost, client: SecuredClient): readonly Uint8Array[] {
   const { fingerprints } = host.credentials
   const isCertain = fingerprints.length > 0 && !host.settings.tls.SNICallback

@@ -12,19 +12,20 @@ export interface DrainOptions extends CloseOptions {
   spread?: number | undefined
 }
 
-/** Milliseconds between two groups of clients that are asked. */
+/** Milliseconds between two groups of clients. */
 const STEP = 20
 
 /**
- * Asks clients to leave, evenly over a time, and waits until they have.
+ * Asks clients to leave, evenly over a time, and waits until they have left.
  *
- * A session that may move has left when it goes on with its next transport, or is gone: a server that closed before would
- * cut the handshake of that transport. One that has to end has not left while its client comes back: it is asked again.
+ * A client whose session may move has left when the session goes on with its next transport, or is lost: a server that
+ * closed earlier would cut the handshake of that transport. A client whose session has to end has not left when it comes
+ * back: it is asked again.
  */
 export class Drain {
-  /** How many had not left in time. */
+  /** Resolves with how many had not left in time. */
   readonly done: Promise<number>
-  /** Those that are still to be asked. */
+  /** The connections that are still to be asked. */
   readonly #waiting: Connection[]
   readonly #staying: Set<Connection>
   readonly #goaway: Goaway
@@ -36,7 +37,7 @@ export class Drain {
   #resolve!: (left: number) => void
 
   /**
-   * @param closeTimeout default of `timeout`, the milliseconds until those who are left are no longer waited for
+   * @param closeTimeout default of `timeout`, the milliseconds after which it waits no longer
    * @throws TokenError `ERR_OPTION`
    */
   constructor(
@@ -50,7 +51,7 @@ export class Drain {
     const spread = options.spread ?? (timeout === Infinity ? 0 : timeout / 2)
     duration('spread', Math.round(spread))
     const goaway = { code, retryAfter, reason }
-    // Also when there is nobody to ask, and not in the timer that asks the last ones.
+    // Checks the options, also when there is nobody to ask.
     goawayFrame(goaway)
     const { keepsSession } = CLOSE_CODES[code]
     this.#keepsSession = keepsSession
@@ -69,7 +70,6 @@ export class Drain {
     this.#checkDone()
   }
 
-  /** The session of a connection goes on with another transport. */
   resumed(connection: Connection): void {
     if (!this.#staying.has(connection)) return
     if (this.#keepsSession) this.#left(connection)

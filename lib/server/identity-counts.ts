@@ -1,22 +1,22 @@
 /**
- * How many of something each identity has at this moment. What was counted is taken away under the identity that it was
- * counted under, whatever it has become.
+ * Counts how many of something each identity has. It remembers under which identity it counted each one: the identity of a
+ * connection can change while it is counted.
  */
 export class IdentityCounts<C extends object> {
   readonly #counts = new Map<string, IdentityCount>()
-  /** Each has the count, not a string of its own that says the same. */
+  /** It holds the count itself, so that a thousand connections of one identity share its string. */
   readonly #countOf = new WeakMap<C, IdentityCount>()
 
   of(identity: string): number {
     return this.#counts.get(identity)?.count ?? 0
   }
 
-  /** Without this one. */
+  /** Without this owner. */
   ofOthers(identity: string, owner: C): number {
     return this.of(identity) - (this.#countOf.get(owner)?.identity === identity ? 1 : 0)
   }
 
-  /** Counts it, once. */
+  /** Counts an owner once, whatever it was counted under before. */
   add(owner: C, identity: string): void {
     this.remove(owner)
     const counted = this.#counts.get(identity) ?? { identity, count: 0 }
@@ -25,7 +25,6 @@ export class IdentityCounts<C extends object> {
     this.#countOf.set(owner, counted)
   }
 
-  /** Nothing happens when it is not counted. */
   remove(owner: C): void {
     const counted = this.#countOf.get(owner)
     if (counted === undefined) return

@@ -11,14 +11,14 @@ import type { SecuredClient } from './pending-clients'
 import type { ServerCredentials } from './server-credentials'
 
 /**
- * Whether a server trusts those who are connected: the one rule that every door asks, from the handshake to the
- * connection, the handler of another protocol, and `reload()`.
+ * Judges the clients of a server: every door asks it, from the handshake to the connection, the handler of another protocol
+ * and `reload()`.
  */
 export class LiveTrust {
   /** False when the options say that a client needs no certificate, or none that is trusted. */
   readonly isDemanded: boolean
   readonly #credentials: ServerCredentials
-  /** What each trusted client showed, its own certificate first: after the handshake nobody can ask for them again. */
+  /** The chain of each trusted client, its own certificate first: Node gives it only once, after the handshake. */
   readonly #chains = new WeakMap<Duplex, readonly X509Certificate[]>()
   /** The moment of the last `reload()`, by the monotonic clock. */
   #reloadedAt = Number.NEGATIVE_INFINITY
@@ -28,15 +28,15 @@ export class LiveTrust {
     this.isDemanded = requestCert !== false && rejectUnauthorized !== false
   }
 
-  /** The TLS handshake of a client is done; ask nothing else for its certificate before this. */
+  /** Takes the certificates of a client whose TLS handshake is done; nothing else may ask for them before. */
   secured(client: SecuredClient): void {
     const { socket } = client
     const chain = peerChain(socket)
     client.certificate = chain[0]
-    // Before the client is judged: one that came before a reload is judged by its chain.
+    // A client that came before a reload is judged by its chain.
     this.#chains.set(socket, chain)
     if (this.judge(client) !== null) {
-      // Nothing of a stranger is kept.
+      // A stranger must not be able to fill the memory.
       this.#chains.delete(socket)
       return
     }
@@ -46,26 +46,26 @@ export class LiveTrust {
   }
 
   /**
-   * Whether a client is trusted now; null means yes. Its socket says the same from then on. Ask it anew at each door:
-   * since the last one a certificate may have ended, or `reload()` have changed the trust.
+   * Why a client is not trusted now; null when it is. Its socket says the same from then on. Each door asks anew: since the
+   * last one a certificate may have ended, or `reload()` have changed the trust.
    */
   judge(client: SecuredClient): TrustFailure | null {
     const { socket } = client
     const failure =
       checkTrust(socket, new Date(), client.certificate) ??
-      // Its handshake may have asked the trust from before a reload.
+      // Its handshake has asked the options from before the reload.
       (this.isCurrent(client) ? null : this.#check(socket))
     if (failure !== null) distrust(socket, failure.reason)
     return failure
   }
 
-  /** Judges a client that must be trusted, unless the options say otherwise. @returns why it is refused, or null */
+  /** @returns why a client is refused; null when it is trusted, or need not be */
   refusalOf(client: SecuredClient): TokenError | null {
     const failure = this.judge(client)
     return failure === null || !this.isDemanded ? null : untrustedClient(failure)
   }
 
-  /** Whether the new options after `reload()` trust who is connected. @returns why not, or null */
+  /** @returns why the options after `reload()` do not trust who is connected; null when they do */
   recheck(socket: Duplex): TokenError | null {
     const failure = this.#check(socket)
     return failure === null ? null : untrustedClient(failure)
@@ -75,7 +75,7 @@ export class LiveTrust {
     this.#reloadedAt = clock.now()
   }
 
-  /** Whether a client came when the options of now were there. */
+  /** True when a client came after the last `reload()`. */
   isCurrent(client: SecuredClient): boolean {
     return client.since > this.#reloadedAt
   }

@@ -5,49 +5,47 @@ import { Deadline } from '../runtime/deadline'
 import { limitError } from './pending-clients'
 import type { ServerSettings } from './server-options'
 
-/** What the budget watches of a connection. */
 export type Queues = Pick<
   Connection,
   'bufferedAmount' | 'unreadBytes' | 'retainedBytes' | 'isDetached' | 'tokensSent' | 'tokensUnsent'
 >
 
-/** Where the outbox of a connection stood at a moment. */
+/** How many tokens a connection had taken at a moment. */
 interface Mark {
   tokens: number
   readonly at: number
 }
 
-/** The queues of a connection at a moment. */
 interface Measured<C> {
   readonly connection: C
   readonly bytes: number
   readonly mayDrop: boolean
 }
 
-/** Whose queues a budget watches. */
+/** The connections that a budget watches. */
 export interface Watched<C> {
   readonly connections: ReadonlySet<C>
-  /** Those of clients that are not accepted yet, the oldest first. */
+  /** The connections of clients that are not accepted yet, the oldest first. */
   candidates(): Iterable<C>
   /** The connections whose session waits for its client, the one that has waited longest first. */
   waiting(): Iterable<C>
 }
 
-/** What a budget has done to keep itself, in this order. */
+/** What a budget asks for. */
 export interface BudgetEvents<C> {
-  /** A token has waited for longer than `maxQueueAge`. @param tokens how many have */
+  /** So many tokens have waited for longer than `maxQueueAge`. */
   onTooOld(connection: C, tokens: number): void
-  /** All queues together are over the budget: rejects a client that is not accepted yet. */
+  /** The queues are over the budget: rejects a client that is not accepted yet. */
   onReject(candidate: C): void
-  /** They still are: ends a session that waits for its client. */
+  /** Still over: ends a session that waits for its client. */
   onEvict(connection: C): void
-  /** They still are, and this connection's are the fullest that is left: drops what waits in its outbox, if the policy allows. */
+  /** Still over, and this connection has the fullest queues: drops what waits in its outbox, if the policy allows. */
   onDrop(connection: C): void
-  /** It is again, and nothing is left to drop: ends the connection. */
+  /** Still over, and it has the fullest queues with nothing left to drop: ends the connection. */
   onOverBudget(connection: C): void
 }
 
-/** Milliseconds between two looks; each connection is bounded by itself at all times. */
+/** Milliseconds between two looks. */
 const INTERVAL = 1000
 
 /**
@@ -105,9 +103,9 @@ export class MemoryBudget<C extends Queues> {
   }
 
   /**
-   * Clients that are not accepted yet first, and sessions without a client; then the fullest, until the others are within
-   * the budget. One that has dropped what it can, and is the fullest again by what is left, is ended: what a session keeps, what is half sent and what was
-   * received can't be dropped.
+   * Gives up clients that are not accepted yet, then sessions that wait for their client, then empties the fullest queues,
+   * until all are within the budget. A connection that has dropped what it can, and is the fullest again, is ended: what a
+   * session keeps, what is half sent and what was received can't be dropped.
    */
   #checkBudget(): void {
     const watched = this.#watched
@@ -128,7 +126,7 @@ export class MemoryBudget<C extends Queues> {
     }
   }
 
-  /** @returns what is left, null when that has freed nothing */
+  /** @returns what is left; null when nothing was freed */
   #drop({ connection, bytes, mayDrop }: Measured<C>): Measured<C> | null {
     if (!mayDrop || connection.tokensUnsent === 0) return null
     this.#act(connection, () => this.#events.onDrop(connection))
@@ -136,7 +134,7 @@ export class MemoryBudget<C extends Queues> {
     return left.bytes < bytes ? left : null
   }
 
-  /** A mark says: so many tokens had been taken then. What was taken before an old mark is as old. */
+  /** Tokens that were taken before a mark are at least as old as the mark. */
   #checkAge(connection: C, now: number): void {
     const marks = this.#marks.get(connection) ?? []
     this.#marks.set(connection, marks)
@@ -152,7 +150,7 @@ export class MemoryBudget<C extends Queues> {
     if (tooOld > 0) this.#act(connection, () => this.#events.onTooOld(connection, tooOld))
   }
 
-  /** Tokens that are dropped don't count as taken any more: those behind them move up. */
+  /** Runs what may drop tokens: those don't count as taken any more, and the ones behind them move up. */
   #act(connection: C, act: () => void): void {
     const before = connection.tokensSent
     act()
@@ -161,7 +159,7 @@ export class MemoryBudget<C extends Queues> {
   }
 }
 
-/** @returns bytes that are given up: counted down, for to count all anew after each one would take seconds */
+/** @returns how many bytes were given up: to count all queues anew after each one would take seconds */
 function giveUp<C extends Queues>(oldestFirst: Iterable<C>, excess: number, act: (one: C) => void): number {
   let freed = 0
   for (const one of oldestFirst) {
@@ -177,7 +175,7 @@ function measured<C extends Queues>(connection: C, mayDrop: boolean): Measured<C
   return { connection, bytes: bytesOf(connection), mayDrop }
 }
 
-/** Puts it in its place among others that are sorted, the fullest last. */
+/** Puts one in its place among others, which are sorted, the fullest last. */
 function insert<C>(queues: Measured<C>[], one: Measured<C>): void {
   let [from, to] = [0, queues.length]
   while (from < to) {
@@ -193,7 +191,7 @@ function bytesOf(connection: Queues): number {
 }
 
 /**
- * Carries out what the memory budget asks for, by the option `slowConsumer`: drops tokens, or breaks the connection.
+ * Does what a memory budget asks for, by the option `slowConsumer`: drops tokens, or breaks the connection.
  *
  * @param onDropped a connection has lost so many of its oldest tokens
  */

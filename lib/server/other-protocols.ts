@@ -6,10 +6,10 @@ import type { OtherProtocol } from './server-options'
 /** The ALPN names of the protocols that are known by their first bytes. */
 const ALPN_OF: Partial<Record<FirstBytes, string>> = { http: 'http/1.1', mqtt: 'mqtt' }
 
-/** Milliseconds without a byte after which a socket that was given away is destroyed. */
+/** Default of `idleTimeout`, milliseconds. */
 const IDLE_TIMEOUT = 120_000
 
-/** The protocols beside token/* on the port of a server, and the sockets that were given to them. */
+/** The protocols beside token/* on the port of a server, and the sockets that were given to their handlers. */
 export class OtherProtocols {
   readonly #protocols: Readonly<Record<string, OtherProtocol>>
   readonly #sockets = new Map<TLSSocket, OtherProtocol>()
@@ -20,7 +20,7 @@ export class OtherProtocols {
     this.#protocols = protocols
   }
 
-  /** Their ALPN names. */
+  /** The ALPN names. */
   get names(): readonly string[] {
     return Object.keys(this.#protocols)
   }
@@ -39,7 +39,6 @@ export class OtherProtocols {
     return this.#strangers
   }
 
-  /** Gives a socket away. */
   handOver(socket: TLSSocket, protocol: OtherProtocol, isStranger: boolean): void {
     this.#sockets.set(socket, protocol)
     if (isStranger) this.#strangers++
@@ -60,7 +59,7 @@ export class OtherProtocols {
       .map(([socket]) => socket)
   }
 
-  /** The sockets are their owners' to end; what is left after so many milliseconds is destroyed. */
+  /** Leaves it to the handlers to end their sockets; those that are left after so many milliseconds are destroyed. */
   endWithin(timeout: number): void {
     if (this.#sockets.size === 0) return
     this.#deadline = new Deadline(Math.max(timeout, 1), () => {
@@ -69,12 +68,11 @@ export class OtherProtocols {
     this.#deadline.arm()
   }
 
-  /** All have ended. */
   ended(): void {
     this.#deadline?.clear()
   }
 
-  /** Reads as much as is needed to tell, puts it back, and says which protocol it is; null for token/1. */
+  /** Finds out by the first bytes which protocol a client speaks, and puts them back; null for token/1. */
   sniff(socket: TLSSocket, onKnown: (protocol: OtherProtocol | null) => void): void {
     let seen = Buffer.alloc(0)
     const settle = (kind: FirstBytes) => {
@@ -97,7 +95,7 @@ export class OtherProtocols {
   }
 }
 
-/** Whoever owns the socket may use its own timeout for something else, or forget it. */
+/** Not by the socket's own timeout, which its handler may use for something else. */
 function destroyWhenIdle(socket: TLSSocket, timeout: number): void {
   const passed = () => socket.bytesRead + socket.bytesWritten
   let before = passed()

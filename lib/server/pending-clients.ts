@@ -29,19 +29,19 @@ export interface PendingClient {
   readonly raw: Socket
   readonly address: string
   readonly port: number
-  /** When it came, by the monotonic clock, milliseconds. */
+  /** When it was accepted by TCP: milliseconds of the monotonic clock. */
   readonly since: number
-  /** Of `handshakeTimeout`; null once a connection looks after the time, or the client is accepted or refused. */
+  /** Counts `handshakeTimeout`; null when a connection counts it, or the client is accepted or refused. */
   deadline: PatientDeadline | null
-  /** Null until the TLS handshake is done, and when the client is gone. */
+  /** Null until the TLS handshake is done, and once an accepted client is gone. */
   socket: TLSSocket | null
-  /** The one that it greets on; null before, and once it is accepted or refused. */
+  /** The connection that is not accepted yet; null before, and once it is accepted or refused. */
   connection: Connection | null
-  /** It counts among those that were accepted. */
+  /** True when it counts for `maxConnections`. */
   isAdmitted: boolean
-  /** The one it showed, in the TLS handshake. */
+  /** What the client showed in the TLS handshake. */
   certificate: X509Certificate | undefined
-  /** What its certificate says, once that was looked at: a closed socket does not tell it any more. */
+  /** What the certificate says, once that was read: a closed socket does not tell it any more. */
   peer: Peer | null
 }
 
@@ -50,16 +50,15 @@ export interface SecuredClient extends PendingClient {
   socket: TLSSocket
 }
 
-/** What the server is told of its pending clients. */
 export interface PendingClientsEvents {
-  /** The TLS handshake is done. The client stays pending until it is admitted or refused. */
+  /** The TLS handshake is done; the client is pending until it is admitted or refused. */
   onSecured(client: SecuredClient): void
   onRefused(refusal: Refusal): void
 }
 
 /**
- * Everyone between accept and acceptance: limits before any TLS work is done, and a refusal told, once, for each
- * that gets no connection.
+ * The clients between TCP's accept and their acceptance: it bounds them before any TLS work is done, and tells one refusal
+ * of each that gets no connection.
  *
  * Node's own `handshakeTimeout` emits an error and closes nothing, does not forgive a blocked process, and `server.close()`
  * waits for half-done handshakes for ever: so each raw socket is known here, timed and destroyed.
@@ -67,14 +66,14 @@ export interface PendingClientsEvents {
 export class PendingClients {
   readonly #settings: ServerSettings
   readonly #events: PendingClientsEvents
-  /** The same function for all sockets, for a closure costs each of them 90 bytes. */
+  /** One function for all sockets: a closure costs each of them 90 bytes. */
   readonly #onClose: (this: Socket) => void
-  /** Closed sockets are known too: Node tells why a handshake failed only after the raw socket's close. */
+  /** It knows closed sockets too: Node tells why a handshake failed only after the raw socket has closed. */
   readonly #clients = new WeakMap<Socket, PendingClient>()
-  /** Those that are not admitted yet, in the order in which they came. */
+  /** The clients that are not admitted yet, the oldest first. */
   readonly #pending = new Set<PendingClient>()
   #admitted = 0
-  /** Of those who have shown a certificate. */
+  /** Counts those whose connection waits to be accepted. */
   readonly #waiting = new IdentityCounts<PendingClient>()
   readonly #countByAddress = new Map<string, number>()
 
@@ -87,17 +86,16 @@ export class PendingClients {
     }
   }
 
-  /** Clients that are not admitted yet. */
   get size(): number {
     return this.#pending.size
   }
 
-  /** The connections of clients that are not admitted yet, the oldest first. */
+  /** The connections that are not accepted yet, the oldest first. */
   *connections(): Generator<Connection> {
     for (const { connection } of this.#pending) if (connection !== null) yield connection
   }
 
-  /** Stands before Node's own listener, which begins the TLS work. */
+  /** Puts the limits before Node's own listener, which begins the TLS work. */
   guard(server: Server): void {
     const listeners = server.listeners('connection') as ((raw: Socket) => void)[]
     server.removeAllListeners('connection')
@@ -108,7 +106,7 @@ export class PendingClients {
     server.on('secureConnection', socket => this.#handshakeDone(socket))
   }
 
-  /** A connection looks after the time from now on. @returns milliseconds that are left of `handshakeTimeout` */
+  /** Stops the clock of a client, for a connection that counts on. @returns milliseconds left of `handshakeTimeout` */
   takeTime(client: PendingClient): number {
     const { deadline } = client
     deadline?.clear()
@@ -117,10 +115,10 @@ export class PendingClients {
   }
 
   /**
-   * The client has shown who it is, and waits until it is accepted. Those who wait are bounded for each identity, apart
-   * from those who are accepted: who comes back must not be in its own way.
+   * Counts a client under its identity until it is accepted. Those who wait have a limit apart from those who are accepted:
+   * a client that comes back must not be in its own way.
    *
-   * @returns why it may not
+   * @returns why it may not wait
    */
   introduce(client: PendingClient, identity: string | null): TokenError | null {
     if (identity === null) return null
@@ -131,7 +129,7 @@ export class PendingClients {
     return null
   }
 
-  /** The client is accepted. @returns why it is not, after all: others have come in while it was looked at */
+  /** Accepts a client. @returns why not, when it has left, or others have taken the last place meanwhile */
   admit(client: PendingClient): TokenError | null {
     if (client.raw.destroyed || !this.#pending.has(client)) return clientLeft()
     const { maxConnections } = this.#settings
@@ -161,7 +159,7 @@ export class PendingClients {
     if (refusal !== null) this.#events.onRefused(refusal)
   }
 
-  /** A client came, and the operating system could not give it a socket. */
+  /** Tells of a client for which the operating system had no socket. */
   acceptFailed(cause: Error): void {
     const message = `Cannot accept a connection: accept failed with ${codeOf(cause)}`
     const error = new TokenError('ERR_TOO_MANY_FILES', message, { cause })
@@ -170,12 +168,11 @@ export class PendingClients {
     )
   }
 
-  /** Cuts everyone who is not admitted. */
   rejectAll(error: TokenError): void {
     for (const client of [...this.#pending]) this.reject(client, error)
   }
 
-  /** @returns null when the client is no longer pending; ask it before the socket closes and forgets its peer */
+  /** @returns null when the client is no longer pending. A socket that has closed would not know its peer any more. */
   #refusalOf(client: PendingClient, error: TokenError): Refusal | null {
     if (!this.#forget(client)) return null
     const { address, port, socket } = client
@@ -213,7 +210,7 @@ export class PendingClients {
     return this.#isWithinLimits(client, this.#countAddress(raw.remoteAddress))
   }
 
-  /** Clients of a Unix socket have no address, and are not all one client. @returns clients from there */
+  /** @returns how many clients came from there; 0 on a Unix socket, whose clients have no address */
   #countAddress(address: string | undefined): number {
     if (address === undefined) return 0
     const count = (this.#countByAddress.get(address) ?? 0) + 1
@@ -235,7 +232,7 @@ export class PendingClients {
     return this.#pending.has(client)
   }
 
-  /** Asked at accept, so that no TLS work is done for nothing, and again when the handshake is done. */
+  /** It is asked when TCP accepts, so that no TLS work is done for nothing, and again after the TLS handshake. */
   #isFull(client: PendingClient): boolean {
     const { maxConnections } = this.#settings
     if (this.#admitted < maxConnections) return false
@@ -270,7 +267,7 @@ export class PendingClients {
     this.reject(client, new TokenError('ERR_HANDSHAKE_TIMEOUT', message))
   }
 
-  /** Why it left is told a little later: by `tlsClientError`, or by the connection that it had become. */
+  /** `tlsClientError`, or its connection, tells why it left a little later. */
   #left(client: PendingClient): void {
     if (client.isAdmitted) {
       this.#admitted--
@@ -288,13 +285,13 @@ export class PendingClients {
 
 function ignore(): void {}
 
-/** TLS waits for a `connect` that came before it, and its listener would take 200 bytes for as long as the socket lives. */
+/** TLS waits for a `connect` that came before it: its listener would take 200 bytes for as long as the socket lives. */
 function forgetConnect(raw: Socket): void {
-  // One by one: after `removeAllListeners` the table of listeners takes more memory than it had.
+  // `removeAllListeners` would leave a table of listeners that takes more memory than before.
   for (const listener of raw.listeners('connect')) raw.removeListener('connect', listener as () => void)
 }
 
-/** Node gives no public way from a TLS socket to the raw one it wraps, and forgets the address on a reset. */
+/** Node has no public way from a TLS socket to the raw one in it, and forgets the address on a reset. */
 function rawOf(socket: TLSSocket): Socket | undefined {
   return (socket as TLSSocket & { _parent?: Socket })._parent
 }
@@ -303,7 +300,6 @@ function leftEarly(): TokenError {
   return new TokenError('ERR_HANDSHAKE', 'Cannot accept a connection: the client left before it was accepted')
 }
 
-/** The error of whoever left before it was accepted. */
 export function clientLeft(): TokenError {
   return new TokenError('ERR_LOST', 'Cannot accept a connection: the client left')
 }
@@ -312,18 +308,16 @@ function fullError(maxConnections: number): TokenError {
   return limitError('ERR_TOO_MANY_CONNECTIONS', 'maxConnections', maxConnections)
 }
 
-/** The error of whoever has enough of them. */
 export function tooManyOfIdentity(maxConnectionsPerIdentity: number): TokenError {
   const message = `Cannot accept a connection: maxConnectionsPerIdentity is ${maxConnectionsPerIdentity}`
   return new TokenError('ERR_TOO_MANY_CONNECTIONS_PER_IDENTITY', message, { closeCode: 'overloaded' })
 }
 
-/** The error of whom a limit keeps out. */
 export function limitError(code: TokenErrorCode, name: string, value: number): TokenError {
   return new TokenError(code, `Cannot accept a connection: ${name} is ${value}`)
 }
 
-/** What OpenSSL itself recognizes in the place of a TLS record. */
+/** What OpenSSL recognizes where a TLS record should be. */
 const NO_TLS: Readonly<Record<string, string>> = {
   ERR_SSL_HTTP_REQUEST: 'an HTTP request without TLS',
   ERR_SSL_HTTPS_PROXY_REQUEST: 'an HTTP CONNECT without TLS',

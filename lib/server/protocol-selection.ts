@@ -10,8 +10,7 @@ import { limitError, type SecuredClient } from './pending-clients'
 import type { OtherProtocol } from './server-options'
 
 /**
- * What comes between TLS and a connection: which protocol a client speaks, and whether its certificate is good
- * enough for that.
+ * Finds out after the TLS handshake which protocol a client speaks, and whether its certificate is good enough for it.
  *
  * ```
  *  secured ──▶ ALPN says another protocol ─────────────────────────────▶ its certificate demand ──▶ handed over
@@ -30,7 +29,6 @@ export class ProtocolSelection {
     this.#others = others
   }
 
-  /** The TLS handshake of a client is done. */
   secured(client: SecuredClient): void {
     const alpn = client.socket.alpnProtocol
     const other = alpn ? this.#others.get(alpn) : null
@@ -63,11 +61,11 @@ export class ProtocolSelection {
       return
     }
     const isGiven = callApplication(() => this.#others.handOver(socket, other, failure !== null))
-    // Nobody else would end it.
+    // A handler that has thrown will not end it.
     if (!isGiven) socket.destroy()
   }
 
-  /** Whoever needs no certificate must not be able to take the places of those who have one. */
+  /** Clients that need no certificate must not take the places of those who have one. */
   #refusalOf(failure: TrustFailure | null, { clientCertificate }: OtherProtocol): TokenError | null {
     if (failure === null) return null
     if (clientCertificate === 'required') return untrustedClient(failure)

@@ -11,7 +11,7 @@ import { TrustAnchors } from '../tls/trust-anchors'
 
 const DAY = 86_400_000
 
-/** Days before the end of a certificate on which it is told, and those of the next notice. */
+/** When `certificate-expiring` is told: days before the end, and those of the notice that comes next. */
 const NOTICES = [
   [14, 1],
   [1, 0]
@@ -22,14 +22,14 @@ export interface ExpiringCertificate {
   /** The subject as Node prints it. */
   readonly subject: string
   readonly validTo: Date
-  /** 14 or 1: the notice given. */
+  /** 14 or 1: how many days ahead this notice comes, or should have come. */
   readonly days: number
 }
 
 /** The key, certificate and CAs of a server, which `reload` changes while it runs. */
 export class ServerCredentials {
   readonly #onExpiring: (certificate: ExpiringCertificate) => void
-  /** As they were given. */
+  /** The options as they were given. */
   #options: TlsOptions
   #read: ReadCredentials<TlsOptions>
   /** Null until they are needed. */
@@ -43,10 +43,10 @@ export class ServerCredentials {
     this.#onExpiring = onExpiring
   }
 
-  /** For `tls.createServer` and `setSecureContext`. A ticket dies when the trust it stands on changes. */
+  /** What `tls.createServer` and `setSecureContext` get. A TLS ticket is void when what it was given under changes. */
   get tlsOptions(): TlsOptions {
     const options = secureDefaults(this.#read.options)
-    // Node 20 resumes a ticket of one SNI context in another, whatever that one trusts.
+    // Node 20 resumes a ticket of one SNI context in another one, whatever that trusts.
     if (options.SNICallback) options.secureOptions = (options.secureOptions ?? 0) | constants.SSL_OP_NO_TICKET
     return { ...options, sessionIdContext: sessionIdContext(this.#read.options) }
   }
@@ -77,7 +77,6 @@ export class ServerCredentials {
     this.watch()
   }
 
-  /** Begins to tell of certificates that end. */
   watch(): void {
     this.stop()
     for (const certificate of this.#read.own) {
@@ -96,7 +95,8 @@ export class ServerCredentials {
 }
 
 /**
- * When to tell that a certificate ends; a time that has passed means at once. Of notices that were missed the last one is told.
+ * When to tell that a certificate ends; a time that has passed means at once. Of the notices that were missed, only the last
+ * one is given.
  *
  * @param end and now: milliseconds since 1970
  */

@@ -4,18 +4,17 @@ import { nextTick } from '../runtime/event-loop'
 import type { SessionLookup, SessionPart } from '../wire/hello'
 import { SessionStore } from './session-store'
 
-/** What a server decides beside the session. */
 export interface SessionAdmission {
-  /** A connection that waits may have the transport. @returns why not, or null */
+  /** @returns why a connection that waits may not have the transport; null when it may */
   admitTransport(owner: Connection): TokenError | null
-  /** The connection may come in, with its transport. @returns why not, or null */
+  /** @returns why the connection may not come in with its transport; null when it may */
   admitConnection(): TokenError | null
 }
 
-/** Gives the transports of clients that come back to the connections that wait for them. */
+/** Gives the transport of a client that comes back to the connection that waits for it. */
 export class ServerSessions extends SessionStore<Connection> {
   /**
-   * Decides on a client that has been authorized. When it goes on with a session, the connection of that one has the
+   * Decides on a client that has been authorized. When it resumes a session, the connection of that session has the
    * transport on return, and `candidate` is over.
    *
    * @returns why it is refused, or what became of the session it asked for
@@ -41,13 +40,13 @@ export class ServerSessions extends SessionStore<Connection> {
     return found.is === 'present' ? 'expired' : found.reason
   }
 
-  /** Its listeners hear of it when the client that comes in has its place. */
+  /** Its listeners are told when the client that comes in has its place. */
   #evict(connection: Connection): void {
     this.remove(connection, true)
     nextTick(() => controlOf(connection).loseSession('evicted'))
   }
 
-  /** Nothing has happened to the session and its transport when the dial is refused. */
+  /** A dial that is refused leaves the session and its transport as they were. */
   #resume(
     candidate: Connection,
     owner: Connection,
@@ -67,7 +66,7 @@ export class ServerSessions extends SessionStore<Connection> {
   }
 }
 
-/** One that is closing has told its client so, or was told by it, and ends. */
+/** A session that is closing ends: one side has said so to the other. */
 function canResume(connection: Connection): boolean {
   return connection.hasSession && (connection.isOpen || connection.isDetached)
 }

@@ -3,7 +3,6 @@ import type { SessionKey, SessionLossReason } from '../session/session'
 import type { SessionPart } from '../wire/hello'
 import { IdentityCounts } from './identity-counts'
 
-/** How many sessions a server keeps. */
 export interface SessionCaps {
   /** Sessions at once, attached or not. */
   readonly maxSessions: number
@@ -11,12 +10,11 @@ export interface SessionCaps {
   readonly maxSessionsPerIdentity: number
 }
 
-/** What the look-up of a client's request found. */
 export type Found<C> =
-  /** It is none of ours, or none of this client's; a new one may begin. */
+  /** There is no such session, or it is another client's: a new one may begin. */
   | { readonly is: 'absent'; readonly reason: Exclude<SessionLossReason, 'evicted'> | 'new' }
   | { readonly is: 'present'; readonly owner: C }
-  /** A newer dial has it. */
+  /** A newer dial of the client has the session. */
   | { readonly is: 'outdated' }
 
 interface Entry<C> {
@@ -26,20 +24,18 @@ interface Entry<C> {
 }
 
 /**
- * The sessions of a server, by their ids, `docs/wire-format.md` section 11.3: who may go on with which. Knows no
- * connections; `C` is whatever holds a session.
- *
- * Those without a transport stand in the order in which they lost it, so that the oldest is evicted first.
+ * The sessions of a server by their ids, and who may resume which (`docs/wire-format.md`, section 11.3). It knows no
+ * connections: `C` is whatever holds a session.
  */
 export class SessionStore<C extends object> {
-  /** The life of this server: an id of another life is unknown. */
+  /** It tells this life of the server: an id from another life is unknown. */
   readonly #epoch = randomBytes(8)
   readonly #caps: SessionCaps
   readonly #entries = new Map<string, Entry<C>>()
   readonly #names = new WeakMap<C, string>()
   readonly #detached = new Set<C>()
   readonly #countByIdentity = new IdentityCounts<C>()
-  /** Ids of sessions that ended by time or eviction, the oldest first: as many as there may be sessions. */
+  /** Ids of sessions that ended by time or eviction, the oldest first; at most `maxSessions`. */
   readonly #expired = new Set<string>()
 
   constructor(caps: SessionCaps) {
@@ -50,14 +46,14 @@ export class SessionStore<C extends object> {
     return this.#entries.size
   }
 
-  /** Those that wait for their client, the one that has waited longest first. */
+  /** The owners that wait for their client, the one that has waited longest first. */
   get waiting(): ReadonlySet<C> {
     return this.#detached
   }
 
   /**
-   * Who may go on with what the client asks for. A stranger learns `identity`, as the owner of an id would: the id is
-   * 128 random bits, and nobody finds one by asking.
+   * Who has the session that a client asks for. A stranger is told `identity`, which says that the id exists: it is 128
+   * random bits, and nobody finds one by asking.
    */
   find(request: SessionPart, identity: string): Found<C> {
     if (request.id.every(byte => byte === 0)) return { is: 'absent', reason: 'new' }
@@ -72,7 +68,7 @@ export class SessionStore<C extends object> {
   }
 
   /**
-   * Who has to go so that a new session of this identity fits: the one that has waited longest for its client.
+   * Who has to go so that a new session of this identity fits: the owner that has waited longest for its client.
    *
    * @returns nobody when there is room; null when there is none, because all are in use
    */
@@ -86,7 +82,7 @@ export class SessionStore<C extends object> {
     return null
   }
 
-  /** A new session. @returns its key */
+  /** @returns the key of the new session */
   add(owner: C, identity: string, generation: number): SessionKey {
     const key = { id: randomBytes(16), epoch: this.#epoch }
     const name = nameOf(key)
@@ -96,19 +92,18 @@ export class SessionStore<C extends object> {
     return key
   }
 
-  /** It has a transport again, that of this dial. */
+  /** The owner has a transport again, that of this dial. */
   attached(owner: C, generation: number): void {
     this.#detached.delete(owner)
     const entry = this.#entryOf(owner)
     if (entry !== undefined) entry.generation = generation
   }
 
-  /** Its transport is gone. */
   detached(owner: C): void {
     if (this.#entryOf(owner) !== undefined) this.#detached.add(owner)
   }
 
-  /** It has ended. @param isExpired true: a client that comes back is told so */
+  /** @param isExpired true: a client that comes back is told so */
   remove(owner: C, isExpired: boolean): void {
     const name = this.#names.get(owner)
     if (name === undefined || !this.#entries.has(name)) return

@@ -5,19 +5,19 @@ import { TokenError } from '../errors/token-error'
 import { setImmediate } from '../runtime/event-loop'
 import type { ServerSettings } from './server-options'
 
-/** What keeps a server from listening at a path, as its message says it; null for nothing any more. */
+/** What keeps a server from listening at a path, as the message of the error says it; null when nothing does. */
 export type Obstacle = string | null
 
-/** A path that is a file while somebody listens there, and after he was killed. */
+/** True for a path at which a listening server has a file, which stays when the server is killed. */
 export function isSocketFile(path: string | undefined): path is string {
   return path !== undefined && process.platform !== 'win32' && !path.startsWith('\0')
 }
 
 /**
- * Removes the socket file that a killed server has left behind: nobody answers there. What is no socket stays. A server
- * that is alive sees a client that comes and goes.
+ * Removes the socket file of a killed server, at which nobody answers. A file that is no socket stays. A server that is
+ * alive sees a client come and go.
  *
- * @param done is told what is at the path now, in a later turn
+ * @param done is told in a later turn what is at the path then
  */
 export function removeStaleSocket(path: string, done: (obstacle: Obstacle) => void): void {
   const inode = inodeOf(path)
@@ -33,13 +33,12 @@ export function removeStaleSocket(path: string, done: (obstacle: Obstacle) => vo
   probe.once('error', error => {
     const code = codeOf(error)
     if (code === 'ENOENT') done(null)
-    // Another one that starts may have removed it, and listen there by now.
+    // Another server that starts may have removed the file, and listen there by now.
     else if (code !== 'ECONNREFUSED' || inodeOf(path) !== inode) done('another server listens there')
     else done(remove(path))
   })
 }
 
-/** Why a server can't listen. */
 export function listenError(
   { host, port, path, fd }: ServerSettings['listen'],
   cause: Error,
@@ -60,7 +59,7 @@ function remove(path: string): Obstacle {
   }
 }
 
-/** Undefined for what is no socket. */
+/** @returns undefined for what is no socket */
 function inodeOf(path: string): number | undefined {
   const file = lstatSync(path, { throwIfNoEntry: false })
   return file?.isSocket() ? file.ino : undefined

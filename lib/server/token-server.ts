@@ -52,7 +52,7 @@ export interface TokenServerEvents {
 
 type State = 'closed' | 'waiting' | 'starting' | 'listening' | 'closing'
 
-/** Seconds that a TLS ticket is good for: a CA that has ended since is noticed after that. */
+/** Seconds for which a TLS ticket is good: only a full handshake notices that a CA has ended since. */
 const SESSION_TIMEOUT = 300
 
 /**
@@ -83,7 +83,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #drains = new Set<Drain>()
   #state: State = 'closed'
   #isOutOfFiles = false
-  /** Once for each `connect()`. */
+  /** A stale socket file is looked for once for each `connect()`. */
   #hasLookedAtPath = false
   #server: Server | null = null
   #delay: NodeJS.Timeout | null = null
@@ -154,7 +154,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     return this.#admission.waiting().size
   }
 
-  /** Bytes in all queues of all connections, and of what sessions keep. */
+  /** Bytes in the queues of all connections, of what sessions keep, and of what came before acceptance. */
   get queuedBytes(): number {
     return this.#budget.usedBytes
   }
@@ -212,7 +212,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     for (const connection of [...this.#admission.connections])
       controlOf(connection).close('shutdown', timeout)
     this.#others.endWithin(timeout)
-    // Last, for it tells the application.
+    // Last, because it calls listeners.
     this.#pendingClients.rejectAll(
       new TokenError('ERR_SERVER_CLOSED', 'Cannot accept a connection: the server is closing')
     )
@@ -270,11 +270,11 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       sessionTimeout: SESSION_TIMEOUT,
       ...this.#credentials.tlsOptions,
       requestCert: tls.requestCert ?? true,
-      // Node would refuse without a word: the handshake succeeds, and checkTrust stands behind it.
+      // Node would refuse without a word. The handshake succeeds, and LiveTrust judges.
       rejectUnauthorized: false,
-      // Of ALPNProtocols Node would keep a copy for each socket.
+      // Node would keep a copy of ALPNProtocols for each socket.
       ALPNCallback: ({ protocols }) => names.find(name => protocols.includes(name)),
-      // Node's would not let a blocked process read what waits: `PendingClients` has its own.
+      // Node's own does not forgive a blocked process: PendingClients counts.
       handshakeTimeout: MAX_DELAY
     })
     this.#pendingClients.guard(server)
@@ -287,7 +287,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #listen(server: Server): void {
     this.#state = 'starting'
     try {
-      // A copy: Node writes into it.
+      // Node writes into what it is given.
       server.listen({ ...this.#settings.listen })
     } catch (error) {
       nextTick(() => this.#serverFailed(server, error as Error))
@@ -295,7 +295,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   }
 
   #listening(server: Server): void {
-    // close() came while the host name was looked up: Node binds all the same.
+    // Node binds even if close() came while the host name was looked up.
     if (this.#server !== server || this.#state !== 'starting') {
       server.close()
       return
@@ -306,13 +306,13 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
     tell(this, 'connect')
   }
 
-  /** Node's `close` waits for the raw sockets, of which a TLS socket and its connection close a little later. */
+  /** Node's `close` waits for the raw sockets; their connections close a little later. */
   async #stopped(server: Server): Promise<void> {
     await Promise.all([...this.#admission.connections].map(connection => connection.closed))
     if (this.#server === server) this.#finish(null)
   }
 
-  /** A failed accept (EMFILE and the like) is one client's, everything else the server's. */
+  /** An accept that failed (EMFILE and the like) is the end of one client, any other error that of the server. */
   #serverFailed(server: Server, error: NodeJS.ErrnoException): void {
     if (this.#server !== server) return
     if (error.syscall === 'accept') {
