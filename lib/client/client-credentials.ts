@@ -3,14 +3,13 @@ import tls, { type SecureContext, type SecureContextOptions } from 'node:tls'
 import { readCredentials } from '../tls/read-credentials'
 import { addValue } from '../tls/session-id-context'
 
-/** What a client makes of its key, certificate and CAs. */
 export interface ClientCredentials {
   readonly context: SecureContext
   /** SHA-256 of each certificate that may be presented. */
   readonly fingerprints: readonly Uint8Array[]
 }
 
-/** Weak: no key stays in memory longer than the clients that use it. */
+/** The references are weak: no key stays in memory longer than the clients that use it. */
 const shared = new Map<string, WeakRef<ClientCredentials>>()
 const forgotten = new FinalizationRegistry<string>(name => {
   if (shared.get(name)?.deref() === undefined) shared.delete(name)
@@ -18,10 +17,10 @@ const forgotten = new FinalizationRegistry<string>(name => {
 
 /**
  * Reads the credentials of a client; clients with the same ones share what was read. A context takes 33 KB, and a client
- * that makes one of its own 1.6 times the processor time until it is connected.
+ * that makes its own takes 1.6 times the processor time until it is connected.
  *
- * The same means each byte of each option: a Buffer that was changed since is another one. An option that is no plain
- * value is not compared, and then nothing is shared.
+ * Credentials are the same when each byte of each option is: a Buffer that was changed makes others. Nothing is shared when
+ * an option is no plain value, which can't be compared.
  *
  * @throws TokenError `ERR_OPTION` when they can't be read
  */
@@ -38,7 +37,7 @@ export function clientCredentials(options: SecureContextOptions): ClientCredenti
   return credentials
 }
 
-/** SHA-256 of all values; null when one of them can't be compared, or when Node's own CAs count, which can change. */
+/** @returns SHA-256 of all values; null when one can't be compared, or when Node's own CAs count, which can change */
 function nameOf(options: SecureContextOptions): string | null {
   if (options.ca === undefined) return null
   const hash = createHash('sha256')

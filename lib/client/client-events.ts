@@ -30,7 +30,6 @@ export interface TokenClientEvents {
   close: [hadError: boolean, info: CloseInfo]
 }
 
-/** A dial that is to come. */
 export interface Reconnecting {
   /** 1 for the first after a stable connection. */
   readonly attempt: number

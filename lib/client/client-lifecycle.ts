@@ -27,8 +27,8 @@ import { Redial } from './redial'
 type State = 'closed' | 'waiting' | 'dialling' | 'greeting' | 'open' | 'cancelled'
 
 /**
- * How a client gets to a connection, keeps one, and ends: dials, sessions, and migrations after GOAWAY. Its members that
- * `TokenClient` has too do what is said there.
+ * Gets a client to a connection, keeps it connected, and ends it: dials, sessions, and migrations after GOAWAY. Its members
+ * that `TokenClient` has too do what is said there.
  *
  * ```
  *           connect(delay)           delay over            TLS is up              accepted
@@ -51,16 +51,16 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   readonly #redial: Redial
   #state: State = 'closed'
   #isClosing = false
-  /** `close()` was called while tokens waited: they leave first. */
+  /** Not null when `close()` was called while tokens waited, which leave first. */
   #flushing: PatientDeadline | null = null
   #dial: Dial | null = null
   #connection: Connection | null = null
   #migration: Migration | null = null
   #end: WallClockDeadline | null = null
   #delay: ClockTimer | null = null
-  /** When the wait is over, by the monotonic clock. */
+  /** When the next dial comes, by the monotonic clock. */
   #dialAt = 0
-  /** Why this side can't go on, which is told in the place of what the connection ended with. */
+  /** Why this side can't go on; it is told instead of what the connection ended with. */
   #fault: TokenError | null = null
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
@@ -92,12 +92,12 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     return this.connection !== null && !this.connection.isDead && this.connection.writableNeedDrain
   }
 
-  /** True while there will be a connection for what waits. */
+  /** True while what waits will get a connection. */
   get takesTokens(): boolean {
     return this.#state !== 'closed' && !this.#isClosing && this.#flushing === null
   }
 
-  /** What comes now waits: for the next connection when the server is closing this one, or behind what waits. */
+  /** True when a new token has to wait: for the next connection, because this one closes, or behind others that wait. */
   mustWait(connection: Connection): boolean {
     const isBetween = connection.isDead && this.#redial.isOn && !this.#isClosing
     return isBetween || this.#outbox.bytes > 0
@@ -122,7 +122,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     if (this.#flushing !== null) return false
     this.#flushing = new PatientDeadline(timeout, () => this.#endNow(0))
     this.#flushing.arm()
-    // Half-closed: the server may hold it open for ever, and what waits leaves by the next one.
+    // A server may hold a half-closed connection open for ever; what waits leaves by the next one.
     if (this.connection?.isOpen && this.connection.isDead) this.connection.close({ timeout })
     return true
   }
@@ -135,9 +135,9 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
       if (this.#delay !== null) clock.clearTimeout(this.#delay)
       this.#dial?.cancel()
     }
-    // Thrown away, whatever the connection says: that is no end in order.
+    // To throw tokens away is no end in order, whatever the connection says.
     if (this.#outbox.bytes > 0) this.#fault = leftInOutbox()
-    // One that has ended already would have been followed by the next.
+    // After one that has ended already, the next one would have come.
     if (this.connection !== null) return this.connection.close({ timeout }) || this.#redial.isOn
     this.#state = 'cancelled'
     this.#connection?.destroy()
@@ -145,7 +145,6 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     return true
   }
 
-  /** What `close()` has waited for has left the outbox. */
   #endIfFlushed(): void {
     if (this.#flushing === null || this.#isClosing || this.#outbox.bytes > 0) return
     this.#endNow(Math.ceil(this.#flushing.timeLeft))
@@ -162,7 +161,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
 
   #startDial(): void {
     this.#state = 'dialling'
-    // Its tries are 25 ms apart: for a client that starts with its server, not for a herd that lost one.
+    // Tries 25 ms apart are for a client that starts with its server, not for a herd that has lost one.
     const refusedRetryTimeout = this.#redial.attempt === 0 ? this.settings.refusedRetryTimeout : 0
     try {
       this.#dial = this.#dialler.dial(refusedRetryTimeout, {
@@ -195,7 +194,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   }
 
   onOpen(connection: Connection): void {
-    // Its close, in order, is what releases the tokens that wait.
+    // The old connection releases the tokens that wait when it has closed in order.
     if (connection === this.#migration?.replacement) this.#connection?.close()
     else this.#open(connection, 'connect')
   }
@@ -204,7 +203,6 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.#open(connection, 'resumed')
   }
 
-  /** The server has accepted this client: tokens may flow. */
   #open(connection: Connection, event: 'connect' | 'resumed'): void {
     this.#state = 'open'
     this.#dialler.arrived()
@@ -225,7 +223,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   // --- sessions and GOAWAY
 
   onDetached(error: TokenError, connection: Connection): void {
-    // It has taken nothing over yet: the old connection is used to its end, and the next dial begins anew.
+    // The replacement has taken nothing over yet: the old connection is used to its end, and the next dial begins anew.
     if (connection === this.#migration?.replacement) {
       connection.destroy()
       return
@@ -244,7 +242,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     const movesSession = connection.hasSession && CLOSE_CODES[goaway.code].keepsSession
     const goesElsewhere = !movesSession && this.#dialler.hasOtherServers
     const delay = this.#redial.leave(goesElsewhere)
-    // It will not come back: the old connection is used to its end.
+    // A client that will not come back uses the old connection to its end.
     if (delay === false || this.#isClosing) return
     if (delay instanceof TokenError) {
       this.#fault = delay
@@ -256,7 +254,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
 
   reached(migration: Migration, socket: TLSSocket, facts: TransportFacts): Connection | null {
     if (this.#migration === migration && !migration.movesSession) return createConnection(this, socket, facts)
-    // Or the old connection has ended meanwhile: this is the dial for the next one.
+    // The session moves to this socket; or the old connection has ended, and this is the dial for the next one.
     this.#migration = null
     this.#dial = migration.dial
     this.#greet(socket, facts)
@@ -268,7 +266,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     else this.#lost(lostBy(error))
   }
 
-  /** Nobody takes over: the connection is used to its end. */
+  /** Uses the old connection to its end, because nobody takes over. */
   #stay(): void {
     this.#migration = null
     this.#dialler.goHome()
@@ -303,16 +301,16 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     const left = { ...info, unsent: info.unsent - unsent.length }
     if (successor !== null) this.#handToSuccessor(successor)
     else if (this.#migration !== null) this.#moved(this.#migration, left)
-    // A session that was lost while the next dial is on its way: that one begins anew.
+    // When a session is lost while the next dial is on its way, that dial begins a new one.
     else if (!wasDetached || this.#state === 'greeting') this.#lost(left)
   }
 
-  /** The server has begun a new session on the transport of the lost one. */
+  /** Goes on with the new session that the server has begun on the transport of the lost one. */
   #handToSuccessor({ socket, handshake, peer }: Handover): void {
     this.#connection = createConnection(this, socket, { greeted: handshake, peer }, this.listeners)
   }
 
-  /** The old connection is gone and the way to the next one has begun: it is the only one from now on. */
+  /** The old connection is gone: the one that was to take over is the connection from now on. */
   #moved(migration: Migration, info: CloseInfo): void {
     const { dial, replacement } = migration
     this.#migration = null
@@ -330,12 +328,12 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     controlOf(replacement).forwardTo(this.listeners)
   }
 
-  /** The connection or a dial is lost: dial again, or end. */
+  /** Dials again, or ends, when the connection or a dial is lost. */
   #lost(info: CloseInfo): void {
     if (this.#state === 'cancelled' || this.#state === 'closed') return
     const { error } = info
     this.#dial = null
-    // A session is looked for where it was, at first.
+    // A session is looked for at first on the server that has it.
     if (this.#state === 'open' && this.#connection !== null) this.#dialler.goHome()
     else this.#dialler.turn()
     const wasClosing = this.#isClosing
@@ -382,7 +380,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.#dialler.first()
     this.#resolveClosed(info)
     const { error } = info
-    // What this side decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone.
+    // What this side has decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone.
     if (error !== null && error.code !== 'ERR_CLOSE_TIMEOUT' && error.code !== 'ERR_ABORTED')
       tell(this.client, 'error', error)
     tell(this.client, 'close', info.hadError, info)

@@ -105,7 +105,7 @@ export type TokenClientOptions = ConnectionOptions &
     | 'requestOCSP'
   >
 
-/** What `tls.connect` hands on to `net.connect`, and its own type leaves out. */
+/** Options that `tls.connect` hands on to `net.connect`, and that its type leaves out. */
 type NetOnlyOptions = Omit<Partial<TcpNetConnectOpts>, keyof TlsConnectOptions>
 
 const DIAL_NUMBERS = {
@@ -134,7 +134,7 @@ const OWN_CHECKS: Checks = {
   servers
 }
 
-/** Options of TCP, of which a `socket` that is there already knows nothing. */
+/** Options of a TCP dial, which a given `socket` needs no more. */
 const OF_THE_WAY = [
   'path',
   'family',
@@ -151,7 +151,7 @@ export type ClientSettings = Readonly<Record<keyof typeof DIAL_NUMBERS, number>>
   SharedSettings & {
     readonly tcp: TcpOptions
     readonly policies: Readonly<Pick<ClientPolicies, 'protocol' | 'ack' | 'session' | 'reconnect' | 'signal'>>
-    /** At least one; the only one is empty over a `socket`. */
+    /** At least one; over a `socket` one that is empty. */
     readonly servers: readonly ServerAddress[]
     /** What `tls.createSecureContext` gets. */
     readonly context: ClientContextOptions
@@ -159,7 +159,7 @@ export type ClientSettings = Readonly<Record<keyof typeof DIAL_NUMBERS, number>>
     readonly tls: TlsConnectOptions
   }
 
-/** Those of a context; three may be functions. */
+/** Options of a context, of which three may be functions. */
 export type ClientContextOptions = Readonly<
   Omit<SecureContextOptions, 'key' | 'cert' | 'ca'> & Pick<ClientPolicies, 'key' | 'cert' | 'ca'>
 >
@@ -183,7 +183,7 @@ export function clientSettings(options: TokenClientOptions): ClientSettings {
     ...complete(DIAL_NUMBERS, given),
     ...shared,
     tcp: pick<TcpOptions>(given, TCP_CHECKS),
-    // A session in silence on token/1 would be a weaker promise.
+    // token/1 would be a weaker promise, made without a word.
     policies: hasSession ? Object.freeze({ ...policies, protocol: 'token/2' as const }) : policies,
     servers: addresses(given),
     context: pick<ClientContextOptions>(given, CONTEXT_CHECKS),
@@ -191,7 +191,7 @@ export function clientSettings(options: TokenClientOptions): ClientSettings {
   })
 }
 
-/** What a server of the list doesn't name stands beside the list. */
+/** Options beside the list hold for each server that does not name them. */
 function addresses(given: TokenClientOptions): readonly ServerAddress[] {
   const common = pick<ServerAddress>(given, ADDRESS_CHECKS)
   const list: readonly ServerAddress[] = given.servers ?? [{}]
@@ -218,7 +218,7 @@ function checkAddress({ port, path }: ServerAddress, named: string): void {
     throw refuse(`${named}path`, 'contradicts port: a server is at one place')
 }
 
-/** The socket is there: nothing is dialled, and nothing can be dialled again. */
+/** Over a given socket nothing is dialled, and nothing can be dialled again. */
 function checkSocket(given: TokenClientOptions, hasSession: boolean): void {
   const again = hasSession ? 'session' : given.reconnect ? 'reconnect' : null
   if (again !== null) throw refuse('socket', `contradicts ${again}, for it can't be dialled again`)

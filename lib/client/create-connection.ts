@@ -21,7 +21,7 @@ export interface ConnectionHost extends Required<Pick<ConnectionContext, Told>> 
 /**
  * Makes the connection of a client on a transport that was dialled, or left by a lost session.
  *
- * @param forward none for one that has not taken over yet: what comes on it waits until the old one has told all
+ * @param forward none while the connection has not taken over: its tokens wait until the old one has handed out all of its own
  */
 export function createConnection(
   host: ConnectionHost,
@@ -43,6 +43,6 @@ export function createConnection(
     onResumed: resumed => host.onResumed(resumed),
     onSessionLost: loss => tell(client, 'session-lost', loss)
   }
-  const isHonest = facts.greeted !== undefined || (socket as TLSSocket).alpnProtocol === 'token/2'
-  return new Connection(socket, host.connectionOptions[isHonest ? 'token/2' : 'token/1'], context)
+  const isToken2 = facts.greeted !== undefined || (socket as TLSSocket).alpnProtocol === 'token/2'
+  return new Connection(socket, host.connectionOptions[isToken2 ? 'token/2' : 'token/1'], context)
 }

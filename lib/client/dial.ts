@@ -14,22 +14,21 @@ import { certificateOf } from '../tls/peer'
 /** What a later dial needs to resume a TLS session. */
 export interface Ticket {
   readonly session: Buffer
-  /** The server's, of the full handshake: Node does not know it of a resumed session. */
+  /** The server's certificate of the full handshake: Node does not know it of a resumed session. */
   readonly certificate: X509Certificate | undefined
-  /** What the full handshake said of the server: a resumed one doesn't look at its name again. */
+  /** Why the full handshake did not trust the server: a resumed one doesn't look at its name again. */
   readonly failure: TrustFailure | null
 }
 
 /** What a dial tells its client: one of the first two, once. */
 export interface DialEvents {
-  /** TLS is up and the server is trusted. */
-  onSocket(socket: TLSSocket, certificate: X509Certificate | undefined): void
+  /** TLS is up and the server is trusted. @param timeLeft milliseconds of `connectTimeout`; Infinity when it is off */
+  onSocket(socket: TLSSocket, certificate: X509Certificate | undefined, timeLeft: number): void
   onFailed(error: TokenError): void
   /** A ticket with which the next dial to this server can resume. */
   onTicket(ticket: Ticket): void
 }
 
-/** How long a dial may take. */
 export interface DialTimes {
   /** Milliseconds for the name, TCP and TLS together. */
   readonly connectTimeout: number
@@ -38,13 +37,12 @@ export interface DialTimes {
 }
 
 /**
- * Milliseconds that one of several addresses of a name is given at most, and its part of `connectTimeout`. Node's
- * own 250 ms cut a working but distant server, and at every dial anew.
+ * Milliseconds that one of several addresses of a name gets at most, and its part of `connectTimeout`. Node's own 250 ms
+ * would cut a distant server at every dial.
  */
 const ADDRESS_TIMEOUT = 2_500
 const ADDRESS_PART = 1 / 4
 
-/** Milliseconds between two tries of a refused dial. */
 const REFUSED_RETRY_INTERVAL = 25
 
 /** One attempt to reach a server, from the name to the end of the TLS handshake. */
@@ -55,7 +53,6 @@ export class Dial {
   readonly #events: DialEvents
   readonly #deadline: PatientDeadline
   readonly #begun = clock.now()
-  #timeLeft = Infinity
   #socket: TLSSocket | null = null
   #retry: ClockTimer | null = null
   #isOver = false
@@ -75,19 +72,14 @@ export class Dial {
     this.#try()
   }
 
-  /** Milliseconds of `connectTimeout` that were left when TLS was up; Infinity when it is off. */
-  get timeLeft(): number {
-    return this.#timeLeft
-  }
-
-  /** Where to, for messages. */
+  /** Where it dials, for messages. */
   get target(): string {
     const { socket, path, host, port } = this.#options
     if (socket !== undefined) return `${host ?? 'localhost'} over option socket`
     return path ?? `${host ?? 'localhost'}:${port}`
   }
 
-  /** Gives up without a word. */
+  /** Gives up; no event comes any more. */
   cancel(): void {
     this.#isOver = true
     this.#deadline.clear()
@@ -118,10 +110,10 @@ export class Dial {
   #connect(): TLSSocket {
     const { socket: given } = this.#options
     if (given?.destroyed) {
-      // TLS would wait for it.
+      // TLS would wait for it for ever.
       throw Object.assign(new Error('The socket is closed'), { code: 'ERR_SOCKET_CLOSED' })
     }
-    // Over another stream TLS gives `data`.
+    // Only over TCP does TLS read into given memory.
     if (given !== undefined) return connect(this.#options)
     const reads = new SocketReads()
     const socket = connect({ ...this.#options, onread: reads.onread } as ConnectionOptions)
@@ -133,7 +125,7 @@ export class Dial {
     if (this.#isOver) return
     const ticket = socket.isSessionReused() ? this.#ticket : undefined
     const certificate = ticket === undefined ? certificateOf(socket) : ticket.certificate
-    // A resumed session skips Node's own look at the dates.
+    // Node does not look at the dates of a resumed session.
     const failure = ticket?.failure ?? checkTrust(socket, new Date(), certificate)
     if (failure !== null && this.#options.rejectUnauthorized !== false) {
       this.#giveUp(untrustedServer(this.target, failure.reason))
@@ -142,11 +134,11 @@ export class Dial {
     if (failure !== null) distrust(socket, failure.reason)
     else if (certificate !== undefined) knownCertificates.keep(certificate)
     this.#isOver = true
-    this.#timeLeft = this.#deadline.timeLeft
+    const { timeLeft } = this.#deadline
     this.#deadline.clear()
-    // It comes after `secureConnect`.
+    // A ticket comes after `secureConnect`.
     socket.on('session', session => this.#events.onTicket({ session, certificate, failure }))
-    this.#events.onSocket(socket, certificate)
+    this.#events.onSocket(socket, certificate, timeLeft)
   }
 
   #failed(cause: Error, isTcpOpen: boolean): void {
@@ -171,7 +163,7 @@ export class Dial {
   }
 }
 
-/** Nobody listens there yet: every address tried refused, or the Unix path is not there. */
+/** True when nobody listens there yet: all addresses refused, or the Unix path is not there. */
 function isRefused(cause: Error): boolean {
   const code = codeOf(cause)
   return code === 'ECONNREFUSED' || code === 'ENOENT'

@@ -20,10 +20,10 @@ export interface DiallerEvents {
   onFailed(error: TokenError): void
 }
 
-/** Dials the servers of a client in turn, each with the credentials of the moment and the last TLS ticket. */
+/** Dials the servers of a client in turn, with the credentials of the moment and the last TLS ticket of each. */
 export class Dialler {
   readonly #settings: ClientSettings
-  /** One map for each set of credentials: a ticket that comes late belongs to those that its dial had. */
+  /** Each set of credentials has its own map: a ticket that comes late belongs to the one that its dial had. */
   #tickets = new Map<number, Ticket>()
   #given: Credentials | null = null
   #credentials!: ClientCredentials
@@ -40,7 +40,7 @@ export class Dialler {
     this.#readCredentials()
   }
 
-  /** True when the first server is next: all were tried since it was dialled. */
+  /** True when the first server is next, after all others were tried. */
   get hasComeRound(): boolean {
     return this.#next === 0
   }
@@ -49,7 +49,6 @@ export class Dialler {
     return this.#settings.servers.length > 1
   }
 
-  /** The server that was dialled last has accepted this client. */
   arrived(): void {
     this.#home = this.#dialled
     this.#next = this.#home
@@ -90,10 +89,10 @@ export class Dialler {
     }
     const times = { connectTimeout, refusedRetryTimeout }
     const dial = new Dial(options, tickets.get(server), times, {
-      onSocket: (socket, certificate) => {
+      onSocket: (socket, certificate, timeLeft) => {
         giveTcpOptions(socket, tcp)
         if (policies.protocol !== 'token/2' || socket.alpnProtocol === 'token/2') {
-          events.onSocket(socket, this.#factsOf(socket, certificate, dial.timeLeft))
+          events.onSocket(socket, this.#factsOf(socket, certificate, timeLeft))
           return
         }
         dial.cancel()
@@ -105,19 +104,18 @@ export class Dialler {
         events.onFailed(error)
       },
       onTicket: ticket => {
-        // Node does not call it for a resumed session, and it may say something else by then.
+        // Node does not call checkServerIdentity for a resumed session, and it may refuse by then.
         if (tls.checkServerIdentity === undefined) tickets.set(server, ticket)
       }
     })
     return dial
   }
 
-  /** The next dial is a full handshake. */
+  /** Makes the next dials do full handshakes. */
   forgetTickets(): void {
     this.#tickets = new Map()
   }
 
-  /** What a connection has to know of a transport that was dialled. */
   #factsOf(socket: TLSSocket, certificate: X509Certificate | undefined, timeLeft: number): TransportFacts {
     return {
       peer: certificate === undefined ? null : peerFrom(certificate, socket.authorized),
@@ -126,7 +124,7 @@ export class Dialler {
     }
   }
 
-  /** The socket has to say which it was when it came from elsewhere: another context, an engine. */
+  /** The socket is asked when another context or an engine may have chosen the certificate. */
   #ownFingerprints(socket: TLSSocket): readonly Uint8Array[] {
     const { fingerprints } = this.#credentials
     const { tls, context } = this.#settings
@@ -135,7 +133,7 @@ export class Dialler {
     return isCertain ? fingerprints : [...fingerprints, ...presentedFingerprints(socket)]
   }
 
-  /** New keys void the tickets: a resumed connection would show the old certificate. */
+  /** With new credentials the tickets are void: a resumed connection would show the old certificate. */
   #readCredentials(): void {
     const { context } = this.#settings
     const { key, cert, ca } = context
@@ -166,7 +164,7 @@ function current(name: string, value: unknown): unknown {
   )
 }
 
-/** An exception would leave the dial to its timeout, and an answer that is no Error would be taken for one. */
+/** Node would leave the dial to its timeout after an exception, and take any answer for an Error. */
 function guarded(check: CheckServerIdentity): CheckServerIdentity {
   return (host, certificate) => {
     try {
@@ -186,7 +184,7 @@ function noIdentityAnswer(why: string, options?: ErrorOptions): TokenError {
   return new TokenError('ERR_CERTIFICATE', message, options)
 }
 
-/** Read anew from a file, the same bytes are another Buffer. */
+/** The same bytes that are read again from a file come in another Buffer. */
 function isSame(a: unknown, b: unknown): boolean {
   if (isUint8Array(a) && isUint8Array(b)) return Buffer.compare(a, b) === 0
   return a === b

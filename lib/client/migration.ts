@@ -6,17 +6,16 @@ import { type ClockTimer, clock } from '../runtime/clock'
 import type { Dial } from './dial'
 import type { Dialler } from './dialler'
 
-/** What a client does for a migration. */
 export interface MigrationHost {
-  /** The server was reached. @returns the connection that takes over; null when the client uses the socket otherwise */
+  /** @returns the connection that takes over; null when the client uses the socket otherwise */
   reached(migration: Migration, socket: TLSSocket, facts: TransportFacts): Connection | null
   /** Nobody takes over. */
   failed(migration: Migration, error: TokenError): void
 }
 
 /**
- * The way of a client to another connection after GOAWAY, make before break: the old one is used until the server has
- * accepted the new one, and if nobody does, to its end.
+ * Takes a client to another connection after GOAWAY, make before break: the old one is used until a server has accepted the
+ * new one, and to its end when none does.
  *
  * ```
  *   GOAWAY ──delay──▶ dial ──▶ replacement, accepted ──▶ the old one closes in order ──▶ the new one takes over
@@ -58,12 +57,12 @@ export class Migration {
     return this.#replacement
   }
 
-  /** True from the dial on: the next connection is on its way. */
+  /** True from the dial on. */
   get hasBegun(): boolean {
     return this.#dial !== null || this.#replacement !== null
   }
 
-  /** Dials no more. What is reached already is left alone. */
+  /** Dials no more, and leaves alone what is reached already. */
   abandon(): void {
     if (this.#delay !== null) clock.clearTimeout(this.#delay)
   }

@@ -7,22 +7,22 @@ import { notSent } from '../session/deliveries'
 import { memoryLost } from '../wire/check-token'
 import { costOf } from '../wire/header'
 
-/** What `deliver()` waits for. */
+/** What a caller of `deliver()` waits for. */
 interface Promised {
   readonly options: DeliverOptions
-  /** Of its timeout. */
+  /** Counts the timeout of the call. */
   readonly limit: PatientDeadline
   resolve(fate: Promise<void>): void
   reject(error: unknown): void
 }
 
-/** A token that waits for a connection; with a promise when it was sent by `deliver()`. */
+/** A token that waits for a connection; it has a promise when it was sent by `deliver()`. */
 class Waiting {
   readonly token: Uint8Array
-  /** Bytes that it had when it was taken: its memory may go away. */
+  /** How many bytes it had when it was taken: its memory may go away. */
   readonly length: number
   readonly promise: Promised | null
-  /** It was given up. */
+  /** True when it was given up. */
   isGone = false
 
   constructor(token: Uint8Array, promise: Promised | null) {
@@ -34,14 +34,14 @@ class Waiting {
 
 /** Tokens that wait for a connection, in order, bounded in bytes. */
 export class Outbox {
-  /** It was full, or had `highWaterMark` bytes, whatever came of them: a sender may wait for `drain`. */
+  /** True when it has been full, or had `highWaterMark` bytes: a sender may wait for `drain`. */
   owesDrain = false
   readonly #limit: number
   readonly #highWaterMark: number
   #waiting: Waiting[] = []
-  /** Those before it have just been sent. */
+  /** Where the first one is that was not sent just now. */
   #first = 0
-  /** Those that were given up and still stand in `#waiting`. */
+  /** How many were given up and still stand in `#waiting`. */
   #gone = 0
   #bytes = 0
 
@@ -62,7 +62,7 @@ export class Outbox {
     return this.#bytes
   }
 
-  /** @returns what waits; null when it is full, and then nothing was taken */
+  /** @returns null when it is full, and then nothing was taken */
   add(token: Uint8Array, promise: Promised | null = null): Waiting | null {
     const bytes = this.#bytes + costOf(token.byteLength)
     if (bytes >= this.#highWaterMark || bytes > this.#limit) this.owesDrain = true
@@ -73,7 +73,7 @@ export class Outbox {
     return waiting
   }
 
-  /** Waits for a connection, then for the fate of the token on it. */
+  /** The promise waits for a connection, then for the fate of the token on it. */
   deliver(token: Uint8Array, options: DeliverOptions): Promise<void> {
     const { signal, timeout } = options
     return new Promise<void>((resolve, reject) => {
@@ -108,7 +108,7 @@ export class Outbox {
     })
   }
 
-  /** What a lost connection had not sent goes before the rest. It was within the limit there. */
+  /** Puts what a lost connection has not sent before the rest. It was within the limit there. */
   putBack(tokens: readonly Uint8Array[]): void {
     const back = tokens.map(token => new Waiting(token, null))
     this.#waiting = [...back, ...this.#waiting.slice(this.#first)]
@@ -118,9 +118,9 @@ export class Outbox {
   }
 
   /**
-   * Sends as much as a connection takes; the rest waits for its `drain`. What is added meanwhile goes behind it.
+   * Sends as much as a connection takes; the rest waits for its `drain`, and what is added meanwhile stands behind it.
    *
-   * @returns the tokens that can't be sent, longer than the peer takes or without their memory: nobody was told of them
+   * @returns the tokens without a promise that can't be sent, because they are too long for the peer or have lost their memory
    */
   flush(connection: Connection): readonly Uint8Array[] {
     const undeliverable: Uint8Array[] = []
@@ -142,7 +142,7 @@ export class Outbox {
     return undeliverable
   }
 
-  /** Gives everything up. @returns how many tokens that were */
+  /** @returns how many tokens were given up */
   clear(): number {
     const waiting = this.#waiting.filter(({ isGone }) => !isGone)
     this.#waiting = []
@@ -158,7 +158,7 @@ export class Outbox {
     waiting.isGone = true
     this.#bytes -= costOf(waiting.length)
     this.#gone++
-    // Not while it is sent: and seldom, so that many that are given up cost no more than one.
+    // Not during flush(), and seldom: many that are given up one by one must not each move all.
     if (this.#first > 0 || this.#gone * 2 <= this.#waiting.length) return true
     this.#waiting = this.#waiting.filter(({ isGone }) => !isGone)
     this.#gone = 0
@@ -166,14 +166,14 @@ export class Outbox {
   }
 }
 
-/** What a client ends with that could not send all. */
+/** The error of a client that could not send everything before its end. */
 export function leftInOutbox(): TokenError {
   const message =
     'Cannot close the client in order: tokens waited in the outbox, and the timeout of close() was over'
   return new TokenError('ERR_CLOSE_TIMEOUT', message)
 }
 
-/** @returns false when it can't be sent, and nobody has a promise of it */
+/** @returns false when the token can't be sent, and nobody has a promise of it */
 function send({ token, length, promise }: Waiting, connection: Connection): boolean {
   const isWhole = token.byteLength === length
   if (promise !== null) {
@@ -186,7 +186,6 @@ function send({ token, length, promise }: Waiting, connection: Connection): bool
   return true
 }
 
-/** The options of a delivery that has waited already. */
 function timeLeft({ options, limit }: Promised): DeliverOptions {
   return limit.timeLeft === Infinity ? options : { ...options, timeout: Math.ceil(limit.timeLeft) }
 }

@@ -13,7 +13,7 @@ import {
 } from '../options/checks'
 import { ask } from '../runtime/application-call'
 
-/** Why a client is without a connection, as its {@link ReconnectPolicy} is told. */
+/** What a {@link ReconnectPolicy} is told. */
 export interface ReconnectCause {
   /** What broke the connection or the dial; null when the server ended it in order. */
   readonly error: TokenError | null
@@ -24,7 +24,7 @@ export interface ReconnectCause {
 }
 
 /**
- * When to dial again: a pure function, called once for each loss and each failed dial.
+ * Says when to dial again: a pure function, called once for each loss and each failed dial.
  *
  * `attempt` is 1 for the first dial after a stable connection was lost, then 2, and so on; a connection that did
  * not last the stable period does not start it anew.
@@ -48,9 +48,9 @@ export interface FullJitterOptions {
 }
 
 /**
- * The growth of a wait, and its shortest part. Simulated, 1,000 clients that lose one server for 0.2 to 30 s, 2,700
- * times: the busiest tenth of the time until all are back saw 3.1 times the mean, and in 997 of 1,000 at most three
- * times. With growth 2 and waits from 0 on it was nine times: a few drew long waits, all others came long before.
+ * The growth of a wait, and its shortest part. In 2,700 simulations, 1,000 clients lost one server for 0.2 to 30 s: the
+ * busiest tenth of the time until all were back saw 3.1 times the mean, and in 997 of 1,000 at most three times. With growth
+ * 2 and waits from 0 on it was nine times: a few clients drew long waits, and all others came long before them.
  */
 const GROWTH = 1.55
 const SHORTEST_PART = 0.4
@@ -58,7 +58,7 @@ const SHORTEST_PART = 0.4
 const DAY = 86_400_000
 const HOUR = 3_600_000
 
-/** A fraction is no harm: only what is waited is whole. */
+/** It may have a fraction: only what is waited is whole. */
 function delay(least: number): Check {
   return value =>
     Number.isFinite(value) && (value as number) >= least && (value as number) <= MAX_DELAY
@@ -121,8 +121,6 @@ export function fullJitter(options: FullJitterOptions = {}): ReconnectPolicy {
 }
 
 /**
- * Asks a policy.
- *
  * @returns whole milliseconds until the next dial; false to give up
  * @throws TokenError `ERR_OPTION` when it has thrown or gives anything else
  */
@@ -140,7 +138,7 @@ function noDelay(why: string, options?: ErrorOptions): TokenError {
   return new TokenError('ERR_OPTION', message, options)
 }
 
-/** What no later dial can cure by itself: a person has to change a certificate, a rule, an option or a program. */
+/** A person has to change a certificate, a rule, an option or a program before another dial can succeed. */
 const HOPELESS_CODES: readonly string[] = [
   'ERR_CERTIFICATE',
   'ERR_CONTROL_FRAME',
@@ -152,8 +150,8 @@ const HOPELESS_CODES: readonly string[] = [
 ]
 
 /**
- * Of a failed TLS handshake only these: a reset is a busy server or a restart, a bad record is the network. The
- * others are a key, an option or a Unix path that Node itself refuses.
+ * The alerts and errors of TLS after which it is so; a reset comes from a busy server or a restart, a bad record from the
+ * network. The last two are keys, options or Unix paths that Node refuses.
  */
 const HOPELESS_CAUSES: readonly RegExp[] = [
   /^ERR_SSL_.*ALERT_(?:ACCESS_DENIED|BAD_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE)$/,
@@ -163,7 +161,7 @@ const HOPELESS_CAUSES: readonly RegExp[] = [
   /^ERR_(?:MISSING_ARGS|SOCKET_BAD_PORT|INVALID_IP_ADDRESS|INVALID_ADDRESS_FAMILY)$/
 ]
 
-/** Whether dialling again will fail in the same way until somebody changes something. */
+/** True when dialling again will fail in the same way until somebody changes something. */
 export function isHopeless(error: TokenError): boolean {
   if (error.closeCode !== undefined) return CLOSE_CODES[error.closeCode].retry === 'seldom'
   if (HOPELESS_CODES.includes(error.code)) return true

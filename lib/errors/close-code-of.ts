@@ -1,7 +1,7 @@
 import { CLOSE_CODES, type WireCloseCode } from './close-codes'
 import type { TokenError, TokenErrorCode } from './token-error'
 
-/** The close code that tells the peer of an error; an error that is not here is not the peer's to know. */
+/** The close code that tells the peer of an error; of an error that is not here it is told nothing. */
 const CODE_OF_ERROR: Partial<Record<TokenErrorCode, WireCloseCode>> = {
   ERR_CLOSE_TIMEOUT: 'normal',
   ERR_DETACHED: 'internal-error',
@@ -18,18 +18,18 @@ const CODE_OF_ERROR: Partial<Record<TokenErrorCode, WireCloseCode>> = {
   ERR_TOO_MANY_CONNECTIONS_PER_IDENTITY: 'overloaded'
 }
 
-/** What CLOSE says of an error; null when nothing is said, because the peer can't hear it or was the one who spoke. */
+/** The close code of an error; null when the peer can't hear it, or has closed itself. */
 export function closeCodeOf(error: TokenError): WireCloseCode | null {
   if (error.code === 'ERR_PEER_CLOSED') return null
   return error.closeCode ?? CODE_OF_ERROR[error.code] ?? null
 }
 
-/** The error bears what the peer is told of it. */
+/** Writes into an error what the peer is told of it. */
 export function isTold(error: TokenError, code: WireCloseCode): void {
   ;(error as { closeCode: WireCloseCode | undefined }).closeCode = code
 }
 
-/** What breaks a transport and is nobody's decision: a session outlives it. */
+/** Errors that break a transport without a decision of either side: a session outlives them. */
 const TRANSPORT_ERRORS: readonly TokenErrorCode[] = [
   'ERR_HEARTBEAT_TIMEOUT',
   'ERR_LOST',
@@ -37,7 +37,7 @@ const TRANSPORT_ERRORS: readonly TokenErrorCode[] = [
   'ERR_WRITE_TIMEOUT'
 ]
 
-/** Whether a session outlives what broke its transport (docs/wire-format.md, section 13: the class of the code). */
+/** True when a session outlives what broke its transport (docs/wire-format.md, section 13: the class of the code). */
 export function keepsSession(error: TokenError): boolean {
   if (TRANSPORT_ERRORS.includes(error.code)) return true
   const code = error.closeCode ?? CODE_OF_ERROR[error.code]

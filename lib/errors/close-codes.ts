@@ -1,11 +1,10 @@
-/** The frames that can bear a close code. */
 export type CodeFrame = 'close' | 'goaway'
 
 /** What a close code means to the side that reads it (docs/wire-format.md, section 13). */
 export interface CloseCodeMeaning {
   /** The code on the wire; its first byte is the class. */
   readonly number: number
-  /** Whether the class calls for another dial; `seldom`: not before something was changed. */
+  /** Whether the class asks for another dial; `seldom`: not before something was changed. */
   readonly retry: 'no' | 'backoff' | 'seldom'
   /** True when the class lets a session live on. */
   readonly keepsSession: boolean
@@ -52,10 +51,9 @@ export const CLOSE_CODES = {
   'certificate-mismatch': { number: 0x0407, ...CLASS_04, in: ['close'] }
 } as const satisfies Record<string, CloseCodeMeaning>
 
-/** The name of a close code. */
 export type WireCloseCode = keyof typeof CLOSE_CODES
 
-/** The name that an unknown code counts as, by its class. */
+/** What an unknown code counts as, by its class. */
 const BY_CLASS: readonly WireCloseCode[] = [
   'normal',
   'lost',
@@ -68,16 +66,13 @@ const BY_NUMBER: ReadonlyMap<number, WireCloseCode> = new Map(
   (Object.keys(CLOSE_CODES) as WireCloseCode[]).map(name => [CLOSE_CODES[name].number, name])
 )
 
-/** @returns the code on the wire */
 export function closeCodeNumber(name: WireCloseCode): number {
   return CLOSE_CODES[name].number
 }
 
 /**
- * The name of a code that was read. One that is unknown, or that the table does not allow in this frame, counts
- * as the table says of its class.
- *
- * `lost` itself (0100), which no peer may send, is `lost` here too: refusing it is for the codec.
+ * The name of a code that was read. A code that is unknown, or that the table does not allow in this frame, counts as its
+ * class says. The codec refuses `lost` (0100), which no peer may send.
  */
 export function closeCodeName(number: number, frame: CodeFrame = 'close'): WireCloseCode {
   const name = BY_NUMBER.get(number)
@@ -85,7 +80,7 @@ export function closeCodeName(number: number, frame: CodeFrame = 'close'): WireC
   return BY_CLASS[number >>> 8] ?? 'internal-error'
 }
 
-/** Whether a code ends a connection in order: what came before it is handed out first. */
+/** True when a code ends a connection in order: what came before it is handed out first. */
 export function isOrderly(code: WireCloseCode): boolean {
   return code === 'normal' || code === 'shutdown' || code === 'drain'
 }

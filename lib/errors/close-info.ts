@@ -20,12 +20,11 @@ export interface CloseInfo {
   readonly undeliveredBytes: number
 }
 
-/** The end that an error made, or that came in order. */
 export function endedBy(error: TokenError | null): Pick<CloseInfo, 'code' | 'hadError' | 'error'> {
   return { code: error?.code ?? 'normal', hadError: error !== null, error }
 }
 
-/** The end of what never had a token. */
+/** The end of a dial, or of anything else that never had a token. */
 export function lostBy(error: TokenError | null): CloseInfo {
   return { ...endedBy(error), unsent: 0, unconfirmed: 0, undeliveredBytes: 0 }
 }

@@ -4,8 +4,8 @@ import { untrustedServer } from './trust-errors'
 /**
  * The TokenError for an error that a socket emitted on an open connection.
  *
- * A peer that refuses our certificate says so by a TLS alert, which in TLS 1.3 comes only after the handshake; an
- * alert about a bad record says that the network changed a byte.
+ * A peer that refuses our certificate sends a TLS alert, which in TLS 1.3 comes only after the handshake. An alert about a
+ * bad record means that the network has changed a byte.
  */
 export function socketError(cause: unknown): TokenError {
   if (cause instanceof TokenError) return cause
@@ -41,10 +41,10 @@ export function dialError(
   return new TokenError('ERR_CONNECT', `Cannot connect to ${target}: the dial failed with ${code}`, { cause })
 }
 
-/** The stable code of an error of Node; of an AggregateError (several addresses tried) the codes of all. */
+/** The stable code of an error of Node; of an AggregateError (several addresses were tried) all of them. */
 export function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null) return typeof error
-  // Node's own errors are of another realm than the library, when a test runner has loaded it.
+  // `instanceof` fails when a test runner has loaded the library into another realm than Node's.
   const { errors, code, name } = error as Partial<AggregateError & NodeJS.ErrnoException>
   if (Array.isArray(errors)) return [...new Set(errors.map(codeOf))].join(', ')
   return code ?? name ?? 'object'

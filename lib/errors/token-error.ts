@@ -40,7 +40,6 @@ export type TokenErrorCode =
   | 'ERR_TRUNCATED'
   | 'ERR_WRITE_TIMEOUT'
 
-/** What a {@link TokenError} may carry beside its message. */
 export interface TokenErrorOptions {
   cause?: unknown
   /** The close code that the peer gave, or is given, for this error. */

@@ -1,7 +1,7 @@
 import type { WireCloseCode } from './close-codes'
 import { TokenError } from './token-error'
 
-/** The error for a client that is not trusted; its reason is for this side, the close code for the client. */
+/** The error for a client that is not trusted: it tells the reason to this side, and the close code to the client. */
 export function untrustedClient({ code, reason }: { code: WireCloseCode; reason: string }): TokenError {
   const message =
     code === 'certificate-required'
@@ -10,7 +10,6 @@ export function untrustedClient({ code, reason }: { code: WireCloseCode; reason:
   return new TokenError('ERR_CERTIFICATE', message, { closeCode: code })
 }
 
-/** The error for a server that is not trusted. */
 export function untrustedServer(target: string, reason: string, options?: ErrorOptions): TokenError {
   const message = `Cannot trust the server at ${target}: its certificate was refused with ${reason}`
   return new TokenError('ERR_CERTIFICATE', message, options)

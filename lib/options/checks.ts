@@ -6,23 +6,21 @@ export const MAX_DELAY = 0x7fff_ffff
 /** Why a value can't be used, to follow "it"; null when it can. */
 export type Check = (value: unknown) => string | null
 
-/** Checks of the options that bear these names. */
 export type Checks = Readonly<Record<string, Check>>
 
 /** Options that are numbers: the default of each, and what it may be. */
 export type Numbers = Readonly<Record<string, readonly [byDefault: number, check: Check]>>
 
-/** Letters that a misspelt name may differ by. A short one is another word after two. */
+/** By how many letters a misspelt name may differ; two make another word of a short one. */
 const MISSPELT = { long: 2, short: 1, shortLength: 5 }
 
-/** Characters of a value that a message shows. */
 const SHOWN_LENGTH = 80
 
 export const boolean: Check = value => demand(typeof value === 'boolean', 'be true or false', value)
 
 export const callback: Check = value => demand(typeof value === 'function', 'be a function', value)
 
-/** Some text. An empty one is most often a variable of the environment that nobody has set. */
+/** An empty text is most often a variable of the environment that nobody has set. */
 export const text: Check = value =>
   demand(typeof value === 'string' && value !== '', 'be a string that is not empty', value)
 
@@ -37,7 +35,7 @@ export const abortSignal: Check = value =>
     value
   )
 
-/** Whatever it is, another part of the library looks at it. */
+/** For a value that is looked at where it is read. */
 export const anything: Check = () => null
 
 /** Milliseconds that a timer of Node can wait, or Infinity. */
@@ -56,12 +54,12 @@ export function among(...allowed: readonly unknown[]): Check {
   return value => demand(allowed.includes(value), `be one of ${allowed.join(', ')}`, value)
 }
 
-/** What the library decides itself, or can't do. */
+/** For what the library decides itself, or can't do. */
 export function never(why: string): Check {
   return () => why
 }
 
-/** @throws TokenError `ERR_OPTION` for what is no object of options; a copy, so that each is read once. */
+/** @returns a copy, so that each option is read once @throws TokenError `ERR_OPTION` for what is no object */
 export function copyOf<T extends object>(options: T): T {
   const why = object(options)
   if (why !== null) throw new TokenError('ERR_OPTION', `Cannot use the options: they ${why}`)
@@ -78,8 +76,7 @@ export function checkOptions(options: object, checks: Checks): void {
 }
 
 /**
- * A name that is none of the known ones and looks like one of them is that one, misspelt: in silence, `authorise`
- * would let everybody in.
+ * Refuses a name that looks like a known one and is none: `authorise` would let everybody in, without a word.
  *
  * @throws TokenError `ERR_OPTION`
  */
@@ -130,7 +127,7 @@ export function complete<T extends Numbers>(
   return Object.fromEntries(values)
 }
 
-/** Those of the options that are given and have one of these names. */
+/** The options that are given and have one of these names. */
 export function pick<T extends object>(options: T, names: Checks): Readonly<T> {
   const given = Object.entries(options).filter(
     ([name, value]) => value !== undefined && Object.hasOwn(names, name)
@@ -138,7 +135,7 @@ export function pick<T extends object>(options: T, names: Checks): Readonly<T> {
   return Object.freeze(Object.fromEntries(given)) as T
 }
 
-/** The other ones that are given. */
+/** The options that are given and have none of these names. */
 export function without(options: object, ...names: readonly Checks[]): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(options).filter(
@@ -147,7 +144,7 @@ export function without(options: object, ...names: readonly Checks[]): Record<st
   )
 }
 
-/** Names as a message has them: of an option in an option. */
+/** Gives the options in an option the names that a message has for them. */
 export function prefix<T>(
   values: { readonly [name: string]: T } | object,
   before: string
@@ -159,7 +156,7 @@ export function refuse(name: string, why: string): TokenError {
   return new TokenError('ERR_OPTION', `Cannot use option ${name}: it ${why}`)
 }
 
-/** A value as a message may show it: one that has a text of its own could say, or throw, anything. */
+/** A value as a message may show it. The own text of an object could say, or throw, anything. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, SHOWN_LENGTH))
   if (Array.isArray(value)) return 'a list'
@@ -178,7 +175,7 @@ function isMisspelt(name: string, meant: string): boolean {
   )
 }
 
-/** Letters to add, to take away, to change, or neighbours to swap, that make one word of the other. */
+/** How many letters to add, to remove, to change, or to swap with a neighbour make one word of the other. */
 function distance(a: string, b: string): number {
   const rows: number[][] = [[...Array(b.length + 1).keys()]]
   for (let i = 1; i <= a.length; i++) {

@@ -48,8 +48,8 @@ export interface ConnectionOptions {
   /** Milliseconds without a byte of a token in either direction. Default 0: a quiet connection stays. */
   idleTimeout?: number | undefined
   /**
-   * Milliseconds; token/2 only: this side gives up when not a byte came for two of them, and asks the peer to be
-   * heard of twice in each. 0, or 100 to 86,400,000. Default 15,000.
+   * Milliseconds; token/2 only: this side gives up when no byte came for two of them, and asks the peer to send something
+   * twice in each. 0, or 100 to 86,400,000. Default 15,000.
    */
   heartbeat?: number | undefined
   /** Bytes of tokens that the peer may send before this side has taken some; token/2 only. Default 2 MiB. */
@@ -58,11 +58,9 @@ export interface ConnectionOptions {
   closeTimeout?: number | undefined
 }
 
-/** How long a session may outlive its transport, and what it may hold. */
+/** {@link SessionOptions}, checked and complete. */
 export interface SessionLimits {
-  /** Bytes of tokens kept until they are acknowledged. */
   readonly windowBytes: number
-  /** Milliseconds without a transport after which it is lost. */
   readonly resumeTimeout: number
 }
 
@@ -124,7 +122,7 @@ export const PROTOCOL_CHECKS: Checks = {
 
 const SESSION_CHECKS = checksOf(SESSION_NUMBERS)
 
-/** The limits of frozen options, which all connections of a server share. */
+/** The limits of frozen options: all connections of a server share them. */
 const frozenLimits = new WeakMap<object, ConnectionLimits>()
 
 /** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
@@ -197,7 +195,6 @@ function sessionLimits(
   return Object.freeze(limits)
 }
 
-/** The options of a connection, for each protocol that it may turn out to speak. */
 export type OptionsByProtocol = Readonly<Record<ProtocolName, ConnectionOptions & ProtocolOptions>>
 
 /** One object for all connections of a server or a client, which is checked once. */

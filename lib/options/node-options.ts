@@ -18,8 +18,8 @@ import {
 } from './checks'
 
 /**
- * Each option of Node that a server or a client takes, with what Node itself checks too late or not at all: it throws
- * at the dial, which a client with `reconnect` tries for ever, or takes a wrong value for none.
+ * The options of Node that a server or a client takes. Node checks some of them too late, at the dial, which a client with
+ * `reconnect` tries for ever, and takes some wrong values for none.
  *
  * A TLS version, a cipher, a curve and the like are texts here: OpenSSL knows which ones there are, and is asked in the
  * constructor.
@@ -27,14 +27,14 @@ import {
 
 const PORT_MAX = 65_535
 
-/** Bytes of the path of a Unix socket; libuv cuts a longer one, without a word. */
+/** Bytes of the path of a Unix socket: libuv cuts a longer one without a word. */
 const PATH_LENGTH = { win32: Number.POSITIVE_INFINITY, linux: 107, others: 103 }
 
 const IS_OURS = 'is set by token-server itself'
 const IS_UNKNOWN = `is not known to Node ${process.versions.node}`
 const HAS_NO_EFFECT = 'has no effect on tls.connect()'
 
-/** Node without it has no block lists of servers. */
+/** A Node without it has no block lists of servers. */
 const { isBlockList } = BlockList as { isBlockList?(value: unknown): boolean }
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
@@ -42,7 +42,7 @@ const hasReusePort = major > 22 || (major === 22 && minor >= 12)
 
 const version = among('TLSv1.3', 'TLSv1.2', 'TLSv1.1', 'TLSv1')
 
-/** Of `tls.createSecureContext()`. Only a context gets them: no function of Node that may quote its options has a key. */
+/** Options of `tls.createSecureContext()`. Nothing else gets them: other functions of Node quote their options. */
 export const CONTEXT_CHECKS: Checks = {
   // These are looked at where they are read.
   ca: anything,
@@ -62,7 +62,7 @@ export const CONTEXT_CHECKS: Checks = {
   minVersion: version,
   privateKeyEngine: text,
   privateKeyIdentifier: text,
-  // 32 bits; of JavaScript's | they come with a sign.
+  // JavaScript's | gives 32 bits with a sign.
   secureOptions: whole(-0x8000_0000, 0xffff_ffff),
   secureProtocol: text,
   sessionIdContext: text,
@@ -72,14 +72,14 @@ export const CONTEXT_CHECKS: Checks = {
     ArrayBuffer.isView(value) && value.byteLength === 48 ? null : 'must be a Buffer of 48 bytes'
 }
 
-/** Of TCP, for each socket of a server and of a client. */
+/** Options of each TCP socket of a server and of a client. */
 export const TCP_CHECKS: Checks = {
   keepAlive: boolean,
   keepAliveInitialDelay: whole(0, MAX_DELAY),
   noDelay: boolean
 }
 
-/** Of `tls.createServer()`, beside those of the context. */
+/** Options of `tls.createServer()`, beside those of the context. */
 export const SERVER_CHECKS: Checks = {
   ...TCP_CHECKS,
   SNICallback: callback,
@@ -100,7 +100,7 @@ export const SERVER_CHECKS: Checks = {
   pauseOnConnect: never(IS_OURS)
 }
 
-/** Of `server.listen()`. */
+/** Options of `server.listen()`. */
 export const LISTEN_CHECKS: Checks = {
   backlog: whole(1, 0x7fff_ffff),
   exclusive: boolean,
@@ -117,7 +117,7 @@ export const LISTEN_CHECKS: Checks = {
 /** Where one server of a client is. */
 export const ADDRESS_CHECKS: Checks = { host, path, port: port(1) }
 
-/** Of `tls.connect()`, beside those of the context. */
+/** Options of `tls.connect()`, beside those of the context. */
 export const CONNECT_CHECKS: Checks = {
   ...ADDRESS_CHECKS,
   ...TCP_CHECKS,
@@ -144,7 +144,6 @@ export const CONNECT_CHECKS: Checks = {
   onread: never(IS_OURS),
   timeout: never('is not used: connectTimeout, idleTimeout and heartbeat bound the waits'),
 
-  // tls.connect() takes no notice of the first ones; of what the last one asks for, nobody would be told.
   blockList: never(HAS_NO_EFFECT),
   fd: never(HAS_NO_EFFECT),
   readable: never(HAS_NO_EFFECT),
@@ -153,7 +152,7 @@ export const CONNECT_CHECKS: Checks = {
 }
 
 /**
- * Who proves who he is by a key that both sides know shows no certificate, and sees none: token/2 compares what each saw.
+ * With a key that both sides know neither side shows a certificate, and token/2 compares what each side saw.
  *
  * @param demand the option that asks for a certificate
  * @throws TokenError `ERR_OPTION`
@@ -178,7 +177,7 @@ export function normalAddress<T extends { host?: unknown; port?: unknown }>(addr
   }
 }
 
-/** A number, or its digits, as a variable of the environment has it. */
+/** It may be digits, as in a variable of the environment. */
 function port(least: number): Check {
   const isPort = whole(least, PORT_MAX)
   return value => {
@@ -192,7 +191,7 @@ function host(value: unknown): string | null {
   if (why !== null) return why
   const name = withoutBrackets(value as string)
   if (isIP(name) !== 0) return null
-  // A URL, or an address with its port, is looked up as a name for ever.
+  // Node would look up a URL, or an address with its port, as a name.
   return /[\s/:@\0]/.test(name) || asciiOf(name) === ''
     ? `must be a name or an address alone, and is ${shown(value)}`
     : null
@@ -206,13 +205,12 @@ function path(value: unknown): string | null {
   return length <= most ? null : `must have at most ${most} bytes, and has ${length}`
 }
 
-/** As in a URL: `[::1]`. */
 function withoutBrackets(name: string): string {
   const address = name.match(/^\[(.*)\]$/)?.[1] ?? ''
   return isIP(address) === 6 ? address : name
 }
 
-/** As a certificate has it: Node 20 compares the names letter by letter. @returns an empty one for no name */
+/** A certificate has names in ASCII, and Node 20 compares them letter by letter. @returns '' for no name */
 function asciiOf(name: string): string {
   return /^[\0-\x7f]*$/.test(name) ? name : domainToASCII(name)
 }

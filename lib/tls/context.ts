@@ -12,7 +12,7 @@ import { refuse } from '../options/checks'
 
 const LEAST_VERSION = 'TLSv1.3'
 
-/** From the oldest on, with the bit of `secureOptions` that switches each off. */
+/** The versions from the oldest on, each with the bit of `secureOptions` that switches it off. */
 const VERSIONS: readonly (readonly [SecureVersion, number])[] = [
   ['TLSv1', constants.SSL_OP_NO_TLSv1],
   ['TLSv1.1', constants.SSL_OP_NO_TLSv1_1],
@@ -22,28 +22,26 @@ const VERSIONS: readonly (readonly [SecureVersion, number])[] = [
 
 const FASTEST = 'TLS_AES_128_GCM_SHA256'
 
-/** What Node offers, with the fastest suite first. A list of the user's own (`--tls-cipher-list`) stays as it is. */
+/** The suites of Node with the fastest first. A list of the user's own (`--tls-cipher-list`) stays as it is. */
 const CIPHERS =
   DEFAULT_CIPHERS === constants.defaultCoreCipherList
     ? [FASTEST, ...DEFAULT_CIPHERS.split(':').filter(name => name !== FASTEST)].join(':')
     : undefined
 
-/**
- * TLS 1.3 unless the caller says otherwise, AES with 128 bits before the other ciphers; renegotiation (TLS 1.2) never.
- */
+/** TLS 1.3 and AES with 128 bits first, unless the caller says otherwise; renegotiation (TLS 1.2) never. */
 export function secureDefaults<T extends SecureContextOptions>(options: T): T {
   return {
     ...options,
     ciphers: options.ciphers ?? CIPHERS,
     minVersion: options.minVersion ?? (options.secureProtocol === undefined ? LEAST_VERSION : undefined),
-    // Without a sign, which Node would carry into bits that nobody has set.
+    // Node would carry the sign into bits that nobody has set.
     secureOptions: ((options.secureOptions ?? 0) | constants.SSL_OP_NO_RENEGOTIATION) >>> 0
   }
 }
 
 /**
- * Versions and ciphers with which no handshake can succeed: OpenSSL takes them, and fails at the first one. Of
- * `secureProtocol`, which names the versions itself, nothing is known.
+ * Refuses versions and ciphers with which no handshake can succeed: OpenSSL takes them, and fails at the first handshake. It
+ * knows nothing of `secureProtocol`, which names the versions itself.
  *
  * @throws TokenError `ERR_OPTION`
  */
@@ -83,7 +81,7 @@ export function checkVersions({
     )
 }
 
-/** The suites of TLS 1.3 are a list of their own: names that begin with TLS_. What the other list says is no matter there. */
+/** Suites whose names begin with TLS_ are those of TLS 1.3, and of no other version. */
 function checkCiphers(ciphers: string, versions: readonly SecureVersion[]): void {
   const names = ciphers.split(':')
   const hasNew = names.some(name => name.startsWith('TLS_'))
@@ -112,11 +110,11 @@ export function secureContext(options: SecureContextOptions): SecureContext {
   }
 }
 
-/** Of options that Node has refused together, the first that it refuses alone; null for none. */
+/** @returns the error for the first option that Node refuses alone; null for none */
 function refusedAlone(options: SecureContextOptions): TokenError | null {
   const { key, passphrase, ciphers } = options
   for (const name of ['ciphers', ...Object.keys(options)] as (keyof SecureContextOptions)[]) {
-    // Ciphers may say which keys are strong enough.
+    // `ciphers` may say which keys are strong enough.
     const more = name === 'cert' ? { key, passphrase } : name === 'pfx' ? { passphrase } : {}
     try {
       const alone = { ...more, [name]: options[name], ...(ciphers !== undefined && { ciphers }) }
@@ -128,7 +126,7 @@ function refusedAlone(options: SecureContextOptions): TokenError | null {
   return null
 }
 
-/** No cause: Node's errors for a wrong argument quote it. */
+/** It has no cause: Node's errors for a wrong argument quote it. */
 function refusal(name: string, error: unknown): TokenError {
   return new TokenError('ERR_OPTION', `Cannot use option ${name}: Node refuses it with ${wordOf(error)}`)
 }
@@ -143,7 +141,7 @@ export function wordOf(error: unknown): string {
 export function reasonOf(error: unknown): string {
   const { reason, code, message } = error as { reason?: unknown; code?: unknown; message?: unknown }
   if (typeof reason === 'string') return reason
-  // Those about a PFX have no code or one of these; that of a wrong argument has another.
+  // Errors about a PFX have no code or one of these; that of a wrong argument has another.
   const isSafe = code === undefined || String(code).startsWith('ERR_CRYPTO_')
   return isSafe && typeof message === 'string' ? message : ''
 }

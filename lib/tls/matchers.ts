@@ -6,12 +6,12 @@ import { parseDistinguishedName } from './peer-names'
 /** Says whether a peer is one of those it was made for; usable as `authorize`. */
 export type PeerMatcher = (peer: Peer | null) => boolean
 
-/** Every attribute of a subject, by the short name that Node prints; of one that stands there twice, all values. */
+/** Every attribute of a subject, by the short name that Node prints; all values of one that stands there twice. */
 export type SubjectAttributes = Readonly<Record<string, string | readonly string[]>>
 
 /**
- * Matches the certificates with these SHA-256 fingerprints, 64 hex digits with or without colons, and no others;
- * not asked who signed them.
+ * Matches the certificates with these SHA-256 fingerprints, 64 hex digits with or without colons, and no others, whoever has
+ * signed them.
  *
  * @throws TokenError `ERR_OPTION` for none, and for what is no fingerprint
  */
@@ -38,12 +38,12 @@ export function bySubject(...subjects: readonly (string | SubjectAttributes)[]):
     else wholes.add(canonical(subjectMap(subject)))
   }
   return peer => {
-    // Without a trusted chain a subject is what anyone may write into a certificate.
+    // Anyone may write any subject into a certificate that no trusted CA has signed.
     if (!peer?.isAuthorized) return false
     const attributes = attributesOf(peer)
     if (attributes === null) return false
     const [name, second] = attributes.get('CN') ?? []
-    // Of two common names none is the name.
+    // A subject with two common names has no one name.
     return (
       (name !== undefined && second === undefined && names.has(name)) || wholes.has(canonical(attributes))
     )
@@ -68,7 +68,7 @@ export function bySan(...sans: readonly string[]): PeerMatcher {
   return peer => peer?.isAuthorized === true && peer.sans.some(san => wanted.has(oneSpelling(san)))
 }
 
-/** An empty list would be a server that refuses everyone, silently. */
+/** With an empty list a server would refuse everyone without a word. */
 function listed<T>(matcher: string, values: readonly T[]): readonly T[] {
   if (values.length === 0) throw refuse(matcher, 'it was given nothing to match')
   return values

@@ -1,17 +1,16 @@
-/** One attribute of a subject or an issuer. */
 export interface NameAttribute {
   /** The short name (`CN`, `O`, `emailAddress` …), or the OID of one that OpenSSL has no name for. */
   readonly type: string
   readonly value: string
 }
 
-/** What is given for names that can't be read: none, which is not the same as a certificate without names. */
+/** Stands for names that can't be read, which is not the same as a certificate without names. */
 export const UNREADABLE: readonly string[] = Object.freeze([])
 
-/** A value in quotes, as JSON has it, or one without: Node leaves no comma and no quote in that. */
+/** A type and its value: in quotes as JSON has it, or without, and then with no comma and no quote in it. */
 const ENTRY = /([A-Za-z][A-Za-z0-9 ]*):((?:"(?:[^"\\]|\\.)*")|[^",]*)(?:, (?=.)|$)/sy
 
-/** What RFC 2253 escapes stands behind a backslash, as itself or in hex. */
+/** Characters that RFC 2253 escapes stand behind a backslash, as themselves or in hex. */
 const ATTRIBUTE = /^([A-Za-z0-9.-]+)=((?:[^\\+"<>;,]|\\[,+"\\<>;# ]|\\[0-9A-F]{2})*)$/su
 
 /**

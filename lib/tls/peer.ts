@@ -12,7 +12,7 @@ export interface Peer {
   readonly issuer: string
   /** The subject alternative names, unescaped: `DNS:localhost`, `IP Address:127.0.0.1`, `URI:spiffe://…` … */
   readonly sans: readonly string[]
-  /** In upper-case hex, as its authority chose it. */
+  /** Upper-case hex, as the authority chose it. */
   readonly serialNumber: string
   /** SHA-256 of the certificate in DER: 32 bytes in upper-case hex, joined by colons. */
   readonly fingerprint: string
@@ -23,8 +23,8 @@ export interface Peer {
 }
 
 /**
- * The certificate of the other side. Not by `getPeerX509Certificate()`: on a client each call of it takes one
- * certificate out of the chain, and the next call gives the issuer or nothing.
+ * The certificate of the other side. It does not ask `getPeerX509Certificate()`: on a client each call takes one certificate
+ * out of the chain, and the next call gives the issuer or nothing.
  */
 export function certificateOf(socket: TLSSocket): X509Certificate | undefined {
   const { raw, fingerprint256 } = socket.getPeerCertificate() ?? {}
@@ -32,27 +32,27 @@ export function certificateOf(socket: TLSSocket): X509Certificate | undefined {
 }
 
 /**
- * The certificates that the peer of a TLS connection sent, its own first. Take them when the connection comes, and
- * before anything else asks: before Node 26 `getPeerX509Certificate` forgets them as it tells them. Of a resumed
- * session, and of a trusted client on Node 24, where Node itself has asked before, the leaf alone is known: the
- * rest of its path must be in option `ca`, else a check refuses it.
+ * The certificates that the peer of a TLS connection sent, its own first. Take them when the connection comes, and before
+ * anything else asks: before Node 26 `getPeerX509Certificate` forgets them as it tells them. Only the leaf is known of a
+ * resumed session, and of a trusted client on Node 24, where Node itself has asked before: the rest of its path must be in
+ * option `ca`, else a check refuses it.
  *
- * Not from `getPeerCertificate(true)`, which adds what this side trusted at that time, and tells only part of a
- * chain that came in another order.
+ * `getPeerCertificate(true)` would add what this side trusted at that time, and tells only part of a chain that came in
+ * another order.
  */
 export function peerChain(socket: TLSSocket): X509Certificate[] {
   const chain: X509Certificate[] = []
   let certificate = socket.getPeerX509Certificate()
   while (certificate !== undefined && chain.length <= 100) {
     chain.push(knownCertificates.find(certificate.fingerprint256) ?? certificate)
-    // Of the one that was shown: the same certificate may have come with others before.
+    // A known certificate may have come with another issuer than the one shown here.
     certificate = certificate.issuerCertificate
   }
-  // Its length exactly: an array that was pushed to keeps room for 17, and this one stays as long as the connection.
+  // An array that was pushed to keeps room for 17, and this one stays as long as the connection.
   return chain.slice()
 }
 
-/** SHA-256 of the certificate that this side presented on this connection; none when it has none. */
+/** SHA-256 of the certificate that this side presented on a connection, if any. */
 export function presentedFingerprints(socket: TLSSocket): readonly Uint8Array[] {
   const certificate = socket.getX509Certificate()
   return certificate === undefined ? [] : [fingerprintBytes(certificate.fingerprint256)]
@@ -75,7 +75,7 @@ export function fingerprintBytes(fingerprint: string): Buffer {
   return Buffer.from(fingerprint.replaceAll(':', ''), 'hex')
 }
 
-/** The dates are each peer's own: they can be changed, and the certificate is shared. */
+/** Each peer has its own dates: a Date can be changed, and the certificate is shared. */
 export function peerFrom(certificate: X509Certificate, isAuthorized: boolean): Peer {
   const { subject, issuer, sans, serialNumber, fingerprint, notBefore, notAfter } = textsOf(certificate)
   return Object.freeze({
@@ -91,8 +91,8 @@ export function peerFrom(certificate: X509Certificate, isAuthorized: boolean): P
 }
 
 /**
- * What stays the same when a certificate is renewed: issuer, subject and sorted SANs; null for no certificate. One with
- * a name that can't be read in full is known by its fingerprint alone: another one may read the same.
+ * What stays the same when a certificate is renewed: issuer, subject and sorted SANs; null for no certificate. A certificate
+ * with a name that can't be read in full is known by its fingerprint alone: another one may read the same.
  */
 export function identityOf(peer: Peer | null): string | null {
   if (peer === null) return null
@@ -110,14 +110,13 @@ export interface Validity {
   readonly notAfter: number
 }
 
-/** When a certificate begins and ends to be valid. */
 export function validityOf(certificate: X509Certificate): Validity {
   return textsOf(certificate)
 }
 
 type Texts = Omit<Peer, 'validFrom' | 'validTo' | 'isAuthorized'> & { notBefore: number; notAfter: number }
 
-/** Read once for each certificate that is known, so that a thousand connections of one peer share their strings. */
+/** A thousand connections of one peer share these strings. */
 const texts = new WeakMap<X509Certificate, Texts>()
 
 function textsOf(certificate: X509Certificate): Texts {

@@ -23,8 +23,8 @@ export function pemText(name: string, value: unknown): string {
 }
 
 /**
- * All certificates in a PEM text, in its order. Lines may be indented, joined or missing, and anything may stand
- * between the blocks: Node, which reads less, is given what was found here, written anew.
+ * All certificates in a PEM text, in its order. Lines may be indented, joined or missing, and anything may stand between the
+ * blocks: Node reads less, and is given what was found here, written anew.
  *
  * @throws TokenError `ERR_OPTION` for none at all, and for a block that can't be read
  */
@@ -52,12 +52,11 @@ export function cannotUse(name: string, why: string): TokenError {
   return new TokenError('ERR_OPTION', `Cannot use option ${name}: ${why}`)
 }
 
-/** The labels of the blocks that begin in a text. */
 export function labelsIn(text: string): readonly string[] {
   return [...new Set([...text.matchAll(BEGIN)].map(([, label]) => label as string))]
 }
 
-/** What a text looks like that does not hold what it should; no byte of it is quoted. */
+/** What a text looks like that holds something else than it should. No byte of it is quoted. */
 export function looksLike(text: string): string {
   const labels = labelsIn(text)
   if (text.trim() === '') return 'it is empty'
@@ -76,7 +75,7 @@ function blocksIn(name: string, text: string, labels: readonly string[], what: s
     if (body.includes('\\n')) throw cannotUse(name, 'it holds \\n as two characters in the place of newlines')
     const base64 = body.replace(/\s+/g, '')
     const der = Buffer.from(base64, 'base64')
-    // Buffer leaves out what is not base64.
+    // Buffer skips what is not base64.
     if (der.toString('base64') !== base64) throw cannotUse(name, `the base64 of a ${what} in it is broken`)
     return der
   })

@@ -24,16 +24,16 @@ export interface ReadCredentials<T> {
 /**
  * Reads the credentials of a side, and checks that each key has its certificate.
  *
- * Node reads less than it is given and says nothing: of certificates that are joined without a newline none, of
- * several lists in one text the first. It takes a key without a certificate, a certificate without a key and a `ca`
- * without one: the first two show at the first handshake, the last trusts nobody, or, if it is empty, the whole web.
+ * Node reads less than it is given and says nothing: no certificates that are joined without a newline, and the first of
+ * several lists in one text. It takes a key without its certificate and a certificate without its key, which fail at the first
+ * handshake, and a `ca` without certificates, which trusts nobody, or, if it is empty, the whole web.
  *
  * @throws TokenError `ERR_OPTION`; its message and its cause hold nothing of a key
  */
 export function readCredentials<T extends SecureContextOptions>(options: T): ReadCredentials<T> {
   const certs = pemTexts('cert', options.cert).map(text => certificatesIn('cert', text))
   const leaves = certs.map(([leaf]) => leaf as X509Certificate)
-  // The key of an engine can't be compared.
+  // Nobody can compare the key of an engine.
   if (options.privateKeyIdentifier === undefined) checkPairs(options, certs)
   for (const pfx of list(options.pfx)) leaves.push(leafOfPfx(pfx, options.passphrase))
   const cas = readCas(options.ca)
@@ -63,13 +63,13 @@ function readCas(option: unknown): X509Certificate[] {
   const texts = pemTexts('ca', option)
   if (texts.length === 0) throw cannotUse('ca', 'it holds no certificate')
   return texts.flatMap(text => {
-    // Its additions say what it is trusted for, and would be lost.
+    // It says what it is trusted for, and that would be lost.
     if (labelsIn(text).includes('TRUSTED CERTIFICATE')) throw cannotUse('ca', 'it holds TRUSTED CERTIFICATE')
     return certificatesIn('ca', text)
   })
 }
 
-/** Null where the option is not set. */
+/** @returns null where the option is not set */
 function readCrls(option: unknown): Buffer[] | null {
   if (option === undefined || option === null) return null
   const texts = pemTexts('crl', option)
@@ -109,7 +109,7 @@ function readKey(key: unknown, common: string | undefined): KeyObject {
   }
 }
 
-/** Without a byte of it, and without the error of Node: that quotes a wrong argument. */
+/** Quotes no byte of the key, and no error of Node, which quotes a wrong argument. */
 function whyNoKey(text: string, passphrase: unknown, error: unknown): string {
   const labels = labelsIn(text)
   if (!labels.some(label => label.endsWith('PRIVATE KEY'))) {
@@ -127,7 +127,7 @@ function whyNoKey(text: string, passphrase: unknown, error: unknown): string {
   return `Node refuses it with ${wordOf(error)}`
 }
 
-/** Node has no reader for PKCS #12 but its own: this asks the context which certificate it would present. */
+/** Only a context of Node reads PKCS #12: this asks one which certificate it would present. */
 function leafOfPfx(pfx: unknown, common: string | undefined): X509Certificate {
   const isPair = typeof pfx === 'object' && pfx !== null && 'buf' in pfx
   const passphrase =

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { dateError } from './check-trust'
 import { cannotUse } from './pem'
 
-/** A list of revoked certificates: what is looked at of it. Its signature is OpenSSL's to check, at each handshake. */
+/** What is read of a list of revoked certificates. OpenSSL checks its signature at each handshake. */
 interface Crl {
   /** The issuer's name in DER. */
   readonly issuer: string
@@ -24,12 +24,12 @@ export class RevocationLists {
     }
   }
 
-  /** What the lists say against a path, in OpenSSL's words; null for nothing. */
+  /** What the lists say against a path, in OpenSSL's words; null when they say nothing. */
   failure(path: readonly X509Certificate[], now: number): string | null {
     for (const certificate of path) {
       const lists = this.#byIssuer.get(issuerOf(certificate))
       if (lists === undefined) return 'UNABLE_TO_GET_CRL'
-      // Of several, OpenSSL takes the newest. To look at all may close too much, and never too little.
+      // OpenSSL takes the newest of several. To look at all may close too much, and never too little.
       const current = lists.filter(list => dateError(list, now) === null)
       if (current.length === 0) return `CRL_${dateError(lists[0] as Crl, now)?.replace('CERT_', '')}`
       const serial = canonical(certificate.serialNumber)
@@ -95,7 +95,7 @@ function* elementsOf(der: Buffer): Generator<Element> {
     let length = der[at + 1] ?? Number.NaN
     if (length >= 0x80) {
       const count = length - 0x80
-      // Throws for more than six bytes, none, and what is not there.
+      // It throws for none, for more than six, and for bytes that are not there.
       length = der.readUIntBE(start, count)
       start += count
     }

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { TlsOptions } from 'node:tls'
 
-/** Everything that decides whom a server trusts, or which certificate it showed, when it gives out a ticket. */
+/** The options that decide whom a server trusts, or which certificate it shows, when it gives out a ticket. */
 const INGREDIENTS = [
   'ca',
   'crl',
@@ -21,12 +21,12 @@ const INGREDIENTS = [
 ] as const
 
 /**
- * The `sessionIdContext` of a server: a ticket resumes only where it is the same, else the client falls back to a
- * full handshake. So a ticket dies when the server's trust changes, also when `ticketKeys` are fixed, and lives on
- * over a restart and in other processes with the same options.
+ * The `sessionIdContext` of a server: a ticket resumes only where it is the same, else the client falls back to a full
+ * handshake. So a ticket is void when the server's trust changes, also when `ticketKeys` are fixed, and good after a restart
+ * and in other processes with the same options.
  *
- * `cert` and `pfx` are in it because the peer of a resumed session remembers the certificate of the first
- * handshake, and names it in its HELLO. What is a list to Node counts in its order.
+ * `cert` and `pfx` are in it because the peer of a resumed session remembers the certificate of the first handshake, and names
+ * it in its HELLO. The order of a list counts.
  *
  * @returns 32 characters, the most that OpenSSL takes
  */
@@ -43,7 +43,7 @@ export function sessionIdContext(options: TlsOptions): string {
 /**
  * Adds a value to a hash, with its kind and its length, so that no two different lists of values look alike.
  *
- * @returns false when it is no plain value, of which not all is compared
+ * @returns false when it is no plain value, of which a part is not compared
  */
 export function addValue(hash: Hash, value: unknown): boolean {
   if (Array.isArray(value)) {
@@ -59,7 +59,7 @@ export function addValue(hash: Hash, value: unknown): boolean {
     return true
   }
   if (typeof value === 'object' && value !== null) {
-    // `pfx: [{ buf, passphrase }]`: the passphrase opens it and decides nothing.
+    // The passphrase of `pfx: [{ buf, passphrase }]` decides nothing.
     addValue(hash, 'buf' in value ? value.buf : Object.entries(value).flat())
     return false
   }

@@ -14,7 +14,7 @@ export interface TrustSources {
   readonly hidden: object | null
 }
 
-/** What Node's own `tls` calls of a context. Neither is documented; both are there in Node 20 to 26. */
+/** Methods of a context that Node's own `tls` calls. They are not documented, and there in Node 20 to 26. */
 interface Store {
   setCert(pem: string): void
   getIssuer(): Buffer | null | undefined
@@ -23,8 +23,8 @@ interface Store {
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
 
 /**
- * Asks of those who are connected whether a path leads from their certificate to one that is trusted now, and whether
- * one of it is in a list. That is less than a handshake asks (docs/api.md, Certificates that change).
+ * Looks for a path from the certificate of a client that is connected to one that is trusted now, and for revoked ones on it.
+ * A handshake asks more (docs/api.md, Certificates that change).
  */
 export class TrustAnchors {
   readonly #trusted: X509Certificate[]
@@ -34,13 +34,13 @@ export class TrustAnchors {
   constructor({ cas, lists, hidden }: TrustSources) {
     this.#trusted = [...cas]
     this.#lists = lists
-    // The store refuses weak keys at this level only as its own: here they are asked about.
+    // At a higher level the store would refuse to be asked about weak keys.
     const context = hidden && createSecureContext({ ...hidden, ciphers: 'DEFAULT@SECLEVEL=0' })
     this.#store = context?.context as Store | null
   }
 
   /**
-   * Whether a client is trusted now. Null means yes.
+   * Why a client is not trusted now; null when it is.
    *
    * @param chain the leaf, then what else is known, in any order: see `peerChain`
    */
@@ -61,7 +61,7 @@ export class TrustAnchors {
     return failure ?? revocation ?? (path.every(isForClients) ? null : 'INVALID_PURPOSE')
   }
 
-  /** From the leaf upwards, at each step by one that is trusted before one that the peer sent, as OpenSSL does. */
+  /** Goes from the leaf upwards, and prefers a trusted issuer to one that the peer sent, as OpenSSL does. */
   #pathFrom(
     leaf: X509Certificate,
     sent: readonly X509Certificate[],
@@ -78,7 +78,7 @@ export class TrustAnchors {
     }
   }
 
-  /** Only a self-signed one ends a path, and may be no CA: a client that stands in `ca` itself. */
+  /** Only a self-signed certificate ends a path. It need be no CA: a client may stand in `ca` itself. */
   #isAnchor(certificate: X509Certificate): boolean {
     if (!isSelfIssued(certificate)) return false
     const is = (other: X509Certificate) => other.fingerprint256 === certificate.fingerprint256
@@ -89,14 +89,14 @@ export class TrustAnchors {
     return bestIssuer(issued, this.#trusted, now) ?? bestIssuer(issued, this.#ask(issued), now)
   }
 
-  /** Who in the context's store issued a certificate: for OCSP Node looks that up when a certificate is set. */
+  /** The issuer of a certificate in the context's store: Node looks it up, for OCSP, when a certificate is set. */
   #ask(issued: X509Certificate): readonly X509Certificate[] {
     let der: Buffer | null | undefined
     try {
       this.#store?.setCert(issued.toString())
       der = this.#store?.getIssuer()
     } catch {
-      // A kind of key that no TLS certificate has.
+      // Node takes no kind of key that TLS does not have.
     }
     if (!der) return []
     const issuer = new X509Certificate(der)
@@ -105,7 +105,7 @@ export class TrustAnchors {
   }
 }
 
-/** Each is tried once, so that a hostile set of certificates costs no more than its length. */
+/** It tries each certificate once, so that a hostile set costs no more than its length. */
 function sentIssuer(
   issued: X509Certificate,
   left: Set<X509Certificate>,
@@ -116,7 +116,7 @@ function sentIssuer(
   return bestIssuer(issued, named, now)
 }
 
-/** The first that is within its dates, else the first. */
+/** @returns the first issuer that is within its dates, else the first */
 function bestIssuer(
   issued: X509Certificate,
   candidates: readonly X509Certificate[],
@@ -126,19 +126,19 @@ function bestIssuer(
   return issuers.find(issuer => dateError(validityOf(issuer), now) === null) ?? issuers[0]
 }
 
-/** Whose signature a certificate bears, by fingerprint: with it a second check costs a tenth of the first. */
+/** The fingerprint of who has signed a certificate: with it a second check costs a tenth of the first. */
 const signers = new WeakMap<X509Certificate, string>()
 
 function hasSigned(issuer: X509Certificate, issued: X509Certificate): boolean {
   const known = signers.get(issued)
   if (known === issuer.fingerprint256) return true
-  // Names, key identifiers and the issuer's key usage; then the signature.
+  // checkIssued() compares names, key identifiers and the issuer's key usage; verify() checks the signature.
   if (!issued.checkIssued(issuer) || !issued.verify(issuer.publicKey)) return false
   signers.set(issued, issuer.fingerprint256)
   return true
 }
 
-/** Good for a TLS client, or for a CA of one. Node calls the extended key usage `keyUsage`. */
+/** True for the certificate of a TLS client and for a CA of one. Node calls the extended key usage `keyUsage`. */
 function isForClients(certificate: X509Certificate, index: number): boolean {
   const usage = certificate.keyUsage as readonly string[] | undefined
   return (usage === undefined || usage.includes(CLIENT_AUTH)) && (index === 0 || certificate.ca)

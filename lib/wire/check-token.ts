@@ -7,7 +7,7 @@ import { TokenError } from '../errors/token-error'
  * @throws TokenError `ERR_TOKEN_TYPE`, `ERR_TOKEN_TOO_LARGE`
  */
 export function checkToken(token: Uint8Array, maxTokenLength: number): void {
-  // `instanceof` would refuse those of another realm, as under jest.
+  // `instanceof` would refuse arrays of another realm, as under jest.
   if (!isUint8Array(token)) {
     throw new TokenError(
       'ERR_TOKEN_TYPE',
@@ -41,8 +41,8 @@ export function tooLargeError(length: number, maxTokenLength: number): TokenErro
 }
 
 /**
- * The error for a token that is not what it was when it was taken: moved to a worker, or its `ArrayBuffer` resized, or
- * its `WebAssembly.Memory` grown.
+ * The error for a token that has changed since it was taken: it was moved to a worker, its `ArrayBuffer` was resized, or its
+ * `WebAssembly.Memory` has grown.
  */
 export function memoryLost(): TokenError {
   return new TokenError(

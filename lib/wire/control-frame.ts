@@ -20,7 +20,7 @@ export interface GoawayFrame {
   readonly code: number
   /** Milliseconds; do not come back to this server sooner. */
   readonly retryAfter: number
-  /** For people. As read it may have control characters: escape it before it reaches a log or a terminal. */
+  /** For people. One that was read may have control characters: escape it before a log or a terminal. */
   readonly reason: string
 }
 
@@ -45,7 +45,7 @@ const GOAWAY = 0x88
 const CLOSE = 0x89
 const END = 0x8b
 
-/** Types below it are ignored when they are unknown. */
+/** Unknown types below it are ignored. */
 const FIRST_CRITICAL_TYPE = 0x80
 
 /** The length of ACK and of WINDOW, bytes, head included. */
@@ -91,7 +91,7 @@ export function encodeControl(frame: ControlFrame): Buffer {
 }
 
 /**
- * Reads a control frame, alone: layout and ranges, not its place in the connection.
+ * Reads a control frame and checks its layout and ranges, not its place in the connection.
  *
  * @param body the n bytes after the head; nothing of it is kept
  * @returns null for an unknown type that a receiver ignores
@@ -166,7 +166,7 @@ export function writeAck(target: Buffer, offset: number, handed: number): number
   return putCount(target, offset, ACK, handed, 'handed of ACK')
 }
 
-/** The frame with its head and type; the fields are still to be written. */
+/** A frame with its head and type, of which the fields are still to be written. */
 function begin(type: number, n: number): Buffer {
   const result = Buffer.allocUnsafe(HEADER_LENGTH + n)
   writeHeader(result, 0, CONTROL_BIT | n)
@@ -199,7 +199,7 @@ function encodeOpaque(type: number, opaque: Uint8Array): Buffer {
   return result
 }
 
-/** A copy: sixteen PONGs owed must not hold sixteen chunks in memory. */
+/** It is a copy: sixteen PONGs owed must not hold sixteen chunks in memory. */
 function decodeOpaque(body: Buffer): Uint8Array {
   return new Uint8Array(body.subarray(1, 9))
 }

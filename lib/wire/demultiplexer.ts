@@ -17,31 +17,31 @@ import {
 
 const NO_HEAD: Buffer = Buffer.alloc(0)
 
-/** What a demultiplexer tells its owner, in the order of the wire. An exception stops it where it is. */
+/** What a demultiplexer reports, in the order of the wire. An exception stops it where it is. */
 export interface DemultiplexerEvents {
   /** A data frame of `length` bytes begins. The error, if any, refuses it before its bytes are looked at. */
   onFrame(length: number): TokenError | null
   /**
-   * PART or ABORT, which stays among the data: its place there says which token is meant. The error, if any, refuses
-   * it. Without this method they are control frames like others.
+   * PART or ABORT, which stays among the data, because its place there says which token is meant. The error, if any,
+   * refuses it. Without this method both are control frames like others.
    */
   onMark?(isAbort: boolean): TokenError | null
   /** Bytes of data frames, heads included, and of PART and ABORT. */
   onData(run: Buffer): void
   /**
-   * ACK or WINDOW, the frames that come with nearly every chunk: `frame` has it whole at `offset`. Without this method
-   * they are control frames like others.
+   * ACK or WINDOW, which come with nearly every chunk: `frame` has it whole at `offset`. Without this method both are
+   * control frames like others.
    */
   onCount?(frame: Buffer, offset: number): void
   /** A control frame: its type and fields, a copy or a view of at most 1,024 bytes. */
   onControl(body: Buffer): void
-  /** A control frame of a length that there is none of. */
+  /** @returns the error for a control frame of no allowed length */
   refuseControl(length: number): TokenError
 }
 
 /**
- * Takes the control frames of token/2 out of the bytes and passes the rest on, which is token/1 byte for byte but for
- * PART and ABORT.
+ * Takes the control frames of token/2 out of the bytes and passes the rest on, which is token/1 byte for byte except PART and
+ * ABORT.
  *
  * ```
  *  wire      [data][da│ta][control][PART][data]…       │ = the end of a chunk
@@ -55,15 +55,15 @@ export interface DemultiplexerEvents {
  */
 export class Demultiplexer {
   #events: DemultiplexerEvents
-  /** Bytes that are missing of the data frame begun. */
+  /** How many bytes are missing of the data frame that has begun. */
   #bodyLeft = 0
-  /** A head that two chunks share; its memory is taken for the first one. */
+  /** A head that two chunks share; it gets memory when the first one comes. */
   #head = NO_HEAD
   #headFilled = 0
-  /** The control frame begun, null when none is. */
+  /** The control frame that has begun; null when none has. */
   #control: Buffer | null = null
   #controlFilled = 0
-  /** What came since `hold`. */
+  /** The chunks since `hold`; null when it does not hold. */
   #held: ChunkQueue | null = null
   #isStopped = false
 
@@ -71,22 +71,20 @@ export class Demultiplexer {
     this.#events = events
   }
 
-  /** True when a frame has begun and is not complete. */
   get isMidFrame(): boolean {
     return this.#bodyLeft > 0 || this.#headFilled > 0 || this.#control !== null
   }
 
-  /** Bytes kept since `hold`. */
   get heldBytes(): number {
     return this.#held?.bytes ?? 0
   }
 
-  /** Looks at nothing more until `handTo`, also not at the rest of the chunk at hand. */
+  /** Keeps everything until `handTo`, from the rest of this chunk on. */
   hold(): void {
     this.#held ??= new ChunkQueue()
   }
 
-  /** Tells that one from now on. @returns the chunks that were held, which are to be pushed again */
+  /** Reports to others from now on. @returns the chunks that were held, which the caller pushes again */
   handTo(events: DemultiplexerEvents): readonly Buffer[] {
     const held = this.#held ?? []
     this.#events = events
@@ -100,7 +98,7 @@ export class Demultiplexer {
     this.#held = null
   }
 
-  /** @throws TokenError what the events have thrown or refused, `ERR_DETACHED` when one has detached the chunk */
+  /** @throws TokenError what the events have thrown or refused; `ERR_DETACHED` when one of them has detached the chunk */
   push(chunk: Buffer): void {
     let position = 0
     let runStart = 0
@@ -176,7 +174,6 @@ export class Demultiplexer {
     return this.#events.onMark?.(type === TYPE_ABORT) ?? null
   }
 
-  /** A head that two chunks share. */
   #keepHead(chunk: Buffer, start: number): number {
     let position = start
     if (this.#head === NO_HEAD) this.#head = Buffer.alloc(HEADER_LENGTH)
@@ -186,7 +183,7 @@ export class Demultiplexer {
     return position
   }
 
-  /** Goes on with the head or control frame that the chunks before have begun. */
+  /** Goes on with a head or control frame that an earlier chunk has begun. */
   #finishFrame(chunk: Buffer): number {
     if (this.#control !== null) return this.#readControl(chunk, 0)
     const position = this.#keepHead(chunk, 0)
@@ -224,7 +221,7 @@ export class Demultiplexer {
     return end
   }
 
-  /** PART or ABORT of which the chunk has not all. */
+  /** Passes PART or ABORT that came in two chunks. */
   #passMark(control: Buffer): void {
     const refusal = this.#markRead(control[0] as number)
     if (refusal !== null) throw refusal

@@ -7,7 +7,7 @@ const HALF = 0x1_0000_0000
 /** The upper half of 2⁵³ − 1. */
 const HIGHEST_UPPER = 0x1f_ffff
 
-/** The longest reason, bytes of UTF-8. */
+/** Bytes of the longest reason, in UTF-8. */
 export const MAX_REASON_LENGTH = 512
 
 const UTF_8 = new TextEncoder()
@@ -25,7 +25,7 @@ export function readCount(source: Buffer, offset: number, field: string): number
   return upper * HALF + readHeader(source, offset + 4)
 }
 
-/** Writes a count as two halves of 32 bits; a BigInt for each would cost more than the rest of the frame. */
+/** Writes a count as two halves of 32 bits: a BigInt would cost more than the rest of the frame. */
 export function writeCount(target: Buffer, offset: number, count: number, field: string): void {
   if (!Number.isSafeInteger(count) || count < 0) {
     throw protocolError('internal-error', `Cannot write ${field}: ${count} is no integer from 0 to 2^53 - 1`)
@@ -34,13 +34,13 @@ export function writeCount(target: Buffer, offset: number, count: number, field:
   writeHeader(target, offset + 4, count >>> 0)
 }
 
-/** The reason in UTF-8, cut at the boundary of a code point: `encodeInto` writes none that does not fit whole. */
+/** The reason in UTF-8, cut between two code points: `encodeInto` writes none that does not fit whole. */
 export function encodeReason(reason: string): Uint8Array {
   const text = new Uint8Array(Math.min(reason.length * 3, MAX_REASON_LENGTH))
   return text.subarray(0, UTF_8.encodeInto(reason, text).written)
 }
 
-/** The reason from `start` to the end; bytes that are no UTF-8 are no error and become U+FFFD. */
+/** The reason from `start` to the end; bytes that are no UTF-8 become U+FFFD. */
 export function decodeReason(body: Buffer, start: number, frame: string): string {
   const length = body.length - start
   if (length < 0) {

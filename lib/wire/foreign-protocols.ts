@@ -1,15 +1,15 @@
 import { HEADER_LENGTH } from './header'
 
-/** What the first bytes of a connection say that it speaks; `more` when they are too few to tell. */
+/** The protocol that the first bytes of a connection show; `more` when they are too few to tell. */
 export type FirstBytes = 'http' | 'mqtt' | 'unknown' | 'more'
 
-/** All that is looked at, bytes: with so many {@link classify} never says `more`. The length of the HTTP/2 preface. */
+/** How many bytes are looked at, as many as the HTTP/2 preface has: with so many {@link classify} never says `more`. */
 export const MAX_FIRST_BYTES = 24
 
 /** RFC 9113, 3.4. */
 const HTTP_2_PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 
-/** The methods that Node's parser takes, written here so that node:http is not loaded for its list. */
+/** The methods that Node's parser takes; to import its list would load node:http. */
 const HTTP_METHODS =
   'GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH QUERY ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE ' +
   'MKACTIVITY MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND ' +
@@ -30,14 +30,14 @@ const MQTT_NAMES: readonly string[] = ['\x00\x04MQTT', '\x00\x06MQIsdp']
 /** Bytes of the longest Remaining Length (MQTT 5, 1.5.5). */
 const MQTT_MAX_LENGTH_BYTES = 4
 
-/** Four characters, which would be a length over 150 MB, or a whole line that is shorter. */
+/** Four characters, which are a length over 150 MB, or a shorter line. */
 const TEXT = /^(?:[\t\x20-\x7e][\t\r\n\x20-\x7e\x80-\xff]{3}|[\t\x20-\x7e]{0,2}\n)/
 
 /**
- * Which of the other protocols of a port a client speaks that named none by ALPN. Pass all bytes from the first
- * on; of more than {@link MAX_FIRST_BYTES} the rest is not looked at.
+ * Tells which of the other protocols on a port a client speaks that named none by ALPN. Pass all bytes from the first on; it
+ * looks at {@link MAX_FIRST_BYTES} of them.
  *
- * No token within the default `maxTokenLength` is taken for one of them: read as a length, each is 256 MiB or more.
+ * It takes no token within the default `maxTokenLength` for one of them: read as a length, each is 256 MiB or more.
  */
 export function classify(bytes: Uint8Array): FirstBytes {
   const text = textOf(bytes)
@@ -49,11 +49,10 @@ export function classify(bytes: Uint8Array): FirstBytes {
 }
 
 /**
- * Names what a stranger speaks whose first bytes are no frame, for the message of an error. The answer has none of its
- * bytes.
+ * Names what a peer speaks whose first bytes are no frame, for the message of an error, and quotes none of them.
  *
  * @param bytes as for {@link classify}, at least four for most answers
- * @returns null when they are of nothing known here
+ * @returns null for an unknown protocol
  */
 export function diagnose(bytes: Uint8Array): string | null {
   const text = textOf(bytes)
@@ -69,7 +68,6 @@ function isTls([type = 0, major, minor = 0xff]: Uint8Array): boolean {
   return type >= 0x15 && type <= 0x17 && major === 3 && minor <= 4
 }
 
-/** Its first bytes, a character each. */
 function textOf(bytes: Uint8Array): string {
   const length = Math.min(bytes.length, MAX_FIRST_BYTES)
   return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('latin1')

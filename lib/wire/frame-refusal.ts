@@ -3,12 +3,11 @@ import { diagnose } from './foreign-protocols'
 import { WIRE_MAX_TOKEN_LENGTH } from './header'
 
 /**
- * The error for a length that a reader does not let through.
+ * The error for a length that a reader refuses.
  *
  * @param length as it stood in the frame
  * @param sum of the token, with its parts before
- * @param firstBytes those of the stream, if this is its first frame: read as a length, the first bytes of another
- * protocol are refused, and the message says whose they are
+ * @param firstBytes the first bytes of the stream, when this is its first frame: the message says which other protocol they are
  */
 export function frameRefusal(
   length: number,

@@ -1,5 +1,3 @@
-/** The numbers of the wire format, `docs/wire-format.md` in code. Knows bytes, no sockets. */
-
 /** The length of a frame's header, bytes: an unsigned 32-bit big-endian length. */
 export const HEADER_LENGTH = 4
 
@@ -12,19 +10,19 @@ export const CONTROL_BIT = 0x8000_0000
 /** The longest control frame, bytes behind its head. */
 export const MAX_CONTROL_LENGTH = 1024
 
-/** Tokens above this many bytes leave in parts where PART is agreed, so that no control frame waits for longer. */
+/** Longer tokens leave in parts where PART is agreed, so that no control frame waits for more than this many bytes. */
 export const SPLIT_ABOVE = 256 * 1024
 
 /** Bytes of a part: with PART and its own header it fills sixteen TLS records exactly. */
 export const PART_LENGTH = SPLIT_ABOVE - 9
 
-/** The last part may be longer by a TLS record, bytes: few bytes that are left over are not worth a write. */
+/** Bytes of the longest last part: a rest within one more TLS record is not worth a write of its own. */
 export const MAX_LAST_PART_LENGTH = PART_LENGTH + 16 * 1024
 
 /** The smallest part but the last of a token, bytes. */
 export const MIN_PART_LENGTH = 16 * 1024
 
-/** The types of PART and ABORT. With their heads they stay in the order of the data: all others are read at once. */
+/** The types of PART and ABORT, which stay in the order of the data. All other control frames are read at once. */
 export const TYPE_PART = 0x85
 export const TYPE_ABORT = 0x86
 
@@ -34,7 +32,7 @@ export const MARK_LENGTH = HEADER_LENGTH + 1
 /** What ABORT costs of the credit, bytes. */
 export const ABORT_COST = 4
 
-/** The protocols, by their ALPN names (RFC 7301 §3.1): the bare one and the honest one. */
+/** The protocols by their ALPN names (RFC 7301 §3.1). */
 export type ProtocolName = 'token/1' | 'token/2'
 
 /** True for a head that PART and ABORT may have: a control frame of one byte. */

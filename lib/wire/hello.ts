@@ -2,7 +2,6 @@ import { protocolError } from '../errors/token-error'
 import { readCount, writeCount } from './fields'
 import { WIRE_MAX_TOKEN_LENGTH } from './header'
 
-/** The version of the protocol that HELLO names. */
 const VERSION = 2
 
 /** The bits of `Hello.features`. */
@@ -32,7 +31,7 @@ export type SessionLookup = (typeof LOOKUPS)[number]
 /** What a side is and what it can take (docs/wire-format.md, section 6, HELLO). */
 export interface Hello {
   readonly role: Role
-  /** `FEATURE_…` bits; as read they may have unknown ones, which mean nothing. */
+  /** `FEATURE_…` bits; a HELLO that was read may have unknown ones, which mean nothing. */
   readonly features: number
   /** The longest token this side takes, bytes. */
   readonly maxTokenLength: number
@@ -99,13 +98,13 @@ function writeSession(body: Buffer, session: SessionPart): void {
 }
 
 /**
- * Reads a HELLO and judges it alone. Whether role, fingerprint and session fit this connection is for those who
- * know the connection. What a later edition has put at its end is ignored.
+ * Reads a HELLO and judges it alone: its caller knows whether role, fingerprint and session fit the connection. What a later
+ * edition has put at its end is ignored.
  *
  * @throws TokenError `ERR_PROTOCOL`, with the wire code `unsupported` for another version
  */
 export function readHello(body: Buffer): Hello {
-  // Before the length: no byte of another version but this one has a known meaning.
+  // Before the length is looked at: in another version no other byte has a known meaning.
   if (body.length > 1 && body[1] !== VERSION) {
     throw protocolError(
       'unsupported',
@@ -208,7 +207,7 @@ function isZero(bytes: Buffer): boolean {
   return bytes.every(byte => byte === 0)
 }
 
-/** HELLO outlives the chunk it came in. */
+/** A HELLO outlives the chunk that it came in. */
 function copy(body: Buffer, start: number, end: number): Buffer {
   return Buffer.from(body.subarray(start, end))
 }
