@@ -27,6 +27,7 @@ export class EventDispatcher<Connection extends Emitter> implements ListenerWatc
   #forward: Forward | null
   #receiver: Receiver | null = null
   #hasListener = false
+  #isMuted = false
   #onceDrained: (() => void) | null = null
 
   constructor(connection: Connection, owner: ContextOf<Connection>) {
@@ -49,7 +50,12 @@ export class EventDispatcher<Connection extends Emitter> implements ListenerWatc
 
   /** True while there are listeners to hand tokens to. */
   get hasListeners(): boolean {
-    return this.#hasListener || this.#forward?.isWanting === true
+    return (this.#hasListener || this.#forward?.isWanting === true) && !this.#isMuted
+  }
+
+  /** The connection is broken: listeners get no more tokens of it. */
+  mute(): void {
+    this.#isMuted = true
   }
 
   /** Looks after the listeners of `token` from now on: they take what the receiver has. */

@@ -188,6 +188,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
       return
     }
     this.ending.because(error)
+    this.events.mute()
     const wasOpening = this.#state === OPENING
     if (!this.transport.isAttached) nextTick(() => this.#finish())
     else if (this.#flow.protocol.sayGoodbye(error, reason)) this.#state = CLOSING

@@ -19,8 +19,6 @@ export interface TokenFlowHost {
   readonly protocolName: ProtocolName
   readonly events: Dispatcher
   readonly delivering: Delivering
-  /** True from the error that ends the connection, or its end, on: nothing more is handed to listeners. */
-  readonly isBroken: boolean
   fail(error: TokenError): void
   /** A peer that has ended is waited for no longer than `closeTimeout`. */
   armClose(): void
@@ -41,6 +39,7 @@ export class TokenFlow implements SenderEvents, ReceiverEvents {
   readonly sender: Sender
   readonly receiver: Receiver
   readonly #host: TokenFlowHost
+  readonly #events: Dispatcher
   /** Null without `idleTimeout`. */
   readonly #idleDeadline: Deadline | null
   #transport!: Transport
@@ -49,6 +48,7 @@ export class TokenFlow implements SenderEvents, ReceiverEvents {
   constructor(host: TokenFlowHost, isManualAck: boolean) {
     const { idleTimeout, maxTokenLength } = host.limits
     this.#host = host
+    this.#events = host.events
     this.session = new Session(isManualAck)
     this.#idleDeadline = idleTimeout === 0 ? null : new Deadline(idleTimeout, () => this.#idleExpired())
     this.sender = new Sender(host.limits, this)
@@ -107,7 +107,7 @@ export class TokenFlow implements SenderEvents, ReceiverEvents {
   // --- what the sender tells
 
   onDrain(): void {
-    this.#host.events.onDrain()
+    this.#events.onDrain()
   }
 
   onActivity(hasTokens: boolean): void {
@@ -138,11 +138,11 @@ export class TokenFlow implements SenderEvents, ReceiverEvents {
   // --- what the receiver tells
 
   get hasListeners(): boolean {
-    return !this.#host.isBroken && this.#host.events.hasListeners
+    return this.#events.hasListeners
   }
 
   onToken(token: Buffer): void {
-    this.#host.events.onToken(token)
+    this.#events.onToken(token)
   }
 
   onHanded(count: number, cost: number): void {
