@@ -9,13 +9,7 @@ import type { Hello, Role, SessionPart } from '../wire/hello'
 import { type Fingerprints, helloFault, helloOf } from './hello-rules'
 import { ReceiveCredit } from './receive-credit'
 import { LINGER_TIMEOUT, sayClose } from './say-close'
-import {
-  controlLengthError,
-  MAX_HELD_BYTES,
-  refused,
-  tooMuchBeforeAcceptance,
-  unexpected
-} from './token-2-errors'
+import { MAX_HELD_BYTES, refused, tooMuchBeforeAcceptance, unexpected } from './token-2-errors'
 
 /** Who has the transport while the two sides greet each other. */
 export interface HandshakeHost {
@@ -181,10 +175,6 @@ export class Handshake implements DemultiplexerEvents {
     if (fault !== null) throw fault
     this.#hello = frame
     this.demultiplexer.hold()
-  }
-
-  refuseControl(length: number): TokenError {
-    return controlLengthError(length)
   }
 }
 

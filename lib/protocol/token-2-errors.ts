@@ -9,13 +9,6 @@ export function unexpected(what: string, wanted: string): TokenError {
   return protocolError('protocol-error', `Cannot accept ${what} here: ${wanted} must come`)
 }
 
-export function controlLengthError(length: number): TokenError {
-  return protocolError(
-    'protocol-error',
-    `Cannot read a control frame: its length is ${length}, 1 to 1024 is allowed`
-  )
-}
-
 export function noCredit(): TokenError {
   return protocolError('flow-control', 'Cannot receive a token: the peer had no credit to send it')
 }

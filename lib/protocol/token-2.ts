@@ -21,7 +21,6 @@ import { Heartbeat, type HeartbeatEvents } from './heartbeat'
 import type { Protocol, ProtocolHost } from './protocol'
 import type { ReceiveCredit } from './receive-credit'
 import {
-  controlLengthError,
   endedWithoutClose,
   escaped,
   heartbeatError,
@@ -219,10 +218,6 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     const frame = decodeControl(body)
     this.#admit(frame?.type.toUpperCase() ?? 'a frame')
     if (frame !== null) this.#controlRead(frame)
-  }
-
-  refuseControl(length: number): TokenError {
-    return controlLengthError(length)
   }
 
   /** @returns why a frame of this name may not stand here, whatever is in it */

@@ -3,6 +3,7 @@ import { BufferView } from '../runtime/buffer-view'
 import { ChunkQueue } from '../runtime/chunk-queue'
 import { detachedError } from '../runtime/shared-memory'
 import { COUNT_LENGTH, isCount } from './control-frame'
+import { controlLengthError } from './frame-refusal'
 import {
   CONTROL_BIT,
   HEADER_LENGTH,
@@ -35,8 +36,6 @@ export interface DemultiplexerEvents {
   onCount?(frame: Buffer, offset: number): void
   /** A control frame: its type and fields, a copy or a view of at most 1,024 bytes. */
   onControl(body: Buffer): void
-  /** @returns the error for a control frame of no allowed length */
-  refuseControl(length: number): TokenError
 }
 
 /**
@@ -98,7 +97,7 @@ export class Demultiplexer {
     this.#held = null
   }
 
-  /** @throws TokenError what the events have thrown or refused; `ERR_DETACHED` when one of them has detached the chunk */
+  /** @throws TokenError what the events have thrown or refused; `ERR_PROTOCOL`, `ERR_DETACHED` */
   push(chunk: Buffer): void {
     let position = 0
     let runStart = 0
@@ -203,7 +202,7 @@ export class Demultiplexer {
 
   #beginControl(head: number): void {
     const length = head - CONTROL_BIT
-    if (length === 0 || length > MAX_CONTROL_LENGTH) throw this.#events.refuseControl(length)
+    if (length === 0 || length > MAX_CONTROL_LENGTH) throw controlLengthError(length)
     this.#control = Buffer.allocUnsafe(length)
     this.#controlFilled = 0
   }

@@ -1,6 +1,6 @@
-import { TokenError } from '../errors/token-error'
+import { protocolError, TokenError } from '../errors/token-error'
 import { diagnose } from './foreign-protocols'
-import { WIRE_MAX_TOKEN_LENGTH } from './header'
+import { MAX_CONTROL_LENGTH, WIRE_MAX_TOKEN_LENGTH } from './header'
 
 /**
  * The error for a length that a reader refuses.
@@ -31,5 +31,13 @@ export function tokenTooLarge(length: number, maxTokenLength: number, looks = ''
   return new TokenError(
     'ERR_TOKEN_TOO_LARGE',
     `Cannot receive a token: its length is ${length} bytes, maxTokenLength is ${maxTokenLength}${looks}`
+  )
+}
+
+/** The error for a control frame of a length that there is none of. */
+export function controlLengthError(length: number): TokenError {
+  return protocolError(
+    'protocol-error',
+    `Cannot read a control frame: its length is ${length}, 1 to ${MAX_CONTROL_LENGTH} is allowed`
   )
 }

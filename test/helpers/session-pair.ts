@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { Connection, type ConnectionContext, controlOf } from '../../lib/connection/connection'
 import type { TransportFacts } from '../../lib/connection/transport-facts'
-import type { TokenError } from '../../lib/errors/token-error'
 import type { ConnectionOptions, ProtocolOptions } from '../../lib/options/connection-options'
 import { ServerSessions } from '../../lib/server/server-sessions'
 import { type Link, type MemoryPairOptions, memoryPair } from '../../lib/testing'
@@ -76,8 +75,7 @@ export class SessionPair {
       onControl: body => {
         const frame = decodeControl(body)
         if (frame?.type === 'hello') answer = frame.session?.lookup ?? null
-      },
-      refuseControl: () => new Error('a control frame of no length') as TokenError
+      }
     })
     socket.on('data', (chunk: Buffer) => demultiplexer.push(chunk))
     const session = controlOf(this.client).session.request()

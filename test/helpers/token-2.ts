@@ -128,9 +128,6 @@ export class BarePeer {
         if (frame === null) this.seen.push({ type: 'ignored' })
         else if (frame.type === 'hello') this.seen.push({ type: 'hello', role: frame.role })
         else this.seen.push({ ...frame })
-      },
-      refuseControl: () => {
-        throw new Error('the connection wrote a control frame of no length')
       }
     })
     b.on('data', (chunk: Buffer) => demultiplexer.push(chunk))

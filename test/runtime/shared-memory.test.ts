@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { CloseInfo, Connection } from '../../lib'
-import { TokenError } from '../../lib/errors/token-error'
+import type { TokenError } from '../../lib/errors/token-error'
 import { JoinedToken } from '../../lib/receiving/joined-token'
 import { Receiver } from '../../lib/receiving/receiver'
 import { allocate } from '../../lib/runtime/slab-pool'
@@ -235,8 +235,7 @@ describe('Memory that tokens share', () => {
         const demultiplexer = new Demultiplexer({
           onFrame: () => null,
           onData: () => {},
-          onControl: () => detach(memory),
-          refuseControl: () => new TokenError('ERR_PROTOCOL', 'Cannot')
+          onControl: () => detach(memory)
         })
         expect(thrownBy(() => demultiplexer.push(memory))?.code, `${more} bytes less`).to.equal(
           'ERR_DETACHED'

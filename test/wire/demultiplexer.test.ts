@@ -38,8 +38,7 @@ function make({ onControl, maxLength = Infinity }: Options = {}) {
       controls.push(String(body))
       places.push(Buffer.concat(data).length)
       onControl?.(String(body), demultiplexer)
-    },
-    refuseControl: length => new TokenError('ERR_PROTOCOL', `Cannot: ${length}`)
+    }
   }
   const demultiplexer = new Demultiplexer(events)
   const release = () => {
@@ -191,8 +190,7 @@ describe('Demultiplexer', () => {
           return name === refused ? new TokenError('ERR_PROTOCOL', 'Cannot') : null
         },
         onData: run => void data.push(run),
-        onControl: body => void note(String(body)),
-        refuseControl: () => new TokenError('ERR_PROTOCOL', 'Cannot')
+        onControl: body => void note(String(body))
       })
       let error = ''
       try {
@@ -363,8 +361,7 @@ describe('Demultiplexer', () => {
           if (control?.type === 'ack') told.push(`ack ${control.handed}`)
           else if (control?.type === 'window') told.push(`window ${control.granted}`)
           else told.push(String(control?.type))
-        },
-        refuseControl: length => new TokenError('ERR_PROTOCOL', `Cannot: ${length}`)
+        }
       })
       demultiplexer.push(input.subarray(0, cut))
       demultiplexer.push(input.subarray(cut))
