@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Connection } from '../connection/connection'
 import type { DeliverOptions } from '../connection/connection-context'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
-import { checkDelay, duration } from '../options/checks'
+import { checkOption, timerDelay, wait } from '../options/checks'
 import { notSent } from '../session/deliveries'
 import { checkToken } from '../wire/check-token'
 import type { TokenClientEvents } from './client-events'
@@ -62,7 +62,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
    * @throws TokenError `ERR_OPTION`
    */
   connect(delay = 0): boolean {
-    checkDelay(delay)
+    checkOption('delay', delay, timerDelay)
     return this.#lifecycle.connect(delay)
   }
 
@@ -94,7 +94,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 
   async #deliverLater(token: Uint8Array, options: DeliverOptions): Promise<void> {
-    if (options.timeout !== undefined) duration('timeout', options.timeout)
+    if (options.timeout !== undefined) checkOption('timeout', options.timeout, wait)
     checkToken(token, this.#settings.connection.maxTokenLength)
     const { signal } = options
     if (signal?.aborted) throw notSent(signal.reason)
@@ -114,7 +114,7 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
    */
   close(options: CloseOptions = {}): boolean {
     const timeout = options.timeout ?? this.#settings.connection.closeTimeout
-    duration('timeout', timeout)
+    checkOption('timeout', timeout, wait)
     return this.#lifecycle.close(timeout)
   }
 

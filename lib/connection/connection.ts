@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
-import { duration } from '../options/checks'
+import { checkOption, wait } from '../options/checks'
 import { type ConnectionOptions, connectionLimits, type ProtocolOptions } from '../options/connection-options'
 import { type Goaway, goawayFrame } from '../protocol/goaway'
 import type { Claim, Consumer } from '../receiving/consumer'
@@ -249,7 +249,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * @throws TokenError `ERR_OPTION`
    */
   close(options: CloseOptions = {}): boolean {
-    if (options.timeout !== undefined) duration('timeout', options.timeout)
+    if (options.timeout !== undefined) checkOption('timeout', options.timeout, wait)
     return this.#life.close('normal', options.timeout)
   }
 

@@ -1,5 +1,5 @@
 import { TokenError } from '../errors/token-error'
-import { duration } from '../options/checks'
+import { checkOption, wait } from '../options/checks'
 import type { ConnectionLimits } from '../options/connection-options'
 import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
 import { PatientDeadline } from '../runtime/patient-deadline'
@@ -209,7 +209,7 @@ export function requireToken2(protocol: ProtocolName, what: string): void {
 }
 
 function checkOptions({ timeout, signal }: DeliverOptions): void {
-  if (timeout !== undefined) duration('timeout', timeout)
+  if (timeout !== undefined) checkOption('timeout', timeout, wait)
   if (signal?.aborted) throw notSent(signal.reason)
 }
 

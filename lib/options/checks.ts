@@ -38,8 +38,11 @@ export const abortSignal: Check = value =>
 /** For a value that is looked at where it is read. */
 export const anything: Check = () => null
 
-/** Milliseconds that a timer of Node can wait, or Infinity. */
-export const wait: Check = value => (value === Number.POSITIVE_INFINITY ? null : whole(0, MAX_DELAY)(value))
+/** Milliseconds that a timer of Node can wait. */
+export const timerDelay = whole(0, MAX_DELAY)
+
+/** The same, or Infinity. */
+export const wait: Check = value => (value === Number.POSITIVE_INFINITY ? null : timerDelay(value))
 
 export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Check {
   return value =>
@@ -66,12 +69,16 @@ export function copyOf<T extends object>(options: T): T {
   return { ...options }
 }
 
+/** @throws TokenError `ERR_OPTION` for a value that its check refuses */
+export function checkOption(name: string, value: unknown, check: Check): void {
+  const why = check(value)
+  if (why !== null) throw refuse(name, why)
+}
+
 /** @throws TokenError `ERR_OPTION` for the first value that its check refuses; what is undefined is not given */
 export function checkOptions(options: object, checks: Checks): void {
   for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || !Object.hasOwn(checks, name)) continue
-    const why = (checks[name] as Check)(value)
-    if (why !== null) throw refuse(name, why)
+    if (value !== undefined && Object.hasOwn(checks, name)) checkOption(name, value, checks[name] as Check)
   }
 }
 
@@ -95,23 +102,6 @@ export function refuseUnknown(options: object, known: Checks, owner: string): vo
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(known, name)) throw refuse(name, `is not an option of ${owner}`)
   }
-}
-
-/** @throws TokenError `ERR_OPTION` when `value` is neither milliseconds that Node can wait nor Infinity */
-export function duration(name: string, value: unknown): void {
-  const why = wait(value)
-  if (why !== null) throw refuse(name, why)
-}
-
-/** @throws TokenError `ERR_OPTION` when `delay` is not milliseconds that Node can wait */
-export function checkDelay(delay: number): void {
-  count('delay', delay, 0, MAX_DELAY)
-}
-
-/** @throws TokenError `ERR_OPTION` */
-export function count(name: string, value: unknown, least: number, most?: number): void {
-  const why = whole(least, most)(value)
-  if (why !== null) throw refuse(name, why)
 }
 
 export function checksOf(numbers: Numbers): Checks {

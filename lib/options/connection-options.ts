@@ -4,11 +4,11 @@ import type { Role } from '../wire/hello'
 import {
   among,
   type Checks,
+  checkOption,
   checkOptions,
   checksOf,
   complete,
   copyOf,
-  count,
   MAX_DELAY,
   type Numbers,
   prefix,
@@ -168,7 +168,7 @@ function limitsOf(options: ConnectionOptions): ConnectionLimits {
   }
   const largestFrame = limits.maxTokenLength + HEADER_LENGTH
   if (options.outboxBytes === undefined) limits.outboxBytes = Math.max(limits.outboxBytes, 2 * largestFrame)
-  count('outboxBytes', limits.outboxBytes, largestFrame)
+  checkOption('outboxBytes', limits.outboxBytes, whole(largestFrame))
   return Object.freeze(limits)
 }
 
@@ -191,7 +191,7 @@ function sessionLimits(
   const limits = complete(SESSION_NUMBERS, given)
   const largestFrame = maxTokenLength + HEADER_LENGTH
   if (given.windowBytes === undefined) limits.windowBytes = Math.max(limits.windowBytes, 2 * largestFrame)
-  count('session.windowBytes', limits.windowBytes, largestFrame)
+  checkOption('session.windowBytes', limits.windowBytes, whole(largestFrame))
   return Object.freeze(limits)
 }
 

@@ -1,6 +1,6 @@
 import { CLOSE_CODES, closeCodeNumber, type WireCloseCode } from '../errors/close-codes'
 import { TokenError } from '../errors/token-error'
-import { checkDelay } from '../options/checks'
+import { checkOption, timerDelay } from '../options/checks'
 import type { GoawayFrame } from '../wire/control-frame'
 
 /** What a server says when it wants a client to leave. */
@@ -20,6 +20,6 @@ export interface Goaway {
 export function goawayFrame({ code = 'drain', retryAfter = 0, reason = '' }: Partial<Goaway>): GoawayFrame {
   if (!(CLOSE_CODES[code]?.in as readonly string[] | undefined)?.includes('goaway'))
     throw new TokenError('ERR_OPTION', `Cannot send GOAWAY: ${String(code)} is no code for it`)
-  checkDelay(retryAfter)
+  checkOption('retryAfter', retryAfter, timerDelay)
   return { type: 'goaway', code: closeCodeNumber(code), retryAfter, reason: String(reason) }
 }

@@ -7,7 +7,7 @@ import { setImmediate } from '../runtime/event-loop'
 import { identityOf, type Peer } from '../tls/peer'
 import type { SessionLookup, SessionPart } from '../wire/hello'
 import { CertificateExpiry } from './certificate-expiry'
-import { IdentityCounts } from './identity-counts'
+import { CountsByKey } from './counts-by-key'
 import type { LiveTrust } from './live-trust'
 import { type PendingClients, type SecuredClient, tooManyOfIdentity } from './pending-clients'
 import type { ServerSettings } from './server-options'
@@ -28,7 +28,7 @@ export class Admission {
     controlOf(connection).fail(certificateExpired('peer'))
   )
   /** Counts those that have a transport: sessions that wait have limits of their own. */
-  readonly #countByIdentity = new IdentityCounts<Connection>()
+  readonly #countByIdentity = new CountsByKey<Connection>()
   readonly #sessions: ServerSessions
 
   constructor(settings: ServerSettings, trust: LiveTrust, pendingClients: PendingClients) {

@@ -1,7 +1,7 @@
 import type { Connection } from '../connection/connection'
 import { CLOSE_CODES } from '../errors/close-codes'
 import type { CloseOptions } from '../errors/close-info'
-import { duration } from '../options/checks'
+import { checkOption, wait } from '../options/checks'
 import { type Goaway, goawayFrame } from '../protocol/goaway'
 import { type ClockTimer, clock } from '../runtime/clock'
 import { PatientDeadline } from '../runtime/patient-deadline'
@@ -47,9 +47,9 @@ export class Drain {
   ) {
     const { code = 'drain', retryAfter = 0, reason = '' } = options
     const timeout = options.timeout ?? closeTimeout
-    duration('timeout', timeout)
+    checkOption('timeout', timeout, wait)
     const spread = options.spread ?? (timeout === Infinity ? 0 : timeout / 2)
-    duration('spread', Math.round(spread))
+    checkOption('spread', Math.round(spread), wait)
     const goaway = { code, retryAfter, reason }
     // Checks the options, also when there is nobody to ask.
     goawayFrame(goaway)

@@ -9,7 +9,7 @@ import { clock } from '../runtime/clock'
 import { setImmediate } from '../runtime/event-loop'
 import { PatientDeadline } from '../runtime/patient-deadline'
 import { type Peer, peerOf } from '../tls/peer'
-import { IdentityCounts } from './identity-counts'
+import { CountsByKey } from './counts-by-key'
 import type { ServerSettings } from './server-options'
 
 /** Someone who came to the port of a server and got no connection. */
@@ -73,9 +73,9 @@ export class PendingClients {
   /** The clients that are not admitted yet, the oldest first. */
   readonly #pending = new Set<PendingClient>()
   #admitted = 0
-  /** Counts those whose connection waits to be accepted. */
-  readonly #waiting = new IdentityCounts<PendingClient>()
-  readonly #countByAddress = new Map<string, number>()
+  /** Counts those whose connection waits to be accepted, by identity. */
+  readonly #waiting = new CountsByKey<PendingClient>()
+  readonly #byAddress = new CountsByKey<PendingClient>()
 
   constructor(settings: ServerSettings, events: PendingClientsEvents) {
     this.#settings = settings
@@ -207,21 +207,15 @@ export class PendingClients {
     this.#pending.add(client)
     raw.on('close', this.#onClose)
     raw.on('error', ignore)
-    return this.#isWithinLimits(client, this.#countAddress(raw.remoteAddress))
+    // Clients of a Unix socket have no address, and are not all one client.
+    if (raw.remoteAddress !== undefined) this.#byAddress.add(client, raw.remoteAddress)
+    return this.#isWithinLimits(client)
   }
 
-  /** @returns how many clients came from there; 0 on a Unix socket, whose clients have no address */
-  #countAddress(address: string | undefined): number {
-    if (address === undefined) return 0
-    const count = (this.#countByAddress.get(address) ?? 0) + 1
-    this.#countByAddress.set(address, count)
-    return count
-  }
-
-  #isWithinLimits(client: PendingClient, fromAddress: number): boolean {
+  #isWithinLimits(client: PendingClient): boolean {
     const { maxConnectionsPerAddress, maxPendingHandshakes } = this.#settings
     if (this.#isFull(client)) return false
-    if (fromAddress > maxConnectionsPerAddress) {
+    if (this.#byAddress.of(client.address) > maxConnectionsPerAddress) {
       const code = 'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS'
       this.reject(client, limitError(code, 'maxConnectionsPerAddress', maxConnectionsPerAddress))
     } else if (this.#pending.size > maxPendingHandshakes) {
@@ -277,9 +271,7 @@ export class PendingClients {
         if (this.#pending.has(client)) this.refused(client, leftEarly())
       })
     }
-    const count = (this.#countByAddress.get(client.address) ?? 1) - 1
-    if (count === 0) this.#countByAddress.delete(client.address)
-    else this.#countByAddress.set(client.address, count)
+    this.#byAddress.remove(client)
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { SessionKey, SessionLossReason } from '../session/session'
 import type { SessionPart } from '../wire/hello'
-import { IdentityCounts } from './identity-counts'
+import { CountsByKey } from './counts-by-key'
 
 export interface SessionCaps {
   /** Sessions at once, attached or not. */
@@ -34,7 +34,7 @@ export class SessionStore<C extends object> {
   readonly #entries = new Map<string, Entry<C>>()
   readonly #names = new WeakMap<C, string>()
   readonly #detached = new Set<C>()
-  readonly #countByIdentity = new IdentityCounts<C>()
+  readonly #countByIdentity = new CountsByKey<C>()
   /** Ids of sessions that ended by time or eviction, the oldest first; at most `maxSessions`. */
   readonly #expired = new Set<string>()
 

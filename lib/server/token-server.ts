@@ -5,7 +5,7 @@ import { type Connection, controlOf } from '../connection/connection'
 import { TokenListeners } from '../connection/token-listeners'
 import { type CloseInfo, type CloseOptions, endedBy } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
-import { checkDelay, duration, MAX_DELAY } from '../options/checks'
+import { checkOption, MAX_DELAY, timerDelay, wait } from '../options/checks'
 import { optionsByProtocol } from '../options/connection-options'
 import type { Goaway } from '../protocol/goaway'
 import { closeOnAbort } from '../runtime/abort-signals'
@@ -177,7 +177,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
    * @throws TokenError `ERR_OPTION`
    */
   connect(delay = 0): boolean {
-    checkDelay(delay)
+    checkOption('delay', delay, timerDelay)
     if (this.#state !== 'closed') return false
     const server = this.#createServer()
     this.#server = server
@@ -202,7 +202,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
    */
   close(options: CloseOptions = {}): boolean {
     const timeout = options.timeout ?? this.#settings.connection.closeTimeout
-    duration('timeout', timeout)
+    checkOption('timeout', timeout, wait)
     if (this.#state === 'closed' || this.#state === 'closing') return false
     const isListening = this.#state === 'listening'
     if (this.#delay !== null) clearTimeout(this.#delay)

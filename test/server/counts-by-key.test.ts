@@ -1,9 +1,9 @@
 import { expect } from 'chai'
-import { IdentityCounts } from '../../lib/server/identity-counts'
+import { CountsByKey } from '../../lib/server/counts-by-key'
 
-describe('IdentityCounts', () => {
+describe('CountsByKey', () => {
   it('counts each owner once, under the identity it has last', () => {
-    const counts = new IdentityCounts<object>()
+    const counts = new CountsByKey<object>()
     const [one, two] = [{}, {}]
     counts.add(one, 'alice')
     counts.add(two, 'alice')
@@ -15,7 +15,7 @@ describe('IdentityCounts', () => {
   })
 
   it('takes away what it counted, and nothing else', () => {
-    const counts = new IdentityCounts<object>()
+    const counts = new CountsByKey<object>()
     const one = {}
     counts.remove(one)
     counts.add(one, 'alice')
