@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import * as helpers from '../helpers'
+import * as helpers from '../helpers/index'
 import { ROOT } from '../helpers/program'
 
 interface Manifest {
