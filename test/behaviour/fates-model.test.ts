@@ -5,8 +5,8 @@ import type { TokenError } from '../../lib/errors/token-error'
 import { FakeClock } from '../../lib/testing'
 import { settled } from '../helpers/moments'
 import { SessionPair } from '../helpers/session-pair'
-import { Chance } from '../simulation/random'
-import { readSimulatedToken, simulatedToken } from '../simulation/token'
+import { Chance } from '../worlds/random'
+import { readSimulatedToken, simulatedToken } from '../worlds/token'
 
 const WORLDS = Number(process.env.WORLDS ?? 120)
 const STEPS = 60

@@ -1,4 +1,5 @@
 import { type CloseInfo, type Connection, TokenClient, type TokenError } from '../../lib'
+import { expectBounded } from './bounds'
 import { expectHonest } from './honest'
 import { Departed, type Ledger } from './ledger'
 import type { SimulatedSocket } from './network'
@@ -41,7 +42,7 @@ export class SimulatedClient {
   constructor(world: World, index: number, ports: readonly number[]) {
     this.#world = world
     this.#name = `client-${index}`
-    const { setUp, chance } = world
+    const { setUp } = world
     this.ledger = world.newLedger(setUp.server.ack === 'manual')
     const { ack, ...limits } = setUp.client
     this.client = new TokenClient({
@@ -58,12 +59,12 @@ export class SimulatedClient {
       stablePeriod: 1_000,
       refusedRetryTimeout: setUp.refusedRetryTimeout,
       session: setUp.session,
-      reconnect: setUp.reconnects && (() => (world.isHealing || !chance.oneIn(100)) && 1 + chance.below(400))
+      reconnect: setUp.reconnects && (() => this.#nextDelay())
     })
     this.talker = new Talker(world, this.ledger, this.client, {
-      connection: () => this.#direct,
+      connection: () => (this.#isDirect && this.connection?.isOpen ? this.connection : null),
       isDead: () => this.#isClosed,
-      stream: () => this.#taker?.stream ?? null
+      stream: () => (this.#isDirect ? (this.#taker?.stream ?? null) : null)
     })
     this.#listen()
     this.client.on('token', this.#listener)
@@ -109,6 +110,11 @@ export class SimulatedClient {
     else this.#taker?.toggle()
   }
 
+  /** Some of its streams end. */
+  halfClose(): void {
+    this.#taker?.halfClose()
+  }
+
   acknowledge(): void {
     this.#taker?.acknowledge(1 + this.#world.chance.below(4))
   }
@@ -139,6 +145,8 @@ export class SimulatedClient {
     const now = this.#world.clock.now()
     if (this.#closeDue !== null && now > this.#closeDue)
       this.#world.fail(`close() of ${this.#name} does not settle`)
+    const { connection } = this
+    if (connection !== null) expectBounded(this.#world, connection, this.#world.setUp.client, this.#name)
   }
 
   /** Nothing is on its way. */
@@ -163,14 +171,20 @@ export class SimulatedClient {
     if (fault !== null) this.#world.fail(`${this.#name}, ${info.code}: ${fault}`)
   }
 
+  /** Where both sides end in order, what waits for the next connection must leave within the timeout of `close()`. */
+  #nextDelay(): number | false {
+    const { chance, isClean, isHealing } = this.#world
+    if (!isHealing && chance.oneIn(100)) return false
+    return 1 + chance.below(isClean ? 20 : 400)
+  }
+
   get #taker(): Taker | undefined {
     return this.connection === null ? undefined : this.#known.get(this.connection)?.taker
   }
 
-  /** The connection, when what is sent by it directly overtakes nothing. */
-  get #direct(): Connection | null {
-    const { connection, client } = this
-    return connection?.isOpen && client.bufferedAmount === connection.bufferedAmount ? connection : null
+  /** True when nothing waits in the outbox, which what is sent by the connection directly would overtake. */
+  get #isDirect(): boolean {
+    return this.client.bufferedAmount === this.connection?.bufferedAmount
   }
 
   #connect(): void {

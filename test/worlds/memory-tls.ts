@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
 import type { Certificates } from '../helpers/certificates'
-import type { Chance } from '../simulation/random'
 import { Network, type OnRead, SimulatedSocket } from './network'
+import type { Chance } from './random'
 
 /** The module as the library calls it: its functions can be replaced. */
 const tls = createRequire(__filename)('node:tls') as Record<'connect' | 'createServer', unknown>

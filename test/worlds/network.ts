@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream'
-import type { Chance } from '../simulation/random'
 import type { FrameTap } from './frame-tap'
+import type { Chance } from './random'
 
 /** What is on its way from one end to the other, in order. */
 class Lane {

@@ -1,8 +1,9 @@
 import { certificates } from '../helpers/certificates'
-import { type Counts, World } from './world'
+import { addCounts, type Counts, noCounts } from './counts'
+import { World } from './world'
 
 /** One world is this long, then the next seed begins: a failure is replayed in seconds. */
-export const STEPS_PER_WORLD = Number(process.env.WORLD ?? 3_000)
+export const STEPS_PER_WORLD = 3_000
 
 /**
  * Plays worlds, one after the other. What nobody catches is theirs meanwhile.
@@ -10,11 +11,8 @@ export const STEPS_PER_WORLD = Number(process.env.WORLD ?? 3_000)
  * @throws Error with the seed of the world that broke
  */
 export async function runWorlds(first: number, worlds: number): Promise<Counts> {
-  const total: Counts = { steps: 0, handed: 0, resumed: 0, lost: 0, kills: 0, thrown: 0 }
-  for (let seed = first; seed < first + worlds; seed++) {
-    const counts = await runWorld(seed)
-    for (const name of Object.keys(total) as (keyof Counts)[]) total[name] += counts[name]
-  }
+  const total = noCounts()
+  for (let seed = first; seed < first + worlds; seed++) addCounts(total, await runWorld(seed))
   return total
 }
 

@@ -1,4 +1,5 @@
-import { type CloseInfo, type Connection, TokenServer } from '../../lib'
+import { type CloseInfo, type Connection, type DrainOptions, type Goaway, TokenServer } from '../../lib'
+import { expectBounded } from './bounds'
 import { expectHonest } from './honest'
 import { Departed, type Ledger } from './ledger'
 import type { SimulatedSocket } from './network'
@@ -13,6 +14,8 @@ interface Known {
   readonly departed: Departed
   readonly talker: Talker
   readonly taker: Taker
+  /** How often its session went on with another transport. */
+  resumed: number
   info: CloseInfo | null
 }
 
@@ -22,6 +25,8 @@ export class SimulatedServer {
   readonly #world: World
   readonly #name: string
   readonly #known = new Map<Connection, Known>()
+  /** Those that have not closed. */
+  readonly #alive = new Set<Connection>()
   #closeDue: number | null = null
   #isClosed = false
   #isWanting = true
@@ -52,7 +57,7 @@ export class SimulatedServer {
       session: setUp.session,
       slowConsumer: setUp.slowConsumer,
       maxQueueAge: setUp.maxQueueAge,
-      authorize: setUp.authorizes ? async () => true : undefined
+      authorize: setUp.authorizes ? () => this.#authorize() : undefined
     })
     this.#listen()
     // A listener takes tokens whole, and some may come that are too long for that.
@@ -69,7 +74,12 @@ export class SimulatedServer {
   }
 
   get open(): Connection[] {
-    return [...this.#known.keys()].filter(connection => !connection.isDead)
+    return [...this.#alive].filter(connection => !connection.isDead)
+  }
+
+  /** Some of its streams end. */
+  halfClose(): void {
+    for (const connection of this.open) this.#known.get(connection)?.taker.halfClose()
   }
 
   say(): void {
@@ -91,6 +101,7 @@ export class SimulatedServer {
     if (dice < 2) this.close()
     else if (dice < 3) this.close({ timeout: chance.pick([0, 300]) })
     else if (dice < 4) this.#drain()
+    else if (dice < 5) this.server.reload(this.#world.serverCredentials)
     else if (dice < 15) this.#toggleForward()
     else this.#actOn(this.#any())
   }
@@ -140,6 +151,8 @@ export class SimulatedServer {
     const now = this.#world.clock.now()
     if (this.#closeDue !== null && now > this.#closeDue)
       this.#world.fail(`close() of ${this.#name} does not settle`)
+    for (const connection of this.#alive)
+      expectBounded(this.#world, connection, this.#world.setUp.server, this.#name)
   }
 
   checkRest(): void {
@@ -167,12 +180,16 @@ export class SimulatedServer {
   /** For the end of a world: asks all to leave, then closes. */
   async drainAndClose(): Promise<void> {
     // Those whom nobody else takes stay, and are closed.
-    await this.server.drain({
-      code: this.#world.chance.pick(['drain', 'shutdown']),
-      spread: 0,
-      timeout: 1_000
-    })
+    await this.#drained({ code: this.#world.chance.pick(['drain', 'shutdown']), spread: 0, timeout: 1_000 })
     this.close()
+  }
+
+  /** Takes its time, and says no now and then. */
+  async #authorize(): Promise<boolean> {
+    const { chance, isHealing } = this.#world
+    if (isHealing) return true
+    if (chance.oneIn(3)) await this.#world.pause()
+    return !chance.oneIn(20)
   }
 
   #connect(): void {
@@ -184,10 +201,22 @@ export class SimulatedServer {
     const { chance } = this.#world
     const code = chance.pick(['drain', 'shutdown', 'overloaded'] as const)
     const closes = chance.oneIn(2)
-    this.server.drain({ code, retryAfter: chance.pick([0, 100]), timeout: 2_000 }).then(
+    this.#drained({ code, retryAfter: chance.pick([0, 100]), timeout: 2_000 }).then(
       () => closes && !this.#world.isHealing && this.close(),
       error => this.#world.fail(`drain() was rejected: ${String(error)}`)
     )
+  }
+
+  /** Those who were asked have left when nobody is said to be left. */
+  async #drained(options: Partial<Goaway> & DrainOptions): Promise<void> {
+    const asked = [...this.#known.values()].filter(({ connection }) => connection.isOpen)
+    const before = asked.map(({ resumed }) => resumed)
+    if ((await this.server.drain(options)) > 0) return
+    for (const [index, { info, resumed }] of asked.entries()) {
+      const hasMoved = options.code !== 'shutdown' && resumed > (before[index] as number)
+      if (info === null && !hasMoved)
+        this.#world.fail(`drain() of ${this.#name} says that nobody is left, and a session has not come back`)
+    }
   }
 
   #goaway(connection: Connection): void {
@@ -204,8 +233,8 @@ export class SimulatedServer {
   }
 
   #any(): Known | null {
-    const open = [...this.#known.values()].filter(({ info }) => info === null)
-    return open.length === 0 ? null : this.#world.chance.pick(open)
+    if (this.#alive.size === 0) return null
+    return this.#known.get(this.#world.chance.pick([...this.#alive])) ?? null
   }
 
   #anyTalker(): Talker | null {
@@ -228,11 +257,21 @@ export class SimulatedServer {
       isDead: () => connection.isDead,
       stream: () => taker.stream
     })
-    const known: Known = { connection, ledger, departed: new Departed(ledger), talker, taker, info: null }
+    const known: Known = {
+      connection,
+      ledger,
+      departed: new Departed(ledger),
+      talker,
+      taker,
+      resumed: 0,
+      info: null
+    }
     this.#known.set(connection, known)
+    this.#alive.add(connection)
     if (world.isHealing) taker.heal()
     this.#attached(known)
     connection.on('resumed', () => {
+      known.resumed++
       this.#attached(known)
       world.inListener('resumed', talker)
     })
@@ -261,6 +300,7 @@ export class SimulatedServer {
   #connectionClosed(known: Known, info: CloseInfo): void {
     if (known.info !== null) this.#world.fail(`a connection of ${this.#name} told close twice`)
     known.info = info
+    this.#alive.delete(known.connection)
     known.ledger.unsent += info.unsent
     known.talker.owesDrain = false
     this.#world.inListener('connection close', this.#anyTalker())

@@ -1,5 +1,5 @@
 import type { SessionOptions } from '../../lib'
-import type { Chance } from '../simulation/random'
+import type { Chance } from './random'
 
 const KIB = 1024
 
@@ -29,7 +29,10 @@ export interface SetUp {
   readonly authorizes: boolean
   /** Bytes that a transport holds before a write waits. */
   readonly room: number
-  readonly longest: number
+  /** Of a thousand tokens so many are of any length, up to the longest that may be joined. */
+  readonly longOfThousand: number
+  /** Bytes of the longest token from a stream. */
+  readonly longestStream: number
   readonly client: SideSetUp
   readonly server: SideSetUp
 }
@@ -65,7 +68,8 @@ export function setUpOf(chance: Chance): SetUp {
     heartbeat: 1_000,
     authorizes: chance.oneIn(3),
     room: chance.pick([1, 30 * KIB, Number.POSITIVE_INFINITY]),
-    longest: 600 * KIB,
+    longOfThousand: chance.pick([15, 15, 300]),
+    longestStream: 600 * KIB,
     client,
     server: { ...server, maxStreamLength: hasStreams ? 600 * KIB : 0 }
   }

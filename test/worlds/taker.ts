@@ -44,14 +44,19 @@ export class Taker {
       return
     }
     if (this.#mode === 'listener') this.#connection.removeListener('token', this.#listener)
-    this.#begin(this.#world.chance.pick(this.#modes))
+    this.#begin(this.#nextMode)
   }
 
   /** From now on everything is taken. */
   heal(): void {
     this.stream?.resume()
-    if (this.#mode === 'none') this.#begin(this.#modes.includes('listener') ? 'listener' : 'pieces')
+    if (this.#mode === 'none') this.#begin(this.#nextMode)
     this.acknowledge(this.#waiting.length)
+  }
+
+  /** Its stream, if it has one, ends, perhaps. */
+  halfClose(): void {
+    if (this.#world.chance.oneIn(2)) this.stream?.end()
   }
 
   /** Pauses or resumes a stream. */
@@ -98,6 +103,13 @@ export class Taker {
     if (this.#isManual) this.#waiting.push(entry)
     entry.ledger.given(entry)
     if (world.isHealing) this.acknowledge(this.#waiting.length)
+  }
+
+  get #nextMode(): Mode {
+    const { chance, isHealing, takesByStreams } = this.#world
+    if (!isHealing) return chance.pick(this.#modes)
+    if (!this.#modes.includes('stream')) return 'pieces'
+    return takesByStreams ? 'stream' : 'listener'
   }
 
   #begin(mode: Mode): void {

@@ -16,7 +16,7 @@ export interface Place {
   connection(): Connection | null
   /** True when nothing is taken any more, and no `drain` will come. */
   isDead(): boolean
-  /** The stream by which the connection is written, when there is one. */
+  /** The stream by which the connection can be written now, in the order of the calls. */
   stream(): TokenStream | null
 }
 
@@ -54,10 +54,10 @@ export class Talker {
 
   #length(): number {
     const { chance } = this.#world
+    const { longOfThousand, client } = this.#world.setUp
     const dice = chance.below(1_000)
-    if (dice < 850) return chance.below(100)
-    if (dice < 985) return chance.below(20 * KIB)
-    return chance.below(this.#world.setUp.client.maxTokenLength + KIB)
+    if (dice < longOfThousand) return chance.below(client.maxTokenLength + KIB)
+    return chance.below(dice < longOfThousand + 135 ? 20 * KIB : 100)
   }
 
   #send(length: number): void {
@@ -87,7 +87,7 @@ export class Talker {
   #sendFrom(length: number): void {
     const connection = this.#place.connection()
     if (connection === null || this.#world.isClean) return
-    const most = Math.min(connection.maxStreamLength, this.#world.setUp.longest)
+    const most = Math.min(connection.maxStreamLength, this.#world.setUp.longestStream)
     const isLong = this.#world.chance.oneIn(4)
     const { entry, bytes } = this.#ledger.add(
       'sendFrom',

@@ -1,27 +1,18 @@
 import type { Connection, TokenError, TokenStream } from '../../lib'
 import { FakeClock } from '../../lib/testing'
 import type { Certificates } from '../helpers/certificates'
-import { Chance } from '../simulation/random'
 import { SimulatedClient } from './client'
+import { noCounts } from './counts'
 import { FrameTap } from './frame-tap'
 import { expectHonest } from './honest'
 import { type Departed, type Entry, Ledger } from './ledger'
 import { MemoryTls } from './memory-tls'
 import type { Network, SimulatedSocket } from './network'
+import { Chance } from './random'
 import { SimulatedServer } from './server'
 import { RESUME_TIMEOUT, type SetUp, setUpOf } from './set-up'
 import type { Talker } from './talker'
 import { tokenId } from './token'
-
-/** What is counted, to be printed. */
-export interface Counts {
-  steps: number
-  handed: number
-  resumed: number
-  lost: number
-  kills: number
-  thrown: number
-}
 
 /** Which events of a world are left out, to find out whose fault it is. */
 export interface WorldOptions {
@@ -42,7 +33,7 @@ class Planted extends Error {}
  * ```
  */
 export class World {
-  readonly counts: Counts = { steps: 0, handed: 0, resumed: 0, lost: 0, kills: 0, thrown: 0 }
+  readonly counts = noCounts()
   readonly chance: Chance
   readonly clock = new FakeClock({ date: Date.now() })
   readonly setUp: SetUp
@@ -57,6 +48,8 @@ export class World {
   /** Tokens that an application threw away unread with a stream. */
   lostInStreams = 0
   isHealing = false
+  /** What takes tokens from now on does it by a stream, where it can. */
+  takesByStreams = false
   /** Both sides end in order, and nothing disturbs them. */
   isClean = false
   readonly #without: ReadonlySet<string>
@@ -109,18 +102,40 @@ export class World {
   async heal(): Promise<void> {
     this.isHealing = true
     this.#guard(() => this.network.cutSilent())
-    for (let turn = 0, quiet = 0; quiet < 3; turn++) {
-      if (turn === 20_000) throw new Error(`the world does not come to rest: ${this.#unrest}`)
-      this.#guard(() => this.#heal())
-      await this.#flow()
-      const unrest = this.#unrest
-      if (process.env.UNREST && turn % 500 === 499) console.log(turn, unrest)
-      quiet = unrest === null && !this.#isMoving ? quiet + 1 : 0
-    }
+    await this.#rest()
+    if (this.setUp.session !== false) await this.#cutAtRest()
     this.#guard(() => {
       for (const side of [...this.#clients, ...this.#servers]) side.checkRest()
     })
     await this.#end()
+  }
+
+  /** Where all is at rest a cut changes nothing, of what is half-closed neither. */
+  async #cutAtRest(): Promise<void> {
+    this.takesByStreams = true
+    this.#guard(() => {
+      for (const { open } of this.#servers) for (const connection of open) connection.close()
+    })
+    await this.#rest()
+    // A stream that was never written holds nothing open.
+    await this.#talk()
+    this.#guard(() => {
+      for (const side of [...this.#clients, ...this.#servers]) side.halfClose()
+    })
+    await this.#rest()
+    this.#guard(() => this.network.cutAll())
+    await this.#rest()
+  }
+
+  /** Goes on until nobody waits for anything. @throws Error when that does not come */
+  async #rest(): Promise<void> {
+    for (let turn = 0, quiet = 0; quiet < 3; turn++) {
+      const unrest = this.#unrest
+      if (turn === 20_000) throw new Error(`the world does not come to rest: ${unrest}`)
+      this.#guard(() => this.#heal())
+      await this.#flow()
+      quiet = this.#unrest === null && !this.#isMoving ? quiet + 1 : 0
+    }
   }
 
   stop(): void {
@@ -190,8 +205,10 @@ export class World {
 
   detached(connection: Connection, error: TokenError): void {
     expectHonest(this, error, 'a session')
-    const code = this.#closeCodes.get(connection.socket as unknown as SimulatedSocket)
-    if (code !== undefined && ENDING.includes(code >>> 8))
+    const socket = connection.socket as unknown as SimulatedSocket
+    const code = this.#closeCodes.get(socket)
+    // A dial that is refused leaves the session as it is.
+    if (code !== undefined && this.#departed.has(socket) && ENDING.includes(code >>> 8))
       this.fail(
         `a session that the peer has ended with CLOSE ${code.toString(16)} waits for its next transport`
       )
@@ -208,9 +225,8 @@ export class World {
   inListener(name: string, talker: Talker | null = null): void {
     if (this.#failure !== null || (this.isHealing && !this.isClean)) return
     const dice = this.chance.below(100)
-    if (dice < 10 && name !== 'token') talker?.say()
-    else if (dice < 12) talker?.say()
-    else if (dice < 14 && this.has('throws')) {
+    if (dice < (SPEAKS[name] ?? 12)) talker?.say()
+    else if (dice >= 98 && this.has('throws')) {
       this.counts.thrown++
       this.#unseen++
       throw new Planted(`a listener of ${name} has thrown`)
@@ -282,11 +298,11 @@ export class World {
   }
 
   /** Something goes on: a piece arrives, or time passes because nothing is on its way. */
-  async #flow(): Promise<void> {
+  async #flow(leap = 20): Promise<void> {
     this.#guard(() => {
       // Applications have some turns to go on before time passes.
       if (this.network.step()) this.#idleTurns = 0
-      else if (++this.#idleTurns % 5 === 0) this.clock.advance(20)
+      else if (++this.#idleTurns % 5 === 0) this.clock.advance(leap)
     })
     await settled()
     this.#check()
@@ -306,19 +322,24 @@ export class World {
 
   async #end(): Promise<void> {
     this.isClean = true
-    for (let i = 0; i < 20; i++) {
-      this.#api(() => this.chance.pick(this.#clients).talker.say())
-      this.#api(() => this.chance.pick(this.#servers).say())
-      await this.#flow()
-    }
+    await this.#talk()
     await this.#endSides()
-    for (let turn = 0; turn < 2_000; turn++) await this.#flow()
+    // Nothing is left that could come to pass, and no timer that could expire.
+    for (let turn = 0; turn < 200; turn++) await this.#flow(200)
     this.#guard(() => {
       for (const side of [...this.#clients, ...this.#servers, ...this.#killed]) side.checkEnd()
     })
     if (this.clock.pending > 0) this.fail(`${this.clock.pending} timers still run`)
     if (this.#unseen !== 0) this.fail(`${this.#unseen} exceptions of listeners vanished`)
     this.#check()
+  }
+
+  async #talk(): Promise<void> {
+    for (let i = 0; i < 20; i++) {
+      this.#api(() => this.chance.pick(this.#clients).talker.say())
+      this.#api(() => this.chance.pick(this.#servers).say())
+      await this.#flow()
+    }
   }
 
   async #endSides(): Promise<void> {
@@ -423,6 +444,9 @@ export class World {
     )
   }
 }
+
+/** Of a hundred times so many a listener of this event sends. */
+const SPEAKS: Readonly<Record<string, number>> = { token: 2, drain: 50 }
 
 /** Classes of close codes that end a session (docs/wire-format.md, section 13). */
 const ENDING: readonly number[] = [0, 2, 4]

@@ -1,0 +1,102 @@
+import { Dialler } from '../../lib/client/dialler'
+import { Receiver } from '../../lib/receiving/receiver'
+import { Sender } from '../../lib/sending/sender'
+import { TokenSource } from '../../lib/sending/token-source'
+import { Deliveries } from '../../lib/session/deliveries'
+import { Session } from '../../lib/session/session'
+
+/** A fault that a test puts into the library for a while. */
+export interface Plant {
+  readonly fault: string
+  /** @returns a function that takes it out again */
+  plant(): () => void
+}
+
+/** Faults that worlds must find. */
+export const PLANTS: readonly Plant[] = [
+  replaced(
+    'a token sent again that the peer has',
+    Sender.prototype,
+    'rewind',
+    rewind =>
+      function (this: Sender, received) {
+        rewind.call(this, Math.max(0, received - 1))
+      }
+  ),
+  replaced(
+    'a token not sent again that the peer lacks',
+    Sender.prototype,
+    'rewind',
+    rewind =>
+      function (this: Sender, received) {
+        rewind.call(this, Math.min(received + 1, this.tokensSent))
+      }
+  ),
+  replaced(
+    'half a token left in the queue when the transport is gone',
+    Receiver.prototype,
+    'restart',
+    () =>
+      function (this: Receiver) {
+        return this.tokens
+      }
+  ),
+  replaced(
+    'a promise kept by what was received instead of handed',
+    Session.prototype,
+    'request',
+    request =>
+      function (this: Session) {
+        const part = request.call(this)
+        return { ...part, handed: part.received }
+      }
+  ),
+  replaced(
+    'a token told not sent that was',
+    Deliveries.prototype,
+    'end',
+    end =>
+      function (this: Deliveries, sent, final, cause) {
+        end.call(this, Math.max(0, sent - 1), final, cause)
+      }
+  ),
+  replaced(
+    'parts of a token longer than the peer takes',
+    TokenSource.prototype,
+    'take',
+    take =>
+      function (this: TokenSource) {
+        return take.call(this)
+      }
+  ),
+  replaced(
+    'the end of a direction that the next transport does not know',
+    Session.prototype,
+    'faultOf',
+    faultOf =>
+      function (this: Session, peer, sent) {
+        this.isAllHanded = false
+        return faultOf.call(this, peer, sent)
+      }
+  ),
+  replaced('a session looked for at a server that never had it', Dialler.prototype, 'goHome', () => () => {}),
+  replaced('a session that waits for its client, who has ended it', Session.prototype, 'end', () => () => {})
+]
+
+function replaced<T extends object, K extends keyof T>(
+  fault: string,
+  prototype: T,
+  name: K,
+  wrong: (right: T[K]) => T[K]
+): Plant {
+  return {
+    fault,
+    plant() {
+      const right = prototype[name]
+      prototype[name] = wrong(right)
+      return () => {
+        prototype[name] = right
+      }
+    }
+  }
+}
