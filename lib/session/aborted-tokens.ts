@@ -1,3 +1,5 @@
+import { Fifo } from '../runtime/fifo'
+
 /**
  * The numbers of aborted tokens among those that an application acknowledges by itself: it knows nothing of them, and
  * a count that reaches one passes over it.
@@ -10,7 +12,7 @@
  */
 export class AbortedTokens {
   /** First number and count of each run. */
-  readonly #runs: [first: number, count: number][] = []
+  readonly #runs = new Fifo<[first: number, count: number]>()
   #waiting = 0
 
   /** Aborted tokens that no count has passed. */
@@ -20,7 +22,7 @@ export class AbortedTokens {
 
   /** @param number larger than any before */
   add(number: number): void {
-    const last = this.#runs.at(-1)
+    const last = this.#runs.last
     this.#waiting++
     // A peer may abort without end: a run costs as much as one token.
     if (last !== undefined && last[0] + last[1] === number) last[1]++
@@ -30,7 +32,7 @@ export class AbortedTokens {
   /** @returns the count that `handed` stands for, with the aborted tokens behind it */
   pass(handed: number): number {
     let result = handed
-    for (let run = this.#runs[0]; run !== undefined && run[0] <= result + 1; run = this.#runs[0]) {
+    for (let run = this.#runs.first; run !== undefined && run[0] <= result + 1; run = this.#runs.first) {
       result += run[1]
       this.#waiting -= run[1]
       this.#runs.shift()

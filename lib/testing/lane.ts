@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Clock, ClockTimer } from '../runtime/clock'
+import { Fifo } from '../runtime/fifo'
 import type { LinkDirection } from './link'
 import { Pacing } from './pacing'
 
@@ -32,7 +33,7 @@ export interface LaneOptions {
 export class Lane implements LinkDirection {
   readonly #options: LaneOptions
   readonly #pacing: Pacing
-  readonly #queue: Item[] = []
+  readonly #queue = new Fifo<Item>()
   #bytesTaken = 0
   #bytesPassed = 0
   #bytesLost = 0
@@ -96,7 +97,7 @@ export class Lane implements LinkDirection {
 
   /** Loses what is on the way. */
   drop(): void {
-    this.#queue.length = 0
+    this.#queue.clear()
     this.#bytesLost += this.bytesHeld
     this.#reconsider()
     this.#release()
@@ -130,7 +131,7 @@ export class Lane implements LinkDirection {
     const done = this.#waiting
     if (done === null) return
     this.#waiting = null
-    for (let item = this.#queue.at(-1); item?.kind === 'bytes'; item = this.#queue.at(-1)) {
+    for (let item = this.#queue.last; item?.kind === 'bytes'; item = this.#queue.last) {
       const excess = this.bytesHeld - this.#options.highWaterMark
       if (excess <= 0) break
       const cut = Math.min(excess, item.bytes.length)
@@ -181,7 +182,7 @@ export class Lane implements LinkDirection {
   }
 
   #pump(): void {
-    for (let item = this.#queue[0]; item !== undefined && this.#mayPass(item); item = this.#queue[0]) {
+    for (let item = this.#queue.first; item !== undefined && this.#mayPass(item); item = this.#queue.first) {
       const now = this.#options.clock.now()
       const wait = this.#pacing.wait(item.due, now)
       if (wait > 0) {
@@ -215,7 +216,7 @@ export class Lane implements LinkDirection {
   #take(length: number, now: number): Buffer {
     const pieces: Buffer[] = []
     let missing = length
-    for (let item = this.#queue[0]; missing > 0 && item?.kind === 'bytes'; item = this.#queue[0]) {
+    for (let item = this.#queue.first; missing > 0 && item?.kind === 'bytes'; item = this.#queue.first) {
       if (pieces.length > 0 && (item.due > now || !this.#pacing.isChopping)) break
       const piece = item.bytes.subarray(0, missing)
       item.bytes = item.bytes.subarray(piece.length)

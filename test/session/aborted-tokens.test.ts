@@ -17,6 +17,18 @@ describe('AbortedTokens', () => {
     expect(aborted.pass(0)).to.equal(1)
   })
 
+  it('are passed at the same cost however many wait', () => {
+    const runs = 60_000
+    const aborted = new AbortedTokens()
+    for (let i = 1; i <= runs; i++) aborted.add(2 * i)
+    const before = process.cpuUsage()
+    let handed = 0
+    for (let i = 0; i < runs; i++) handed = aborted.pass(handed + 1)
+    expect([handed, aborted.waiting]).to.deep.equal([2 * runs, 0])
+    // To move what is left for each of them takes seconds.
+    expect(process.cpuUsage(before).user / 1000).to.be.below(500)
+  })
+
   it('leave every count at the number of the last token that the application had, and the aborted behind it', () => {
     const tokens = fc.array(fc.boolean(), { maxLength: 40 })
     fc.assert(
