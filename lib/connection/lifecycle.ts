@@ -242,7 +242,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
   }
 
   speak(protocol: Protocol): void {
-    this.transport.protocol = protocol
+    this.#flow.speak(protocol)
   }
 
   transportClosed(error: TokenError | null): void {

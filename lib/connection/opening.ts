@@ -110,8 +110,19 @@ export class Opening implements Protocol, HandshakeHost {
     this.#handshake?.read(chunk)
   }
 
-  freed(cost: number): void {
+  /** What was held from an older transport was taken: HELLO may have given credit already. */
+  handed(count: number, cost: number): void {
+    this.#host.session.given(count)
     if (!this.#isOver) this.#handshake?.freed(cost)
+  }
+
+  tokenAborted(number: number): void {
+    this.#host.session.aborted(number)
+  }
+
+  /** The next protocol goes by it, and nobody else is there to know it. */
+  allHanded(holdsOpen: boolean): void {
+    this.#host.session.allGiven(holdsOpen)
   }
 
   transportEnded(): void {

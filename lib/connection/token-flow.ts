@@ -4,7 +4,7 @@ import { TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
 import type { Protocol } from '../protocol/protocol'
 import { sayClose } from '../protocol/say-close'
-import { Receiver, type ReceiverEvents } from '../receiving/receiver'
+import { Receiver } from '../receiving/receiver'
 import { Deadline } from '../runtime/deadline'
 import { Sender, type SenderEvents } from '../sending/sender'
 import { Session } from '../session/session'
@@ -26,7 +26,7 @@ export interface TokenFlowHost {
 
 /**
  * The tokens of a connection in both directions, over one transport after another. What the sender and the receiver tell
- * is for the session, which knows where both directions stand, and for the protocol that is spoken at the moment.
+ * is for the protocol that is spoken at the moment; the session knows where both directions stand.
  *
  * ```
  *                            carry()              drop()            carry()
@@ -34,7 +34,7 @@ export interface TokenFlowHost {
  *  Transport, Protocol          └──── the first ──┘   DETACHED      └── the next
  * ```
  */
-export class TokenFlow implements SenderEvents, ReceiverEvents {
+export class TokenFlow implements SenderEvents {
   readonly session: Session
   readonly sender: Sender
   readonly receiver: Receiver
@@ -52,7 +52,7 @@ export class TokenFlow implements SenderEvents, ReceiverEvents {
     this.session = new Session(isManualAck)
     this.#idleDeadline = idleTimeout === 0 ? null : new Deadline(idleTimeout, () => this.#idleExpired())
     this.sender = new Sender(host.limits, this)
-    this.receiver = new Receiver(maxTokenLength, this, host.protocolName === 'token/2')
+    this.receiver = new Receiver(maxTokenLength, host.events, host, host.protocolName === 'token/2')
   }
 
   /** The transport, or the last one. */
@@ -66,6 +66,13 @@ export class TokenFlow implements SenderEvents, ReceiverEvents {
 
   carry(transport: Transport): void {
     this.#transport = transport
+    this.receiver.protocol = transport.protocol
+  }
+
+  /** This protocol is spoken from now on. */
+  speak(protocol: Protocol): void {
+    this.#transport.protocol = protocol
+    this.receiver.protocol = protocol
   }
 
   /**
@@ -104,8 +111,6 @@ export class TokenFlow implements SenderEvents, ReceiverEvents {
     this.receiver.stop(error)
   }
 
-  // --- what the sender tells
-
   onDrain(): void {
     this.#events.onDrain()
   }
@@ -133,49 +138,6 @@ export class TokenFlow implements SenderEvents, ReceiverEvents {
 
   onWithdrawn(place: number, cause: unknown): void {
     this.#host.delivering.withdrawn(place, cause)
-  }
-
-  // --- what the receiver tells
-
-  get hasListeners(): boolean {
-    return this.#events.hasListeners
-  }
-
-  onToken(token: Buffer): void {
-    this.#events.onToken(token)
-  }
-
-  onHanded(count: number, cost: number): void {
-    this.session.given(count)
-    this.protocol.freed?.(cost)
-  }
-
-  onTokenAborted(number: number): void {
-    this.session.aborted(number)
-    this.protocol.freed?.(0)
-  }
-
-  onDelivered(isDrained: boolean): void {
-    this.protocol.delivered?.(isDrained)
-  }
-
-  onDiscard(): void {
-    this.protocol.discarding?.()
-  }
-
-  onBroken(error: TokenError): void {
-    this.#host.fail(error)
-  }
-
-  onAllHanded(holdsOpen: boolean): void {
-    // Also while the next transport is greeted, and nobody else is there to know it.
-    this.session.isAllHanded = true
-    this.session.holdsOpen = holdsOpen
-    this.protocol.allHanded?.(holdsOpen)
-  }
-
-  onAbandoned(): void {
-    this.#host.armClose()
   }
 
   #idleExpired(): void {

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { CloseCode } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
-import type { Receiver } from '../receiving/receiver'
+import type { Receiver, ReceiverEvents } from '../receiving/receiver'
 import type { Sender } from '../sending/sender'
 import type { Session } from '../session/session'
 import type { GoawayFrame } from '../wire/control-frame'
@@ -31,7 +31,7 @@ export interface ProtocolHost {
  * The rules of one protocol, between the socket and the sender and receiver of a connection. What is optional is left
  * out where it means nothing.
  */
-export interface Protocol {
+export interface Protocol extends ReceiverEvents {
   /** Milliseconds from the last PING to its PONG; null when not known. */
   readonly rtt: number | null
   /** True while this side does not read, so that a silent peer is not to blame. */
@@ -56,14 +56,6 @@ export interface Protocol {
   stop(): void
   /** Bytes were given to the socket. */
   wrote?(): void
-  /** The receiver has handed out what someone wanted; `isDrained` when no whole token is left. */
-  delivered?(isDrained: boolean): void
-  /** What comes is thrown away from now on. */
-  discarding?(): void
-  /** The application has had more tokens, and `cost` bytes of the credit are free again. */
-  freed?(cost: number): void
-  /** Everything the peer sent was handed out; `holdsOpen` when this side may still answer. */
-  allHanded?(holdsOpen: boolean): void
   /** Every token has been given to the socket. */
   flushed?(): void
   /** This side ends the writing half of a stream; reading goes on. */

@@ -118,7 +118,8 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     this.#heartbeat.sawWrite()
   }
 
-  freed(cost: number): void {
+  handed(count: number, cost: number): void {
+    this.#host.session.given(count)
     this.#credit.free(cost)
     if (this.#fragments.isMidToken && !this.#isStopped) this.#watchToken()
     this.control.schedule.moved()
@@ -150,7 +151,13 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     this.#host.fail(endedWithoutClose())
   }
 
-  allHanded(): void {
+  tokenAborted(number: number): void {
+    this.#host.session.aborted(number)
+    this.handed(0, 0)
+  }
+
+  allHanded(holdsOpen: boolean): void {
+    this.#host.session.allGiven(holdsOpen)
     this.#closing.answerIfDue()
   }
 

@@ -1,4 +1,4 @@
-import type { TokenError } from '../errors/token-error'
+import { TokenError } from '../errors/token-error'
 
 /** What takes the tokens of a connection when it has no `token` listeners: an iterator or a stream. */
 export interface Consumer {
@@ -43,4 +43,12 @@ export interface Claim {
   pull(): void
   /** Leaves the tokens to the next consumer. */
   release(): void
+}
+
+/** The error for a second consumer. */
+export function mixedConsumers(): TokenError {
+  return new TokenError(
+    'ERR_CONSUMER',
+    'Cannot add a consumer of tokens: the connection has another one (token listeners, an iterator or a stream)'
+  )
 }

@@ -1,31 +1,39 @@
 import { socketError } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
 import { throwLater } from '../runtime/application-call'
-import type { Claim, Consumer, PieceConsumer } from './consumer'
+import { type Claim, type Consumer, mixedConsumers, type PieceConsumer } from './consumer'
 import { ABORTED, FrameReader, NOTHING, WHOLE } from './frame-reader'
 
-/** What a receiver tells its connection. */
-export interface ReceiverEvents {
-  /** True while there are listeners to hand tokens to. */
+/** The listeners that get the tokens while no consumer has claimed them. */
+export interface ReceiverListeners {
+  /** True while there are some. */
   readonly hasListeners: boolean
   onToken(token: Buffer): void
+}
+
+/** What a receiver does to its connection. */
+export interface ReceiverHost {
+  /** The bytes are no frames: breaks the connection. Called once. */
+  fail(error: TokenError): void
+  /** The peer has ended, tokens are left, and nobody is there to take them: `closeTimeout` begins to run. */
+  armClose(): void
+}
+
+/** What a receiver tells the protocol that is spoken at the moment. */
+export interface ReceiverEvents {
   /**
    * The application has had `count` more tokens, and what `cost` bytes of credit were needed for is held no longer;
    * told once for a run of tokens. Without a token (`count` 0) when parts of one were taken.
    */
-  onHanded(count: number, cost: number): void
+  handed?(count: number, cost: number): void
   /** The peer has aborted the token of this number, counted from 1, and its turn has passed. */
-  onTokenAborted(number: number): void
+  tokenAborted?(number: number): void
   /** After each delivery that no end has followed: `isDrained` when no whole token is left. */
-  onDelivered(isDrained: boolean): void
+  delivered?(isDrained: boolean): void
   /** Nobody takes what comes any more: it is thrown away, so that the end is seen. */
-  onDiscard(): void
-  /** The bytes are no frames; told once. */
-  onBroken(error: TokenError): void
+  discarding?(): void
   /** The peer has ended and everything was handed over. `holdsOpen`: a consumer may still answer. */
-  onAllHanded(holdsOpen: boolean): void
-  /** The peer has ended, tokens are left, and nobody is there to take them. */
-  onAbandoned(): void
+  allHanded?(holdsOpen: boolean): void
 }
 
 /** Nothing is lent to the consumer. */
@@ -45,26 +53,16 @@ const NONE = -1
  * token in pieces, when more is asked for than its last piece.
  */
 export class Receiver {
-  readonly #events: ReceiverEvents
+  /** What is spoken at the moment. */
+  protocol: ReceiverEvents = {}
+  readonly #listeners: ReceiverListeners
+  readonly #host: ReceiverHost
   readonly #reader: FrameReader
   #consumer: Consumer | null = null
   /** False until the connection is open: nothing is handed out before. */
   #isOpen = false
   #isDelivering = false
   #isDiscarding = false
-  /** The connection breaks: a token that a stream took and that nobody has read out of it was not given. */
-  dropUnread(error: TokenError): void {
-    const lent = this.#lent
-    this.#lent = NONE
-    if (this.#consumer?.dropUnread?.(error)) this.#tokens--
-    else this.#lent = lent
-  }
-
-  /** The final count was said in order, and covers what a stream has taken. */
-  keepUnread(): void {
-    this.#consumer?.keepUnread?.()
-  }
-
   /** The connection is closing: what nobody takes is thrown away. */
   #isClosing = false
   /** Nothing that comes after broken bytes is read. */
@@ -83,8 +81,9 @@ export class Receiver {
   #discardedBytes = 0
 
   /** @param hasMarks PART and ABORT, which the protocol has judged, are pushed in their place */
-  constructor(maxTokenLength: number, events: ReceiverEvents, hasMarks = false) {
-    this.#events = events
+  constructor(maxTokenLength: number, listeners: ReceiverListeners, host: ReceiverHost, hasMarks = false) {
+    this.#listeners = listeners
+    this.#host = host
     this.#reader = new FrameReader(maxTokenLength, hasMarks)
   }
 
@@ -124,7 +123,7 @@ export class Receiver {
   }
 
   get hasConsumer(): boolean {
-    return this.#consumer !== null || this.#events.hasListeners
+    return this.#consumer !== null || this.#listeners.hasListeners
   }
 
   /** Hands out tokens from now on. */
@@ -146,18 +145,17 @@ export class Receiver {
     // What was thrown away may have cut a frame: nothing can be read any more.
     if (this.#isDiscarding && this.#isStopped) this.#finishConsumer()
     else if (this.#isDiscarding) consumer.finish(null)
+    const pull = () => {
+      this.#settleLent()
+      this.deliver()
+      this.#tellHanded()
+    }
     return {
-      pull: () => {
-        this.#settleLent()
-        this.deliver()
-        this.#tellHanded()
-      },
+      pull,
       release: () => {
         if (this.#consumer !== consumer) return
-        this.#settleLent()
         this.#consumer = null
-        this.deliver()
-        this.#tellHanded()
+        pull()
       }
     }
   }
@@ -166,7 +164,7 @@ export class Receiver {
   deliver(): void {
     if (this.#isDelivering || this.#isDiscarding) return
     if (!this.#isOpen) {
-      this.#events.onDelivered(false)
+      this.protocol.delivered?.(false)
       return
     }
     this.#isDelivering = true
@@ -175,7 +173,7 @@ export class Receiver {
     this.#tellHanded()
     if (this.#isClosing && !this.hasConsumer && !this.#isStopped) this.discard()
     else if (this.#hasEnded) this.#afterEnd(isDrained)
-    else this.#events.onDelivered(isDrained)
+    else this.protocol.delivered?.(isDrained)
   }
 
   /** Throws away what is here and what still comes. */
@@ -183,8 +181,21 @@ export class Receiver {
     if (this.#isDiscarding) return
     this.#isDiscarding = true
     this.#tellHanded()
-    this.#events.onDiscard()
+    this.protocol.discarding?.()
     if (this.#hasEnded && !this.#isStopped) this.#tellEnd()
+  }
+
+  /** The connection breaks: a token that a stream took and that nobody has read out of it was not given. */
+  dropUnread(error: TokenError): void {
+    const lent = this.#lent
+    this.#lent = NONE
+    if (this.#consumer?.dropUnread?.(error)) this.#tokens--
+    else this.#lent = lent
+  }
+
+  /** The final count was said in order, and covers what a stream has taken. */
+  keepUnread(): void {
+    this.#consumer?.keepUnread?.()
   }
 
   /** The connection is closing: what nobody takes is thrown away, now and when the last consumer leaves. */
@@ -194,7 +205,7 @@ export class Receiver {
   }
 
   /**
-   * The peer has ended in order: what is here is handed out, then `onAllHanded` is told.
+   * The peer has ended in order: what is here is handed out, then `allHanded` is told.
    *
    * @param isMidToken the peer stopped between two parts of a token: it will never be whole, and is thrown away
    */
@@ -239,7 +250,7 @@ export class Receiver {
 
   get #isWanting(): boolean {
     if (this.#consumer !== null) return this.#consumer.isWanting
-    return this.#events.hasListeners && !this.#isStopped
+    return this.#listeners.hasListeners && !this.#isStopped
   }
 
   /** @returns true when the reader has no whole token left */
@@ -266,19 +277,19 @@ export class Receiver {
   /** The straight path, as long as there are listeners and nobody else. @returns false when bytes are missing */
   #toListeners(): boolean {
     const reader = this.#reader
-    const events = this.#events
+    const listeners = this.#listeners
     do {
       const token = reader.next()
       if (token === null) return this.#tokenPassed()
       this.#tokens++
       try {
-        events.onToken(token)
+        listeners.onToken(token)
       } catch (error) {
         throwLater(error)
       }
       this.#handedCount++
       this.#handedCost += reader.cost
-    } while (events.hasListeners && this.#consumer === null && !this.#isStopped && !this.#isDiscarding)
+    } while (listeners.hasListeners && this.#consumer === null && !this.#isStopped && !this.#isDiscarding)
     return true
   }
 
@@ -330,7 +341,7 @@ export class Receiver {
 
   #tellAborted(): void {
     this.#tellHanded()
-    this.#events.onTokenAborted(this.#tokens)
+    this.protocol.tokenAborted?.(this.#tokens)
   }
 
   #tellHanded(): void {
@@ -339,12 +350,12 @@ export class Receiver {
     if (count === 0 && cost === 0) return
     this.#handedCount = 0
     this.#handedCost = 0
-    this.#events.onHanded(count, cost)
+    this.protocol.handed?.(count, cost)
   }
 
   #break(error: TokenError): void {
     this.#isBroken = true
-    this.#events.onBroken(error)
+    this.#host.fail(error)
   }
 
   #settleLent(): void {
@@ -357,18 +368,16 @@ export class Receiver {
   #afterEnd(isDrained: boolean): void {
     if (this.#isStopped) {
       if (isDrained) this.#finishConsumer()
-    } else if (this.#isBroken) {
-      // Its connection is being broken too.
     } else if (!isDrained || this.#consumer?.isBusy === true) {
-      if (!this.hasConsumer) this.#events.onAbandoned()
-    } else if (this.#reader.isMidFrame) {
+      if (!this.hasConsumer) this.#host.armClose()
+    } else if (!this.#isBroken && this.#reader.isMidFrame) {
       this.#break(
         new TokenError(
           'ERR_TRUNCATED',
           'Cannot read a token: the peer ended the connection in the middle of it'
         )
       )
-    } else {
+    } else if (!this.#isBroken) {
       this.#tellEnd()
     }
   }
@@ -385,14 +394,6 @@ export class Receiver {
     this.#consumer?.finish(null)
     if (this.#consumer?.isBusy === true) return
     this.#isEndTold = true
-    this.#events.onAllHanded(this.#consumer?.holdsOpen === true)
+    this.protocol.allHanded?.(this.#consumer?.holdsOpen === true)
   }
-}
-
-/** The error for a second consumer. */
-export function mixedConsumers(): TokenError {
-  return new TokenError(
-    'ERR_CONSUMER',
-    'Cannot add a consumer of tokens: the connection has another one (token listeners, an iterator or a stream)'
-  )
 }

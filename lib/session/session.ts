@@ -75,6 +75,12 @@ export class Session {
     if (!this.isManualAck) this.handed += count
   }
 
+  /** The application was given all that the peer has sent. @param holdsOpen it may still answer */
+  allGiven(holdsOpen: boolean): void {
+    this.isAllHanded = true
+    this.holdsOpen = holdsOpen
+  }
+
   /** The application has had `count` more tokens of those that it was given. */
   acknowledge(count: number): void {
     const handed = this.handed + count

@@ -13,18 +13,17 @@ function make(hasListeners: boolean) {
   const events = {
     hasListeners,
     onToken: (token: Buffer): void => void log.push(String(token)),
-    onHanded: (count: number, cost: number): void => {
+    handed: (count: number, cost: number): void => {
       told.count += count
       told.cost += cost
     },
-    onTokenAborted: (number: number): void => void log.push(`aborted ${number}`),
-    onDelivered: (): void => {},
-    onDiscard: (): void => {},
-    onBroken: (error: TokenError): void => void log.push(error.code),
-    onAllHanded: (): void => void log.push('end'),
-    onAbandoned: (): void => void log.push('abandoned')
+    tokenAborted: (number: number): void => void log.push(`aborted ${number}`),
+    fail: (error: TokenError): void => void log.push(error.code),
+    allHanded: (): void => void log.push('end'),
+    armClose: (): void => void log.push('abandoned')
   }
-  const receiver = new Receiver(1000, events, true)
+  const receiver = new Receiver(1000, events, events, true)
+  receiver.protocol = events
   receiver.open()
   const feed = (bytes: Buffer) => {
     receiver.push(bytes)

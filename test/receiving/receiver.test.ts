@@ -15,17 +15,18 @@ function make(hasListeners = true, maxTokenLength = 8 * KIB * KIB) {
     hasListeners,
     isDrained: true,
     onToken: (token: Buffer): void => void log.push(String(token)),
-    onHanded: (count: number, cost: number): void => void handed.push([count, cost]),
-    onTokenAborted: (number: number): void => void log.push(`aborted ${number}`),
-    onDelivered: (isDrained: boolean): void => {
+    handed: (count: number, cost: number): void => void handed.push([count, cost]),
+    tokenAborted: (number: number): void => void log.push(`aborted ${number}`),
+    delivered: (isDrained: boolean): void => {
       events.isDrained = isDrained
     },
-    onDiscard: (): void => void log.push('discard'),
-    onBroken: (error: TokenError): void => void log.push(error.code),
-    onAllHanded: (holdsOpen: boolean): void => void log.push(holdsOpen ? 'end, held open' : 'end'),
-    onAbandoned: (): void => void log.push('abandoned')
+    discarding: (): void => void log.push('discard'),
+    fail: (error: TokenError): void => void log.push(error.code),
+    allHanded: (holdsOpen: boolean): void => void log.push(holdsOpen ? 'end, held open' : 'end'),
+    armClose: (): void => void log.push('abandoned')
   }
-  const receiver = new Receiver(maxTokenLength, events)
+  const receiver = new Receiver(maxTokenLength, events, events)
+  receiver.protocol = events
   /** As a protocol does with each chunk that it reads. */
   const feed = (...chunks: Buffer[]) => {
     for (const chunk of chunks) {
@@ -235,7 +236,7 @@ describe('Receiver', () => {
     for (const rest of ['', '00', '00 00 00 00 61']) {
       it(`gives it the tokens before a broken frame and then the error, with ${rest || 'nothing'} behind it`, () => {
         const { receiver, feed, log, events } = open(false)
-        events.onBroken = error => {
+        events.fail = error => {
           log.push(error.code)
           receiver.stop(error)
         }

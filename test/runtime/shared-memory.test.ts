@@ -274,17 +274,8 @@ function taker(had: Buffer[]) {
 function receiverOf(broken: string[]): Receiver {
   const receiver = new Receiver(
     1_000_000,
-    {
-      hasListeners: false,
-      onToken: () => {},
-      onHanded: () => {},
-      onTokenAborted: () => {},
-      onDelivered: () => {},
-      onDiscard: () => {},
-      onBroken: error => void broken.push(error.code),
-      onAllHanded: () => {},
-      onAbandoned: () => {}
-    },
+    { hasListeners: false, onToken: () => {} },
+    { fail: error => void broken.push(error.code), armClose: () => {} },
     true
   )
   receiver.open()

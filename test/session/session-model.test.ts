@@ -30,21 +30,17 @@ class End {
         get hasListeners() {
           return end.got.length < end.appetite
         },
-        onToken: token => this.got.push(String(token)),
-        onHanded: count => {
-          this.session.handed += count
-        },
-        onTokenAborted: () => {},
-        onDelivered: () => {},
-        onDiscard: () => {},
-        onBroken: error => {
+        onToken: token => this.got.push(String(token))
+      },
+      {
+        fail: error => {
           throw error
         },
-        onAllHanded: () => {},
-        onAbandoned: () => {}
+        armClose: () => {}
       },
       true
     )
+    this.#receiver.protocol = { handed: count => this.session.given(count) }
     this.#receiver.open()
   }
 
