@@ -1,24 +1,21 @@
 import { expect } from 'chai'
 import { Ending } from '../../lib/connection/ending'
 import { TokenError } from '../../lib/errors/token-error'
-import { FakeClock } from '../../lib/testing'
+import type { FakeClock } from '../../lib/testing'
+import { usesFakeClock } from '../helpers/fake-clock'
 
 const COUNTS = { unsent: 1, unconfirmed: 2, undeliveredBytes: 3 }
 
 describe('The ending of a connection', () => {
   let clock: FakeClock
-  let restore: () => void
   let late: string[]
   let ending: Ending
 
-  beforeEach(() => {
-    clock = new FakeClock()
-    restore = clock.install()
+  usesFakeClock(made => {
+    clock = made
     late = []
     ending = new Ending(error => late.push(`${error.code} at ${clock.now()}`))
   })
-
-  afterEach(() => restore())
 
   it('in order has the code that it was begun with, and no error', () => {
     ending.inOrder('shutdown')

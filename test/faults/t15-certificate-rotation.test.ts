@@ -58,6 +58,7 @@ describe('T15 certificates rotated under load', () => {
       const begin = performance.now()
       server.reload({ ...(pairs[i % 2] as KeyAndCert), ca: i % 3 === 0 ? [...trust].reverse() : trust })
       slowest = Math.max(slowest, performance.now() - begin)
+      // Real time: so that handshakes and echoes of the other processes fall between two of them.
       await wait(PAUSE)
     }
     isOver = true

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { expect } from 'chai'
 import { figures, isLong } from '../helpers/figures'
 import { LiveProgram, monotonic } from '../helpers/live-program'
-import { closesWhatItOpened } from '../helpers/loopback'
+import { closesWhatItOpened, until } from '../helpers/loopback'
 import { BadNetwork, makeNamespaces, needNamespaces, RIGHT, type Weather } from '../helpers/namespaces'
 import { numberedToken } from '../helpers/numbered-token'
 import type { PeerNote, PeerOrder, Received, Report } from './programs/honest-peer'
@@ -63,11 +63,12 @@ describe('T16 a bad network', () => {
     const length = 3_000
     for (const peer of [client, server]) peer.order({ do: 'stream', length, outstanding: 16 })
 
+    // Real time, here and below: the weather of the network lasts so long, whatever happens in it.
     const begin = monotonic()
     const left = () => Math.max(0, DURATION - (monotonic() - begin))
     const losses = () => client.all('lost').length
     const connected = async () => {
-      while (client.all('open').length === losses()) await wait(20)
+      await until(() => client.all('open').length > losses(), 60_000)
     }
     /** Until the connection is lost; what hits only repeated packets breaks nothing, and comes again. */
     const harm = async (weather: Weather) => {

@@ -6,7 +6,7 @@ import { expect } from 'chai'
 import type { Connection, TokenClient, TokenError } from '../../lib'
 import { figures, isLong } from '../helpers/figures'
 import { LiveProgram, monotonic } from '../helpers/live-program'
-import { closesWhatItOpened, makeClient, onCleanUp, startServer } from '../helpers/loopback'
+import { closesWhatItOpened, makeClient, onCleanUp, startServer, until } from '../helpers/loopback'
 import { idOf, idsIn, numberedToken } from '../helpers/numbered-token'
 import { remove, temporaryFolder } from '../helpers/program'
 import type { PeerNote, PeerOrder } from './programs/honest-peer'
@@ -88,18 +88,19 @@ describe('T17 a peer that is stopped', () => {
     for (let stop = 0; stop < STOPS; stop++) {
       const { connection } = client
       const before = deliverer.handed.size
-      while (deliverer.handed.size < before + 50) await wait(5)
+      await until(() => deliverer.handed.size >= before + 50, 60_000)
       const stoppedAt = monotonic()
       server.signal('SIGSTOP')
       const lost = await (connection as Connection).closed
       noticed.push(monotonic() - stoppedAt)
       expect(lost.code).to.equal('ERR_HEARTBEAT_TIMEOUT')
+      // Real time: a process that is stopped has no other.
       await wait(STOP - (monotonic() - stoppedAt))
       server.signal('SIGCONT')
       await once(client, 'connect')
     }
     const before = deliverer.handed.size
-    while (deliverer.handed.size < before + 200) await wait(5)
+    await until(() => deliverer.handed.size >= before + 200, 60_000)
     deliverer.end()
     await done
     client.close()
@@ -132,7 +133,7 @@ describe('T17 a peer that is stopped', () => {
     const noticed: number[] = []
     for (let stop = 0; stop < STOPS; stop++) {
       const before = arrived.length
-      while (arrived.length < before + 50) await wait(5)
+      await until(() => arrived.length >= before + 50, 60_000)
       const stoppedAt = monotonic()
       client.signal('SIGSTOP')
       const lost = await connection.closed
@@ -144,7 +145,7 @@ describe('T17 a peer that is stopped', () => {
       ;[connection] = (await next) as [Connection]
     }
     const before = arrived.length
-    while (arrived.length < before + 200) await wait(5)
+    await until(() => arrived.length >= before + 200, 60_000)
     await client.ask({ do: 'rest' }, 'idle')
     const { delivered, pending, closes, uncaught } = await client.ask({ do: 'close' }, 'report')
     figures(

@@ -71,6 +71,7 @@ describe('T18 a clock that jumps', () => {
       writeFileSync(calendars[1] as string, random() < 0.5 ? back : jump)
       const { date } = await server.ask({ do: 'report' }, 'report')
       offBy.push(Math.abs(date - real - Number.parseInt(jump, 10) * DAY))
+      // Real time: the timers of the two processes go on by it.
       await wait(random() * HEARTBEAT * 0.4)
     }
     client.order({ do: 'stream', length: 1_000, outstanding: 4 })
