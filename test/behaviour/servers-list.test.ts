@@ -255,11 +255,14 @@ describe('servers: [...]', () => {
     expect(server.connections.size).to.equal(1)
   })
 
-  it('none, and close() between two of them, are what they should be', async () => {
+  it('are refused when the list is empty', async () => {
     const options = await clientOptions(1)
     expect(() => new TokenClient({ ...options, servers: [] }))
       .to.throw('servers')
       .with.property('code', 'ERR_OPTION')
+  })
+
+  it('are dialled no further when a listener closes the client between two of them', async () => {
     const client = await makeClient(0, {
       port: undefined,
       servers: [await freePort(), await freePort()].map(port => ({ host: '127.0.0.1', port })),

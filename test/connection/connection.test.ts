@@ -115,7 +115,7 @@ describe('Connection', () => {
     expect([connection.protocol, connection.socket, connection.peer]).to.deep.equal(['token/1', socket, null])
   })
 
-  it('with an option that is refused leaves the socket alone', () => {
+  it('leaves the socket alone when it refuses an option', () => {
     const [socket] = memoryPair()
     const before = socket.eventNames()
     expect(() => new Connection(socket, { maxTokenLength: -1 }))

@@ -154,7 +154,7 @@ describe('SocketReads', () => {
       await once(socket, 'end')
     })
 
-    it('after a release what comes is thrown away, until another sink is there', async () => {
+    it('throws away what comes after a release, until another sink is there', async () => {
       const { reads, socket, peer } = await dial(pattern(10))
       const [first, second] = [new Sink(), new Sink()]
       reads.attach(first)

@@ -85,7 +85,7 @@ describe('FrameWatch', () => {
     expect(log).to.deep.equal(['ERR_FRAME_TIMEOUT at 1900, 0 bytes'])
   })
 
-  it('of 0 and Infinity waits for ever', async () => {
+  it('waits for ever when it is 0 or Infinity', async () => {
     for (const timeout of [0, Infinity]) {
       const { watch, log } = make(timeout)
       watch.update(true, 0, 1)

@@ -52,7 +52,7 @@ describe('Heartbeat', () => {
     expect(log).to.deep.equal(['dead at 2000'])
   })
 
-  it('of a process that was stopped reads first and judges then', async () => {
+  it('reads first and judges then in a process that was stopped', async () => {
     const { heartbeat, log } = make(1000, 0)
     // Stopped for a minute: the timer fires late, and what had arrived is read in the same turn.
     clock.advance(60_000)
@@ -88,7 +88,7 @@ describe('Heartbeat', () => {
     expect(log).to.deep.equal(['ping at 500'])
   })
 
-  it('of 0 neither gives up nor pings, and has no timer', async () => {
+  it('neither gives up nor pings, and has no timer, when it is 0', async () => {
     const { log } = make(0, 0)
     expect(clock.pending).to.equal(0)
     await clock.elapse(1_000_000)

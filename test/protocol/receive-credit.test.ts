@@ -8,12 +8,12 @@ describe('ReceiveCredit', () => {
     expect([credit.take(7), credit.take(8), credit.take(4)]).to.deep.equal([true, true, false])
   })
 
-  it('of one byte lets one token of any length start', () => {
+  it('lets one token of any length start when it is one byte', () => {
     const credit = new ReceiveCredit(1)
     expect([credit.take(1_000_000), credit.take(4)]).to.deep.equal([true, false])
   })
 
-  it('that was freed counts only when it was granted', () => {
+  it('counts what was freed only when it was granted', () => {
     const credit = new ReceiveCredit(8)
     credit.take(8)
     credit.free(8)

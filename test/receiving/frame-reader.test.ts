@@ -132,7 +132,7 @@ describe('FrameReader', () => {
       expect(reader.next()).to.equal(null)
     })
 
-    it('and knows after each byte whether it stands in the middle of a frame', () => {
+    it('knows after each byte whether it stands in the middle of a frame', () => {
       const reader = new FrameReader(MAX)
       const states = Array.from(frame('ab'), byte => {
         read(reader, Buffer.of(byte))

@@ -212,7 +212,7 @@ describe('for await of a connection', () => {
     }
   })
 
-  it('that begins when close() has thrown tokens away has none, and does not hang', async () => {
+  it('has no token, and does not hang, when it begins after close() has thrown tokens away', async () => {
     const { connection, peer } = connectionAndPeer()
     peer.write(frames('a'))
     await settled()
@@ -252,7 +252,7 @@ describe('for await of a connection', () => {
     expect((await connection.closed).code).to.equal('normal')
   })
 
-  it('of both sides at once echoes thousands of tokens', async () => {
+  it('echoes thousands of tokens on both sides at once', async () => {
     const [a, b] = connectionPair()
     const echo = async () => {
       for await (const token of b) b.send(token)

@@ -47,7 +47,7 @@ describe('TokenStream', () => {
       expect(connection.tokensReceived).to.equal(1)
     })
 
-    it('without anyone who reads takes nothing', async () => {
+    it('takes nothing while nobody reads', async () => {
       const { connection, peer } = connectionAndPeer()
       connection.stream().on('error', () => {})
       peer.write(frames('a'))

@@ -285,7 +285,7 @@ describe('MemoryBudget', () => {
     )
   })
 
-  it('of no age tells of none', async () => {
+  it('tells of no slow connection when it has no age', async () => {
     for (const maxAge of [0, Infinity]) {
       const { queues, log, a } = make({ maxAge })
       a.take(1)
@@ -295,7 +295,7 @@ describe('MemoryBudget', () => {
     }
   })
 
-  it('stopped looks no more', async () => {
+  it('looks no more once it is stopped', async () => {
     const { queues, log, a } = make({ budget: 5 })
     a.take(1)
     queues.stop()

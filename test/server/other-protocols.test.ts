@@ -363,7 +363,7 @@ describe('other protocols on the same port', () => {
     expect(server.connections.size).to.equal(1)
   })
 
-  describe('a TLS record that can not be read ends the socket at once', () => {
+  describe('a TLS record that can not be read', () => {
     /** A record of application data, of which no byte fits the key. */
     const JUNK = Buffer.concat([Buffer.from('1703030028', 'hex'), Buffer.alloc(40)])
 
@@ -374,7 +374,7 @@ describe('other protocols on the same port', () => {
       'when it was handed over by its first bytes': [undefined, 'GET / HTTP/1.1\r\n']
     }
     for (const [state, [ALPNProtocols, first]] of Object.entries(states)) {
-      it(state, async () => {
+      it(`ends the socket at once ${state}`, async () => {
         // Its owner looks at nothing.
         const protocols: TokenServerOptions['protocols'] = {
           'http/1.1': { clientCertificate: 'optional', handler: socket => void socket.resume() }

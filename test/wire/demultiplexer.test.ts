@@ -123,8 +123,8 @@ describe('Demultiplexer', () => {
     expect(states).to.deep.equal([yes, yes, yes, yes, yes, no, yes, yes, yes, yes, no, yes, yes, yes, no])
   })
 
-  describe('refuses', () => {
-    it('a control frame of 0 bytes and of more than 1,024, at its head, behind what came before', () => {
+  describe('broken frames', () => {
+    it('refuses a control frame of 0 bytes and of more than 1,024, at its head, behind what came before', () => {
       for (const head of ['80 00 00 00', '80 00 04 01', 'ff ff ff ff']) {
         const input = Buffer.concat([frame('a'), control('c'), frame('b'), bytes(head), frame('never')])
         const refused = {
@@ -140,11 +140,11 @@ describe('Demultiplexer', () => {
       }
     })
 
-    it('no control frame of 1,024 bytes', () => {
+    it('refuses no control frame of 1,024 bytes', () => {
       expect(outcome([control('z'.repeat(1024))]).controls).to.deep.equal(['z'.repeat(1024)])
     })
 
-    it('a data frame that its owner refuses, before its bytes, at every cut', () => {
+    it('refuses a data frame that its owner refuses, before its bytes, at every cut', () => {
       const input = Buffer.concat([frame('ab'), control('c'), frame('abc'), frame('a')])
       const refused = {
         passed: frames('ab').toString('hex'),
@@ -158,7 +158,7 @@ describe('Demultiplexer', () => {
       }
     })
 
-    it('what onControl throws at, behind what came before', () => {
+    it('refuses what onControl throws at, behind what came before', () => {
       const input = Buffer.concat([frame('a'), control('bad'), frame('b')])
       const onControl = () => {
         throw new TokenError('ERR_PROTOCOL', 'Cannot')
