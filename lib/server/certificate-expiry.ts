@@ -26,31 +26,23 @@ export class CertificateExpiry<T> {
 
   /** The timer runs on even if it was for this holder, and then finds nothing to tell. */
   delete(holder: T): void {
-    if (this.#ends.delete(holder) && this.#ends.size === 0) this.#disarm()
+    if (this.#ends.delete(holder) && this.#ends.size === 0) this.#arm(Number.POSITIVE_INFINITY)
   }
 
   #arm(at: number): void {
     this.#next?.clear()
     this.#nextAt = at
-    this.#next = new WallClockDeadline(new Date(at), () => this.#tell())
-  }
-
-  #disarm(): void {
-    this.#next?.clear()
-    this.#next = null
-    this.#nextAt = Number.POSITIVE_INFINITY
+    const isNever = at === Number.POSITIVE_INFINITY
+    this.#next = isNever ? null : new WallClockDeadline(new Date(at), () => this.#tell())
   }
 
   #tell(): void {
-    this.#disarm()
     const now = clock.date()
-    const ended = [...this.#ends].filter(([, at]) => !(now <= at)).map(([holder]) => holder)
-    for (const holder of ended) {
+    this.#arm(Number.POSITIVE_INFINITY)
+    for (const [holder, at] of [...this.#ends]) {
       // What was done about another one may have deleted it.
-      if (this.#ends.delete(holder)) this.#onEnd(holder)
+      if (!(now <= at) && this.#ends.delete(holder)) this.#onEnd(holder)
     }
-    let earliest = Number.POSITIVE_INFINITY
-    for (const at of this.#ends.values()) earliest = Math.min(earliest, at)
-    if (this.#ends.size > 0 && !(earliest >= this.#nextAt)) this.#arm(earliest)
+    this.#arm([...this.#ends.values()].reduce((one, other) => Math.min(one, other), Number.POSITIVE_INFINITY))
   }
 }
