@@ -5,7 +5,7 @@ import { giveTcpOptions } from '../connection/transport'
 import type { TransportFacts } from '../connection/transport-facts'
 import { TokenError } from '../errors/token-error'
 import { ask } from '../runtime/application-call'
-import { peerFrom, presentedFingerprints } from '../tls/peer'
+import { ownFingerprints, peerFrom } from '../tls/peer'
 import type { Credentials } from '../tls/read-credentials'
 import { type ClientCredentials, clientCredentials } from './client-credentials'
 import type { ClientSettings } from './client-options'
@@ -117,20 +117,13 @@ export class Dialler {
   }
 
   #factsOf(socket: TLSSocket, certificate: X509Certificate | undefined, timeLeft: number): TransportFacts {
+    const { tls, context } = this.#settings
+    const mayDiffer = tls.secureContext !== undefined || context.clientCertEngine !== undefined
     return {
-      peer: certificate === undefined ? null : peerFrom(certificate, socket.authorized),
-      ownFingerprints: this.#ownFingerprints(socket),
+      peer: peerFrom(certificate, socket.authorized),
+      ownFingerprints: ownFingerprints(socket, this.#credentials.fingerprints, mayDiffer),
       greetingTimeout: timeLeft
     }
-  }
-
-  /** The socket is asked when another context or an engine may have chosen the certificate. */
-  #ownFingerprints(socket: TLSSocket): readonly Uint8Array[] {
-    const { fingerprints } = this.#credentials
-    const { tls, context } = this.#settings
-    const isCertain =
-      fingerprints.length > 0 && tls.secureContext === undefined && context.clientCertEngine === undefined
-    return isCertain ? fingerprints : [...fingerprints, ...presentedFingerprints(socket)]
   }
 
   /** With new credentials the tickets are void: a resumed connection would show the old certificate. */
@@ -150,38 +143,28 @@ export class Dialler {
   }
 }
 
+/** @throws TokenError `ERR_OPTION` when a function gives nothing */
 function current(name: string, value: unknown): unknown {
   if (typeof value !== 'function') return value
-  return ask(
-    () => value(),
-    (answer): answer is NonNullable<unknown> => answer !== undefined && answer !== null && !isPromise(answer),
-    (why, options) =>
-      new TokenError(
-        'ERR_OPTION',
-        `Cannot dial: the function in option ${name} must give a value, and ${why}`,
-        options
-      )
-  )
+  const demand = `Cannot dial: the function in option ${name} must give a value`
+  const answer = ask(() => value(), isValue, 'ERR_OPTION', demand)
+  if (answer instanceof TokenError) throw answer
+  return answer
+}
+
+function isValue(answer: unknown): answer is NonNullable<unknown> {
+  return answer !== undefined && answer !== null && !isPromise(answer)
 }
 
 /** Node would leave the dial to its timeout after an exception, and take any answer for an Error. */
 function guarded(check: CheckServerIdentity): CheckServerIdentity {
-  return (host, certificate) => {
-    try {
-      return ask(() => check(host, certificate), isIdentityAnswer, noIdentityAnswer)
-    } catch (error) {
-      return error as TokenError
-    }
-  }
+  const demand = 'Cannot trust the server: checkServerIdentity must give an Error or undefined'
+  return (host, certificate) =>
+    ask(() => check(host, certificate), isIdentityAnswer, 'ERR_CERTIFICATE', demand)
 }
 
 function isIdentityAnswer(answer: unknown): answer is Error | undefined {
   return answer === undefined || answer === null || isNativeError(answer)
-}
-
-function noIdentityAnswer(why: string, options?: ErrorOptions): TokenError {
-  const message = `Cannot trust the server: checkServerIdentity must give an Error or undefined, and ${why}`
-  return new TokenError('ERR_CERTIFICATE', message, options)
 }
 
 /** The same bytes that are read again from a file come in another Buffer. */

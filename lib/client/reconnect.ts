@@ -1,6 +1,6 @@
 import { CLOSE_CODES } from '../errors/close-codes'
 import { codeOf } from '../errors/socket-error'
-import { TokenError } from '../errors/token-error'
+import type { TokenError } from '../errors/token-error'
 import {
   type Check,
   type Checks,
@@ -120,22 +120,17 @@ export function fullJitter(options: FullJitterOptions = {}): ReconnectPolicy {
   }
 }
 
-/**
- * @returns whole milliseconds until the next dial; false to give up
- * @throws TokenError `ERR_OPTION` when it has thrown or gives anything else
- */
-export function nextDelay(policy: ReconnectPolicy, attempt: number, cause: ReconnectCause): number | false {
-  const delay = ask(() => policy(attempt, cause), isDelay, noDelay)
-  return delay === false ? false : Math.round(delay)
+/** Milliseconds until the next dial; false: there is none; an error: the policy has thrown, or gave no number. */
+export type NextDial = number | false | TokenError
+
+export function nextDial(policy: ReconnectPolicy, attempt: number, cause: ReconnectCause): NextDial {
+  const demand = `Cannot connect again: the reconnect policy must give milliseconds from 0 to ${MAX_DELAY} or false`
+  const delay = ask(() => policy(attempt, cause), isDelay, 'ERR_OPTION', demand)
+  return typeof delay === 'number' ? Math.round(delay) : delay
 }
 
 function isDelay(answer: unknown): answer is number | false {
   return answer === false || (typeof answer === 'number' && answer >= 0 && answer <= MAX_DELAY)
-}
-
-function noDelay(why: string, options?: ErrorOptions): TokenError {
-  const message = `Cannot connect again: the reconnect policy must give milliseconds from 0 to ${MAX_DELAY} or false, and ${why}`
-  return new TokenError('ERR_OPTION', message, options)
 }
 
 /** A person has to change a certificate, a rule, an option or a program before another dial can succeed. */

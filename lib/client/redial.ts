@@ -1,9 +1,13 @@
 import type { TokenError } from '../errors/token-error'
 import { Deadline } from '../runtime/deadline'
-import { fullJitter, isHopeless, nextDelay, type ReconnectCause, type ReconnectPolicy } from './reconnect'
-
-/** Milliseconds until the next dial; false: there is none; an error: the policy has thrown, or gave no number. */
-export type NextDial = number | false | TokenError
+import {
+  fullJitter,
+  isHopeless,
+  type NextDial,
+  nextDial,
+  type ReconnectCause,
+  type ReconnectPolicy
+} from './reconnect'
 
 /** Decides when a client dials again, by its policy, the number of dials, and what the server has asked for. */
 export class Redial {
@@ -55,9 +59,7 @@ export class Redial {
     return this.#ask(1, { error: null, isHopeless: false, retryAfter: this.#retryAfter })
   }
 
-  /**
-   * The connection or a dial is lost. Without a policy each server is tried once, as the addresses of one name are.
-   */
+  /** The connection or a dial is lost. Without a policy each server is tried once, as the addresses of one name are. */
   next(error: TokenError | null, wasOpen: boolean, hasUntriedServer: boolean): NextDial {
     if (this.#policy === null) return error !== null && hasUntriedServer ? 0 : false
     const retryAfter = this.#retryAfter
@@ -70,11 +72,6 @@ export class Redial {
   }
 
   #ask(attempt: number, cause: ReconnectCause): NextDial {
-    if (this.#policy === null) return false
-    try {
-      return nextDelay(this.#policy, attempt, cause)
-    } catch (error) {
-      return error as TokenError
-    }
+    return this.#policy !== null && nextDial(this.#policy, attempt, cause)
   }
 }

@@ -142,8 +142,13 @@ export function prefix<T>(
   return Object.fromEntries(Object.entries<T>({ ...values }).map(([name, value]) => [before + name, value]))
 }
 
+/** @param why to follow "it" */
 export function refuse(name: string, why: string): TokenError {
-  return new TokenError('ERR_OPTION', `Cannot use option ${name}: it ${why}`)
+  return cannotUse(name, `it ${why}`)
+}
+
+export function cannotUse(name: string, why: string): TokenError {
+  return new TokenError('ERR_OPTION', `Cannot use option ${name}: ${why}`)
 }
 
 /** A value as a message may show it. The own text of an object could say, or throw, anything. */

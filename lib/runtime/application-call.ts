@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import { isPromise } from 'node:util/types'
-import type { TokenError } from '../errors/token-error'
+import { TokenError, type TokenErrorCode, type TokenErrorOptions } from '../errors/token-error'
 import { nextTick } from './event-loop'
 
 /**
@@ -35,23 +35,24 @@ export function callApplication(call: () => void): boolean {
 /**
  * Asks a function of the application for something that the library goes by.
  *
- * @param isAnswer tells whether that is what was asked for
- * @param refuse makes the error for anything else, and for an exception, which is then its cause
- * @throws TokenError of `refuse`
+ * @param demand what can't be done without the answer, and what that must be: the beginning of the error's message
+ * @returns the answer; an error when it is none, or when the function has thrown, with that as its cause
  */
 export function ask<T>(
   question: () => unknown,
   isAnswer: (answer: unknown) => answer is T,
-  refuse: (why: string, options?: ErrorOptions) => TokenError
-): T {
-  let answer: unknown
+  code: TokenErrorCode,
+  demand: string,
+  options?: TokenErrorOptions
+): T | TokenError {
   try {
-    answer = question()
+    const answer = question()
+    return isAnswer(answer)
+      ? answer
+      : new TokenError(code, `${demand}, and it gave ${kindOf(answer)}`, options)
   } catch (cause) {
-    throw refuse('it has thrown', { cause })
+    return new TokenError(code, `${demand}, and it has thrown`, { ...options, cause })
   }
-  if (isAnswer(answer)) return answer
-  throw refuse(`it gave ${kindOf(answer)}`)
 }
 
 /** For who catches by itself: a closure for each call costs too much on a hot path. */

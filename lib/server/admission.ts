@@ -133,11 +133,8 @@ export class Admission {
 
   #sessionIdentityOf(peer: Peer | null): string | null | TokenError {
     const { sessionIdentity = anyIdentity } = this.#settings.policies
-    try {
-      return ask(() => sessionIdentity(peer), isIdentity, noIdentity)
-    } catch (error) {
-      return error as TokenError
-    }
+    const demand = 'Cannot accept the peer: sessionIdentity must give a string or null'
+    return ask(() => sessionIdentity(peer), isIdentity, 'ERR_REFUSED', demand, { closeCode: 'refused' })
   }
 
   #endWithCertificate(connection: Connection): void {
@@ -153,9 +150,4 @@ function anyIdentity(peer: Peer | null): string {
 
 function isIdentity(answer: unknown): answer is string | null {
   return typeof answer === 'string' || answer === null
-}
-
-function noIdentity(why: string, options?: ErrorOptions): TokenError {
-  const message = `Cannot accept the peer: sessionIdentity must give a string or null, and ${why}`
-  return new TokenError('ERR_REFUSED', message, { closeCode: 'refused', ...options })
 }

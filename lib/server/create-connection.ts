@@ -6,7 +6,7 @@ import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { OptionsByProtocol, SessionLimits } from '../options/connection-options'
 import type { SessionLoss } from '../session/session'
-import { identityOf, type Peer, peerFrom, presentedFingerprints } from '../tls/peer'
+import { identityOf, ownFingerprints, type Peer, peerFrom } from '../tls/peer'
 import type { ProtocolName } from '../wire/header'
 import type { SessionLookup, SessionPart } from '../wire/hello'
 import type { Admission } from './admission'
@@ -34,7 +34,7 @@ export interface ConnectionHost {
 /** Makes the connection of a client that may greet, unless too many of its identity wait already. */
 export function createConnection(host: ConnectionHost, client: SecuredClient, protocol: ProtocolName): void {
   const { socket, certificate } = client
-  client.peer = certificate === undefined ? null : peerFrom(certificate, socket.authorized)
+  client.peer = peerFrom(certificate, socket.authorized)
   giveTcpOptions(socket, host.settings.tcp)
   const refusal = host.pendingClients.introduce(client, identityOf(client.peer))
   if (refusal !== null) {
@@ -60,7 +60,9 @@ class ServerContext implements ConnectionContext {
     this.forward = host.forward
     this.session = protocol === 'token/2' ? host.settings.session : undefined
     this.greetingTimeout = host.pendingClients.takeTime(client)
-    this.ownFingerprints = ownFingerprints(host, client)
+    // An SNICallback may have chosen another certificate, and a reload may have come between handshake and HELLO.
+    const mayDiffer = host.settings.tls.SNICallback !== undefined || !host.trust.isCurrent(client)
+    this.ownFingerprints = ownFingerprints(client.socket, host.credentials.fingerprints, mayDiffer)
   }
 
   get peer(): Peer | null {
@@ -112,12 +114,4 @@ class ServerContext implements ConnectionContext {
   onSessionLost(loss: SessionLoss, lost: Connection): void {
     this.#host.sessionLost(lost, loss)
   }
-}
-
-/** An SNICallback may have chosen another certificate, and a reload may have come between handshake and HELLO. */
-function ownFingerprints(host: ConnectionHost, client: SecuredClient): readonly Uint8Array[] {
-  const { fingerprints } = host.credentials
-  const isCertain = fingerprints.length > 0 && !host.settings.tls.SNICallback
-  if (isCertain && host.trust.isCurrent(client)) return fingerprints
-  return [...fingerprints, ...presentedFingerprints(client.socket)]
 }

@@ -14,6 +14,7 @@ import { nextTick } from '../runtime/event-loop'
 import type { SessionLoss } from '../session/session'
 import type { Credentials } from '../tls/read-credentials'
 import { Admission } from './admission'
+import type { ConnectionHost } from './create-connection'
 import { Drain, type DrainOptions } from './drain'
 import { LiveTrust } from './live-trust'
 import { MemoryBudget, slowConsumers } from './memory-budget'
@@ -105,7 +106,7 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       onRefused: refusal => tell(this, 'refused', refusal)
     })
     this.#admission = new Admission(this.#settings, this.#trust, this.#pendingClients)
-    const connectionHost = {
+    const connectionHost: ConnectionHost = {
       settings: this.#settings,
       connectionOptions: optionsByProtocol(this.#settings.connection, 'server', this.#settings.policies.ack),
       credentials: this.#credentials,
@@ -113,12 +114,10 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
       admission: this.#admission,
       pendingClients: this.#pendingClients,
       forward: this.#tokenListeners,
-      opened: (connection: Connection) => tell(this, 'connection', connection),
-      resumed: (connection: Connection) => this.#resumed(connection),
-      sessionLost: (connection: Connection, loss: SessionLoss) =>
-        tell(this, 'session-lost', loss, connection),
-      ended: (client: SecuredClient, connection: Connection, info: CloseInfo) =>
-        this.#ended(client, connection, info)
+      opened: connection => tell(this, 'connection', connection),
+      resumed: connection => this.#resumed(connection),
+      sessionLost: (connection, loss) => tell(this, 'session-lost', loss, connection),
+      ended: (client, connection, info) => this.#ended(client, connection, info)
     }
     this.#protocolSelection = new ProtocolSelection(connectionHost, this.#others)
     const onDropped = (count: number, connection: Connection) => tell(this, 'dropped', count, connection)

@@ -7,8 +7,8 @@ import tls, {
   type SecureVersion
 } from 'node:tls'
 import { codeOf } from '../errors/socket-error'
-import { TokenError } from '../errors/token-error'
-import { refuse } from '../options/checks'
+import type { TokenError } from '../errors/token-error'
+import { cannotUse, refuse } from '../options/checks'
 
 const LEAST_VERSION = 'TLSv1.3'
 
@@ -106,7 +106,7 @@ export function secureContext(options: SecureContextOptions): SecureContext {
   try {
     return createSecureContext(secureDefaults(options))
   } catch (error) {
-    throw refusedAlone(options) ?? refusal('key, cert, ca and the like, together', error)
+    throw refusedAlone(options) ?? cannotUse('key, cert, ca and the like, together', refusedWith(error))
   }
 }
 
@@ -120,21 +120,16 @@ function refusedAlone(options: SecureContextOptions): TokenError | null {
       const alone = { ...more, [name]: options[name], ...(ciphers !== undefined && { ciphers }) }
       if (options[name] !== undefined && name !== 'passphrase') createSecureContext(alone)
     } catch (error) {
-      return refusal(name, error)
+      return cannotUse(name, refusedWith(error))
     }
   }
   return null
 }
 
-/** It has no cause: Node's errors for a wrong argument quote it. */
-function refusal(name: string, error: unknown): TokenError {
-  return new TokenError('ERR_OPTION', `Cannot use option ${name}: Node refuses it with ${wordOf(error)}`)
-}
-
-/** The code of an error of Node, and OpenSSL's reason. */
-export function wordOf(error: unknown): string {
+/** The code of an error of Node and OpenSSL's reason, as a message has them; as its cause the error could quote a key. */
+export function refusedWith(error: unknown): string {
   const reason = reasonOf(error)
-  return reason === '' ? codeOf(error) : `${codeOf(error)}, ${reason}`
+  return `Node refuses it with ${codeOf(error)}${reason === '' ? '' : `, ${reason}`}`
 }
 
 /** What OpenSSL says of itself; empty for any other error, which may quote a wrong argument. */

@@ -52,17 +52,24 @@ export function peerChain(socket: TLSSocket): X509Certificate[] {
   return chain.slice()
 }
 
-/** SHA-256 of the certificate that this side presented on a connection, if any. */
-export function presentedFingerprints(socket: TLSSocket): readonly Uint8Array[] {
-  const certificate = socket.getX509Certificate()
-  return certificate === undefined ? [] : [fingerprintBytes(certificate.fingerprint256)]
+/**
+ * SHA-256 of each certificate that this side may have presented on a connection.
+ *
+ * @param known those of its credentials
+ * @param mayDiffer true when it may have presented another one, which the socket knows
+ */
+export function ownFingerprints(
+  socket: TLSSocket,
+  known: readonly Uint8Array[],
+  mayDiffer: boolean
+): readonly Uint8Array[] {
+  const presented = mayDiffer || known.length === 0 ? socket.getX509Certificate() : undefined
+  return presented === undefined ? known : [...known, fingerprintBytes(presented.fingerprint256)]
 }
 
 /** The peer of a TLS socket; null for any other Duplex and for a peer that showed no certificate. */
 export function peerOf(socket: Duplex): Peer | null {
-  if (!isTls(socket)) return null
-  const certificate = certificateOf(socket)
-  return certificate === undefined ? null : peerFrom(certificate, socket.authorized)
+  return isTls(socket) ? peerFrom(certificateOf(socket), socket.authorized) : null
 }
 
 function isTls(socket: Duplex): socket is TLSSocket {
@@ -76,7 +83,8 @@ export function fingerprintBytes(fingerprint: string): Buffer {
 }
 
 /** Each peer has its own dates: a Date can be changed, and the certificate is shared. */
-export function peerFrom(certificate: X509Certificate, isAuthorized: boolean): Peer {
+export function peerFrom(certificate: X509Certificate | undefined, isAuthorized: boolean): Peer | null {
+  if (certificate === undefined) return null
   const { subject, issuer, sans, serialNumber, fingerprint, notBefore, notAfter } = textsOf(certificate)
   return Object.freeze({
     subject,

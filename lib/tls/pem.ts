@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { TokenError } from '../errors/token-error'
+import { cannotUse } from '../options/checks'
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]{1,40})-----([^-]*)-----END \1-----/g
 const BEGIN = /-----BEGIN ([A-Z0-9 ]{1,40})-----/g
@@ -8,9 +8,13 @@ const CERTIFICATES: readonly string[] = ['CERTIFICATE', 'X509 CERTIFICATE', 'TRU
 
 /** The texts of an option that is one PEM or a list of them; none where it is not set. @throws TokenError `ERR_OPTION` */
 export function pemTexts(name: string, option: unknown): readonly string[] {
+  return listed(option).map(value => pemText(name, value))
+}
+
+/** The values of an option that is one or a list of them; none where it is not set. */
+export function listed(option: unknown): readonly unknown[] {
   if (option === undefined || option === null) return []
-  const values: readonly unknown[] = Array.isArray(option) ? option : [option]
-  return values.map(value => pemText(name, value))
+  return Array.isArray(option) ? option : [option]
 }
 
 /** @throws TokenError `ERR_OPTION` */
@@ -46,10 +50,6 @@ export function crlsIn(name: string, text: string): Buffer[] {
 export function toPem(label: string, der: Buffer): string {
   const lines = der.toString('base64').match(/.{1,64}/g) ?? []
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
-}
-
-export function cannotUse(name: string, why: string): TokenError {
-  return new TokenError('ERR_OPTION', `Cannot use option ${name}: ${why}`)
 }
 
 export function labelsIn(text: string): readonly string[] {

@@ -1,8 +1,9 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
-import { reasonOf, secureContext, wordOf } from './context'
+import { cannotUse } from '../options/checks'
+import { reasonOf, refusedWith, secureContext } from './context'
 import { fingerprintBytes } from './peer'
-import { cannotUse, certificatesIn, crlsIn, labelsIn, looksLike, pemText, pemTexts, toPem } from './pem'
+import { certificatesIn, crlsIn, labelsIn, listed, looksLike, pemText, pemTexts, toPem } from './pem'
 import { RevocationLists } from './revocation-lists'
 import type { TrustSources } from './trust-anchors'
 
@@ -35,7 +36,7 @@ export function readCredentials<T extends SecureContextOptions>(options: T): Rea
   const leaves = certs.map(([leaf]) => leaf as X509Certificate)
   // Nobody can compare the key of an engine.
   if (options.privateKeyIdentifier === undefined) checkPairs(options, certs)
-  for (const pfx of list(options.pfx)) leaves.push(leafOfPfx(pfx, options.passphrase))
+  for (const pfx of listed(options.pfx)) leaves.push(leafOfPfx(pfx, options.passphrase))
   const cas = readCas(options.ca)
   const crls = readCrls(options.crl)
   const read = { ...options }
@@ -44,7 +45,7 @@ export function readCredentials<T extends SecureContextOptions>(options: T): Rea
   if (crls !== null) read.crl = crls.map(der => toPem('X509 CRL', der))
   const context = secureContext(read)
   const { ca, pfx, passphrase } = read
-  const isHidden = ca === undefined || list(pfx).length > 0
+  const isHidden = ca === undefined || listed(pfx).length > 0
   return {
     options: read,
     context,
@@ -78,7 +79,7 @@ function readCrls(option: unknown): Buffer[] | null {
 }
 
 function checkPairs(options: SecureContextOptions, certs: readonly (readonly X509Certificate[])[]): void {
-  const keys = list(options.key).map(key => readKey(key, options.passphrase))
+  const keys = listed(options.key).map(key => readKey(key, options.passphrase))
   const fits = (certificate: X509Certificate) => keys.some(key => certificate.checkPrivateKey(key))
   for (const chain of certs) {
     if (fits(chain[0] as X509Certificate)) continue
@@ -124,7 +125,7 @@ function whyNoKey(text: string, passphrase: unknown, error: unknown): string {
     if (reasonOf(error) === 'unsupported') return 'its kind of encryption is not supported'
     return 'it is encrypted, and option passphrase does not open it'
   }
-  return `Node refuses it with ${wordOf(error)}`
+  return refusedWith(error)
 }
 
 /** Only a context of Node reads PKCS #12: this asks one which certificate it would present. */
@@ -158,10 +159,5 @@ function whyNoPfx(buf: unknown, passphrase: unknown, error: unknown): string {
   if (/private key/i.test(reason)) return 'it holds no private key'
   if (/unsupported/i.test(reason))
     return 'its kind of encryption is not supported (RC2, of an older program?)'
-  return `Node refuses it with ${wordOf(error)}`
-}
-
-function list(value: unknown): readonly unknown[] {
-  if (value === undefined || value === null) return []
-  return Array.isArray(value) ? value : [value]
+  return refusedWith(error)
 }

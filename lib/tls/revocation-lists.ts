@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
+import { cannotUse } from '../options/checks'
 import { dateError } from './check-trust'
-import { cannotUse } from './pem'
 
 /** What is read of a list of revoked certificates. OpenSSL checks its signature at each handshake. */
 interface Crl {
