@@ -51,9 +51,10 @@ export class TokenStream extends Duplex implements Consumer {
       this.#isEnding = false
       this.#claim.pull()
     })
-    // What was not read keeps `finish` waiting; a write that waits for `drain` must not.
+    // What was not read keeps `finish` waiting; a write that waits for `drain` must not, which need not come any more.
     void sink.closed.then(({ error }) => {
       if (error !== null) this.#break(error)
+      else this.#endWaiting(null)
     })
   }
 
@@ -136,10 +137,14 @@ export class TokenStream extends Duplex implements Consumer {
     // Node destroys a stream itself when `for await` has read it to its end: what was written still leaves.
     if (error === null && this.readableEnded) this.#sink.close()
     else if (!this.#isConnectionOver) this.#sink.destroy()
+    this.#endWaiting(error)
+    done(error)
+  }
+
+  #endWaiting(error: Error | null): void {
     const endWrite = this.#endWrite
     this.#endWrite = null
     endWrite?.(error)
-    done(error)
   }
 
   #break(error: TokenError): void {

@@ -10,6 +10,7 @@ import { frames, pattern } from '../helpers/bytes'
 import { awake, bytesOf, settled, tokensOf } from '../helpers/moments'
 import { connectionAndPeer, connectionPair, destroyPairs, HeldDuplex, socketPair } from '../helpers/pairs'
 import { rejection } from '../helpers/refusal'
+import { SessionPair } from '../helpers/session-pair'
 import { close, destroyTransports, greeted } from '../helpers/token-2'
 
 function slowly(): Transform {
@@ -234,6 +235,26 @@ describe('TokenStream', () => {
         []
       )
     })
+
+    for (const isFull of [false, true]) {
+      it(`a write that waits for ${isFull ? 'room in the outbox' : 'drain'} when a session is closed between two transports is told so`, async () => {
+        const pair = await SessionPair.open({
+          client: { maxTokenLength: 10, outboxBytes: 28, highWaterMark: 1 }
+        })
+        const { client } = pair
+        const stream = client.stream().on('error', () => {})
+        await pair.cut()
+        while (isFull && client.send(Buffer.from('waits')));
+        const written = new Promise<Error | null | undefined>(resolve =>
+          stream.write(Buffer.from('a'), resolve)
+        )
+        client.close()
+        expect(await client.closed).to.include({ code: 'normal', unsent: isFull ? 3 : 1 })
+        const error = (await written) as TokenError | null
+        expect(error?.code).to.equal(isFull ? 'ERR_NOT_SENT' : undefined)
+        await pair.destroy()
+      })
+    }
 
     it('a write that comes too late does not break a connection that is closing in order', async () => {
       const peer = await greeted('client')
