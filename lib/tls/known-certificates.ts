@@ -45,16 +45,12 @@ export class KnownCertificates {
     const bytes = structuredClone(shown).raw.length
     this.#known.set(fingerprint, { certificate: shown, bytes })
     this.#bytes += bytes
-    while (this.#known.size > this.#limit || this.#bytes > this.#maxBytes) this.#forgetOldest()
-    return shown
-  }
-
-  #forgetOldest(): void {
-    for (const [fingerprint, { bytes }] of this.#known) {
-      this.#known.delete(fingerprint)
+    for (const [oldest, { bytes }] of this.#known) {
+      if (this.#known.size <= this.#limit && this.#bytes <= this.#maxBytes) break
+      this.#known.delete(oldest)
       this.#bytes -= bytes
-      return
     }
+    return shown
   }
 }
 

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
-import { connect as tlsConnect } from 'node:tls'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { createServer, connect as tlsConnect } from 'node:tls'
 import { expect } from 'chai'
 import type { Refusal, TokenServer } from '../../lib'
 import { closeCodeNumber } from '../../lib/errors/close-codes'
+import { PendingClients, type SecuredClient } from '../../lib/server/pending-clients'
+import { serverSettings } from '../../lib/server/server-options'
 import { FakeClock } from '../../lib/testing'
 import { certificates } from '../helpers/certificates'
 import { HandClient } from '../helpers/hand-client'
@@ -65,6 +67,28 @@ describe('PendingClients', () => {
     server.close({ timeout: 0 })
     await server.closed
     expect(clock.pending).to.equal(0)
+  })
+
+  it('keeps neither the timer nor, once it is closed, the socket of a client that is accepted', async () => {
+    const { ca, client: pair, server: own } = await certificates()
+    const events = { onSecured: (client: SecuredClient) => void secured.push(client), onRefused: () => {} }
+    const secured: SecuredClient[] = []
+    const clients = new PendingClients(serverSettings({ port: 0, ...own, ca }), events)
+    const server = createServer({ ...own, ca })
+    clients.guard(server)
+    onCleanUp(() => server.close())
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const socket = tlsConnect({ host: '127.0.0.1', port, ca, ...pair })
+    onCleanUp(() => socket.destroy())
+    await until(() => secured.length === 1)
+    const [client] = secured as [SecuredClient]
+    expect([client.deadline === null, client.socket === null]).to.deep.equal([false, false])
+    expect(clients.admit(client)).to.equal(null)
+    expect([client.deadline === null, client.socket === null]).to.deep.equal([true, false])
+    socket.destroy()
+    await until(() => client.socket === null)
   })
 
   it('counts handshakes under way, and no longer once they are done or gone', async () => {
@@ -256,6 +280,24 @@ describe('PendingClients', () => {
     expect([server.queuedBytes, server.pendingHandshakes]).to.deep.equal([140_000, 2])
     await clock.elapse(2000)
     expect([seen.length, connection.isDead]).to.deep.equal([1, false])
+  })
+
+  it('counts what clients send before they are accepted on token/1 too', async () => {
+    const clock = new FakeClock()
+    onCleanUp(clock.install())
+    const { server, port } = await startServer({
+      memoryBudgetBytes: 50_000,
+      authorize: () => new Promise<boolean>(() => {})
+    })
+    const { ca, client: pair } = await certificates()
+    const socket = tlsConnect({ host: '127.0.0.1', port, ca, ...pair, ALPNProtocols: ['token/1'] })
+    socket.on('error', () => {})
+    onCleanUp(() => socket.destroy())
+    socket.write(Buffer.concat([Buffer.from('0000ea5c', 'hex'), Buffer.alloc(59_996)]))
+    await until(() => server.queuedBytes === 60_000)
+    const refusal = await refusalAfter(server, () => clock.elapse(1000))
+    expect(refusal.code).to.equal('ERR_TOO_MANY_CONNECTIONS')
+    expect([server.queuedBytes, server.pendingHandshakes]).to.deep.equal([0, 0])
   })
 
   it('cuts handshakes under way when the server closes, and tells them by ERR_SERVER_CLOSED', async () => {
