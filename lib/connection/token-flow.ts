@@ -1,27 +1,21 @@
 import { closeCodeOf, isTold } from '../errors/close-code-of'
-import { socketError } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
 import type { Protocol } from '../protocol/protocol'
 import { sayClose } from '../protocol/say-close'
-import { Receiver } from '../receiving/receiver'
+import { Receiver, type ReceiverHost } from '../receiving/receiver'
 import { Deadline } from '../runtime/deadline'
-import { Sender, type SenderEvents } from '../sending/sender'
+import { Sender, type SenderHost } from '../sending/sender'
 import { Session } from '../session/session'
 import type { ProtocolName } from '../wire/header'
-import type { Delivering } from './delivering'
 import type { Dispatcher } from './event-dispatcher'
 import type { Transport } from './transport'
 
 /** Whose tokens flow. */
-export interface TokenFlowHost {
+export interface TokenFlowHost extends SenderHost, ReceiverHost {
   readonly limits: ConnectionLimits
   readonly protocolName: ProtocolName
   readonly events: Dispatcher
-  readonly delivering: Delivering
-  fail(error: TokenError): void
-  /** A peer that has ended is waited for no longer than `closeTimeout`. */
-  armClose(): void
 }
 
 /**
@@ -34,12 +28,11 @@ export interface TokenFlowHost {
  *  Transport, Protocol          └──── the first ──┘   DETACHED      └── the next
  * ```
  */
-export class TokenFlow implements SenderEvents {
+export class TokenFlow {
   readonly session: Session
   readonly sender: Sender
   readonly receiver: Receiver
   readonly #host: TokenFlowHost
-  readonly #events: Dispatcher
   /** Null without `idleTimeout`. */
   readonly #idleDeadline: Deadline | null
   #transport!: Transport
@@ -48,10 +41,9 @@ export class TokenFlow implements SenderEvents {
   constructor(host: TokenFlowHost, isManualAck: boolean) {
     const { idleTimeout, maxTokenLength } = host.limits
     this.#host = host
-    this.#events = host.events
     this.session = new Session(isManualAck)
     this.#idleDeadline = idleTimeout === 0 ? null : new Deadline(idleTimeout, () => this.#idleExpired())
-    this.sender = new Sender(host.limits, this)
+    this.sender = new Sender(host.limits, host)
     this.receiver = new Receiver(maxTokenLength, host.events, host, host.protocolName === 'token/2')
   }
 
@@ -66,12 +58,13 @@ export class TokenFlow implements SenderEvents {
 
   carry(transport: Transport): void {
     this.#transport = transport
-    this.receiver.protocol = transport.protocol
+    this.speak(transport.protocol)
   }
 
   /** This protocol is spoken from now on. */
   speak(protocol: Protocol): void {
     this.#transport.protocol = protocol
+    this.sender.protocol = protocol
     this.receiver.protocol = protocol
   }
 
@@ -111,47 +104,11 @@ export class TokenFlow implements SenderEvents {
     this.receiver.stop(error)
   }
 
-  onDrain(): void {
-    this.#events.onDrain()
-  }
-
-  onActivity(hasTokens: boolean): void {
-    if (hasTokens) this.active()
-    this.protocol.wrote?.()
-  }
-
-  onStall(): void {
-    this.#host.fail(stallError(this.#host.limits.writeTimeout))
-  }
-
-  onFlushed(): void {
-    this.protocol.flushed?.()
-  }
-
-  onFault(error: unknown): void {
-    this.#host.fail(socketError(error))
-  }
-
-  onAborted(place: number, cause: unknown): void {
-    this.#host.delivering.aborted(place, cause)
-  }
-
-  onWithdrawn(place: number, cause: unknown): void {
-    this.#host.delivering.withdrawn(place, cause)
-  }
-
   #idleExpired(): void {
     const { idleTimeout } = this.#host.limits
     if (this.protocol.isPaused) this.active()
     else this.#host.fail(idleError(idleTimeout))
   }
-}
-
-function stallError(timeout: number): TokenError {
-  return new TokenError(
-    'ERR_WRITE_TIMEOUT',
-    `Cannot send: the peer took nothing for writeTimeout, ${timeout} ms`
-  )
 }
 
 function idleError(timeout: number): TokenError {

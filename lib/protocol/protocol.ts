@@ -3,7 +3,7 @@ import type { CloseCode } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
 import type { Receiver, ReceiverEvents } from '../receiving/receiver'
-import type { Sender } from '../sending/sender'
+import type { Sender, SenderEvents } from '../sending/sender'
 import type { Session } from '../session/session'
 import type { GoawayFrame } from '../wire/control-frame'
 
@@ -31,7 +31,7 @@ export interface ProtocolHost {
  * The rules of one protocol, between the socket and the sender and receiver of a connection. What is optional is left
  * out where it means nothing.
  */
-export interface Protocol extends ReceiverEvents {
+export interface Protocol extends SenderEvents, ReceiverEvents {
   /** Milliseconds from the last PING to its PONG; null when not known. */
   readonly rtt: number | null
   /** True while this side does not read, so that a silent peer is not to blame. */
@@ -54,10 +54,6 @@ export interface Protocol extends ReceiverEvents {
   sayGoodbye(error: TokenError, reason: string): boolean
   /** The transport is gone, or someone else's. */
   stop(): void
-  /** Bytes were given to the socket. */
-  wrote?(): void
-  /** Every token has been given to the socket. */
-  flushed?(): void
   /** This side ends the writing half of a stream; reading goes on. */
   endSending?(): void
   /** The application has had `count` more tokens. @returns false when the final count was said before */

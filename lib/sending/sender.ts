@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
 import { nextTick } from '../runtime/event-loop'
 import { costOf, HEADER_LENGTH } from '../wire/header'
@@ -8,21 +9,27 @@ import { TokenQueue } from './token-queue'
 import type { TokenSource } from './token-source'
 import { WriteLoop, type WriteLoopEvents } from './write-loop'
 
-/** What a sender tells its connection. */
+/** What a sender does to its connection, and whom it tells there. */
+export interface SenderHost {
+  readonly events: { onDrain(): void }
+  readonly delivering: {
+    /** The token from a stream at that place will never be whole; it keeps its number. */
+    aborted(place: number, cause: unknown): void
+    /** A token from a stream was taken back before its first byte, and leaves a gap. */
+    withdrawn(place: number, cause: unknown): void
+  }
+  /** Bytes of a token went out: the connection is not idle. */
+  active(): void
+  /** Breaks the connection. */
+  fail(error: TokenError): void
+}
+
+/** What a sender tells the protocol that is spoken at the moment. */
 export interface SenderEvents {
-  onDrain(): void
-  /** Bytes went out: the connection is not idle. */
-  onActivity(hasTokens: boolean): void
-  /** The peer took nothing of a write for `writeTimeout`. */
-  onStall(): void
-  /** A token can't be written as it was taken. */
-  onFault(error: unknown): void
+  /** Bytes went out. */
+  wrote?(): void
   /** Everything that may be sent was given to the socket, after `end`. */
-  onFlushed(): void
-  /** The token from a stream at that place will never be whole; it keeps its number. */
-  onAborted(place: number, cause: unknown): void
-  /** A token from a stream was taken back before its first byte, and leaves a gap. */
-  onWithdrawn(place: number, cause: unknown): void
+  flushed?(): void
 }
 
 /**
@@ -37,9 +44,11 @@ export interface SenderEvents {
  * Between two sockets tokens are taken and wait. `tokensSent` counts those whose last byte was ever given to one of
  * them: only the rest is unsent, can be taken back or dropped, and may be told to be not sent.
  */
-export class Sender {
+export class Sender implements WriteLoopEvents {
   readonly #limits: ConnectionLimits
-  readonly #events: SenderEvents
+  /** What is spoken at the moment. */
+  protocol: SenderEvents = {}
+  readonly #host: SenderHost
   readonly #queue = new TokenQueue()
   readonly #writer: FrameWriter
   readonly #loop: WriteLoop
@@ -49,41 +58,11 @@ export class Sender {
   #isStopped = false
   #isEnding = false
 
-  constructor(limits: ConnectionLimits, events: SenderEvents) {
+  constructor(limits: ConnectionLimits, host: SenderHost) {
     this.#limits = limits
-    this.#events = events
+    this.#host = host
     this.#writer = new FrameWriter(this.#queue)
-    this.#loop = new WriteLoop(this.#queue, this.#writer, limits.writeTimeout, new Sender.#Writes(this))
-  }
-
-  /** A class, for a literal of closures costs each connection 300 bytes. */
-  static readonly #Writes = class implements WriteLoopEvents {
-    readonly #sender: Sender
-
-    constructor(sender: Sender) {
-      this.#sender = sender
-    }
-
-    onWritten(hadTokens: boolean): void {
-      this.#sender.#events.onActivity(hadTokens)
-    }
-
-    /** At once: TLS tells completed writes in one native loop, and a tick later the socket would have run dry. */
-    onSettled(): void {
-      this.#sender.#tellDrain()
-    }
-
-    onFlush(): void {
-      this.#sender.#checkFlushed()
-    }
-
-    onStall(): void {
-      this.#sender.#events.onStall()
-    }
-
-    onFault(error: unknown): void {
-      this.#sender.#events.onFault(error)
-    }
+    this.#loop = new WriteLoop(this.#queue, this.#writer, limits.writeTimeout, this)
   }
 
   /** Bytes of tokens that wait for credit or the operating system; not those that are only kept. */
@@ -158,7 +137,7 @@ export class Sender {
     this.#loop.detach()
     this.#writer.control = NO_CONTROL
     const voided = this.#queue.unbegin(cause)
-    if (voided !== null) this.#events.onAborted(voided, cause)
+    if (voided !== null) this.#host.delivering.aborted(voided, cause)
   }
 
   /** @returns false when the outbox is full: then nothing was taken, and `onDrain` will come */
@@ -194,7 +173,7 @@ export class Sender {
    * @throws RangeError when it is not kept
    */
   rewind(received: number): void {
-    for (const place of this.#queue.rewind(received)) this.#events.onAborted(place, null)
+    for (const place of this.#queue.rewind(received)) this.#host.delivering.aborted(place, null)
     // What the peer has had all the same waits no longer, and perhaps nothing is left to be written.
     this.#tellDrainSoon()
     this.wake()
@@ -268,6 +247,28 @@ export class Sender {
     this.#queue.clear()
   }
 
+  // --- what the write loop tells
+
+  written(hadTokens: boolean): void {
+    if (hadTokens) this.#host.active()
+    this.protocol.wrote?.()
+  }
+
+  /** At once: TLS tells completed writes in one native loop, and a tick later the socket would have run dry. */
+  settled(): void {
+    this.#tellDrain()
+  }
+
+  fail(error: TokenError): void {
+    this.#host.fail(error)
+  }
+
+  flushed(): void {
+    if (!this.#isEnding || this.#queue.size > 0) return
+    this.#isEnding = false
+    this.protocol.flushed?.()
+  }
+
   #take(token: QueuedToken, cost: number): boolean {
     const buffered = this.bufferedAmount + cost
     const isTaken = buffered <= this.#limits.outboxBytes
@@ -281,8 +282,8 @@ export class Sender {
   #changed(source: TokenSource): void {
     if (source.isVoid && this.#queue.has(source)) {
       const { place, cause } = source
-      if (this.#queue.withdraw(place)) this.#events.onWithdrawn(place, cause)
-      else this.#events.onAborted(place, cause)
+      if (this.#queue.withdraw(place)) this.#host.delivering.withdrawn(place, cause)
+      else this.#host.delivering.aborted(place, cause)
     }
     this.#someLeft()
   }
@@ -301,12 +302,6 @@ export class Sender {
     })
   }
 
-  #checkFlushed(): void {
-    if (!this.#isEnding || this.#queue.size > 0) return
-    this.#isEnding = false
-    this.#events.onFlushed()
-  }
-
   /** Its listeners may send: they run when the change that made room is complete, and only if there is still room. */
   #tellDrainSoon(): void {
     if (this.#isDrainDue || !this.#hasRoom) return
@@ -320,7 +315,7 @@ export class Sender {
   #tellDrain(): void {
     if (!this.#hasRoom || this.#isStopped) return
     this.#needsDrain = false
-    this.#events.onDrain()
+    this.#host.events.onDrain()
   }
 
   get #hasRoom(): boolean {

@@ -1,5 +1,7 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { socketError } from '../errors/socket-error'
+import { TokenError } from '../errors/token-error'
 import { clock } from '../runtime/clock'
 import { Deadline } from '../runtime/deadline'
 import { nextTick, setImmediate } from '../runtime/event-loop'
@@ -9,15 +11,13 @@ import type { TokenQueue } from './token-queue'
 /** What a write loop tells its sender. */
 export interface WriteLoopEvents {
   /** A write is completed. */
-  onWritten(hadTokens: boolean): void
+  written(hadTokens: boolean): void
   /** What could follow it was given to the socket. */
-  onSettled(): void
+  settled(): void
   /** All that may go out at this moment was given to the socket. */
-  onFlush(): void
-  /** The peer took nothing of a write for `writeTimeout`. */
-  onStall(): void
-  /** There is nothing that could be written next: a token has lost its memory. */
-  onFault(error: unknown): void
+  flushed(): void
+  /** The peer took nothing of a write for `writeTimeout`, or a token that is to be written has lost its memory. */
+  fail(error: TokenError): void
 }
 
 /**
@@ -69,7 +69,7 @@ export class WriteLoop {
     this.#queue = queue
     this.#writer = writer
     this.#events = events
-    this.#stallDeadline = new Deadline(writeTimeout, () => events.onStall())
+    this.#stallDeadline = new Deadline(writeTimeout, () => events.fail(stallError(writeTimeout)))
   }
 
   get inFlight(): number {
@@ -148,7 +148,7 @@ export class WriteLoop {
       this.#lastFlushTokens = tokens - this.#queue.size
       this.#write(socket, chunk)
     }
-    this.#events.onFlush()
+    this.#events.flushed()
   }
 
   /** Whoever woke this is in the middle of its work: a listener, or the steps of a resume. */
@@ -156,7 +156,7 @@ export class WriteLoop {
     this.#isFaulty = true
     nextTick(() => {
       this.#isFaulty = false
-      if (socket === this.#socket) this.#events.onFault(error)
+      if (socket === this.#socket) this.#events.fail(socketError(error))
     })
   }
 
@@ -178,10 +178,10 @@ export class WriteLoop {
     this.#stallDeadline.disarm()
     if (error != null) return
     this.#writer.written()
-    this.#events.onWritten(this.#hasTokensInFlight)
+    this.#events.written(this.#hasTokensInFlight)
     if (this.#mustYield) this.#yield()
     else this.flush()
-    this.#events.onSettled()
+    this.#events.settled()
   }
 
   get #mustYield(): boolean {
@@ -198,4 +198,11 @@ export class WriteLoop {
       this.flush()
     })
   }
+}
+
+function stallError(timeout: number): TokenError {
+  return new TokenError(
+    'ERR_WRITE_TIMEOUT',
+    `Cannot send: the peer took nothing for writeTimeout, ${timeout} ms`
+  )
 }

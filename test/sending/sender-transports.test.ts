@@ -18,15 +18,16 @@ function detached(highWaterMark = 64 * KIB * KIB) {
   const sender = new Sender(
     connectionLimits({ maxTokenLength: 16 * KIB * KIB, outboxBytes: 64 * KIB * KIB, highWaterMark }),
     {
-      onDrain: () => void log.push('drain'),
-      onActivity: () => void log.push('activity'),
-      onStall: () => {},
-      onFault: () => {},
-      onFlushed: () => void log.push('flushed'),
-      onAborted: number => void log.push(`aborted ${number}`),
-      onWithdrawn: number => void log.push(`withdrawn ${number}`)
+      events: { onDrain: () => void log.push('drain') },
+      delivering: {
+        aborted: number => void log.push(`aborted ${number}`),
+        withdrawn: number => void log.push(`withdrawn ${number}`)
+      },
+      active: () => {},
+      fail: () => {}
     }
   )
+  sender.protocol = { wrote: () => void log.push('wrote'), flushed: () => void log.push('flushed') }
   const said: Buffer[] = []
   const attach = (): HeldDuplex => {
     const socket = new HeldDuplex()
@@ -458,10 +459,7 @@ describe('Sender of a stream', () => {
     sender.send(Buffer.from('behind'))
     await put(pattern(5), new Error('disk'))
     await releaseAll(socket)
-    expect([log.filter(entry => entry !== 'activity'), sender.tokensTaken]).to.deep.equal([
-      ['withdrawn 1'],
-      1
-    ])
+    expect([log.filter(entry => entry !== 'wrote'), sender.tokensTaken]).to.deep.equal([['withdrawn 1'], 1])
     expectTokens(new TokenReading().push(...socket.written), Buffer.from('behind'))
   })
 

@@ -18,19 +18,20 @@ function open(options?: ConnectionOptions, control: Buffer[] = []) {
   const stalled = new Promise<void>(resolve => {
     told = resolve
   })
-  const events = {
-    onDrain: () => void log.push('drain'),
-    onActivity: () => void log.push('activity'),
-    onStall: () => {
-      log.push('stall')
-      told()
+  const events = { onDrain: () => void log.push('drain') }
+  const sender = new Sender(connectionLimits(options), {
+    events,
+    delivering: {
+      aborted: number => void log.push(`aborted ${number}`),
+      withdrawn: number => void log.push(`withdrawn ${number}`)
     },
-    onFault: (error: unknown) => void log.push(`fault ${(error as Error).message}`),
-    onFlushed: (): void => void socket.end(),
-    onAborted: (number: number) => void log.push(`aborted ${number}`),
-    onWithdrawn: (number: number) => void log.push(`withdrawn ${number}`)
-  }
-  const sender = new Sender(connectionLimits(options), events)
+    active: () => void log.push('active'),
+    fail: ({ code }) => {
+      log.push(code)
+      told()
+    }
+  })
+  sender.protocol = { wrote: () => void log.push('wrote'), flushed: () => void socket.end() }
   sender.attach(socket, { takeControl: () => control.shift() ?? null })
   return { sender, socket, log, stalled, events, control }
 }
@@ -197,7 +198,7 @@ describe('Sender', () => {
       expect(log).to.deep.equal([])
       // As TLS does: it tells one completed write after the other, and no tick runs between them.
       socket.release()
-      expect(log).to.deep.equal(['activity', 'drain'])
+      expect(log).to.deep.equal(['active', 'wrote', 'drain'])
     })
   })
 
@@ -282,7 +283,7 @@ describe('Sender', () => {
       const { sender, log, stalled } = open({ writeTimeout: 5 })
       sender.send(pattern(5))
       await awake(stalled)
-      expect(log).to.deep.equal(['stall'])
+      expect(log).to.deep.equal(['ERR_WRITE_TIMEOUT'])
     })
 
     it('is not blamed while nothing is to be written', async () => {
@@ -292,7 +293,7 @@ describe('Sender', () => {
       const other = open({ writeTimeout: 20 })
       other.sender.send(pattern(5))
       await awake(other.stalled)
-      expect(log).to.deep.equal(['activity'])
+      expect(log).to.deep.equal(['active', 'wrote'])
       expect(socket.destroyed).to.equal(false)
     })
 
