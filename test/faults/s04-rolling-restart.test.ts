@@ -77,8 +77,10 @@ describe('S4 a rolling restart of two servers', () => {
         const { dials } = await herd.ask<RollingHerdReport>({ ask: 'more', tokens: 5 })
         figures(`left in ${took.toFixed(0)} ms, asked over ${SPREAD}`)
         expect(dials).to.have.lengthOf(CLIENTS)
-        print('accepted', accepted.slice(-CLIENTS))
+        const arrived = accepted.slice(-CLIENTS)
+        print('accepted', arrived)
         expect(print('dialled', dials), 'busiest tenth × mean').to.be.at.most(MOST_OF_MEAN)
+        for (const times of [dials, arrived]) expectTurns(times, drained.drainedAt)
         // A busy machine makes it longer.
         expect(Math.max(...dials) - Math.min(...dials), 'ms from the first dial to the last').to.be.at.least(
           SPREAD / 2
@@ -99,6 +101,18 @@ describe('S4 a rolling restart of two servers', () => {
       for (const report of last) expect(report).to.deep.include({ codes: {}, uncaught: [] })
       expectOrder(journals.flatMap(entriesOf), sent)
     })
+  }
+
+  /**
+   * Each comes in its turn, or later: a machine that is busy makes nobody early. drain() may ask in less than the time
+   * that it is given, so half of an even share is demanded.
+   */
+  function expectTurns(times: number[], begin: number): void {
+    const early = [...times]
+      .sort((one, other) => one - other)
+      .map((time, turn) => ({ after: Math.round(time - begin), share: (turn * SPREAD) / CLIENTS }))
+      .filter(({ after, share }) => after < share / 2)
+    expect(early, 'ms after drain() was called, and the even share').to.deep.equal([])
   }
 
   function entriesOf(journal: string): Entry[] {

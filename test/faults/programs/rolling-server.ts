@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { type Goaway, TokenServer, type TokenServerOptions } from '../../../lib'
 import type { DrainOptions } from '../../../lib/server/drain'
 import { answerParent } from '../../helpers/fault-program'
+import { monotonic } from '../../helpers/live-program'
 
 /** A server that is drained and closed, and writes down whose tokens it was given, and when. */
 
@@ -21,6 +22,8 @@ export interface RollingServerReport {
   connections: number
   /** What `drain()` said: how many had not left. */
   left: number
+  /** When it was called last, by the same clock as `accepted`. */
+  drainedAt: number
   /** When clients were accepted, milliseconds of the clock that all processes share. */
   accepted: number[]
   codes: Record<string, number>
@@ -32,6 +35,7 @@ export const ENTRY_LENGTH = 16
 
 let server: TokenServer | null = null
 let left = 0
+let drainedAt = 0
 let accepted: number[] = []
 const codes: Record<string, number> = {}
 const uncaught: string[] = []
@@ -43,7 +47,7 @@ answerParent(async (question: RollingServerQuestion, credentials): Promise<Rolli
   if (question.ask === 'listen') {
     const { ca, server: pair } = credentials
     server = new TokenServer({ host: '127.0.0.1', ca, ...pair, ...question.options })
-    server.on('connection', () => accepted.push(Number(process.hrtime.bigint()) / 1e6))
+    server.on('connection', () => accepted.push(monotonic()))
     server.on('token', token => {
       const entry = Buffer.alloc(ENTRY_LENGTH)
       entry.writeBigUInt64BE(process.hrtime.bigint())
@@ -60,6 +64,7 @@ answerParent(async (question: RollingServerQuestion, credentials): Promise<Rolli
   } else if (question.ask === 'await') {
     while ((server?.connections.size ?? 0) < question.connections) await wait(5)
   } else if (question.ask === 'drain') {
+    drainedAt = monotonic()
     left = (await server?.drain(question.goaway)) ?? 0
   } else {
     server?.close()
@@ -70,6 +75,7 @@ answerParent(async (question: RollingServerQuestion, credentials): Promise<Rolli
     port: (server?.address() as AddressInfo | null)?.port ?? 0,
     connections: server?.connections.size ?? 0,
     left,
+    drainedAt,
     accepted,
     codes,
     uncaught
