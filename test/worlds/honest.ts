@@ -1,5 +1,5 @@
 import type { TokenError, TokenErrorCode } from '../../lib'
-import type { World } from './world'
+import type { Play } from './play'
 
 /** What only a peer that breaks the rules, or a wrong call, can cause: never between two sides of this library. */
 const DISHONEST: readonly TokenErrorCode[] = [
@@ -19,7 +19,7 @@ const DISHONEST_CODES: readonly (string | undefined)[] = [
 ]
 
 /** Fails the world when this error can't come between two sides that keep the rules. */
-export function expectHonest(world: World, error: TokenError, where: string): void {
+export function expectHonest(world: Pick<Play, 'fail'>, error: TokenError, where: string): void {
   const isBad = DISHONEST.includes(error.code) || DISHONEST_CODES.includes(error.closeCode)
   if (isBad) world.fail(`${where} broke with ${error.code} (${error.closeCode}): ${error.message}`)
 }

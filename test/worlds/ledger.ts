@@ -117,9 +117,7 @@ export class Ledger {
     )
     const told = this.unsent + this.dropped
     if (vanished.length > told)
-      this.#fail(
-        `${vanished.length} tokens of stream ${this.stream} never left, and ${told} were counted: ${vanished.map(({ number }) => number)}`
-      )
+      this.#fail(`${vanished.length} tokens never left, and ${told} were counted: ${vanished.map(nameOf)}`)
     const notGiven = this.entries.filter(entry => !entry.isGiven).length
     if (this.unsent > notGiven)
       this.#fail(`${this.unsent} tokens were counted as unsent, and ${notGiven} did not arrive`)

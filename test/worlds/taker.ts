@@ -1,14 +1,14 @@
 import type { Connection, IncomingToken, TokenError, TokenStream } from '../../lib'
 import type { Entry } from './ledger'
+import type { TakingPlay } from './play'
 import { readSimulatedToken, TOKEN_HEAD, tokenId } from './token'
-import type { World } from './world'
 
 type Mode = 'none' | 'listener' | 'loop' | 'pieces' | 'stream' | 'over'
 
 /** An application that takes the tokens of a connection: by which kind of consumer, and how slowly, is left to chance. */
 export class Taker {
   stream: TokenStream | null = null
-  readonly #world: World
+  readonly #world: TakingPlay
   readonly #connection: Connection
   readonly #isManual: boolean
   readonly #modes: readonly Mode[]
@@ -23,7 +23,7 @@ export class Taker {
   }
 
   /** @param takesLong tokens come that are longer than may be joined: only pieces will do */
-  constructor(world: World, connection: Connection, isManual: boolean, takesLong: boolean) {
+  constructor(world: TakingPlay, connection: Connection, isManual: boolean, takesLong: boolean) {
     this.#world = world
     this.#connection = connection
     this.#isManual = isManual
@@ -75,6 +75,12 @@ export class Taker {
       this.#world.fail(`acknowledge(${count}) threw ${String(error)}`)
     }
     for (const entry of this.#waiting.splice(0, count)) entry.ledger.acknowledged(entry)
+  }
+
+  /** The loop or stream that has not come to its end; null for none. */
+  get consumer(): 'loop' | 'pieces' | 'stream' | null {
+    const mode = this.#mode
+    return mode === 'loop' || mode === 'pieces' || mode === 'stream' ? mode : null
   }
 
   get unacknowledged(): number {

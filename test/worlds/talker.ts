@@ -1,6 +1,6 @@
 import type { Connection, DeliverOptions, TokenError, TokenStream } from '../../lib'
 import type { Entry, Fate, Ledger } from './ledger'
-import type { World } from './world'
+import type { Play } from './play'
 
 /** What tokens are sent with: a client, or a server's connection. */
 export interface Mouth {
@@ -26,13 +26,13 @@ const KIB = 1024
 export class Talker {
   /** A polite sender waits for `drain`. */
   owesDrain = false
-  readonly #world: World
+  readonly #world: Play
   readonly #ledger: Ledger
   readonly #mouth: Mouth
   readonly #place: Place
   #isWriting = false
 
-  constructor(world: World, ledger: Ledger, mouth: Mouth, place: Place) {
+  constructor(world: Play, ledger: Ledger, mouth: Mouth, place: Place) {
     this.#world = world
     this.#ledger = ledger
     this.#mouth = mouth

@@ -8,6 +8,7 @@ import { expectHonest } from './honest'
 import { type Departed, type Entry, Ledger } from './ledger'
 import { MemoryTls } from './memory-tls'
 import type { Network, SimulatedSocket } from './network'
+import type { TakingPlay } from './play'
 import { Chance } from './random'
 import { SimulatedServer } from './server'
 import { RESUME_TIMEOUT, type SetUp, setUpOf } from './set-up'
@@ -32,7 +33,7 @@ class Planted extends Error {}
  *  end()  ──▶ both sides end in order: each fate is known
  * ```
  */
-export class World {
+export class World implements TakingPlay {
   readonly counts = noCounts()
   readonly chance: Chance
   readonly clock = new FakeClock({ date: Date.now() })
