@@ -6,16 +6,14 @@ import {
   anything,
   type Check,
   type Checks,
+  checkAllOptions,
   checkOptions,
   checksOf,
   complete,
   copyOf,
   type Numbers,
   pick,
-  prefix,
   refuse,
-  refuseMisspelt,
-  refuseUnknown,
   shown,
   wait,
   without
@@ -167,8 +165,7 @@ export type ClientContextOptions = Readonly<
 /** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
 export function clientSettings(options: TokenClientOptions): ClientSettings {
   const given = copyOf(options)
-  refuseMisspelt(given, OWN_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS)
-  for (const checks of [OWN_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS]) checkOptions(given, checks)
+  checkOptions(given, OWN_CHECKS, CONNECT_CHECKS, CONTEXT_CHECKS)
   checkVersions(given as SecureContextOptions)
   checkPsk({ ...given }, 'rejectUnauthorized')
   const shared = sharedSettings(given)
@@ -200,10 +197,7 @@ function addresses(given: TokenClientOptions): readonly ServerAddress[] {
     if (typeof server !== 'object' || server === null) {
       throw refuse(`servers[${i}]`, `must be { host, port } or { path }, and is ${shown(server)}`)
     }
-    const prefixed = prefix(server, named)
-    const checks = prefix(ADDRESS_CHECKS, named)
-    refuseUnknown(prefixed, checks, 'a server')
-    checkOptions(prefixed, checks)
+    checkAllOptions(server, ADDRESS_CHECKS, 'a server', named)
     const address = { ...common, ...pick<ServerAddress>(server, ADDRESS_CHECKS) }
     if (given.socket === undefined) checkAddress(address, named)
     return Object.freeze(normalAddress(address))

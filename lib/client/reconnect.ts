@@ -5,10 +5,10 @@ import {
   type Check,
   type Checks,
   callback,
-  checkOptions,
+  checkAllOptions,
+  checkOption,
   copyOf,
   MAX_DELAY,
-  refuseUnknown,
   shown
 } from '../options/checks'
 import { ask } from '../runtime/application-call'
@@ -99,14 +99,11 @@ const JITTER_CHECKS: Checks = {
  */
 export function fullJitter(options: FullJitterOptions = {}): ReconnectPolicy {
   const given = copyOf(options)
-  refuseUnknown(given, JITTER_CHECKS, 'fullJitter()')
-  checkOptions(given, JITTER_CHECKS)
+  checkAllOptions(given, JITTER_CHECKS, 'fullJitter()')
   const { initialDelay = 500, maxDelay = 30_000, hopelessDelay = 30_000, random = Math.random } = given
   const { maxHopelessDelay = Math.max(300_000, hopelessDelay) } = given
-  checkOptions(
-    { maxDelay, maxHopelessDelay },
-    { maxDelay: delay(initialDelay), maxHopelessDelay: delay(hopelessDelay) }
-  )
+  checkOption('maxDelay', maxDelay, delay(initialDelay))
+  checkOption('maxHopelessDelay', maxHopelessDelay, delay(hopelessDelay))
 
   return (attempt, { isHopeless, retryAfter = 0 }) => {
     const longest = isHopeless

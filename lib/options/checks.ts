@@ -75,33 +75,30 @@ export function checkOption(name: string, value: unknown, check: Check): void {
   if (why !== null) throw refuse(name, why)
 }
 
-/** @throws TokenError `ERR_OPTION` for the first value that its check refuses; what is undefined is not given */
-export function checkOptions(options: object, checks: Checks): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (value !== undefined && Object.hasOwn(checks, name)) checkOption(name, value, checks[name] as Check)
-  }
+/**
+ * Checks options among which others may stand, which Node or nobody knows.
+ *
+ * @throws TokenError `ERR_OPTION` for the first name that is misspelt, and for the first value that its check refuses
+ */
+export function checkOptions(options: object, ...known: readonly Checks[]): void {
+  refuseMisspelt(options, known.flatMap(Object.keys))
+  for (const checks of known) checkValues(options, checks)
 }
 
 /**
- * Refuses a name that looks like a known one and is none: `authorise` would let everybody in, without a word.
+ * Checks options that must have no other names.
  *
+ * @param before what a message puts before the name of an option in an option
  * @throws TokenError `ERR_OPTION`
  */
-export function refuseMisspelt(options: object, ...known: readonly Checks[]): void {
-  const names = known.flatMap(Object.keys)
-  for (const name of Object.keys(options)) {
-    if (names.includes(name)) continue
-    const meant = names.find(other => isMisspelt(name, other))
-    if (meant !== undefined) throw refuse(name, `is not an option: did you mean ${meant}?`)
-  }
-}
-
-/** @throws TokenError `ERR_OPTION` for the first name that is none of the known ones */
-export function refuseUnknown(options: object, known: Checks, owner: string): void {
-  refuseMisspelt(options, known)
-  for (const name of Object.keys(options)) {
+export function checkAllOptions(options: object, checks: Checks, owner: string, before = ''): void {
+  const given = prefixed(options, before)
+  const known: Checks = prefixed(checks, before)
+  refuseMisspelt(given, Object.keys(known))
+  for (const name of Object.keys(given)) {
     if (!Object.hasOwn(known, name)) throw refuse(name, `is not an option of ${owner}`)
   }
+  checkValues(given, known)
 }
 
 export function checksOf(numbers: Numbers): Checks {
@@ -134,14 +131,6 @@ export function without(options: object, ...names: readonly Checks[]): Record<st
   )
 }
 
-/** Gives the options in an option the names that a message has for them. */
-export function prefix<T>(
-  values: { readonly [name: string]: T } | object,
-  before: string
-): Record<string, T> {
-  return Object.fromEntries(Object.entries<T>({ ...values }).map(([name, value]) => [before + name, value]))
-}
-
 /** @param why to follow "it" */
 export function refuse(name: string, why: string): TokenError {
   return cannotUse(name, `it ${why}`)
@@ -157,6 +146,25 @@ export function shown(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'function') return 'a function'
   return typeof value === 'object' && value !== null ? 'an object' : String(value)
+}
+
+/** An option that is undefined is not given. */
+function checkValues(options: object, checks: Checks): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined && Object.hasOwn(checks, name)) checkOption(name, value, checks[name] as Check)
+  }
+}
+
+/** A name that looks like a known one and is none: `authorise` would let everybody in, without a word. */
+function refuseMisspelt(options: object, names: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    const meant = names.includes(name) ? undefined : names.find(other => isMisspelt(name, other))
+    if (meant !== undefined) throw refuse(name, `is not an option: did you mean ${meant}?`)
+  }
+}
+
+function prefixed<T>(values: Readonly<Record<string, T>> | object, before: string): Record<string, T> {
+  return Object.fromEntries(Object.entries<T>({ ...values }).map(([name, value]) => [before + name, value]))
 }
 
 function demand(isMet: boolean, what: string, value: unknown): string | null {

@@ -4,16 +4,14 @@ import type { Role } from '../wire/hello'
 import {
   among,
   type Checks,
+  checkAllOptions,
   checkOption,
-  checkOptions,
   checksOf,
   complete,
   copyOf,
   MAX_DELAY,
   type Numbers,
-  prefix,
   refuse,
-  refuseUnknown,
   wait,
   whole
 } from './checks'
@@ -120,8 +118,6 @@ export const PROTOCOL_CHECKS: Checks = {
   ack: among('auto', 'manual')
 }
 
-const SESSION_CHECKS = checksOf(SESSION_NUMBERS)
-
 /** The limits of frozen options: all connections of a server share them. */
 const frozenLimits = new WeakMap<object, ConnectionLimits>()
 
@@ -131,8 +127,7 @@ export function connectionLimits(options: ConnectionOptions & ProtocolOptions = 
   if (known !== undefined) return known
   const given = copyOf(options)
   const checks = { ...CONNECTION_CHECKS, ...PROTOCOL_CHECKS, role: among('client', 'server') }
-  refuseUnknown(given, checks, 'a connection')
-  checkOptions(given, checks)
+  checkAllOptions(given, checks, 'a connection')
   checkAck(given)
   if (given.protocol === 'token/2' && given.role === undefined) throw refuse('role', 'is needed with token/2')
   const limits = limitsOf(given)
@@ -184,10 +179,7 @@ function sessionLimits(
   if (typeof given !== 'object' || given === null || ArrayBuffer.isView(given)) {
     throw refuse('session', 'must be true, false or an object; TLS sessions are resumed without being asked')
   }
-  const prefixed = prefix(given, 'session.')
-  const checks = prefix(SESSION_CHECKS, 'session.')
-  refuseUnknown(prefixed, checks, 'a session')
-  checkOptions(prefixed, checks)
+  checkAllOptions(given, checksOf(SESSION_NUMBERS), 'a session', 'session.')
   const limits = complete(SESSION_NUMBERS, given)
   const largestFrame = maxTokenLength + HEADER_LENGTH
   if (given.windowBytes === undefined) limits.windowBytes = Math.max(limits.windowBytes, 2 * largestFrame)

@@ -8,6 +8,7 @@ import {
   anything,
   type Checks,
   callback,
+  checkOption,
   checkOptions,
   checksOf,
   complete,
@@ -17,7 +18,6 @@ import {
   object,
   pick,
   refuse,
-  refuseMisspelt,
   wait,
   whole,
   without
@@ -186,8 +186,7 @@ export type ServerSettings = Readonly<Record<keyof typeof SERVER_NUMBERS, number
 /** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
 export function serverSettings(options: TokenServerOptions): ServerSettings {
   const given = copyOf(options)
-  refuseMisspelt(given, OWN_CHECKS, SERVER_CHECKS, LISTEN_CHECKS, CONTEXT_CHECKS)
-  for (const checks of [OWN_CHECKS, SERVER_CHECKS, LISTEN_CHECKS, CONTEXT_CHECKS]) checkOptions(given, checks)
+  checkOptions(given, OWN_CHECKS, SERVER_CHECKS, LISTEN_CHECKS, CONTEXT_CHECKS)
   checkProtocols(given.protocols)
   checkVersions(given)
   checkPsk({ ...given }, 'requestCert')
@@ -220,12 +219,7 @@ function checkProtocols(protocols: ServerPolicies['protocols'] = {}): void {
     if (name.startsWith('token/')) throw refuse('protocols', `can't replace ${name}`)
     const { handler, clientCertificate, idleTimeout }: Partial<OtherProtocol> = protocol ?? {}
     if (typeof handler !== 'function') throw refuse('protocols', `must have a handler for ${name}`)
-    checkOptions(
-      {
-        [`clientCertificate of ${name}`]: clientCertificate ?? null,
-        [`idleTimeout of ${name}`]: idleTimeout
-      },
-      { [`clientCertificate of ${name}`]: among('required', 'optional'), [`idleTimeout of ${name}`]: wait }
-    )
+    checkOption(`clientCertificate of ${name}`, clientCertificate ?? null, among('required', 'optional'))
+    if (idleTimeout !== undefined) checkOption(`idleTimeout of ${name}`, idleTimeout, wait)
   }
 }
