@@ -72,8 +72,10 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.settings = settings
     this.connectionOptions = optionsByProtocol(connection, 'client', policies.ack)
     this.#outbox = outbox
-    this.listeners = new TokenListeners(client, () => {
-      if (this.#connection !== null) controlOf(this.#connection).forwardTo(this.listeners)
+    this.listeners = new TokenListeners(client, {
+      deliver: () => {
+        if (this.#connection !== null) controlOf(this.#connection).forwardTo(this.listeners)
+      }
     })
     this.#dialler = new Dialler(settings)
     this.#redial = new Redial(policies.reconnect ?? session !== undefined, stablePeriod)

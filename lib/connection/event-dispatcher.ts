@@ -3,15 +3,12 @@ import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { AuthorizeAnswer } from '../protocol/authorization'
 import type { Goaway } from '../protocol/goaway'
-import { mixedConsumers } from '../receiving/consumer'
 import type { Receiver } from '../receiving/receiver'
 import { callApplication, tell } from '../runtime/application-call'
-import { nextTick } from '../runtime/event-loop'
-import { SoleListener } from '../runtime/sole-listener'
-import { type ListenerWatch, watchListeners } from '../runtime/watch-listeners'
 import type { SessionLoss } from '../session/session'
 import type { SessionLookup, SessionPart } from '../wire/hello'
 import type { ConnectionEvents, ContextOf, Forward } from './connection-context'
+import { TokenListeners } from './token-listeners'
 import { GREETING_TIMEOUT, type Handover } from './transport-facts'
 
 type Emitter = EventEmitter<ConnectionEvents> & { readonly isDetached: boolean }
@@ -21,20 +18,17 @@ type Emitter = EventEmitter<ConnectionEvents> & { readonly isDetached: boolean }
  *
  * A class, for a literal of closures costs each connection 400 bytes.
  */
-export class EventDispatcher<Connection extends Emitter> implements ListenerWatch {
+export class EventDispatcher<Connection extends Emitter> {
   readonly #connection: Connection
   readonly #owner: ContextOf<Connection>
-  readonly #soleListener: SoleListener
   #forward: Forward | null
-  #receiver: Receiver | null = null
-  #hasListener = false
+  #listeners!: TokenListeners
   #isMuted = false
   #onceDrained: (() => void) | null = null
 
   constructor(connection: Connection, owner: ContextOf<Connection>) {
     this.#connection = connection
     this.#owner = owner
-    this.#soleListener = new SoleListener(connection, 'token')
     this.#forward = owner.forward ?? null
   }
 
@@ -46,12 +40,12 @@ export class EventDispatcher<Connection extends Emitter> implements ListenerWatc
 
   /** True while the connection itself has listeners of `token`. */
   get hasListener(): boolean {
-    return this.#hasListener
+    return this.#listeners.isWanting
   }
 
   /** True while there are listeners to hand tokens to. */
   get hasListeners(): boolean {
-    return (this.#hasListener || this.#forward?.isWanting === true) && !this.#isMuted
+    return (this.#listeners.isWanting || this.#forward?.isWanting === true) && !this.#isMuted
   }
 
   /** The connection is broken: listeners get no more tokens of it. */
@@ -61,24 +55,7 @@ export class EventDispatcher<Connection extends Emitter> implements ListenerWatc
 
   /** Looks after the listeners of `token` from now on: they take what the receiver has. */
   watch(receiver: Receiver): void {
-    this.#receiver = receiver
-    watchListeners(this.#connection, 'token', this)
-  }
-
-  onAdd(): void {
-    const receiver = this.#receiver
-    if (receiver?.isClaimed) throw mixedConsumers()
-    this.#hasListener = true
-    this.#soleListener.suspend()
-    nextTick(() => {
-      this.#soleListener.forget()
-      receiver?.deliver()
-    })
-  }
-
-  onRemove(isLast: boolean): void {
-    this.#hasListener = !isLast
-    this.#soleListener.forget()
+    this.#listeners = new TokenListeners(this.#connection, receiver)
   }
 
   /** Calls it before the listeners of the next `drain`: no listener itself, which another one's exception would skip. */
@@ -93,8 +70,8 @@ export class EventDispatcher<Connection extends Emitter> implements ListenerWatc
 
   onToken(token: Buffer): void {
     const forward = this.#forward
-    if (!forward?.isWanting) this.#soleListener.give(token)
-    else if (!this.#hasListener) forward.take(token, this.#connection)
+    if (!forward?.isWanting) this.#listeners.give(token)
+    else if (!this.#listeners.isWanting) forward.take(token, this.#connection)
     else this.#toBoth(token, forward)
   }
 

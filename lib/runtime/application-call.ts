@@ -7,7 +7,7 @@ import { nextTick } from './event-loop'
  * Tells the application of an event, once everything that belongs to it is done: a listener may call anything. What a
  * listener throws is uncaught in the next tick, as it would be anywhere, and never reaches the library.
  *
- * All code of the application is called through this file, but the listeners of `token`: `SoleListener`.
+ * All code of the application is called through this file, but the listeners of `token`: `TokenListeners`.
  */
 export function tell<Events extends Record<keyof Events, unknown[]>, Name extends keyof Events & string>(
   emitter: EventEmitter<Events>,

@@ -77,9 +77,11 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   readonly #others: OtherProtocols
   readonly #admission: Admission
   readonly #budget: MemoryBudget<Connection>
-  readonly #tokenListeners = new TokenListeners(this, () => {
-    for (const connection of this.#admission.connections)
-      controlOf(connection).forwardTo(this.#tokenListeners)
+  readonly #tokenListeners = new TokenListeners(this, {
+    deliver: () => {
+      for (const connection of this.#admission.connections)
+        controlOf(connection).forwardTo(this.#tokenListeners)
+    }
   })
   readonly #drains = new Set<Drain>()
   #state: State = 'closed'
