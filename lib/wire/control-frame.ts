@@ -205,55 +205,50 @@ function decodeOpaque(body: Buffer): Uint8Array {
 }
 
 function encodeGoaway({ code, retryAfter, reason }: GoawayFrame): Buffer {
-  checkCode(code, 'GOAWAY')
   if (!Number.isInteger(retryAfter) || retryAfter < 0 || retryAfter > 0xffff_ffff) {
     throw protocolError('internal-error', `Cannot write GOAWAY: retryAfter is ${retryAfter} ms, no u32`)
   }
-  const text = encodeReason(reason)
-  const result = begin(GOAWAY, GOAWAY_LENGTH + text.length)
-  result.writeUInt16BE(code, HEADER_LENGTH + 1)
+  const result = beginWithReason(GOAWAY, GOAWAY_LENGTH, code, reason, 'GOAWAY')
   result.writeUInt32BE(retryAfter, HEADER_LENGTH + 3)
-  result.set(text, HEADER_LENGTH + GOAWAY_LENGTH)
   return result
 }
 
 function decodeGoaway(body: Buffer): GoawayFrame {
-  return {
-    type: 'goaway',
-    // First, because it judges the length that the others rely on.
-    reason: decodeReason(body, GOAWAY_LENGTH, 'GOAWAY'),
-    code: decodeCode(body, 'GOAWAY'),
-    retryAfter: body.readUInt32BE(3)
-  }
+  // It judges the length that readUInt32BE relies on.
+  const reason = decodeReason(body, GOAWAY_LENGTH, 'GOAWAY')
+  return { type: 'goaway', code: decodeCode(body, 'GOAWAY'), retryAfter: body.readUInt32BE(3), reason }
 }
 
 function encodeClose({ code, handed, reason }: CloseFrame): Buffer {
-  checkCode(code, 'CLOSE')
-  const text = encodeReason(reason)
-  const result = begin(CLOSE, CLOSE_LENGTH + text.length)
-  result.writeUInt16BE(code, HEADER_LENGTH + 1)
+  const result = beginWithReason(CLOSE, CLOSE_LENGTH, code, reason, 'CLOSE')
   writeCount(result, HEADER_LENGTH + 3, handed, 'handed of CLOSE')
-  result.set(text, HEADER_LENGTH + CLOSE_LENGTH)
   return result
 }
 
 function decodeClose(body: Buffer): CloseFrame {
+  // It judges the length that readCount relies on.
+  const reason = decodeReason(body, CLOSE_LENGTH, 'CLOSE')
   return {
     type: 'close',
-    // First, because it judges the length that the others rely on.
-    reason: decodeReason(body, CLOSE_LENGTH, 'CLOSE'),
     code: decodeCode(body, 'CLOSE'),
-    handed: readCount(body, 3, 'handed of CLOSE')
+    handed: readCount(body, 3, 'handed of CLOSE'),
+    reason
   }
 }
 
-function checkCode(code: number, frame: string): void {
+/** GOAWAY and CLOSE begin with a code and end with a reason; the field between them is still to be written. */
+function beginWithReason(type: number, length: number, code: number, reason: string, frame: string): Buffer {
   if (!Number.isInteger(code) || code < 0 || code > 0xffff || code === LOST) {
     throw protocolError(
       'internal-error',
       `Cannot write ${frame}: its code is ${code}, no u16 or the code of lost`
     )
   }
+  const text = encodeReason(reason)
+  const result = begin(type, length + text.length)
+  result.writeUInt16BE(code, HEADER_LENGTH + 1)
+  result.set(text, HEADER_LENGTH + length)
+  return result
 }
 
 function decodeCode(body: Buffer, frame: string): number {
