@@ -185,7 +185,7 @@ describe('the fate of a token', () => {
 })
 
 describe('giving up one token of many', () => {
-  const MANY = 10_000
+  const MANY = 3_000
 
   async function crowded(options: (index: number) => DeliverOptions) {
     const peer = await greeted('client', { outboxBytes: 20_000_000 }, {}, { receiveWindow: 1 })

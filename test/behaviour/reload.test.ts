@@ -24,6 +24,7 @@ import {
   startServer,
   until
 } from '../helpers/loopback'
+import { wholeSecondIn } from '../helpers/moments'
 import { refusal } from '../helpers/refusal'
 
 const HOUR = 3_600_000
@@ -312,12 +313,10 @@ describe('certificates that change', () => {
   })
 
   describe('a connection', () => {
-    /** A whole second, as certificates have it. Real time: the date of OpenSSL can not be set. */
-    const soon = () => new Date(Math.ceil((Date.now() + 1000) / 1000) * 1000)
-
     it("a connection ends when its peer's certificate does, on token/1 and on token/2", async () => {
       const ends = async (protocol: 'token/1' | 'token/2') => {
-        const notAfter = soon()
+        // Real time: the date of OpenSSL can not be set.
+        const notAfter = wholeSecondIn(1500)
         const short = await old.issueClient({ name: 'short', notAfter })
         const { server } = await startServer({ ca: [all.ca, old.cert] })
         const { client, connection } = await connectPair(server, { ...short, protocol })
@@ -337,7 +336,7 @@ describe('certificates that change', () => {
     })
 
     it('a connection of a client ends when the certificate of its server does', async () => {
-      const notAfter = soon()
+      const notAfter = wholeSecondIn(1500)
       const { server } = await startServer(await old.issueServer({ name: 'short', notAfter }))
       const { client } = await connectPair(server, { ca: old.cert })
       const { error } = await client.closed

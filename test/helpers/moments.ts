@@ -8,6 +8,14 @@ export async function settled(): Promise<void> {
   for (let i = 0; i < 8; i++) await setImmediate()
 }
 
+/**
+ * The end of a certificate that a test waits for, which has no parts of a second: at least so many milliseconds from
+ * now, and at most a second more.
+ */
+export function wholeSecondIn(milliseconds: number): Date {
+  return new Date(Math.ceil((Date.now() + milliseconds) / 1000) * 1000)
+}
+
 /** Keeps the whole process from running, and leaves its core to others. */
 export function block(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)

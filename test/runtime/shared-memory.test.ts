@@ -178,7 +178,10 @@ describe('Memory that tokens share', () => {
             while (pushed < chunks.length) push()
             receiver.end()
             pull(Number.POSITIVE_INFINITY)
-            expect(had).to.deep.equal(sent.slice(0, had.length))
+            expect(
+              had.findIndex((token, i) => !token.equals(sent[i] as Buffer)),
+              'the first that differs'
+            ).to.equal(-1)
             expect(broken).to.deep.equal(had.length === sent.length ? [] : ['ERR_DETACHED'])
             if (!isHere) expect(had).to.have.length(sent.length)
           }

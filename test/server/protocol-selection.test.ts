@@ -28,6 +28,7 @@ import {
   startServer,
   until
 } from '../helpers/loopback'
+import { wholeSecondIn } from '../helpers/moments'
 
 describe('connected means accepted', () => {
   closesWhatItOpened()
@@ -637,7 +638,7 @@ describe('connected means accepted', () => {
   it('a certificate that ends between the ticket and the dial is refused, with TLSv1.3 and with TLSv1.2', async () => {
     const refused = async (version: 'TLSv1.3' | 'TLSv1.2') => {
       const only = { minVersion: version, maxVersion: version } as const
-      const short = await authority.issueClient({ name: 'short', notAfter: inSeconds(1.2) })
+      const short = await authority.issueClient({ name: 'short', notAfter: wholeSecondIn(1500) })
       const { server, port } = await startServer({ ...only, ca: [all.ca, authority.cert] })
       const seen = record(server)
       const first = await ask(port, short)
@@ -655,10 +656,6 @@ describe('connected means accepted', () => {
   function endsWithPeer(socket: TLSSocket): TLSSocket {
     socket.on('end', () => socket.end())
     return socket
-  }
-
-  function inSeconds(seconds: number): Date {
-    return new Date(Math.ceil(Date.now() / 1000 + seconds) * 1000)
   }
 
   describe('a resumed dial of TokenClient', () => {

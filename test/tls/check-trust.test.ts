@@ -15,6 +15,7 @@ import { checkTrust, type TrustFailure } from '../../lib/tls/check-trust'
 import { sessionIdContext } from '../../lib/tls/session-id-context'
 import { type Certificates, certificates } from '../helpers/certificates'
 import { until } from '../helpers/loopback'
+import { wholeSecondIn } from '../helpers/moments'
 
 const DAY = 86_400_000
 
@@ -250,7 +251,7 @@ describe('trust', () => {
 
   it('refuses a certificate that ended a moment ago while Node still says authorized', async () => {
     const authority = await createAuthority({ notBefore: new Date(Date.now() - DAY) })
-    const notAfter = new Date(Math.ceil((Date.now() + 1000) / 1000) * 1000)
+    const notAfter = wholeSecondIn(1500)
     const short = await authority.issueClient({ name: 'short', notAfter })
     const server = await listen(trusting({ ca: authority.cert }))
     const { ticket, failure } = await dial(server, short)
@@ -265,18 +266,18 @@ describe('trust', () => {
   })
 
   it('refuses the clients of a CA that ended within sessionTimeout, though they resume again and again', async () => {
-    const soon = new Date(Date.now() + 1500)
+    const soon = wholeSecondIn(1500)
     const authority = await createAuthority({ notBefore: new Date(Date.now() - DAY), notAfter: soon })
     const client = await authority.issueClient({ name: 'ann', notAfter: new Date(Date.now() + DAY) })
-    const server = await listen(trusting({ ca: authority.cert, sessionTimeout: 3 }))
+    const server = await listen(trusting({ ca: authority.cert, sessionTimeout: 4 }))
     let seen = await dial(server, client)
     expect(seen.failure).to.equal(null)
-    const end = Date.now() + 6000
+    const end = Date.now() + 10_000
     let { ticket } = seen
     let resumedAfterTheEnd = 0
     while (seen.failure === null && Date.now() < end) {
       // Real time: sessionTimeout is OpenSSL's.
-      await new Promise(resolve => setTimeout(resolve, 300))
+      await new Promise(resolve => setTimeout(resolve, 150))
       const isOver = Date.now() > soon.getTime()
       seen = await dial(server, { ...client, session: ticket })
       if (seen.reused && isOver) resumedAfterTheEnd++
