@@ -33,10 +33,12 @@ const NO_BYTES: Buffer = Buffer.alloc(0)
 export class FrameReader {
   /** What the token that was returned last still costs of the credit. */
   cost = 0
-  /** What is free again of the credit although no token was returned. */
-  readonly dues = new FrameDues()
   readonly #maxTokenLength: number
   readonly #hasMarks: boolean
+  /** What bytes that were taken out, and are held, cost of the credit. */
+  #heldCost = 0
+  /** What is free again of the credit although no token was returned, and was not told. */
+  #freedCost = 0
   readonly #cursor = new ByteCursor()
   /** Bytes that are missing of the data frame entered, -1 while a head is awaited. */
   #left = -1
@@ -154,6 +156,13 @@ export class FrameReader {
     return passed
   }
 
+  /** @returns what is free again of the credit although no token was returned; told once */
+  takeFreed(): number {
+    const freed = this.#freedCost
+    this.#freedCost = 0
+    return freed
+  }
+
   /**
    * Throws away what is here of a token that is not whole. Of one that a consumer is reading, the bytes that it has
    * had are skipped when it comes again.
@@ -174,7 +183,8 @@ export class FrameReader {
   /** What was taken out until now costs nothing any more: another stream follows, with a credit of its own. */
   forgetCost(): void {
     this.cost = 0
-    this.dues.forget()
+    this.#heldCost = 0
+    this.#freedCost = 0
   }
 
   #nextByPieces(): Buffer | null {
@@ -186,7 +196,8 @@ export class FrameReader {
       this.#joined ??= new JoinedToken(this.#maxTokenLength)
       this.#joined.add(bytes, this.#left, this.#isPart)
       if (this.#left > 0 || !this.#endFrame()) continue
-      this.cost = this.dues.takeUnpaid()
+      this.cost = this.#heldCost
+      this.#heldCost = 0
       const token = this.#joined.take()
       this.#endToken(NOTHING)
       return token
@@ -199,7 +210,7 @@ export class FrameReader {
     this.#skip = 0
     this.#joined?.clear()
     while (this.#findFrame(false) && this.#takeBytes() !== null) {
-      this.dues.pay()
+      this.#release()
       if (this.#left > 0 || !this.#endFrame()) continue
       this.#endToken(WHOLE)
       return null
@@ -222,7 +233,7 @@ export class FrameReader {
         cursor.endHead()
         this.#isPart = true
       } else {
-        this.dues.owe(ABORT_COST)
+        this.#heldCost += ABORT_COST
         this.#endToken(ABORTED)
         return false
       }
@@ -237,7 +248,7 @@ export class FrameReader {
     this.#cursor.endHead()
     this.#left = length
     this.#hasRead = true
-    this.dues.owe(HEADER_LENGTH)
+    this.#heldCost += HEADER_LENGTH
   }
 
   /** @returns bytes of the data frame at hand as the chunk has them, none only of an empty one; null: none is there */
@@ -245,13 +256,13 @@ export class FrameReader {
     if (this.#left > 0 && !this.#cursor.hasBytes()) return null
     const bytes = this.#cursor.take(this.#left)
     this.#left -= bytes.length
-    this.dues.owe(bytes.length)
+    this.#heldCost += bytes.length
     return bytes
   }
 
   #give(bytes: Buffer): Buffer {
     this.#given += bytes.length
-    this.dues.pay()
+    this.#release()
     return bytes
   }
 
@@ -260,7 +271,7 @@ export class FrameReader {
     this.#left = -1
     if (!this.#isPart) return true
     this.#isPart = false
-    this.dues.pay()
+    this.#release()
     return false
   }
 
@@ -268,7 +279,7 @@ export class FrameReader {
     if (passed === WHOLE && this.#skip > 0) {
       throw protocolError('protocol-error', 'Cannot go on with a token: it came again and was shorter')
     }
-    this.dues.pay()
+    this.#release()
     this.#passed = passed
     this.#rewind()
     this.#isBetween = true
@@ -285,6 +296,12 @@ export class FrameReader {
     this.#isPart = false
   }
 
+  /** What was taken out is held no longer. */
+  #release(): void {
+    this.#freedCost += this.#heldCost
+    this.#heldCost = 0
+  }
+
   /** Walks over what waits, and leaves it as it is. */
   #scan(): WaitingTokens {
     return scanTokens({ left: this.#left, isPart: this.#isPart }, this.#cursor.copy())
@@ -299,42 +316,5 @@ export class FrameReader {
     const bytes = Buffer.alloc(HEADER_LENGTH)
     writeHeader(bytes, 0, head)
     return Buffer.concat([bytes, chunk.subarray(position, position + MAX_FIRST_BYTES)])
-  }
-}
-
-/** What the bytes that a reader took out cost of the credit: owed while they are held, then free. */
-class FrameDues {
-  #unpaid = 0
-  #freed = 0
-
-  /** `cost` was taken out. */
-  owe(cost: number): void {
-    this.#unpaid += cost
-  }
-
-  /** What is owed is held no longer. */
-  pay(): void {
-    this.#freed += this.#unpaid
-    this.#unpaid = 0
-  }
-
-  /** @returns what is owed; whoever takes it frees it */
-  takeUnpaid(): number {
-    const unpaid = this.#unpaid
-    this.#unpaid = 0
-    return unpaid
-  }
-
-  /** @returns what is free and was not told yet */
-  takeFreed(): number {
-    const freed = this.#freed
-    this.#freed = 0
-    return freed
-  }
-
-  /** Another stream follows, with a credit of its own. */
-  forget(): void {
-    this.#unpaid = 0
-    this.#freed = 0
   }
 }

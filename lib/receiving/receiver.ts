@@ -346,7 +346,7 @@ export class Receiver {
 
   #tellHanded(): void {
     const count = this.#handedCount
-    const cost = this.#handedCost + this.#reader.dues.takeFreed()
+    const cost = this.#handedCost + this.#reader.takeFreed()
     if (count === 0 && cost === 0) return
     this.#handedCount = 0
     this.#handedCost = 0

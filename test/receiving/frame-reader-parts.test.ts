@@ -33,9 +33,9 @@ class Log {
         this.tokens.push(token.toString('hex'))
         this.freed += this.reader.cost
       } else if (!this.#passed('dropped')) break
-      this.freed += this.reader.dues.takeFreed()
+      this.freed += this.reader.takeFreed()
     }
-    this.freed += this.reader.dues.takeFreed()
+    this.freed += this.reader.takeFreed()
   }
 
   /** Takes pieces, as many as are there or `most`; a new token is a piece too. */
@@ -49,9 +49,9 @@ class Log {
         if (piece !== null) this.pieces += piece.toString('hex')
         if (!this.#passed(this.pieces) && piece === null) break
       }
-      this.freed += this.reader.dues.takeFreed()
+      this.freed += this.reader.takeFreed()
     }
-    this.freed += this.reader.dues.takeFreed()
+    this.freed += this.reader.takeFreed()
   }
 
   /** Drops the token begun. */
@@ -60,7 +60,7 @@ class Log {
     this.isBegun = false
     this.reader.begin()
     this.#passed('dropped')
-    this.freed += this.reader.dues.takeFreed()
+    this.freed += this.reader.takeFreed()
   }
 
   #passed(what: string): boolean {
