@@ -158,7 +158,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** Milliseconds of the last round trip of a PING; null on token/1 and before the first. */
   get rtt(): number | null {
-    return this.#life.transport.protocol.rtt
+    return this.#life.transport.protocol.rtt ?? null
   }
 
   /**

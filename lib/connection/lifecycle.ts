@@ -191,7 +191,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
     this.events.mute()
     const wasOpening = this.#state === OPENING
     if (!this.transport.isAttached) nextTick(() => this.#finish())
-    else if (this.#flow.protocol.sayGoodbye(error, reason)) this.#state = CLOSING
+    else if (this.#flow.protocol.sayGoodbye?.(error, reason)) this.#state = CLOSING
     else this.socket.destroy()
     this.ending.abort()
     if (wasOpening) this.events.onRefused(error)

@@ -52,13 +52,11 @@ export interface OpeningHost extends ProtocolHost {
  * ```
  */
 export class Opening implements Protocol, HandshakeHost {
-  readonly rtt = null
-  readonly isPaused = false
   readonly #host: OpeningHost
   readonly #socket: Duplex
   /** Null on token/1. */
   readonly #handshake: Handshake | null
-  #isOver = false
+  #isStopped = false
 
   /** @param peer whom the transport leads to */
   constructor(host: OpeningHost, socket: Duplex, facts: TransportFacts, peer: Peer | null) {
@@ -73,7 +71,7 @@ export class Opening implements Protocol, HandshakeHost {
   }
 
   get heldBytes(): number {
-    return this.#isOver ? 0 : (this.#handshake?.demultiplexer.heldBytes ?? 0)
+    return this.#isStopped ? 0 : (this.#handshake?.demultiplexer.heldBytes ?? 0)
   }
 
   begin(): void {
@@ -96,7 +94,7 @@ export class Opening implements Protocol, HandshakeHost {
     // HELLO spoke for the connection that is lost, and for what it held.
     handshake.credit.freeAll()
     nextTick(() => {
-      if (!this.#isOver) this.bind(null)
+      if (!this.#isStopped) this.bind(null)
     })
   }
 
@@ -113,7 +111,7 @@ export class Opening implements Protocol, HandshakeHost {
   /** What was held from an older transport was taken: HELLO may have given credit already. */
   handed(count: number, cost: number): void {
     this.#host.session.given(count)
-    if (!this.#isOver) this.#handshake?.freed(cost)
+    if (!this.#isStopped) this.#handshake?.freed(cost)
   }
 
   tokenAborted(number: number): void {
@@ -144,7 +142,7 @@ export class Opening implements Protocol, HandshakeHost {
 
   /** Nothing comes of it any more: the transport is gone, refused, or someone else's. */
   stop(): void {
-    this.#isOver = true
+    this.#isStopped = true
     this.#handshake?.stop()
   }
 
@@ -242,7 +240,7 @@ export class Opening implements Protocol, HandshakeHost {
     if (admission instanceof TokenError) this.#host.fail(admission)
     else if (this.#handshake === null) this.#host.opened()
     // A resumed session has taken the transport to its own connection.
-    else if (!this.#isOver) this.bind(admission)
+    else if (!this.#isStopped) this.bind(admission)
   }
 
   /** @throws TokenError when the peer can't stand where it says */

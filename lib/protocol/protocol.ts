@@ -33,11 +33,11 @@ export interface ProtocolHost {
  */
 export interface Protocol extends SenderEvents, ReceiverEvents {
   /** Milliseconds from the last PING to its PONG; null when not known. */
-  readonly rtt: number | null
+  readonly rtt?: number | null
   /** True while this side does not read, so that a silent peer is not to blame. */
-  readonly isPaused: boolean
+  readonly isPaused?: boolean
   /** True when both sides have said their last word: what the socket does then is no error. */
-  readonly isOver: boolean
+  readonly isOver?: boolean
   /** Bytes that the peer has sent behind its HELLO, before it was accepted. */
   readonly heldBytes?: number
   read(chunk: Buffer): void
@@ -45,15 +45,15 @@ export interface Protocol extends SenderEvents, ReceiverEvents {
   transportEnded(): void
   /** This side ends in order: the sender is flushed, then `flushed` comes. */
   close(code: CloseCode): void
+  /** The transport is gone, or someone else's. */
+  stop(): void
   /**
    * Tells the peer why, where that can be told.
    *
    * @param reason for a peer that is refused
    * @returns true when the socket was ended, false to destroy it
    */
-  sayGoodbye(error: TokenError, reason: string): boolean
-  /** The transport is gone, or someone else's. */
-  stop(): void
+  sayGoodbye?(error: TokenError, reason: string): boolean
   /** This side ends the writing half of a stream; reading goes on. */
   endSending?(): void
   /** The application has had `count` more tokens. @returns false when the final count was said before */

@@ -14,8 +14,6 @@ const READ_AHEAD_BYTES = 64 * 1024
  * token/1, and shows at the next write.
  */
 export class Token1 implements Protocol {
-  readonly rtt = null
-  readonly isOver = false
   readonly #host: ProtocolHost
   /** Made for the first token that does not come whole. */
   #frameWatch: FrameWatch | null = null
@@ -83,10 +81,6 @@ export class Token1 implements Protocol {
 
   endSending(): void {
     this.#host.beginClose('normal')
-  }
-
-  sayGoodbye(): boolean {
-    return false
   }
 
   stop(): void {

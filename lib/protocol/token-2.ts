@@ -43,7 +43,6 @@ import {
  * The socket is never paused: control frames are read at once, and the peer's tokens are bounded by credit.
  */
 export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
-  readonly isPaused = false
   readonly control: ControlQueue
   readonly #host: ProtocolHost
   readonly #role: Role
