@@ -184,7 +184,7 @@ export class Monkey implements Play {
   }
 
   broke(error: TokenError, where: string, protocol: ProtocolName): void {
-    // On token/1 nobody tells an end in order from the last of the bytes that it cuts.
+    // On token/1 a cut looks like an end in order, and shows at the next write.
     if (!this.isClean || protocol === 'token/1' || TIMEOUTS.includes(error.code)) return
     // A server's session whose client has given up ends at any time; the client tells its own loss.
     if (error.code !== 'ERR_SESSION_LOST')
@@ -309,8 +309,8 @@ export class Monkey implements Play {
         if (chance.below(10_000) < mood.disturbs) this.#disturb(chance)
         else this.#once(chance, mood.acts)
         const dice = chance.below(9)
-        if (dice < 3) await setImmediate()
-        else if (dice < 5) await wait(chance.below(8))
+        if (dice < 2) await setImmediate()
+        else if (dice < 3) await wait(chance.below(8))
       }
       this.#check()
       // Never all day in one turn.
