@@ -251,7 +251,7 @@ describe('trust', () => {
 
   it('refuses a certificate that ended a moment ago while Node still says authorized', async () => {
     const authority = await createAuthority({ notBefore: new Date(Date.now() - DAY) })
-    const notAfter = wholeSecondIn(1500)
+    const notAfter = wholeSecondIn(2500)
     const short = await authority.issueClient({ name: 'short', notAfter })
     const server = await listen(trusting({ ca: authority.cert }))
     const { ticket, failure } = await dial(server, short)
@@ -266,10 +266,10 @@ describe('trust', () => {
   })
 
   it('refuses the clients of a CA that ended within sessionTimeout, though they resume again and again', async () => {
-    const soon = wholeSecondIn(1500)
+    const soon = wholeSecondIn(2500)
     const authority = await createAuthority({ notBefore: new Date(Date.now() - DAY), notAfter: soon })
     const client = await authority.issueClient({ name: 'ann', notAfter: new Date(Date.now() + DAY) })
-    const server = await listen(trusting({ ca: authority.cert, sessionTimeout: 4 }))
+    const server = await listen(trusting({ ca: authority.cert, sessionTimeout: 5 }))
     let seen = await dial(server, client)
     expect(seen.failure).to.equal(null)
     const end = Date.now() + 10_000
