@@ -66,12 +66,12 @@ export class Admission {
     const refusal = this.#trust.refusalOf(client)
     if (refusal !== null) return refusal
     const admitTransport = (owner: Connection) => this.#admitTransport(client, owner, candidate.peer)
-    const admitConnection = () => this.#admitNew(candidate, admitTransport)
-    if (request === null || this.#settings.session === undefined) return admitConnection()
-    const identity = this.#sessionIdentityOf(candidate.peer)
-    if (identity instanceof TokenError) return identity
-    if (identity === null) return admitConnection()
-    return this.#sessions.admit(candidate, request, identity, { admitTransport, admitConnection })
+    const answer = this.#admit(candidate, request, admitTransport)
+    // A session that is resumed has a connection already.
+    if (answer instanceof TokenError || answer === 'resumed') return answer
+    this.#connections.add(candidate)
+    this.#endWithCertificate(candidate)
+    return answer
   }
 
   resumed(connection: Connection): void {
@@ -106,15 +106,16 @@ export class Admission {
     setImmediate(() => this.recheck(left))
   }
 
-  #admitNew(
-    connection: Connection,
+  #admit(
+    candidate: Connection,
+    request: SessionPart | null,
     admitTransport: (owner: Connection) => TokenError | null
-  ): TokenError | null {
-    const refusal = admitTransport(connection)
-    if (refusal !== null) return refusal
-    this.#connections.add(connection)
-    this.#endWithCertificate(connection)
-    return null
+  ): TokenError | SessionLookup | null {
+    if (request === null || this.#settings.session === undefined) return admitTransport(candidate)
+    const identity = this.#sessionIdentityOf(candidate.peer)
+    if (identity instanceof TokenError) return identity
+    if (identity === null) return admitTransport(candidate)
+    return this.#sessions.admit(candidate, request, identity, admitTransport)
   }
 
   /** @param owner whom the client belongs to if it may come in */

@@ -4,12 +4,8 @@ import { nextTick } from '../runtime/event-loop'
 import type { SessionLookup, SessionPart } from '../wire/hello'
 import { SessionStore } from './session-store'
 
-export interface SessionAdmission {
-  /** @returns why a connection that waits may not have the transport; null when it may */
-  admitTransport(owner: Connection): TokenError | null
-  /** @returns why the connection may not come in with its transport; null when it may */
-  admitConnection(): TokenError | null
-}
+/** @returns why a connection may not have the transport of the client; null when it has it */
+type AdmitTransport = (owner: Connection) => TokenError | null
 
 /** Gives the transport of a client that comes back to the connection that waits for it. */
 export class ServerSessions extends SessionStore<Connection> {
@@ -23,16 +19,16 @@ export class ServerSessions extends SessionStore<Connection> {
     candidate: Connection,
     request: SessionPart,
     identity: string,
-    admission: SessionAdmission
+    admitTransport: AdmitTransport
   ): TokenError | SessionLookup {
     const found = this.find(request, identity)
     if (found.is === 'outdated') return outdated()
     if (found.is === 'present' && canResume(found.owner)) {
-      return this.#resume(candidate, found.owner, request, admission)
+      return this.#resume(candidate, found.owner, request, admitTransport)
     }
     const leaving = this.whoMakesRoom(identity)
     if (leaving === null) return tooMany()
-    const refusal = admission.admitConnection()
+    const refusal = admitTransport(candidate)
     if (refusal !== null) return refusal
     for (const connection of leaving) this.#evict(connection)
     const key = this.add(candidate, identity, request.generation)
@@ -51,12 +47,12 @@ export class ServerSessions extends SessionStore<Connection> {
     candidate: Connection,
     owner: Connection,
     request: SessionPart,
-    admission: SessionAdmission
+    admitTransport: AdmitTransport
   ): TokenError | 'resumed' {
     const { generation } = request
     const fault = controlOf(owner).session.faultOf(request, owner.tokensSent - owner.tokensUnsent)
     if (fault !== null) return fault
-    const refusal = admission.admitTransport(owner)
+    const refusal = admitTransport(owner)
     if (refusal !== null) return refusal
     this.attached(owner, generation)
     controlOf(owner).session.advance(generation)

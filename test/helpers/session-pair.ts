@@ -105,10 +105,7 @@ export class SessionPair {
       ...(authorize !== undefined && { authorize }),
       admit: (candidate, request) => {
         if (request === null) return null
-        return sessions.admit(candidate, request, 'client', {
-          admitTransport: () => null,
-          admitConnection: () => null
-        })
+        return sessions.admit(candidate, request, 'client', () => null)
       },
       onOpen: connection => {
         this.server = connection
