@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { expect } from 'chai'
+import type { IncomingToken } from '../../lib'
 import { controlOf } from '../../lib/connection/connection'
 import type { TokenError } from '../../lib/errors/token-error'
 import { FakeClock } from '../../lib/testing'
@@ -32,6 +33,7 @@ class FateWorld {
   #lastHad = 0
   #dropped = 0
   #isEager = true
+  #isReading = false
   #wake: () => void = () => {}
   #failure: string | null = null
   readonly #hasSession: boolean
@@ -71,7 +73,7 @@ class FateWorld {
     else if (dice < 30) this.#deliver()
     else if (dice < 40) this.#send()
     else if (dice < 46) this.#sendFrom()
-    else if (dice < 60) this.#chance.pick(this.#sent.length > 0 ? this.#sent : [null])?.giveUp?.abort()
+    else if (dice < 60) this.#giveUpOne()
     else if (dice < 64) this.#dropped += controlOf(client).delivering.dropOldest(1 + this.#chance.below(3))
     else if (dice < 72) link.aToB.stall()
     else if (dice < 80) link.aToB.resume()
@@ -79,6 +81,11 @@ class FateWorld {
     else if (dice < 92) await this.#cut()
     else if (dice < 98) await this.#redial()
     else await this.#clock.elapse(40)
+  }
+
+  #giveUpOne(): void {
+    const open = this.#sent.filter(({ fate }) => fate === 'pending')
+    if (open.length > 0) this.#chance.pick(open).giveUp?.abort()
   }
 
   async #cut(): Promise<void> {
@@ -158,19 +165,28 @@ class FateWorld {
   async #take(): Promise<void> {
     try {
       for await (const token of this.#pair.server.incomingTokens()) {
-        if (!this.#isEager) await new Promise<void>(resolve => (this.#wake = resolve))
-        const pieces: Buffer[] = []
-        try {
-          for await (const piece of token) pieces.push(piece)
-        } catch (error) {
-          if ((error as TokenError).code === 'ERR_TOKEN_ABORTED') continue
-          throw error
-        }
-        this.#had.add(this.#check(Buffer.concat(pieces)))
+        this.#isReading = true
+        await this.#read(token)
+        this.#isReading = false
       }
     } catch (error) {
       if ((error as TokenError).code !== 'ERR_ABORTED') this.#fail(String(error))
     }
+  }
+
+  async #read(token: IncomingToken): Promise<void> {
+    const pieces: Buffer[] = []
+    try {
+      for await (const piece of token) {
+        pieces.push(piece)
+        // In the middle of a token, too: what was given of it can't be taken back.
+        if (!this.#isEager) await new Promise<void>(resolve => (this.#wake = resolve))
+      }
+    } catch (error) {
+      if ((error as TokenError).code === 'ERR_TOKEN_ABORTED') return
+      throw error
+    }
+    this.#had.add(this.#check(Buffer.concat(pieces)))
   }
 
   #check(token: Buffer): number {
@@ -209,7 +225,7 @@ class FateWorld {
   get #isDone(): boolean {
     const { client, server } = this.#pair
     const isQuiet = client.isOpen && client.bufferedAmount === 0 && client.retainedBytes === 0
-    if (!isQuiet || server.tokensReceived < client.tokensSent) return false
+    if (!isQuiet || this.#isReading || server.tokensReceived < client.tokensSent) return false
     return this.#sent.every(({ fate }) => fate !== 'pending')
   }
 

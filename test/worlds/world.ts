@@ -303,7 +303,7 @@ export class World implements TakingPlay {
     this.#guard(() => {
       // Applications have some turns to go on before time passes.
       if (this.network.step()) this.#idleTurns = 0
-      else if (++this.#idleTurns % 5 === 0) this.clock.advance(leap)
+      else if (++this.#idleTurns % 5 === 0) this.clock.advance(this.#idleTurns > 50 ? 5 * leap : leap)
     })
     await settled()
     this.#check()
@@ -326,7 +326,7 @@ export class World implements TakingPlay {
     await this.#talk()
     await this.#endSides()
     // Nothing is left that could come to pass, and no timer that could expire.
-    for (let turn = 0; turn < 200; turn++) await this.#flow(200)
+    for (let turn = 0; turn < 150; turn++) await this.#flow(100)
     this.#guard(() => {
       for (const side of [...this.#clients, ...this.#servers, ...this.#killed]) side.checkEnd()
     })
