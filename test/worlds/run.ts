@@ -22,6 +22,8 @@ async function runWorld(seed: number): Promise<Counts> {
   const world = new World(seed, made, { without })
   const restore = hearUncaught(error => world.uncaught(error))
   try {
+    // A server listens from the next turn on, and one that is killed before keeps its port.
+    await nextTurn()
     for (let step = 0; step < STEPS_PER_WORLD; step++) await world.step()
     await world.heal()
     return world.counts
@@ -29,9 +31,13 @@ async function runWorld(seed: number): Promise<Counts> {
     throw new Error(`SEED=${seed} broke: ${(cause as Error).message}`, { cause })
   } finally {
     world.stop()
-    await new Promise(resolve => setImmediate(resolve))
+    await nextTurn()
     restore()
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
 }
 
 const EVENTS = ['uncaughtException', 'unhandledRejection'] as const
