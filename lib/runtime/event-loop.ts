@@ -1,4 +1,4 @@
-import { clearImmediate as clearNodeImmediate, setImmediate as setNodeImmediate } from 'node:timers'
+import { setImmediate as setNodeImmediate } from 'node:timers'
 
 /**
  * What bytes are moved by. It is taken once, when the library is loaded: a test that replaces the global timers stops
@@ -6,4 +6,3 @@ import { clearImmediate as clearNodeImmediate, setImmediate as setNodeImmediate 
  */
 export const nextTick: typeof process.nextTick = process.nextTick
 export const setImmediate: typeof setNodeImmediate = setNodeImmediate
-export const clearImmediate: typeof clearNodeImmediate = clearNodeImmediate
