@@ -9,11 +9,17 @@ export async function settled(): Promise<void> {
 }
 
 /**
- * The end of a certificate that a test waits for, which has no parts of a second: at least so many milliseconds from
- * now, and at most a second more.
+ * Calls `begin` with the end of a certificate that comes soon: a whole second, as certificates have it. When the end has
+ * come before `begin` is done, as on a busy machine, it is called again with twice the time.
+ *
+ * @returns the end, and what `begin` resolved with
  */
-export function wholeSecondIn(milliseconds: number): Date {
-  return new Date(Math.ceil((Date.now() + milliseconds) / 1000) * 1000)
+export async function beforeItEnds<T>(begin: (end: Date) => Promise<T>): Promise<{ end: Date; begun: T }> {
+  for (let time = 1000; ; time *= 2) {
+    const end = new Date(Math.ceil((Date.now() + time) / 1000) * 1000)
+    const begun = await begin(end)
+    if (Date.now() < end.getTime()) return { end, begun }
+  }
 }
 
 /** Keeps the whole process from running, and leaves its core to others. */

@@ -15,7 +15,7 @@ import { checkTrust, type TrustFailure } from '../../lib/tls/check-trust'
 import { sessionIdContext } from '../../lib/tls/session-id-context'
 import { type Certificates, certificates } from '../helpers/certificates'
 import { until } from '../helpers/loopback'
-import { wholeSecondIn } from '../helpers/moments'
+import { beforeItEnds } from '../helpers/moments'
 
 const DAY = 86_400_000
 
@@ -251,13 +251,15 @@ describe('trust', () => {
 
   it('refuses a certificate that ended a moment ago while Node still says authorized', async () => {
     const authority = await createAuthority({ notBefore: new Date(Date.now() - DAY) })
-    const notAfter = wholeSecondIn(2500)
-    const short = await authority.issueClient({ name: 'short', notAfter })
     const server = await listen(trusting({ ca: authority.cert }))
-    const { ticket, failure } = await dial(server, short)
+    const { end, begun } = await beforeItEnds(async notAfter => {
+      const short = await authority.issueClient({ name: 'short', notAfter })
+      return { short, ...(await dial(server, short)) }
+    })
+    const { short, ticket, failure } = begun
     expect(failure).to.equal(null)
     // Real time: the date of OpenSSL can not be set.
-    await until(() => Date.now() > notAfter.getTime() + 10)
+    await until(() => Date.now() > end.getTime() + 10)
     const resumed = await dial(server, { ...short, session: ticket })
     expect(resumed.reused).to.equal(true)
     expect(resumed.authorized).to.equal(true)
@@ -266,19 +268,22 @@ describe('trust', () => {
   })
 
   it('refuses the clients of a CA that ended within sessionTimeout, though they resume again and again', async () => {
-    const soon = wholeSecondIn(2500)
-    const authority = await createAuthority({ notBefore: new Date(Date.now() - DAY), notAfter: soon })
-    const client = await authority.issueClient({ name: 'ann', notAfter: new Date(Date.now() + DAY) })
-    const server = await listen(trusting({ ca: authority.cert, sessionTimeout: 5 }))
-    let seen = await dial(server, client)
+    const { end, begun } = await beforeItEnds(async notAfter => {
+      const authority = await createAuthority({ notBefore: new Date(Date.now() - DAY), notAfter })
+      const client = await authority.issueClient({ name: 'ann', notAfter: new Date(Date.now() + DAY) })
+      const sessionTimeout = Math.ceil((notAfter.getTime() - Date.now()) / 1000) + 2
+      const server = await listen(trusting({ ca: authority.cert, sessionTimeout }))
+      return { client, server, first: await dial(server, client) }
+    })
+    const { client, server } = begun
+    let seen = begun.first
     expect(seen.failure).to.equal(null)
-    const end = Date.now() + 10_000
     let { ticket } = seen
     let resumedAfterTheEnd = 0
-    while (seen.failure === null && Date.now() < end) {
+    while (seen.failure === null && Date.now() < end.getTime() + 10_000) {
       // Real time: sessionTimeout is OpenSSL's.
       await new Promise(resolve => setTimeout(resolve, 150))
-      const isOver = Date.now() > soon.getTime()
+      const isOver = Date.now() > end.getTime()
       seen = await dial(server, { ...client, session: ticket })
       if (seen.reused && isOver) resumedAfterTheEnd++
       // Node gives out none on a resumed connection: nobody gets past the timeout by going from one to the next.
