@@ -133,7 +133,7 @@ export function eventsOf(emitter: Emits, names = ['connect', 'error', 'close']):
 }
 
 /** Resolves once `condition` holds: for what has no event. */
-export async function until(condition: () => boolean, milliseconds = 10_000): Promise<void> {
+export async function until(condition: () => boolean, milliseconds = 30_000): Promise<void> {
   const end = performance.now() + milliseconds
   while (!condition()) {
     if (performance.now() > end) throw new Error(`Waited ${milliseconds} ms in vain for ${condition}`)
