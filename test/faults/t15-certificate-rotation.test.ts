@@ -54,7 +54,8 @@ describe('T15 certificates rotated under load', () => {
       }
     })()
     let slowest = 0
-    for (let i = 1; i <= ROTATIONS; i++) {
+    // A busy machine makes fewer handshakes in the same time: it goes on until there were enough.
+    for (let i = 1; i <= ROTATIONS || visits < ROTATIONS; i++) {
       const begin = performance.now()
       server.reload({ ...(pairs[i % 2] as KeyAndCert), ca: i % 3 === 0 ? [...trust].reverse() : trust })
       slowest = Math.max(slowest, performance.now() - begin)
