@@ -1,6 +1,13 @@
 import { once } from 'node:events'
 import type { TLSSocket } from 'node:tls'
-import { type AuthorizeAnswer, type CloseInfo, type Connection, TokenError, TokenServer } from '../../../lib'
+import {
+  type AuthorizeAnswer,
+  type CloseInfo,
+  type Connection,
+  type Peer,
+  TokenError,
+  TokenServer
+} from '../../../lib'
 import { expectHonest } from '../../worlds/honest'
 import type { Ledger } from '../../worlds/ledger'
 import type { Chance } from '../../worlds/random'
@@ -61,6 +68,7 @@ export class MonkeyServer {
       ...chance.pick(credentials.servers),
       ca: [...credentials.trust],
       signal: this.#abort?.signal,
+      sessionIdentity: peer => this.#identityOf(peer),
       authorize: this.#plan.authorizes
         ? (_peer, connection, signal) => this.#authorize(connection, signal)
         : undefined,
@@ -201,6 +209,14 @@ export class MonkeyServer {
     if (dice < 94) return Promise.reject(new Error('of the application'))
     if (dice < 97) return 'yes' as unknown as boolean
     return once(signal, 'abort').then(() => this.#allow(connection))
+  }
+
+  /** A wrong answer refuses the dial, and the client goes on. */
+  #identityOf(peer: Peer | null): string | null {
+    const { chance, isHealing } = this.#monkey
+    const dice = isHealing ? 0 : chance.below(100)
+    if (dice === 99) throw new Error('of the application')
+    return dice === 98 ? (undefined as unknown as string) : `${peer?.issuer} ${peer?.subject}`
   }
 
   #allow(connection: Connection): true {
