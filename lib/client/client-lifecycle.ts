@@ -255,7 +255,9 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   }
 
   reached(migration: Migration, socket: TLSSocket, facts: TransportFacts): Connection | null {
-    if (this.#migration === migration && !migration.movesSession) return createConnection(this, socket, facts)
+    // A connection that is closing has ended its session.
+    const movesSession = migration.movesSession && this.#connection?.isOpen === true
+    if (this.#migration === migration && !movesSession) return createConnection(this, socket, facts)
     // The session moves to this socket; or the old connection has ended, and this is the dial for the next one.
     this.#migration = null
     this.#dial = migration.dial

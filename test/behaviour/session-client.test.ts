@@ -397,6 +397,25 @@ describe('a session of TokenClient and TokenServer', () => {
     expect(seen).to.deep.equal(['disconnect', 'connect'])
   })
 
+  it('ends in order when its connection is closed before the dial that was to move it arrives, and the next begins anew', async () => {
+    const { server, client, connection } = await begin()
+    const own = client.connection as Connection
+    const seen = eventsOf(client, EVENTS)
+    const tokens = connection[Symbol.asyncIterator]()
+    const delivered = own.deliver(Buffer.from('last'))
+    client.once('goaway', () => own.close())
+    const accepted = once(server, 'connection')
+    connection.goaway()
+    await Promise.race([accepted, once(own, 'close')])
+    expect(String((await tokens.next()).value)).to.equal('last')
+    expect((await tokens.next()).done).to.equal(true)
+    await delivered
+    expect(await own.closed).to.include({ code: 'normal', hadError: false, unconfirmed: 0 })
+    await accepted
+    await until(() => seen.includes('connect'))
+    expect(seen).to.deep.equal(['disconnect', 'connect'])
+  })
+
   it('tells connect, when it takes over after GOAWAY, before the tokens that have come by then', async () => {
     const { server, port } = await startServer({ session: true })
     const client = await makeClient(port, { session: true, ...QUICK })
