@@ -16,6 +16,8 @@ interface Known {
   port: number
   /** It was dialled again since it had its transport. */
   hasRedialled: boolean
+  /** The application has closed it. */
+  isClosing: boolean
   info: CloseInfo | null
 }
 
@@ -102,7 +104,7 @@ export class SimulatedClient {
       if (dice < 30) this.#connect()
     } else if (dice < 4) this.close()
     else if (dice < 6) this.close({ timeout: chance.pick([0, 50, 300]) })
-    else if (dice < 9) this.connection?.close()
+    else if (dice < 9) this.#closeConnection()
     else if (dice < 12) this.connection?.destroy()
     else if (dice < 30) this.#taker?.stream?.end()
     else if (dice < 50) this.#toggleForward()
@@ -187,6 +189,11 @@ export class SimulatedClient {
     return this.client.bufferedAmount === this.connection?.bufferedAmount
   }
 
+  #closeConnection(): void {
+    const { connection } = this
+    if (connection?.close()) this.#know(connection).isClosing = true
+  }
+
   #connect(): void {
     this.#isClosed = false
     if (!this.client.connect()) this.#world.fail(`connect() of ${this.#name}, which had closed, says false`)
@@ -212,6 +219,7 @@ export class SimulatedClient {
       taker,
       port: 0,
       hasRedialled: false,
+      isClosing: false,
       info: null
     }
     this.#known.set(connection, made)
@@ -223,6 +231,10 @@ export class SimulatedClient {
       world.detached(connection, error)
       world.inListener('detached', this.talker)
     })
+    for (const name of ['resumed', 'session-lost'] as const)
+      connection.on(name, () => {
+        if (made.isClosing) world.fail(`a session of ${this.#name} told ${name} when it was closing in order`)
+      })
     connection.on('error', error => world.broke(error, this.#name))
     connection.on('close', (_hadError, info) => {
       made.info = info
@@ -272,9 +284,13 @@ export class SimulatedClient {
       if (world.isClean) world.fail(`a session was lost (${loss.reason}), and both sides ended in order`)
       world.inListener('session-lost', talker)
     })
-    for (const name of ['disconnect', 'reconnecting', 'goaway'] as const) {
+    for (const name of ['disconnect', 'reconnecting'] as const) {
       client.on(name, () => world.inListener(name, talker))
     }
+    client.on('goaway', () => {
+      if (!world.isHealing && world.chance.oneIn(5)) this.#closeConnection()
+      world.inListener('goaway', talker)
+    })
     client.on('error', error => {
       expectHonest(world, error, this.#name)
       world.inListener('error', talker)
