@@ -307,12 +307,13 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
       nextTick(() => this.#finish())
       return
     }
-    if (!this.ending.isArmed) this.armClose()
+    this.armClose()
     this.#flow.protocol.close(code)
   }
 
+  /** Begins the time that an end may take, unless it has begun: it may be shorter, and what causes it may come again. */
   armClose(): void {
-    this.ending.arm(this.limits.closeTimeout)
+    if (!this.ending.isArmed) this.ending.arm(this.limits.closeTimeout)
   }
 
   /** While it is greeted anew, a refused dial ends the dial and not the session. */
