@@ -43,7 +43,8 @@ const YIELD_LEAST_BYTES = 64 * 1024
  *
  * A token alone in its turn of the event loop is written at once; when the last flush carried several, the next
  * one waits for the end of the tick and carries all that came in it. While corked nothing leaves: the answers to one
- * chunk of tokens leave in one write, with the control frames about them.
+ * chunk of tokens leave in one write, with the control frames about them. When they were split into two writes
+ * nevertheless, the peer answers in two, and so on for ever: the next ones wait once for all that is read in this turn.
  */
 export class WriteLoop {
   readonly #queue: TokenQueue
@@ -62,6 +63,11 @@ export class WriteLoop {
   /** A fault was found and is not told yet. */
   #isFaulty = false
   #isCorked = false
+  /** Tokens that waited then; more are answers. */
+  #sizeWhenCorked = 0
+  /** Tokens came while a write was under way that they could have left with. */
+  #isSplitting = false
+  #isGathering = false
   #isFlushScheduled = false
   #lastFlushTokens = 1
 
@@ -91,6 +97,7 @@ export class WriteLoop {
     this.#inFlight = 0
     this.#sinceYield = 0
     this.#isCorked = false
+    this.#isSplitting = false
     this.#lastFlushTokens = 1
     this.#writer.reset()
     this.stop()
@@ -121,15 +128,28 @@ export class WriteLoop {
   /** Nothing leaves until `uncork`. */
   cork(): void {
     this.#isCorked = true
+    this.#sizeWhenCorked = this.#queue.size
   }
 
   uncork(): void {
     this.#isCorked = false
-    this.flush()
+    if (this.#isSplitting && this.#queue.size > this.#sizeWhenCorked) this.#gather()
+    else this.flush()
   }
 
   get #isIdle(): boolean {
     return this.#inFlight === 0 && !this.#isYielding && !this.#isCorked
+  }
+
+  /** The answers to all that this turn still reads leave in one write, so that the peer answers with one, too. */
+  #gather(): void {
+    if (this.#isGathering) return
+    this.#isGathering = true
+    setImmediate(() => {
+      this.#isGathering = false
+      this.#isSplitting = false
+      this.flush()
+    })
   }
 
   #flush(): void {
@@ -179,6 +199,7 @@ export class WriteLoop {
     if (error != null) return
     this.#writer.written()
     this.#events.written(this.#hasTokensInFlight)
+    if (this.#queue.size > 0) this.#isSplitting = true
     if (this.#mustYield) this.#yield()
     else this.flush()
     this.#events.settled()

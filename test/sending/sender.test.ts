@@ -62,6 +62,22 @@ describe('Sender', () => {
     expect(socket.written).to.deep.equal([frame('a'), frames('b', '', 'c')])
   })
 
+  it('once two writes had what could have been one, waits for all that is read in the turn', async () => {
+    const { sender, socket } = open()
+    for (const text of ['a', 'b']) sender.send(Buffer.from(text))
+    await releaseAll(socket)
+    const answer = (text: string) => {
+      sender.cork()
+      sender.send(Buffer.from(text))
+      sender.uncork()
+    }
+    for (const text of ['c', 'd']) answer(text)
+    await releaseAll(socket)
+    expect(socket.written).to.deep.equal([frame('a'), frame('b'), frames('c', 'd')])
+    answer('e')
+    expect(socket.written.at(-1), 'then at once again').to.deep.equal(frame('e'))
+  })
+
   it('collects a turn of the event loop when the last flush carried several', async () => {
     const { sender, socket } = open()
     for (const text of ['a', 'b', 'c']) sender.send(Buffer.from(text))
