@@ -35,6 +35,16 @@ function listen(connection: Connection): string[] {
   return tokens
 }
 
+/** It has been closed, and does not cut its peer, who takes 20 ms to end. */
+async function expectPatient(connection: Connection, peer: Duplex): Promise<void> {
+  const other = connectionAndPeer({ closeTimeout: 20 }).connection
+  other.close()
+  await awake(other.closed)
+  expect(connection.socket.destroyed).to.equal(false)
+  peer.resume().end()
+  expect((await connection.closed).code).to.equal('normal')
+}
+
 describe('Connection', () => {
   afterEach(destroyPairs)
 
@@ -465,12 +475,7 @@ describe('Connection', () => {
     it('waits for ever with Infinity', async () => {
       const { connection, peer } = connectionAndPeer({ closeTimeout: 5 })
       connection.close({ timeout: Infinity })
-      const other = connectionAndPeer({ closeTimeout: 20 }).connection
-      other.close()
-      await awake(other.closed)
-      expect(connection.socket.destroyed).to.equal(false)
-      peer.resume().end()
-      expect((await connection.closed).code).to.equal('normal')
+      await expectPatient(connection, peer)
     })
 
     for (const first of [60_000, Infinity]) {
@@ -487,12 +492,7 @@ describe('Connection', () => {
       const { connection, peer } = connectionAndPeer({ closeTimeout: 5 })
       connection.close({ timeout: 60_000 })
       expect([connection.close(), connection.close({ timeout: Infinity })]).to.deep.equal([false, false])
-      const other = connectionAndPeer({ closeTimeout: 20 }).connection
-      other.close()
-      await awake(other.closed)
-      expect(connection.socket.destroyed).to.equal(false)
-      peer.resume().end()
-      expect((await connection.closed).code).to.equal('normal')
+      await expectPatient(connection, peer)
     })
 
     it('close() inside `drain` works', async () => {
