@@ -142,7 +142,6 @@ export class FrameWriter {
   }
 
   #fill(control: Uint8Array | null): Uint8Array {
-    const queue = this.#queue
     const slab = this.#memory(control?.length ?? 0)
     let used = 0
     if (control !== null) {
@@ -150,23 +149,14 @@ export class FrameWriter {
       used = control.length
     }
     while (this.#body !== null || this.#mayBegin) {
-      const token = queue.head as QueuedToken
-      if (this.#body === null && !isStreamed(token)) {
-        const { length } = token
-        const cost = costOf(length)
-        if (cost !== queue.headCost) {
-          // What is in the chunk has been counted as sent.
-          if (used > 0) break
-          throw memoryLost()
-        }
-        if (length <= slab.length - used - HEADER_LENGTH) {
-          writeHeader(slab, used, length)
-          if (length > 0) set.call(slab, token, used + HEADER_LENGTH)
-          used += cost
-          this.credit -= cost
-          queue.pass(cost)
+      if (this.#body === null) {
+        const whole = this.#copyWhole(slab, used)
+        if (whole > used) {
+          used = whole
           continue
         }
+        // What is in the chunk has been counted as sent.
+        if (used > 0 && this.#isHeadLost) break
       }
       if (this.#body === null && !this.#begin()) break
       used = this.#copy(slab, used)
@@ -175,12 +165,41 @@ export class FrameWriter {
     return used === slab.length ? slab : new BufferView(slab.buffer, slab.byteOffset, used)
   }
 
+  /** The tokens that the slab has room for, whole. @returns where they end */
+  #copyWhole(slab: Buffer, start: number): number {
+    const queue = this.#queue
+    const { room } = queue
+    const { credit } = this
+    let used = start
+    let count = 0
+    while (used - start < credit) {
+      const token = queue.wholeAt(count)
+      if (token === null) break
+      const { length } = token
+      const end = used + costOf(length)
+      if (end > slab.length || end - start > room || end - used !== queue.costAt(count)) break
+      writeHeader(slab, used, length)
+      if (length > 0) set.call(slab, token, used + HEADER_LENGTH)
+      used = end
+      count++
+    }
+    this.credit -= used - start
+    queue.pass(count, used - start)
+    return used
+  }
+
   #memory(controlLength: number): Buffer {
     const streamed = isStreamed(this.#queue.head) ? this.#headLength + (this.#body?.length ?? 0) : 0
     const length = controlLength + this.#queue.waitingBytes + PART.length + HEADER_LENGTH + streamed
     if (!this.reusesSlabs) return Buffer.allocUnsafe(Math.min(length, SLAB_LENGTH))
     this.#slab = slabs.take(length)
     return this.#slab
+  }
+
+  /** True when the head no longer has the length that it was taken with. */
+  get #isHeadLost(): boolean {
+    const token = this.#queue.head as QueuedToken
+    return !isStreamed(token) && costOf(token.length) !== this.#queue.costAt(0)
   }
 
   get #mayBegin(): boolean {
@@ -192,6 +211,7 @@ export class FrameWriter {
   #begin(): boolean {
     const token = this.#queue.head as QueuedToken
     if (isStreamed(token)) return this.splits && this.#beginStreamed(token)
+    if (this.#isHeadLost) throw memoryLost()
     const from = this.#partsOut
     const isLast = !this.splits || token.length - from <= (from === 0 ? SPLIT_ABOVE : MAX_LAST_PART_LENGTH)
     const body =

@@ -46,6 +46,35 @@ export class QueuePlaces {
     for (let from = count; from < end; from++) this.move(from, from - count)
     this.tokens.fill(GONE, end - count, end)
   }
+
+  /** @returns what the tokens of these places cost together, bytes */
+  costBetween(start: number, end: number): number {
+    let sum = 0
+    for (let index = start; index < end; index++) sum += this.costs[index] as number
+    return sum
+  }
+
+  /** @returns bytes that a session keeps of this token: a stream's can't be sent again */
+  keptCost(index: number): number {
+    return isStreamed(this.tokens[index]) ? 0 : (this.costs[index] as number)
+  }
+
+  /** @returns the tokens of these places that are wanted and can be written whole, as they were taken */
+  whole(start: number, end: number, isWanted: (index: number) => boolean): Uint8Array[] {
+    const whole: Uint8Array[] = []
+    for (let index = start; index < end; index++) {
+      const token = this.tokens[index] as QueuedToken
+      if (token === GONE || isStreamed(token) || !isWanted(index)) continue
+      // What has lost its memory is not what was sent.
+      if (costOf(token.length) === this.costs[index]) whole.push(token)
+    }
+    return whole
+  }
+
+  /** Nobody will write those of these places. */
+  letGo(start: number, end: number): void {
+    for (let index = start; index < end; index++) letGo(this.tokens[index] as QueuedToken)
+  }
 }
 
 export function isStreamed(token: QueuedToken | undefined): token is TokenSource {

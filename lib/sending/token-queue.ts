@@ -1,4 +1,4 @@
-import { costOf, HEADER_LENGTH } from '../wire/header'
+import { HEADER_LENGTH } from '../wire/header'
 import { GONE, isStreamed, letGo, type QueuedToken, QueuePlaces, waitingCost } from './queue-places'
 import type { TokenSource } from './token-source'
 
@@ -56,11 +56,6 @@ export class TokenQueue {
     return this.#next < this.#end ? this.#places.tokens[this.#next] : undefined
   }
 
-  /** What the head cost when it was taken. */
-  get headCost(): number {
-    return this.#places.costs[this.#next] as number
-  }
-
   /** Tokens that wait, with the one begun. */
   get size(): number {
     return this.#end - this.#next - this.#gaps
@@ -88,8 +83,7 @@ export class TokenQueue {
 
   /** True when the head may begin as far as the window of the session goes. */
   get fits(): boolean {
-    if (this.#windowBytes === null || this.#nextNumber <= this.#sent) return true
-    return this.#keptBytes + this.#keptCost(this.#next) <= this.#windowBytes
+    return this.#places.keptCost(this.#next) <= this.room
   }
 
   /** The place of the next token that is pushed. */
@@ -116,30 +110,55 @@ export class TokenQueue {
   begin(): void {
     this.#isBegun = true
     this.waitingBytes -= HEADER_LENGTH
-    if (this.#nextNumber <= this.#sent) return
+    if (this.#isAgain) return
     this.#untouched = this.#next + 1
     this.#isHalfOut = true
-    if (this.#windowBytes !== null) this.#keptBytes += this.#keptCost(this.#next)
+    if (this.#windowBytes !== null) this.#keptBytes += this.#places.keptCost(this.#next)
   }
 
   /** The last byte of the head goes out. */
   finish(): void {
     this.#isBegun = false
     this.#next++
-    if (this.#nextNumber > this.#sent) {
+    if (!this.#isAgain) {
       this.#sent = this.#nextNumber
       this.#untouched = this.#next
       this.#isHalfOut = false
     }
     this.#nextNumber++
-    if (this.#gaps > 0) this.#skipGaps()
-    else if (this.#windowBytes === null) this.#forget()
+    this.#skipGaps()
   }
 
-  /** All bytes of the head, which comes from no stream, go out at once. @param cost what `headCost` says */
-  pass(cost: number): void {
+  /**
+   * The token `ahead` places behind the head, when it can leave whole with all those before it: null for one from a
+   * stream, behind a gap, or beyond what was ever sent where that is written again.
+   */
+  wholeAt(ahead: number): Uint8Array | null {
+    const index = this.#next + ahead
+    if (index >= this.#end || (this.#isAgain && this.#nextNumber + ahead > this.#sent)) return null
+    const token = this.#places.tokens[index] as QueuedToken
+    return token === GONE || isStreamed(token) ? null : token
+  }
+
+  /** What that token cost when it was taken. */
+  costAt(ahead: number): number {
+    return this.#places.costs[this.#next + ahead] as number
+  }
+
+  /** Bytes of tokens that may leave before the window of the session is full. */
+  get room(): number {
+    return this.#windowBytes === null || this.#isAgain
+      ? Number.POSITIVE_INFINITY
+      : this.#windowBytes - this.#keptBytes
+  }
+
+  /** All bytes of the first `count` tokens, which `wholeAt` gave, go out at once. @param cost of them together */
+  pass(count: number, cost: number): void {
+    if (count === 0) return
     this.waitingBytes -= cost
-    if (this.#windowBytes !== null && this.#nextNumber > this.#sent) this.#keptBytes += cost
+    if (this.#windowBytes !== null && !this.#isAgain) this.#keptBytes += cost
+    this.#next += count - 1
+    this.#nextNumber += count - 1
     this.finish()
   }
 
@@ -148,9 +167,8 @@ export class TokenQueue {
     if (!this.#isBegun) return null
     this.#isBegun = false
     const token = this.head
-    if (this.#windowBytes !== null && this.#nextNumber > this.#sent)
-      this.#keptBytes -= this.#keptCost(this.#next)
-    this.#countWaiting()
+    if (this.#windowBytes !== null && !this.#isAgain) this.#keptBytes -= this.#places.keptCost(this.#next)
+    this.waitingBytes = this.#places.costBetween(this.#next, this.#end)
     if (!isStreamed(token) || token.isVoid) return null
     token.spoil(cause)
     return this.#base + this.#next
@@ -172,7 +190,7 @@ export class TokenQueue {
     // A peer that counts what it was not given again after a rewind gains nothing by it.
     while (this.#first < this.#next && this.#firstNumber <= count) {
       if (tokens[this.#first] !== GONE) this.#firstNumber++
-      this.#keptBytes -= this.#keptCost(this.#first)
+      this.#keptBytes -= this.#places.keptCost(this.#first)
       tokens[this.#first++] = GONE
     }
     this.#compact()
@@ -199,7 +217,7 @@ export class TokenQueue {
       token.spoil(null)
       voided.push(this.#base + index)
     }
-    this.#countWaiting()
+    this.waitingBytes = this.#places.costBetween(this.#next, this.#end)
     return voided
   }
 
@@ -279,12 +297,9 @@ export class TokenQueue {
 
   /** Gives up the tokens of which this transport has no byte: there is no other after it. */
   abandon(): void {
-    const { tokens, costs } = this.#places
     const from = this.#next + (this.#isBegun ? 1 : 0)
-    for (let index = from; index < this.#end; index++) {
-      this.waitingBytes -= costs[index] as number
-      letGo(tokens[index] as QueuedToken)
-    }
+    this.waitingBytes -= this.#places.costBetween(from, this.#end)
+    this.#places.letGo(from, this.#end)
     this.#givenUpEnd = this.#lastEnd
     this.#end = Math.min(this.#end, from)
     this.#gaps = 0
@@ -298,21 +313,14 @@ export class TokenQueue {
 
   /** @returns those of which the last byte was never given to a socket, but streams and what is not `isFree` */
   unsent(isFree: (place: number) => boolean): Uint8Array[] {
-    const { tokens, costs } = this.#places
-    const unsent: Uint8Array[] = []
-    for (let index = this.firstUnsent - this.#base; index < this.#lastEnd; index++) {
-      const token = tokens[index] as QueuedToken
-      if (token === GONE || isStreamed(token) || !isFree(this.#base + index)) continue
-      // What has lost its memory is not what was sent.
-      if (costOf(token.length) === costs[index]) unsent.push(token)
-    }
-    return unsent
+    return this.#places.whole(this.firstUnsent - this.#base, this.#lastEnd, index =>
+      isFree(this.#base + index)
+    )
   }
 
   /** Lets go of everything. */
   clear(): void {
-    const { tokens } = this.#places
-    for (let index = this.#first; index < this.#lastEnd; index++) letGo(tokens[index] as QueuedToken)
+    this.#places.letGo(this.#first, this.#lastEnd)
     this.#base += this.#lastEnd
     this.#places = QueuePlaces.none
     this.#end = 0
@@ -324,6 +332,11 @@ export class TokenQueue {
     this.#givenUpEnd = 0
     this.waitingBytes = 0
     this.#keptBytes = 0
+  }
+
+  /** True while what the socket before had is written again. */
+  get #isAgain(): boolean {
+    return this.#nextNumber <= this.#sent
   }
 
   get #lastEnd(): number {
@@ -382,16 +395,5 @@ export class TokenQueue {
     this.#next -= done
     this.#untouched = Math.max(0, this.#untouched - done)
     this.#first = 0
-  }
-
-  #countWaiting(): void {
-    const { costs } = this.#places
-    this.waitingBytes = 0
-    for (let index = this.#next; index < this.#end; index++) this.waitingBytes += costs[index] as number
-  }
-
-  #keptCost(index: number): number {
-    const { tokens, costs } = this.#places
-    return isStreamed(tokens[index]) ? 0 : (costs[index] as number)
   }
 }

@@ -12,7 +12,7 @@ function queueOf(lengths: number[], windowBytes: number | null = null): TokenQue
 
 /** Sends the head whole, as the writer does with a small one. */
 function pass(queue: TokenQueue, count = 1): void {
-  for (let i = 0; i < count; i++) queue.pass(queue.headCost)
+  for (let i = 0; i < count; i++) queue.pass(1, queue.costAt(0))
 }
 
 function counts({ taken, sent, size, waitingBytes, keptBytes }: TokenQueue): number[] {
