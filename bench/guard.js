@@ -8,7 +8,7 @@ const USAGE = `npm run bench:guard -- [options]
 
   (none)             processor time of a token, against bench/baseline.json: half a minute
   --update           writes that baseline
-  --against FOLDER   ours against ours of another checkout, which is built, in the same rounds: four minutes
+  --against FOLDER   ours against ours of another checkout, which is built, in the same rounds: five minutes
   --only ROW,…       of these: ${AGAINST_ROWS.join(', ')}
   --rounds N         rounds of each set of processes; more of them tell smaller differences
 `
