@@ -20,6 +20,7 @@ export { TokenStream } from './receiving/token-stream'
 export type { DrainOptions } from './server/drain'
 export type { Refusal } from './server/pending-clients'
 export type { ExpiringCertificate } from './server/server-credentials'
+export type { TokenServerEvents } from './server/server-events'
 export type {
   Authorize,
   OtherProtocol,
@@ -27,7 +28,7 @@ export type {
   ServerPolicies,
   TokenServerOptions
 } from './server/server-options'
-export { TokenServer, type TokenServerEvents } from './server/token-server'
+export { TokenServer } from './server/token-server'
 export type { SessionLoss, SessionLossReason } from './session/session'
 export { byFingerprint, bySan, bySubject, type PeerMatcher, type SubjectAttributes } from './tls/matchers'
 export type { Peer } from './tls/peer'

@@ -5,11 +5,11 @@ import type { Goaway } from '../protocol/goaway'
 import type { SessionLoss } from '../session/session'
 
 /** Events of a `TokenClient`. */
-export interface TokenClientEvents {
+export interface TokenClientEvents<Data = unknown> {
   /** The server has accepted this client, and begun a session if one was asked for; on token/1: TLS is up, which is less. */
   connect: []
   /** A token arrived, and the connection has no iterator and no stream. */
-  token: [token: Buffer, connection: Connection]
+  token: [token: Buffer, connection: Connection<Data>]
   /** `bufferedAmount` fell to half of `highWaterMark` after it had reached it. */
   drain: []
   /** A token that was sent before `connect` is longer than the server takes, or has lost its memory. */

@@ -18,8 +18,10 @@ import { Outbox } from './outbox'
  *
  * What is sent before `connect` waits in an outbox bounded by `outboxBytes`, and so does, with `reconnect`, what
  * had not left when a connection was lost.
+ *
+ * `Data` is what the application keeps in `connection.data`.
  */
-export class TokenClient extends EventEmitter<TokenClientEvents> {
+export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<Data>> {
   readonly #settings: ClientSettings
   readonly #outbox: Outbox
   readonly #lifecycle: ClientLifecycle
@@ -35,8 +37,8 @@ export class TokenClient extends EventEmitter<TokenClientEvents> {
   }
 
   /** The connection, from `connect` until it is lost, or its session is; null otherwise. */
-  get connection(): Connection | null {
-    return this.#lifecycle.connection
+  get connection(): Connection<Data> | null {
+    return this.#lifecycle.connection as Connection<Data> | null
   }
 
   /** Settles when the client has closed, anew after each `connect()`; never rejects. */

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
+import { isMainThread, threadId } from 'node:worker_threads'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
 import { checkOption, wait } from '../options/checks'
@@ -32,17 +33,32 @@ export type ConnectionControl = Pick<
 /** @returns the control of a connection of one's own (internal) */
 export let controlOf: (connection: Connection) => ConnectionControl
 
+/** Every thread of a process counts its own. */
+const ID_PREFIX = isMainThread ? 'c' : `${threadId}c`
+let connectionsMade = 0
+
 /**
  * Tokens, which are Buffers, over any Duplex: tls, net, a Unix socket, `stream.duplexPair()`.
  *
  * What the bytes mean is the protocol's matter: {@link Token1} or {@link Token2}. Tokens go to one kind of
  * consumer at a time: `token` listeners, `for await`, or `stream()`. While there is none they wait, so that the
  * first token is never lost.
+ *
+ * `Data` is what the application keeps in {@link Connection.data}.
  */
-export class Connection extends EventEmitter<ConnectionEvents> {
+export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
   static {
     controlOf = connection => connection.#life
   }
+
+  /**
+   * A short name for logs, of no other connection of this process: `c1`, `c2` … It stays when a session goes on with another
+   * transport, and is not the id of the session, which is a secret.
+   */
+  readonly id: string = ID_PREFIX + ++connectionsMade
+
+  /** The application's own value; undefined until it sets one. The library does not look at it. */
+  data: Data | undefined
 
   readonly #events: EventDispatcher<Connection>
   readonly #life: Lifecycle
@@ -76,6 +92,16 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** The Duplex underneath, or the last one. Reading from it or writing to it breaks the framing. */
   get socket(): Duplex {
     return this.#life.socket
+  }
+
+  /** The address of the other side, of the last transport while there is none; null over a Unix socket or another Duplex. */
+  get remoteAddress(): string | null {
+    return this.#life.transport.remoteAddress
+  }
+
+  /** The port of the other side, likewise. */
+  get remotePort(): number | null {
+    return this.#life.transport.remotePort
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { isUint8Array } from 'node:util/types'
 import { socketError } from '../errors/socket-error'
@@ -36,6 +37,9 @@ export class Transport implements ReadSink {
   readonly peer: Peer | null
   /** First the handshake, then what the two sides have agreed on. */
   protocol: Protocol
+  /** Where it leads to; a socket forgets it when it closes. Null without an address. */
+  remoteAddress: string | null = null
+  remotePort: number | null = null
   readonly #host: TransportHost
   /** Undefined where the socket gives `data`. */
   readonly #reads: SocketReads | undefined
@@ -48,6 +52,8 @@ export class Transport implements ReadSink {
     this.#host = host
     this.#reads = SocketReads.of(socket)
     configure(socket)
+    this.#locate()
+    if ((socket as Partial<Socket>).connecting) socket.once('connect', () => this.#locate())
     Object.defineProperty(socket, attached, { value: this, configurable: true })
     socket.on('error', failed)
     socket.on('close', closed)
@@ -92,6 +98,12 @@ export class Transport implements ReadSink {
     socket.removeListener('end', ended)
     if (this.#reads === undefined) socket.removeListener('data', read)
     else this.#reads.release()
+  }
+
+  #locate(): void {
+    const { remoteAddress, remotePort } = this.socket as Partial<Socket>
+    this.remoteAddress = remoteAddress ?? null
+    this.remotePort = remotePort ?? null
   }
 
   /** The error of a socket that someone else destroyed. */

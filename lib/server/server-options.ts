@@ -73,7 +73,7 @@ export interface ServerLimits {
 }
 
 /** How a server decides on its clients. */
-export interface ServerPolicies {
+export interface ServerPolicies<Data = unknown> {
   /** Speaks only this protocol. Default: the client chooses, `token/2` is preferred. */
   protocol?: ProtocolName | undefined
   /** As for a connection. Default `auto`. */
@@ -83,7 +83,7 @@ export interface ServerPolicies {
    * false or `{ reason }` refuses, and the reason is told to the client. The signal aborts when the answer is of
    * no use any more. Default: accepts.
    */
-  authorize?: Authorize | undefined
+  authorize?: Authorize<Data> | undefined
   /**
    * What happens to a connection whose outbox holds a token for longer than `maxQueueAge`, and to the one with the
    * fullest queues while the server is over `memoryBudgetBytes`. `close` breaks it, `drop` drops its oldest tokens
@@ -104,9 +104,9 @@ export interface ServerPolicies {
 }
 
 /** Decides on a peer. */
-export type Authorize = (
+export type Authorize<Data = unknown> = (
   peer: Peer | null,
-  connection: Connection,
+  connection: Connection<Data>,
   signal: AbortSignal
 ) => AuthorizeAnswer | Promise<AuthorizeAnswer>
 
@@ -121,9 +121,9 @@ export interface OtherProtocol {
 }
 
 /** Options of {@link TokenServer}: its limits, and every option of `tls.createServer` and `server.listen`. */
-export type TokenServerOptions = ConnectionOptions &
+export type TokenServerOptions<Data = unknown> = ConnectionOptions &
   ServerLimits &
-  ServerPolicies &
+  ServerPolicies<Data> &
   Omit<
     TlsOptions,
     keyof ServerLimits | 'ALPNProtocols' | 'ALPNCallback' | 'pauseOnConnect' | 'allowHalfOpen'

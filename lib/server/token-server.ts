@@ -11,7 +11,6 @@ import type { Goaway } from '../protocol/goaway'
 import { closeOnAbort } from '../runtime/abort-signals'
 import { tell } from '../runtime/application-call'
 import { nextTick } from '../runtime/event-loop'
-import type { SessionLoss } from '../session/session'
 import type { Credentials } from '../tls/read-credentials'
 import { Admission } from './admission'
 import type { ConnectionHost } from './create-connection'
@@ -19,37 +18,12 @@ import { Drain, type DrainOptions } from './drain'
 import { LiveTrust } from './live-trust'
 import { MemoryBudget, slowConsumers } from './memory-budget'
 import { OtherProtocols } from './other-protocols'
-import { clientLeft, PendingClients, type Refusal, type SecuredClient } from './pending-clients'
+import { clientLeft, PendingClients, type SecuredClient } from './pending-clients'
 import { ProtocolSelection } from './protocol-selection'
-import { type ExpiringCertificate, ServerCredentials } from './server-credentials'
+import { ServerCredentials } from './server-credentials'
+import type { TokenServerEvents } from './server-events'
 import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
 import { isSocketFile, listenError, removeStaleSocket } from './stale-socket'
-
-/** Events of a {@link TokenServer}. */
-export interface TokenServerEvents {
-  /** The server listens. */
-  connect: []
-  /** A client was accepted, with a new session if it has one. No token is handed out before the listeners have returned. */
-  connection: [connection: Connection]
-  /** A token arrived on a connection that has no iterator and no stream. */
-  token: [token: Buffer, connection: Connection]
-  /** Someone came to the port and got no connection. */
-  refused: [refusal: Refusal]
-  /** A connection broke. */
-  connectionError: [error: TokenError, connection: Connection]
-  /** The session of a connection goes on with another transport. */
-  resumed: [connection: Connection]
-  /** The session of a connection can't go on: its client did not come back in time, or made room for others. */
-  'session-lost': [loss: SessionLoss, connection: Connection]
-  /** A slow connection lost its oldest tokens, with `slowConsumer: 'drop'`. */
-  dropped: [count: number, connection: Connection]
-  /** A certificate that this server presents ends in 14 days, or in 1. */
-  'certificate-expiring': [certificate: ExpiringCertificate]
-  /** The server can't listen. Always followed by `close`. */
-  error: [error: TokenError]
-  /** The last event after each `connect()`, exactly once. */
-  close: [hadError: boolean, info: CloseInfo]
-}
 
 type State = 'closed' | 'waiting' | 'starting' | 'listening' | 'closing'
 
@@ -58,6 +32,8 @@ const SESSION_TIMEOUT = 300
 
 /**
  * Accepts clients over mutual TLS and listens from its construction on.
+ *
+ * `Data` is what the application keeps in `connection.data`.
  *
  * ```
  *            connect(delay)           delay over            bound
@@ -68,7 +44,7 @@ const SESSION_TIMEOUT = 300
  *     ◀──────────── can't listen (from starting and listening)
  * ```
  */
-export class TokenServer extends EventEmitter<TokenServerEvents> {
+export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<Data>> {
   readonly #settings: ServerSettings
   readonly #credentials: ServerCredentials
   readonly #trust: LiveTrust
@@ -95,9 +71,9 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   #lost = { unsent: 0, unconfirmed: 0, undeliveredBytes: 0 }
 
   /** @throws TokenError `ERR_OPTION` */
-  constructor(options: TokenServerOptions) {
+  constructor(options: TokenServerOptions<Data>) {
     super()
-    this.#settings = serverSettings(options)
+    this.#settings = serverSettings(options as TokenServerOptions)
     this.#credentials = new ServerCredentials(this.#settings.tls, certificate =>
       tell(this, 'certificate-expiring', certificate)
     )
@@ -133,8 +109,8 @@ export class TokenServer extends EventEmitter<TokenServerEvents> {
   }
 
   /** The connections that are open now, and those whose session waits for its client. */
-  get connections(): ReadonlySet<Connection> {
-    return this.#admission.connections
+  get connections(): ReadonlySet<Connection<Data>> {
+    return this.#admission.connections as ReadonlySet<Connection<Data>>
   }
 
   /** Clients between accept and acceptance: TLS, HELLO, `authorize`. */

@@ -147,12 +147,13 @@ describe('documentation', () => {
       const section = sectionOf(api, `Class: \`${type.name}\``)
       const source = textOf(`lib/${file}.ts`)
       const events = textOf(
-        `lib/${{ Connection: 'connection/connection-context', TokenClient: 'client/client-events', TokenServer: file }[type.name]}.ts`
+        `lib/${{ Connection: 'connection/connection-context', TokenClient: 'client/client-events', TokenServer: 'server/server-events' }[type.name]}.ts`
       )
 
       it(`each event of ${type.name}`, () => {
         const body =
-          events.match(new RegExp(`interface ${type.name}Events \\{([\\s\\S]*?)^\\}`, 'm'))?.[1] ?? ''
+          events.match(new RegExp(`interface ${type.name}Events(?:<.*>)? \\{([\\s\\S]*?)^\\}`, 'm'))?.[1] ??
+          ''
         const names = matches(body, /^ {2}'?([\w-]+)'?: \[/gm)
         expect(names).to.include.members(['token', 'error', 'close'])
         expect(matches(section, /^### Event: `'([\w-]+)'`$/gm).sort()).to.deep.equal(names.sort())
@@ -160,9 +161,8 @@ describe('documentation', () => {
 
       it(`each property and method of ${type.name}`, () => {
         const called = Object.getOwnPropertyNames(type.prototype).filter(name => name !== 'constructor')
-        const fields = matches(source, /^ {2}readonly (\w+): .*$/gm).filter(name =>
-          new RegExp(`^ {4}this\\.${name} = `, 'm').test(source)
-        )
+        const [, body = ''] = source.split(`export class ${type.name}`)
+        const fields = matches(body, /^ {2}(?:readonly )?(\w+)[!?]?(?:: | = )/gm)
         const variable = { Connection: 'connection', TokenClient: 'client', TokenServer: 'server' }[type.name]
         const headings = matches(section, new RegExp(`^### \`${variable}\\.(\\w+)`, 'gm'))
         expect(headings.sort()).to.deep.equal([...called, ...fields].sort())
@@ -179,7 +179,7 @@ describe('documentation', () => {
       ['ClientPolicies', 'Class: `TokenClient`'],
       ['ProtocolOptions', 'Class: `Connection`']
     ] as const) {
-      const body = source.match(new RegExp(`interface ${type} \\{([\\s\\S]*?)^\\}`, 'm'))?.[1] ?? ''
+      const body = source.match(new RegExp(`interface ${type}(?:<.*>)? \\{([\\s\\S]*?)^\\}`, 'm'))?.[1] ?? ''
       const options = matches(body, /^ {2}(\w+)\?: /gm)
       expect(options).to.include('protocol')
       for (const option of options) expect(sectionOf(api, heading)).to.include(`  - \`${option}\` {`)

@@ -5,10 +5,9 @@ import type {
   ConnectionOptions,
   TokenClient,
   TokenErrorCode,
-  TokenServer,
   TokenServerOptions
 } from '../../lib'
-import { TokenError } from '../../lib'
+import { TokenError, TokenServer } from '../../lib'
 
 /** Is compiled and never called: a directive that is not needed any more breaks the build. */
 function mustNotCompile(connection: Connection, server: TokenServer, client: TokenClient, info: CloseInfo) {
@@ -69,6 +68,38 @@ function mustCompile(connection: Connection, server: TokenServer, client: TokenC
   return options
 }
 
+interface User {
+  readonly name: string
+}
+
+/** Is compiled and never called, as the two above. */
+function dataHasItsType(server: TokenServer<User>, client: TokenClient<User>, untyped: Connection) {
+  const made = new TokenServer<User>({
+    port: 0,
+    authorize: (peer, connection) => {
+      connection.data = { name: peer?.subject ?? '' }
+      // @ts-expect-error it has the type that the server says
+      connection.data = 5
+      return true
+    }
+  })
+  server.on('connection', connection => connection.data?.name.length)
+  server.on('token', (_token, connection) => connection.data?.name.length)
+  client.on('token', (_token, connection) => connection.data?.name.length)
+  for (const { data } of server.connections) data?.name.length
+  client.connection?.data?.name.length
+  // @ts-expect-error it is undefined until it is set
+  client.connection?.data.name.length
+  untyped.data = 5
+  // @ts-expect-error without a type nothing is known of it
+  untyped.data.name.length
+  // @ts-expect-error the name of a connection stays
+  untyped.id = 'c1'
+  // A function for any server or connection takes those with a type.
+  const forAny = (some: TokenServer, one: Connection) => [some, one]
+  return [made, client.connection && forAny(server, client.connection)]
+}
+
 /** Narrows by `switch`, and the compiler knows when a code was forgotten in a Record. */
 function isWorthARetry(info: CloseInfo): boolean {
   switch (info.code) {
@@ -87,7 +118,9 @@ function isWorthARetry(info: CloseInfo): boolean {
 
 describe('types', () => {
   it('refuse what can not work, each for its reason (checked by the compiler)', () => {
-    expect([mustNotCompile, mustCompile].every(check => typeof check === 'function')).to.equal(true)
+    expect(
+      [mustNotCompile, mustCompile, dataHasItsType].every(check => typeof check === 'function')
+    ).to.equal(true)
   })
 
   it('narrow the code of a close', () => {
