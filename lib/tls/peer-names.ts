@@ -57,6 +57,12 @@ export function parseDistinguishedName(text: string): readonly NameAttribute[] |
   return attributes
 }
 
+/** @returns null for a subject without a common name, with several, or that can't be read */
+export function commonNameOf(subject: string): string | null {
+  const [name, another] = (parseDistinguishedName(subject) ?? []).filter(({ type }) => type === 'CN')
+  return another === undefined ? (name?.value ?? null) : null
+}
+
 function unquoted(value: string): string | null {
   if (!value.startsWith('"')) return value
   try {

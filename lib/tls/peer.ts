@@ -2,12 +2,14 @@ import { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { knownCertificates } from './known-certificates'
-import { parseSubjectAltName, UNREADABLE } from './peer-names'
+import { commonNameOf, parseSubjectAltName, UNREADABLE } from './peer-names'
 
 /** The identity of the other side, as its certificate states it. */
 export interface Peer {
   /** The subject as Node prints it: one `NAME=value` a line, escaped as in RFC 2253; may be empty. */
   readonly subject: string
+  /** The common name of the subject, unescaped. Null for none; and for several, of which none is the one. */
+  readonly commonName: string | null
   /** The issuer, in the same form. */
   readonly issuer: string
   /** The subject alternative names, unescaped: `DNS:localhost`, `IP Address:127.0.0.1`, `URI:spiffe://…` … */
@@ -85,9 +87,11 @@ export function fingerprintBytes(fingerprint: string): Buffer {
 /** Each peer has its own dates: a Date can be changed, and the certificate is shared. */
 export function peerFrom(certificate: X509Certificate | undefined, isAuthorized: boolean): Peer | null {
   if (certificate === undefined) return null
-  const { subject, issuer, sans, serialNumber, fingerprint, notBefore, notAfter } = textsOf(certificate)
+  const { subject, commonName, issuer, sans, serialNumber, fingerprint, notBefore, notAfter } =
+    textsOf(certificate)
   return Object.freeze({
     subject,
+    commonName,
     issuer,
     sans,
     serialNumber,
@@ -130,9 +134,11 @@ const texts = new WeakMap<X509Certificate, Texts>()
 function textsOf(certificate: X509Certificate): Texts {
   const known = texts.get(certificate)
   if (known !== undefined) return known
+  // Node's types don't know that a name without attributes is undefined.
+  const subject = certificate.subject ?? ''
   const read = {
-    // Node's types don't know that a name without attributes is undefined.
-    subject: certificate.subject ?? '',
+    subject,
+    commonName: commonNameOf(subject),
     issuer: certificate.issuer ?? '',
     sans: Object.freeze(parseSubjectAltName(certificate.subjectAltName)),
     serialNumber: certificate.serialNumber,

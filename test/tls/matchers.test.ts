@@ -11,6 +11,7 @@ const FINGERPRINT = Array(32).fill('0A').join(':')
 function peer(over: Partial<Peer> = {}): Peer {
   return {
     subject: 'CN=ann',
+    commonName: 'ann',
     issuer: 'CN=authority',
     sans: [],
     serialNumber: '01',

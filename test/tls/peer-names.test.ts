@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { parseDistinguishedName, parseSubjectAltName } from '../../lib/tls/peer-names'
+import { commonNameOf, parseDistinguishedName, parseSubjectAltName } from '../../lib/tls/peer-names'
 import { certificates } from '../helpers/certificates'
 import { HOSTILE } from '../helpers/hostile-certificate'
 
@@ -122,3 +122,33 @@ function escaped(value: string): string {
       c => `\\${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
     )
 }
+
+describe('commonNameOf', () => {
+  it('gives the one common name, as it stands in the certificate', () => {
+    for (const [subject, name] of [
+      ['CN=ann', 'ann'],
+      ['O=Example\nCN=Acme\\, Inc.\nOU=a', 'Acme, Inc.'],
+      ['O=Example + CN=\\ ann\\ ', ' ann '],
+      ['CN=a\\0ACN=admin', 'a\nCN=admin'],
+      ['CN=ann \\+ CN=admin', 'ann + CN=admin'],
+      ['CN=é中😀', 'é中😀'],
+      ['CN=', '']
+    ] as const) {
+      expect(commonNameOf(subject), subject).to.equal(name)
+    }
+  })
+
+  it('is null without one, with several, and for what is no subject', () => {
+    for (const subject of [
+      '',
+      'O=Example',
+      'CN=ann\nCN=bob',
+      'CN=ann + CN=ann',
+      'CN=ann\nnonsense',
+      'cn=ann'
+    ]) {
+      expect(commonNameOf(subject), subject).to.equal(null)
+    }
+    expect(commonNameOf(new X509Certificate(HOSTILE).subject)).to.equal(null)
+  })
+})

@@ -71,6 +71,7 @@ describe('peerFrom', () => {
     const peer = peerFrom(certificateWith({}), true)
     expect(peer).to.deep.equal({
       subject: 'CN=client',
+      commonName: 'client',
       issuer: 'CN=authority',
       sans: ['DNS:localhost', 'IP Address:127.0.0.1'],
       serialNumber: '0102',
