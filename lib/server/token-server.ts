@@ -12,7 +12,9 @@ import { closeOnAbort } from '../runtime/abort-signals'
 import { tell } from '../runtime/application-call'
 import { nextTick } from '../runtime/event-loop'
 import type { Credentials } from '../tls/read-credentials'
+import { checkToken } from '../wire/check-token'
 import { Admission } from './admission'
+import { type BroadcastOptions, type BroadcastResult, broadcast } from './broadcast'
 import type { ConnectionHost } from './create-connection'
 import { Drain, type DrainOptions } from './drain'
 import { LiveTrust } from './live-trust'
@@ -194,6 +196,18 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
       new TokenError('ERR_SERVER_CLOSED', 'Cannot accept a connection: the server is closing')
     )
     return true
+  }
+
+  /**
+   * Sends a token to every connection that is open, and to those whose session waits for its client, as their `send()` does.
+   * A peer that is slow keeps it from nobody else.
+   *
+   * @returns how many took it, and how many did not: their outbox is full, or their peer takes no token of this length
+   * @throws TokenError `ERR_TOKEN_TYPE`, `ERR_TOKEN_TOO_LARGE`, `ERR_OPTION`; then nobody was sent anything
+   */
+  broadcast(token: Uint8Array, options: BroadcastOptions<Data> = {}): BroadcastResult {
+    checkToken(token, this.#settings.connection.maxTokenLength)
+    return broadcast(this.connections, token, options)
   }
 
   /**
