@@ -14,6 +14,7 @@ import { nextTick } from '../runtime/event-loop'
 import type { Credentials } from '../tls/read-credentials'
 import { checkToken } from '../wire/check-token'
 import { Admission } from './admission'
+import { Arrivals } from './arrivals'
 import { type BroadcastOptions, type BroadcastResult, broadcast } from './broadcast'
 import type { ConnectionHost } from './create-connection'
 import { Drain, type DrainOptions } from './drain'
@@ -61,6 +62,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
         controlOf(connection).forwardTo(this.#tokenListeners)
     }
   })
+  readonly #arrivals = new Arrivals<Connection>()
   readonly #drains = new Set<Drain>()
   #state: State = 'closed'
   #isOutOfFiles = false
@@ -94,7 +96,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
       admission: this.#admission,
       pendingClients: this.#pendingClients,
       forward: this.#tokenListeners,
-      opened: connection => tell(this, 'connection', connection),
+      opened: connection => this.#opened(connection),
       resumed: connection => this.#resumed(connection),
       sessionLost: (connection, loss) => tell(this, 'session-lost', loss, connection),
       ended: (client, connection, info) => this.#ended(client, connection, info)
@@ -162,6 +164,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#server = server
     this.#hasLookedAtPath = false
     this.#lost = { unsent: 0, unconfirmed: 0, undeliveredBytes: 0 }
+    this.#arrivals.begin()
     this.#closed = new Promise(resolve => {
       this.#resolveClosed = resolve
     })
@@ -243,6 +246,16 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#admission.recheck()
     for (const socket of this.#others.withCertificate())
       if (this.#trust.recheck(socket) !== null) socket.destroy()
+  }
+
+  /**
+   * The connections: those that are open now, then each that is accepted, once in all loops together. Those that nobody has
+   * asked for wait until they close, so that no more wait than are open. The loop ends when the server has closed, and throws
+   * why when it could not listen. Leaving it closes nothing.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Connection<Data>> {
+    const loop = this.#arrivals.loop(this.#admission.connections)
+    return loop as AsyncIterableIterator<Connection<Data>>
   }
 
   /** Closes in order and waits until that is done. */
@@ -328,11 +341,17 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#protocolSelection.secured(client)
   }
 
+  #opened(connection: Connection): void {
+    this.#arrivals.add(connection)
+    tell(this, 'connection', connection)
+  }
+
   #ended(client: SecuredClient, connection: Connection, info: CloseInfo): void {
     if (!this.#admission.closed(connection, info)) {
       this.#pendingClients.refused(client, info.error ?? clientLeft())
       return
     }
+    this.#arrivals.delete(connection)
     this.#lost.unsent += info.unsent
     this.#lost.unconfirmed += info.unconfirmed
     this.#lost.undeliveredBytes += info.undeliveredBytes
@@ -357,6 +376,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
       ...this.#lost
     })
     this.#resolveClosed(info)
+    this.#arrivals.end(error)
     if (error !== null) tell(this, 'error', error)
     tell(this, 'close', info.hadError, info)
   }

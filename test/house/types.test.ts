@@ -87,6 +87,9 @@ function dataHasItsType(server: TokenServer<User>, client: TokenClient<User>, un
   server.on('token', (_token, connection) => connection.data?.name.length)
   client.on('token', (_token, connection) => connection.data?.name.length)
   for (const { data } of server.connections) data?.name.length
+  const loop = async () => {
+    for await (const { data } of server) data?.name.length
+  }
   const { taken, refused } = server.broadcast(Buffer.from('a'), {
     filter: ({ data }) => data?.name === 'ann'
   })
@@ -100,7 +103,7 @@ function dataHasItsType(server: TokenServer<User>, client: TokenClient<User>, un
   untyped.id = 'c1'
   // A function for any server or connection takes those with a type.
   const forAny = (some: TokenServer, one: Connection) => [some, one]
-  return [made, taken + refused, client.connection && forAny(server, client.connection)]
+  return [made, loop, taken + refused, client.connection && forAny(server, client.connection)]
 }
 
 /** Narrows by `switch`, and the compiler knows when a code was forgotten in a Record. */
