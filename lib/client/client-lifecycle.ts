@@ -17,6 +17,7 @@ import { PatientDeadline } from '../runtime/patient-deadline'
 import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 import type { TokenClientEvents } from './client-events'
 import type { ClientSettings } from './client-options'
+import { ClientReport } from './client-report'
 import { type ConnectionHost, createConnection } from './create-connection'
 import type { Dial } from './dial'
 import { Dialler } from './dialler'
@@ -47,6 +48,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   readonly connectionOptions: OptionsByProtocol
   readonly #outbox: Outbox
   readonly listeners: TokenListeners
+  readonly report: ClientReport
   readonly #dialler: Dialler
   readonly #redial: Redial
   #state: State = 'closed'
@@ -70,6 +72,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     const { connection, policies, session, stablePeriod } = settings
     this.client = client
     this.settings = settings
+    this.report = new ClientReport(client)
     this.connectionOptions = optionsByProtocol(connection, 'client', policies.ack)
     this.#outbox = outbox
     this.listeners = new TokenListeners(client, {
@@ -110,6 +113,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.#closed = new Promise(resolve => {
       this.#resolveClosed = resolve
     })
+    this.report.began()
     closeOnAbort(this.settings.policies.signal, this.#closed, () => this.close())
     this.#isClosing = false
     this.#redial.restart()
@@ -217,7 +221,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
       this.#end = new WallClockDeadline(peer.validTo, end)
     }
     this.#flush()
-    tell(this.client, event)
+    this.report.opened(event)
     this.#endIfFlushed()
     if (this.#outbox.owesDrain) this.onDrain()
   }
@@ -326,7 +330,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     }
     this.#dial = dial
     this.#state = replacement === null ? 'dialling' : 'greeting'
-    tell(this.client, 'disconnect', Object.freeze(info))
+    this.report.lost(info)
     if (replacement === null) return
     if (replacement.isOpen && !this.#isClosing) this.#open(replacement, 'connect')
     controlOf(replacement).forwardTo(this.listeners)
@@ -354,9 +358,9 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
       return
     }
     this.#state = 'waiting'
-    tell(this.client, 'disconnect', Object.freeze(info))
+    this.report.lost(info)
     if (this.#isClosing) return
-    tell(this.client, 'reconnecting', Object.freeze({ attempt: this.#redial.attempt, delay, error }))
+    this.report.waits({ attempt: this.#redial.attempt, delay, error })
     if (!this.#isClosing) this.#wait(delay)
   }
 
@@ -383,10 +387,6 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.#state = 'closed'
     this.#dialler.first()
     this.#resolveClosed(info)
-    const { error } = info
-    // What this side has decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone.
-    if (error !== null && error.code !== 'ERR_CLOSE_TIMEOUT' && error.code !== 'ERR_ABORTED')
-      tell(this.client, 'error', error)
-    tell(this.client, 'close', info.hadError, info)
+    this.report.closed(info)
   }
 }

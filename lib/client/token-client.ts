@@ -46,6 +46,14 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
     return this.#lifecycle.closed
   }
 
+  /**
+   * Resolves when the server has accepted the client, for the first time since `connect()`. It rejects when the client has
+   * closed before: with its error, which is then not thrown by `error` if nobody listens for that, or with `ERR_ABORTED`.
+   */
+  get ready(): Promise<void> {
+    return this.#lifecycle.report.ready
+  }
+
   /** Bytes that `send()` took and the operating system has not, 4 for each token's header included. */
   get bufferedAmount(): number {
     return this.#outbox.bytes + (this.connection?.bufferedAmount ?? 0)

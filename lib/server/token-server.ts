@@ -9,7 +9,6 @@ import { checkOption, MAX_DELAY, timerDelay, wait } from '../options/checks'
 import { optionsByProtocol } from '../options/connection-options'
 import type { Goaway } from '../protocol/goaway'
 import { closeOnAbort } from '../runtime/abort-signals'
-import { tell } from '../runtime/application-call'
 import { nextTick } from '../runtime/event-loop'
 import type { Credentials } from '../tls/read-credentials'
 import { checkToken } from '../wire/check-token'
@@ -26,6 +25,7 @@ import { ProtocolSelection } from './protocol-selection'
 import { ServerCredentials } from './server-credentials'
 import type { TokenServerEvents } from './server-events'
 import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
+import { ServerReport } from './server-report'
 import { isSocketFile, listenError, removeStaleSocket } from './stale-socket'
 
 type State = 'closed' | 'waiting' | 'starting' | 'listening' | 'closing'
@@ -56,6 +56,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
   readonly #others: OtherProtocols
   readonly #admission: Admission
   readonly #budget: MemoryBudget<Connection>
+  readonly #report = new ServerReport(this)
   readonly #tokenListeners = new TokenListeners(this, {
     deliver: () => {
       for (const connection of this.#admission.connections)
@@ -79,13 +80,13 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     super()
     this.#settings = serverSettings(options as TokenServerOptions)
     this.#credentials = new ServerCredentials(this.#settings.tls, certificate =>
-      tell(this, 'certificate-expiring', certificate)
+      this.#report.expiring(certificate)
     )
     this.#trust = new LiveTrust(this.#credentials, this.#settings.tls)
     this.#others = new OtherProtocols(this.#settings.policies.protocols)
     this.#pendingClients = new PendingClients(this.#settings, {
       onSecured: client => this.#secured(client),
-      onRefused: refusal => tell(this, 'refused', refusal)
+      onRefused: refusal => this.#report.refused(refusal)
     })
     this.#admission = new Admission(this.#settings, this.#trust, this.#pendingClients)
     const connectionHost: ConnectionHost = {
@@ -98,16 +99,15 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
       forward: this.#tokenListeners,
       opened: connection => this.#opened(connection),
       resumed: connection => this.#resumed(connection),
-      sessionLost: (connection, loss) => tell(this, 'session-lost', loss, connection),
+      sessionLost: (connection, loss) => this.#report.sessionLost(connection, loss),
       ended: (client, connection, info) => this.#ended(client, connection, info)
     }
     this.#protocolSelection = new ProtocolSelection(connectionHost, this.#others)
-    const onDropped = (count: number, connection: Connection) => tell(this, 'dropped', count, connection)
     this.#budget = new MemoryBudget(
       this.#admission,
       this.#settings.memoryBudgetBytes,
       this.#settings.maxQueueAge,
-      slowConsumers(this.#settings, onDropped)
+      slowConsumers(this.#settings, (count, connection) => this.#report.dropped(count, connection))
     )
     this.connect()
   }
@@ -145,6 +145,14 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     return this.#closed
   }
 
+  /**
+   * Resolves when the server listens, also for whoever asks later. It rejects when the server has closed before: with its
+   * error, which is then not thrown by `error` if nobody listens for that, or with `ERR_ABORTED`.
+   */
+  get ready(): Promise<void> {
+    return this.#report.ready
+  }
+
   /** Where the server listens: `{ address, family, port }`, a path, or null while it does not listen. */
   address(): AddressInfo | string | null {
     return this.#state === 'listening' ? (this.#server?.address() ?? null) : null
@@ -168,6 +176,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#closed = new Promise(resolve => {
       this.#resolveClosed = resolve
     })
+    this.#report.began()
     closeOnAbort(this.#settings.policies.signal, this.#closed, () => this.close())
     this.#state = 'waiting'
     if (delay === 0) this.#listen(server)
@@ -307,7 +316,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#state = 'listening'
     this.#credentials.watch()
     this.#budget.start()
-    tell(this, 'connect')
+    this.#report.listening()
   }
 
   /** Node's `close` waits for the raw sockets; their connections close a little later. */
@@ -343,7 +352,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
 
   #opened(connection: Connection): void {
     this.#arrivals.add(connection)
-    tell(this, 'connection', connection)
+    this.#report.opened(connection)
   }
 
   #ended(client: SecuredClient, connection: Connection, info: CloseInfo): void {
@@ -355,13 +364,13 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#lost.unsent += info.unsent
     this.#lost.unconfirmed += info.unconfirmed
     this.#lost.undeliveredBytes += info.undeliveredBytes
-    if (info.error !== null) tell(this, 'connectionError', info.error, connection)
+    if (info.error !== null) this.#report.broken(info.error, connection)
   }
 
   #resumed(connection: Connection): void {
     this.#admission.resumed(connection)
     for (const drain of this.#drains) drain.resumed(connection)
-    tell(this, 'resumed', connection)
+    this.#report.resumed(connection)
   }
 
   #finish(error: TokenError | null): void {
@@ -377,7 +386,6 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     })
     this.#resolveClosed(info)
     this.#arrivals.end(error)
-    if (error !== null) tell(this, 'error', error)
-    tell(this, 'close', info.hadError, info)
+    this.#report.closed(info)
   }
 }
