@@ -4,6 +4,7 @@ export { describeCertificate, isSignedBy } from './describe'
 export { CertsError, type CertsErrorCode } from './errors'
 export { defaultHosts } from './hosts'
 export { listCerts } from './list-certs'
+export { loadCertificates } from './load-certificates'
 export { makeCerts } from './make-certs'
 export type {
   AddClientsOptions,
@@ -16,6 +17,7 @@ export type {
   FolderOptions,
   KeyAndCert,
   ListedCertificate,
+  LoadedCertificates,
   MakeOptions,
   OpenOptions,
   RenewOptions,

@@ -16,6 +16,11 @@ export function pathsOf(out: string, name: string): { key: string; cert: string 
   return { key: join(out, name, `${name}.key`), cert: join(out, name, `${name}.crt`) }
 }
 
+/** The authority's list of revoked certificates, if it has one. */
+export function crlPathOf(out: string): string {
+  return join(out, authorityName, `${authorityName}.crl`)
+}
+
 /**
  * Refuses what can't be a client's common name and folder at once, and a name given twice.
  * @throws {CertsError} ERR_CERTS_NAME

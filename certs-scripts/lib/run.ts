@@ -1,7 +1,7 @@
 import { addClients, renewServer } from './add-certs'
+import { shellWord, whereOf } from './advice'
 import { type Command, parseCommandLine, usage } from './command-line'
 import { CertsError, type CertsErrorCode, reasonOf } from './errors'
-import { defaultFolder } from './layout'
 import { listCerts } from './list-certs'
 import { makeCerts } from './make-certs'
 import { listOf, tableOf } from './report'
@@ -60,14 +60,6 @@ Next:
   ${self} client NAME${where}  signs another client
   ${self} list${where}         shows what expires when
 `
-}
-
-function whereOf(out: string): string {
-  return out === defaultFolder ? '' : ` --out ${shellWord(out)}`
-}
-
-function shellWord(text: string): string {
-  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
 
 // A defect of ours still gets one line, and no stack.

@@ -161,6 +161,16 @@ export interface RenewServerOptions extends FolderOptions {
   readonly hosts?: readonly string[]
 }
 
+/** Functions that read a file (PEM) each time they are called, and throw a `CertsError` when they can't. */
+export interface LoadedCertificates {
+  readonly key: () => string
+  readonly cert: () => string
+  /** The authority's certificate. */
+  readonly ca: () => string
+  /** The list of revoked certificates. */
+  readonly crl?: () => string
+}
+
 /** A certificate found in a folder; either `info` or `problem` is there, and `warnings` may come with `info`. */
 export type ListedCertificate =
   | { readonly cert: string; readonly info: CertificateInfo; readonly warnings: readonly string[] }

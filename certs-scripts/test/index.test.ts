@@ -11,6 +11,7 @@ describe('the package', () => {
       'describeCertificate',
       'isSignedBy',
       'listCerts',
+      'loadCertificates',
       'makeCerts',
       'openAuthority',
       'renewServer'
