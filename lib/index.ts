@@ -31,6 +31,7 @@ export type {
 } from './server/server-options'
 export { TokenServer } from './server/token-server'
 export type { SessionLoss, SessionLossReason } from './session/session'
+export type { CredentialSources } from './tls/current-credentials'
 export { byFingerprint, bySan, bySubject, type PeerMatcher, type SubjectAttributes } from './tls/matchers'
 export type { Peer } from './tls/peer'
 export type { Credentials } from './tls/read-credentials'

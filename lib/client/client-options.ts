@@ -35,6 +35,7 @@ import {
   TCP_CHECKS
 } from '../options/node-options'
 import { checkVersions } from '../tls/context'
+import type { CredentialSources } from '../tls/current-credentials'
 import type { ProtocolName } from '../wire/header'
 import { fullJitter, type ReconnectPolicy } from './reconnect'
 
@@ -75,18 +76,13 @@ export interface ClientPolicies {
   servers?: readonly ServerAddress[] | undefined
   /** Aborting it is `close()`. */
   signal?: AbortSignal | undefined
-  /** The client's key, or a function that gives it at every dial. */
-  key?: TlsConnectOptions['key'] | (() => TlsConnectOptions['key'])
-  /** The client's certificate, or a function that gives it at every dial. */
-  cert?: TlsConnectOptions['cert'] | (() => TlsConnectOptions['cert'])
-  /** The authorities it trusts, or a function that gives them at every dial. */
-  ca?: TlsConnectOptions['ca'] | (() => TlsConnectOptions['ca'])
 }
 
-/** Options of {@link TokenClient}: its limits, and every option of `tls.connect`. */
+/** Options of {@link TokenClient}: its limits, credentials that may be functions, called at every dial, and every option of `tls.connect`. */
 export type TokenClientOptions = ConnectionOptions &
   DialOptions &
   ClientPolicies &
+  CredentialSources &
   Omit<
     TlsConnectOptions & NetOnlyOptions,
     | 'ALPNProtocols'
@@ -94,9 +90,7 @@ export type TokenClientOptions = ConnectionOptions &
     | 'timeout'
     | 'onread'
     | 'session'
-    | 'key'
-    | 'cert'
-    | 'ca'
+    | keyof CredentialSources
     | 'fd'
     | 'readable'
     | 'writable'
@@ -157,9 +151,9 @@ export type ClientSettings = Readonly<Record<keyof typeof DIAL_NUMBERS, number>>
     readonly tls: TlsConnectOptions
   }
 
-/** Options of a context, of which three may be functions. */
+/** Options of a context, of which some may be functions. */
 export type ClientContextOptions = Readonly<
-  Omit<SecureContextOptions, 'key' | 'cert' | 'ca'> & Pick<ClientPolicies, 'key' | 'cert' | 'ca'>
+  Omit<SecureContextOptions, keyof CredentialSources> & CredentialSources
 >
 
 /** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */

@@ -1,12 +1,12 @@
 import type { X509Certificate } from 'node:crypto'
 import type { ConnectionOptions, SecureContextOptions, TLSSocket } from 'node:tls'
-import { isNativeError, isPromise, isUint8Array } from 'node:util/types'
+import { isNativeError, isUint8Array } from 'node:util/types'
 import { giveTcpOptions } from '../connection/transport'
 import type { TransportFacts } from '../connection/transport-facts'
 import { TokenError } from '../errors/token-error'
 import { ask } from '../runtime/application-call'
+import { currentCredentials } from '../tls/current-credentials'
 import { ownFingerprints, peerFrom } from '../tls/peer'
-import type { Credentials } from '../tls/read-credentials'
 import { type ClientCredentials, clientCredentials } from './client-credentials'
 import type { ClientSettings } from './client-options'
 import { Dial, type Ticket } from './dial'
@@ -25,7 +25,7 @@ export class Dialler {
   readonly #settings: ClientSettings
   /** Each set of credentials has its own map: a ticket that comes late belongs to the one that its dial had. */
   #tickets = new Map<number, Ticket>()
-  #given: Credentials | null = null
+  #given: SecureContextOptions | null = null
   #credentials!: ClientCredentials
   /** The server that is dialled next. */
   #next = 0
@@ -128,32 +128,14 @@ export class Dialler {
 
   /** With new credentials the tickets are void: a resumed connection would show the old certificate. */
   #readCredentials(): void {
-    const { context } = this.#settings
-    const { key, cert, ca } = context
-    const given = {
-      key: current('key', key),
-      cert: current('cert', cert),
-      ca: current('ca', ca)
-    } as Credentials
+    const given: SecureContextOptions = currentCredentials(this.#settings.context)
     const old = this.#given
-    if (old !== null && (['key', 'cert', 'ca'] as const).every(name => isSame(old[name], given[name]))) return
-    this.#credentials = clientCredentials({ ...context, ...given } as SecureContextOptions)
+    const names = Object.keys(given) as (keyof SecureContextOptions)[]
+    if (old !== null && names.every(name => isSame(old[name], given[name]))) return
+    this.#credentials = clientCredentials(given)
     this.#given = given
     this.#tickets = new Map()
   }
-}
-
-/** @throws TokenError `ERR_OPTION` when a function gives nothing */
-function current(name: string, value: unknown): unknown {
-  if (typeof value !== 'function') return value
-  const demand = `Cannot dial: the function in option ${name} must give a value`
-  const answer = ask(() => value(), isValue, 'ERR_OPTION', demand)
-  if (answer instanceof TokenError) throw answer
-  return answer
-}
-
-function isValue(answer: unknown): answer is NonNullable<unknown> {
-  return answer !== undefined && answer !== null && !isPromise(answer)
 }
 
 /** Node would leave the dial to its timeout after an exception, and take any answer for an Error. */

@@ -23,7 +23,10 @@ export class LiveTrust {
   /** The moment of the last `reload()`, by the monotonic clock. */
   #reloadedAt = Number.NEGATIVE_INFINITY
 
-  constructor(credentials: ServerCredentials, { requestCert, rejectUnauthorized }: TlsOptions) {
+  constructor(
+    credentials: ServerCredentials,
+    { requestCert, rejectUnauthorized }: Pick<TlsOptions, 'requestCert' | 'rejectUnauthorized'>
+  ) {
     this.#credentials = credentials
     this.isDemanded = requestCert !== false && rejectUnauthorized !== false
   }

@@ -4,10 +4,12 @@ import { TokenError } from '../errors/token-error'
 import { clock } from '../runtime/clock'
 import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 import { secureDefaults } from '../tls/context'
+import { type CredentialSources, currentCredentials } from '../tls/current-credentials'
 import { validityOf } from '../tls/peer'
-import { type Credentials, type ReadCredentials, readCredentials } from '../tls/read-credentials'
+import { type ReadCredentials, readCredentials } from '../tls/read-credentials'
 import { sessionIdContext } from '../tls/session-id-context'
 import { TrustAnchors } from '../tls/trust-anchors'
+import type { ServerTlsOptions } from './server-options'
 
 const DAY = 86_400_000
 
@@ -30,16 +32,16 @@ export interface ExpiringCertificate {
 export class ServerCredentials {
   readonly #onExpiring: (certificate: ExpiringCertificate) => void
   /** The options as they were given. */
-  #options: TlsOptions
+  #options: ServerTlsOptions
   #read: ReadCredentials<TlsOptions>
   /** Null until they are needed. */
   #anchors: TrustAnchors | null = null
   #notices: WallClockDeadline[] = []
 
-  /** @throws TokenError `ERR_OPTION` when Node refuses them */
-  constructor(options: TlsOptions, onExpiring: (certificate: ExpiringCertificate) => void) {
+  /** @throws TokenError `ERR_OPTION` when a function gives none, or Node refuses them */
+  constructor(options: ServerTlsOptions, onExpiring: (certificate: ExpiringCertificate) => void) {
     this.#options = options
-    this.#read = readCredentials(options)
+    this.#read = readCredentials(currentCredentials(options))
     this.#onExpiring = onExpiring
   }
 
@@ -62,11 +64,11 @@ export class ServerCredentials {
     return this.#read.fingerprints
   }
 
-  /** @throws TokenError `ERR_RELOAD`; the old ones stay */
-  reload(changes: Credentials, server: Server | null): void {
+  /** Functions among them are called again. @throws TokenError `ERR_RELOAD`; the old ones stay */
+  reload(changes: CredentialSources, server: Server | null): void {
     const options = { ...this.#options, ...changes }
     try {
-      this.#read = readCredentials(options)
+      this.#read = readCredentials(currentCredentials(options))
     } catch (cause) {
       const why = cause instanceof TokenError ? cause.message : 'Node refuses them'
       throw new TokenError('ERR_RELOAD', `Cannot reload, the old certificates stay: ${why}`, { cause })

@@ -40,6 +40,7 @@ import {
 } from '../options/node-options'
 import type { AuthorizeAnswer } from '../protocol/authorization'
 import { checkVersions } from '../tls/context'
+import type { CredentialSources } from '../tls/current-credentials'
 import type { Peer } from '../tls/peer'
 import type { ProtocolName } from '../wire/header'
 
@@ -120,13 +121,22 @@ export interface OtherProtocol {
   idleTimeout?: number | undefined
 }
 
-/** Options of {@link TokenServer}: its limits, and every option of `tls.createServer` and `server.listen`. */
+/**
+ * Options of {@link TokenServer}: its limits, credentials that may be functions, called by `reload()` too, and every option of
+ * `tls.createServer` and `server.listen`.
+ */
 export type TokenServerOptions<Data = unknown> = ConnectionOptions &
   ServerLimits &
   ServerPolicies<Data> &
+  CredentialSources &
   Omit<
     TlsOptions,
-    keyof ServerLimits | 'ALPNProtocols' | 'ALPNCallback' | 'pauseOnConnect' | 'allowHalfOpen'
+    | keyof ServerLimits
+    | keyof CredentialSources
+    | 'ALPNProtocols'
+    | 'ALPNCallback'
+    | 'pauseOnConnect'
+    | 'allowHalfOpen'
   > &
   ListenOptions & {
     /** A file descriptor that listens already. */
@@ -179,16 +189,18 @@ export type ServerSettings = Readonly<Record<keyof typeof SERVER_NUMBERS, number
     readonly policies: Readonly<ServerPolicies>
     /** What `server.listen` gets: no key, for its errors quote it. */
     readonly listen: Readonly<ListenOptions & { fd?: number | undefined }>
-    /** What `tls.createServer` gets. */
-    readonly tls: TlsOptions
+    /** What `tls.createServer` gets, once functions among the credentials were called. */
+    readonly tls: ServerTlsOptions
   }
+
+export type ServerTlsOptions = Omit<TlsOptions, keyof CredentialSources> & CredentialSources
 
 /** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` */
 export function serverSettings(options: TokenServerOptions): ServerSettings {
   const given = copyOf(options)
   checkOptions(given, OWN_CHECKS, SERVER_CHECKS, LISTEN_CHECKS, CONTEXT_CHECKS)
   checkProtocols(given.protocols)
-  checkVersions(given)
+  checkVersions(given as TlsOptions)
   checkPsk({ ...given }, 'requestCert')
   const limits = complete(SERVER_NUMBERS, given)
   return Object.freeze({

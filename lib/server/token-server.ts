@@ -10,7 +10,7 @@ import { optionsByProtocol } from '../options/connection-options'
 import type { Goaway } from '../protocol/goaway'
 import { closeOnAbort } from '../runtime/abort-signals'
 import { nextTick } from '../runtime/event-loop'
-import type { Credentials } from '../tls/read-credentials'
+import type { CredentialSources } from '../tls/current-credentials'
 import { checkToken } from '../wire/check-token'
 import { Admission } from './admission'
 import { Arrivals } from './arrivals'
@@ -247,9 +247,10 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
    * Takes a new key, certificate, CA set or CRL while the server runs. New handshakes use them at once, old TLS
    * tickets are void, and connections whose peer is not trusted any more are closed.
    *
+   * @param credentials what is left out stays; if it is a function, that is called again
    * @throws TokenError `ERR_RELOAD`, and the old ones stay
    */
-  reload(credentials: Credentials): void {
+  reload(credentials: CredentialSources = {}): void {
     this.#credentials.reload(credentials, this.#server)
     this.#trust.reloaded()
     this.#admission.recheck()

@@ -1,7 +1,15 @@
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
-import { type Authority, createAuthority, type KeyAndCert } from '@token-server/certs'
+import {
+  type Authority,
+  addClients,
+  createAuthority,
+  type KeyAndCert,
+  loadCertificates,
+  makeCerts,
+  renewServer
+} from '@token-server/certs'
 import { expect } from 'chai'
 import {
   type CloseInfo,
@@ -10,7 +18,7 @@ import {
   type ExpiringCertificate,
   type TokenClient,
   TokenError,
-  type TokenServer,
+  TokenServer,
   type TokenServerOptions
 } from '../../lib'
 import { type Certificates, certificates } from '../helpers/certificates'
@@ -18,12 +26,14 @@ import {
   closesWhatItOpened,
   connectPair,
   makeClient,
+  makeServer,
   onCleanUp,
   portOf,
   startServer,
   until
 } from '../helpers/loopback'
 import { movableDate } from '../helpers/movable-date'
+import { remove, temporaryFolder } from '../helpers/program'
 import { refusal } from '../helpers/refusal'
 
 const DAY = 86_400_000
@@ -341,6 +351,95 @@ describe('certificates that change', () => {
       moveDate(7 * DAY)
       await once(client, 'resumed')
       expect(lost).to.have.nested.include({ 'error.closeCode': 'certificate-expired' })
+    })
+  })
+
+  describe('the key, cert, ca and crl of a server as functions', () => {
+    it('are called at the construction and by reload(), which then needs no argument', async () => {
+      let [pair, ca] = [all.server, all.ca]
+      const server = await makeServer({ key: () => pair.key, cert: () => pair.cert, ca: () => ca })
+      await once(server, 'connect')
+      const subject = async (trusted: string) => {
+        const client = await makeClient(portOf(server), { ca: trusted })
+        await once(client, 'connect')
+        return client.connection?.peer?.subject
+      }
+      expect(await subject(all.ca)).to.equal('CN=server')
+      pair = await next.issueServer({ name: 'renewed' })
+      ca = all.ca + next.cert
+      expect(await subject(all.ca), 'before reload()').to.equal('CN=server')
+      server.reload()
+      expect(await subject(next.cert)).to.equal('CN=renewed')
+    })
+
+    it('those of loadCertificates() use renewed files: the server at reload(), the client at its next dial', async () => {
+      const out = temporaryFolder()
+      onCleanUp(() => remove(out))
+      await makeCerts({ out })
+      const server = await makeServer(loadCertificates(out, 'server'))
+      await once(server, 'connect')
+      const client = await makeClient(portOf(server), {
+        ...loadCertificates(out, 'client'),
+        reconnect: () => 5
+      })
+      const seen: [unknown, unknown][] = []
+      for (let round = 0; round < 2; round++) {
+        const [connection] = (await once(server, 'connection')) as [Connection]
+        if (client.connection === null) await once(client, 'connect')
+        seen.push([client.connection?.peer?.fingerprint, connection.peer?.fingerprint])
+        const made = [
+          ...(await renewServer({ out, force: true })),
+          ...(await addClients({ out, clients: ['client'], force: true }))
+        ]
+        const [before, after] = [seen[round], made.map(({ info }) => info.fingerprint)]
+        expect(after)
+          .to.have.length(2)
+          .and.not.to.include.members(before as string[])
+        server.reload()
+        connection.destroy()
+      }
+      const [first, second] = seen
+      expect(second?.map((fingerprint, side) => fingerprint === first?.[side])).to.deep.equal([false, false])
+    })
+
+    it('a crl function gives the list of the moment, and who is in it is closed', async () => {
+      const authority = await createAuthority()
+      const [of, other] = [await authority.issueServer(), await authority.issueClient({ name: 'bob' })]
+      let crl = await authority.createCrl([])
+      const server = await makeServer({ ...of, ca: authority.cert, crl: () => crl })
+      await once(server, 'connect')
+      const client = await makeClient(portOf(server), { ...other, ca: authority.cert, crl: () => crl })
+      await once(client, 'connect')
+      crl = await authority.createCrl([other.cert])
+      const broken = once(server, 'connectionError')
+      server.reload()
+      expect((await broken)[0].message).to.include('CERT_REVOKED')
+      expect((await client.closed).error?.closeCode).to.equal('certificate-unknown')
+    })
+
+    it('a function that throws leaves the old certificates in use, and tells why', async () => {
+      let fault: Error | null = null
+      const key = () => {
+        if (fault !== null) throw fault
+        return all.server.key
+      }
+      const server = await makeServer({ key })
+      await once(server, 'connect')
+      fault = new Error('ENOENT')
+      expect(() => server.reload())
+        .to.throw(TokenError, 'its function must give a value, and it has thrown')
+        .with.nested.property('cause.cause', fault)
+      await connectPair(server)
+    })
+
+    it('a function that gives no value is ERR_OPTION in the constructor', () => {
+      const { ca, server } = all
+      for (const cert of [() => undefined, () => null, () => Promise.resolve(server.cert)]) {
+        const options = { port: 0, ca, key: server.key, cert: cert as never }
+        expect(() => new TokenServer(options))
+          .to.throw()
+          .with.property('code', 'ERR_OPTION')
+      }
     })
   })
 

@@ -4,6 +4,7 @@ import {
   type AuthorizeAnswer,
   type CloseInfo,
   type Connection,
+  type Credentials,
   type Peer,
   TokenError,
   TokenServer
@@ -311,7 +312,7 @@ export class MonkeyServer {
     if (serial !== null) this.#revoked = { serial, due: this.#monkey.clock.now() + RECHECK_TIME }
   }
 
-  #reloadWith(reloaded: Parameters<TokenServer['reload']>[0]): void {
+  #reloadWith(reloaded: Credentials): void {
     this.server.reload(reloaded)
     if (reloaded.crl !== undefined) this.#revoked = null
     this.#monkey.counts.reloads++
