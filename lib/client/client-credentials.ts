@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto'
 import tls, { type SecureContext, type SecureContextOptions } from 'node:tls'
 import { readCredentials } from '../tls/read-credentials'
 import { addValue } from '../tls/session-id-context'
+import type { TrustSources } from '../tls/trust-anchors'
 
 export interface ClientCredentials {
   readonly context: SecureContext
   /** SHA-256 of each certificate that may be presented. */
   readonly fingerprints: readonly Uint8Array[]
+  readonly trust: Pick<TrustSources, 'cas' | 'lists'>
 }
 
 /** The references are weak: no key stays in memory longer than the clients that use it. */
@@ -28,8 +30,9 @@ export function clientCredentials(options: SecureContextOptions): ClientCredenti
   const name = nameOf(options)
   const known = name === null ? undefined : shared.get(name)?.deref()
   if (known !== undefined) return known
-  const { context, fingerprints } = readCredentials(options)
-  const credentials = Object.freeze({ context, fingerprints })
+  const { context, fingerprints, trust } = readCredentials(options)
+  const { cas, lists } = trust
+  const credentials = Object.freeze({ context, fingerprints, trust: { cas, lists } })
   if (name !== null) {
     shared.set(name, new WeakRef(credentials))
     forgotten.register(credentials, name)

@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import tls, { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { SocketReads } from '../connection/socket-reads'
 import { codeOf, dialError } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
@@ -9,7 +9,8 @@ import { nextTick } from '../runtime/event-loop'
 import { PatientDeadline } from '../runtime/patient-deadline'
 import { checkTrust, distrust, type TrustFailure } from '../tls/check-trust'
 import { knownCertificates } from '../tls/known-certificates'
-import { certificateOf } from '../tls/peer'
+import { certificateOf, peerChain } from '../tls/peer'
+import { type UntrustedPeer, whyUntrusted } from '../tls/why-untrusted'
 
 /** What a later dial needs to resume a TLS session. */
 export interface Ticket {
@@ -50,21 +51,44 @@ export class Dial {
   readonly #options: ConnectionOptions
   readonly #ticket: Ticket | undefined
   readonly #times: DialTimes
+  readonly #trust: UntrustedPeer['trust']
   readonly #events: DialEvents
+  /** Node tells us, and doesn't refuse by itself: it would throw away the server's certificates, of which the error tells. */
+  readonly #refuses: boolean
   readonly #deadline: PatientDeadline
   readonly #begun = clock.now()
   #socket: TLSSocket | null = null
   #retry: ClockTimer | null = null
   #isOver = false
+  /** What `checkServerIdentity` has given. */
+  #identityError: Error | undefined
 
-  /** Begins at once; the events come in a later tick. */
-  constructor(options: ConnectionOptions, ticket: Ticket | undefined, times: DialTimes, events: DialEvents) {
+  /**
+   * Begins at once; the events come in a later tick.
+   *
+   * @param trust whom the context in the options trusts, for messages
+   */
+  constructor(
+    options: ConnectionOptions,
+    ticket: Ticket | undefined,
+    times: DialTimes,
+    trust: UntrustedPeer['trust'],
+    events: DialEvents
+  ) {
+    const { checkServerIdentity = tls.checkServerIdentity } = options
     this.#options = {
       autoSelectFamilyAttemptTimeout: addressTimeout(times.connectTimeout),
       ...options,
+      rejectUnauthorized: false,
+      checkServerIdentity: (host, certificate) => {
+        this.#identityError = checkServerIdentity(host, certificate)
+        return this.#identityError
+      },
       ...(ticket && { session: ticket.session })
     } as ConnectionOptions
+    this.#refuses = options.rejectUnauthorized !== false
     this.#ticket = ticket
+    this.#trust = trust
     this.#times = times
     this.#events = events
     this.#deadline = new PatientDeadline(times.connectTimeout, () => this.#expired())
@@ -127,8 +151,8 @@ export class Dial {
     const certificate = ticket === undefined ? certificateOf(socket) : ticket.certificate
     // Node does not look at the dates of a resumed session.
     const failure = ticket?.failure ?? checkTrust(socket, new Date(), certificate)
-    if (failure !== null && this.#options.rejectUnauthorized !== false) {
-      this.#giveUp(untrustedServer(this.target, failure.reason))
+    if (failure !== null && this.#refuses) {
+      this.#giveUp(this.#untrusted(socket, failure, certificate))
       return
     }
     if (failure !== null) distrust(socket, failure.reason)
@@ -141,13 +165,28 @@ export class Dial {
     this.#events.onSocket(socket, certificate, timeLeft)
   }
 
+  /** A resumed session knows no chain. */
+  #untrusted(
+    socket: TLSSocket,
+    { reason }: TrustFailure,
+    certificate: X509Certificate | undefined
+  ): TokenError {
+    const { host, servername = host } = this.#options
+    const cause =
+      this.#identityError ?? Object.assign(new Error(`its certificate: ${reason}`), { code: reason })
+    const code = codeOf(cause)
+    const chain = socket.isSessionReused() ? [certificate].flatMap(one => one ?? []) : peerChain(socket)
+    const peer = { role: 'server', chain, trust: this.#trust, now: new Date(), host: servername } as const
+    return untrustedServer(this.target, whyUntrusted(code, peer), { cause })
+  }
+
   #failed(cause: Error, isTcpOpen: boolean): void {
     if (this.#isOver) return
     const isInTime = clock.now() - this.#begun < this.#times.refusedRetryTimeout
     if (!isTcpOpen && isInTime && isRefused(cause)) {
       this.#retry = clock.setTimeout(() => this.#try(), REFUSED_RETRY_INTERVAL)
     } else {
-      this.#giveUp(dialError(cause, this.target, isTcpOpen, Boolean(this.#socket?.authorizationError)))
+      this.#giveUp(dialError(cause, this.target, isTcpOpen))
     }
   }
 

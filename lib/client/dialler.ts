@@ -88,7 +88,8 @@ export class Dialler {
       ALPNProtocols: policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
     }
     const times = { connectTimeout, refusedRetryTimeout }
-    const dial = new Dial(options, tickets.get(server), times, {
+    const trust = tls.secureContext === undefined ? this.#credentials.trust : null
+    const dial = new Dial(options, tickets.get(server), times, trust, {
       onSocket: (socket, certificate, timeLeft) => {
         giveTcpOptions(socket, tcp)
         if (policies.protocol !== 'token/2' || socket.alpnProtocol === 'token/2') {

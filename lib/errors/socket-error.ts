@@ -1,5 +1,5 @@
+import { tidied, tlsWords } from './tls-words'
 import { TokenError } from './token-error'
-import { untrustedServer } from './trust-errors'
 
 /**
  * The TokenError for an error that a socket emitted on an open connection.
@@ -13,32 +13,38 @@ export function socketError(cause: unknown): TokenError {
   if (/^ERR_SSL_.*ALERT/.test(code) && !code.endsWith('BAD_RECORD_MAC')) {
     return new TokenError(
       'ERR_HANDSHAKE',
-      `Cannot use the connection: the peer refused it with the TLS alert ${code}`,
-      { cause }
+      `Cannot use the connection: the peer refused it with the TLS alert ${inWords(code)}`,
+      { cause: tidied(cause) }
     )
   }
-  return new TokenError('ERR_SOCKET', `Cannot use the connection: its socket failed with ${code}`, { cause })
+  return new TokenError('ERR_SOCKET', `Cannot use the connection: its socket failed with ${code}`, {
+    cause: tidied(cause)
+  })
 }
 
+const SERVER_LEFT =
+  'the server left in the middle of it, because a limit was reached (maxConnections …), because it was closed, or because it speaks no TLS'
+
 /** The TokenError for a dial that failed, before or in the TLS handshake. */
-export function dialError(
-  cause: unknown,
-  target: string,
-  isTcpOpen: boolean,
-  isChainRefused: boolean
-): TokenError {
+export function dialError(cause: unknown, target: string, isTcpOpen: boolean): TokenError {
   const code = codeOf(cause)
-  if (isChainRefused || code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return untrustedServer(target, code, { cause })
-  }
   if (isTcpOpen) {
+    const why = code === 'ECONNRESET' ? `${code}: ${SERVER_LEFT}` : inWords(code)
     return new TokenError(
       'ERR_HANDSHAKE',
-      `Cannot connect to ${target}: the TLS handshake failed with ${code}`,
-      { cause }
+      `Cannot connect to ${target}: the TLS handshake failed with ${why}`,
+      {
+        cause: tidied(cause)
+      }
     )
   }
   return new TokenError('ERR_CONNECT', `Cannot connect to ${target}: the dial failed with ${code}`, { cause })
+}
+
+/** A code of TLS, and what it means. */
+export function inWords(code: string): string {
+  const words = tlsWords(code)
+  return words === null ? code : `${code}: ${words}`
 }
 
 /** The stable code of an error of Node; of an AggregateError (several addresses were tried) all of them. */

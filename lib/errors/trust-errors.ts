@@ -1,17 +1,22 @@
 import type { WireCloseCode } from './close-codes'
 import { TokenError } from './token-error'
 
-/** The error for a client that is not trusted: it tells the reason to this side, and the close code to the client. */
-export function untrustedClient({ code, reason }: { code: WireCloseCode; reason: string }): TokenError {
+/**
+ * The error for a client that is not trusted.
+ *
+ * @param code for the client
+ * @param why for this side alone
+ */
+export function untrustedClient(code: WireCloseCode, why: string): TokenError {
   const message =
     code === 'certificate-required'
       ? 'Cannot trust a client: a certificate is demanded, and it showed none'
-      : `Cannot trust a client: its certificate was refused, ${reason}`
+      : `Cannot trust a client: its certificate was refused with ${why}`
   return new TokenError('ERR_CERTIFICATE', message, { closeCode: code })
 }
 
-export function untrustedServer(target: string, reason: string, options?: ErrorOptions): TokenError {
-  const message = `Cannot trust the server at ${target}: its certificate was refused with ${reason}`
+export function untrustedServer(target: string, why: string, options?: ErrorOptions): TokenError {
+  const message = `Cannot trust the server at ${target}: its certificate was refused with ${why}`
   return new TokenError('ERR_CERTIFICATE', message, options)
 }
 

@@ -1,4 +1,5 @@
-import { closeCodeName } from '../errors/close-codes'
+import { closeCodeName, type WireCloseCode } from '../errors/close-codes'
+import { escaped } from '../errors/escaped'
 import { protocolError, TokenError } from '../errors/token-error'
 import type { CloseFrame } from '../wire/control-frame'
 
@@ -36,17 +37,17 @@ export function peerClosed(frame: CloseFrame): TokenError {
   )
 }
 
-function said(frame: CloseFrame): string {
-  const code = closeCodeName(frame.code)
-  return frame.reason === '' ? code : `${code}, ${escaped(JSON.stringify(frame.reason))}`
+/** A close code about a certificate says less than the peer knows: where more of it stands, and what may help. */
+const WORDS: Partial<Record<WireCloseCode, string>> = {
+  'certificate-expired': "by the peer's clock this side's certificate has ended, or does not hold yet",
+  'certificate-required': 'set key and cert',
+  'certificate-unknown': "the peer does not trust this side's certificate, and its log says why"
 }
 
-/** A reason comes from a peer: characters that control a terminal, or split or turn a line of a log, stand as `\uXXXX`. */
-export function escaped(reason: string): string {
-  return reason.replace(
-    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
-    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  )
+function said(frame: CloseFrame): string {
+  const code = closeCodeName(frame.code)
+  const reason = frame.reason === '' ? '' : `, ${escaped(JSON.stringify(frame.reason))}`
+  return `${code}${reason}${WORDS[code] === undefined ? '' : `: ${WORDS[code]}`}`
 }
 
 export function endedWithoutClose(): TokenError {

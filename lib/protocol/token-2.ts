@@ -1,5 +1,6 @@
 import { CLOSE_CODES, closeCodeName, isOrderly } from '../errors/close-codes'
 import type { CloseCode } from '../errors/close-info'
+import { escaped } from '../errors/escaped'
 import { protocolError, type TokenError } from '../errors/token-error'
 import {
   type CloseFrame,
@@ -20,14 +21,7 @@ import type { Handshake } from './handshake'
 import { Heartbeat, type HeartbeatEvents } from './heartbeat'
 import type { Protocol, ProtocolHost } from './protocol'
 import type { ReceiveCredit } from './receive-credit'
-import {
-  endedWithoutClose,
-  escaped,
-  heartbeatError,
-  noCredit,
-  peerClosed,
-  unexpected
-} from './token-2-errors'
+import { endedWithoutClose, heartbeatError, noCredit, peerClosed, unexpected } from './token-2-errors'
 
 /**
  * The honest protocol on one transport whose two sides have greeted each other, `docs/wire-format.md` sections 6 to 10

@@ -7,6 +7,7 @@ import { clock } from '../runtime/clock'
 import { checkTrust, distrust, type TrustFailure } from '../tls/check-trust'
 import { knownCertificates } from '../tls/known-certificates'
 import { peerChain } from '../tls/peer'
+import { whyUntrusted } from '../tls/why-untrusted'
 import type { SecuredClient } from './pending-clients'
 import type { ServerCredentials } from './server-credentials'
 
@@ -20,6 +21,8 @@ export class LiveTrust {
   readonly #credentials: ServerCredentials
   /** The chain of each trusted client, its own certificate first: Node gives it only once, after the handshake. */
   readonly #chains = new WeakMap<Duplex, readonly X509Certificate[]>()
+  /** What is wrong with each client that was not trusted after its handshake; its chain is not kept. */
+  readonly #reasons = new WeakMap<Duplex, string>()
   /** The moment of the last `reload()`, by the monotonic clock. */
   #reloadedAt = Number.NEGATIVE_INFINITY
 
@@ -38,7 +41,9 @@ export class LiveTrust {
     client.certificate = chain[0]
     // A client that came before a reload is judged by its chain.
     this.#chains.set(socket, chain)
-    if (this.judge(client) !== null) {
+    const failure = this.judge(client)
+    if (failure !== null) {
+      this.#reasons.set(socket, this.#why(socket, failure))
       // A stranger must not be able to fill the memory.
       this.#chains.delete(socket)
       return
@@ -65,13 +70,17 @@ export class LiveTrust {
   /** @returns why a client is refused; null when it is trusted, or need not be */
   refusalOf(client: SecuredClient): TokenError | null {
     const failure = this.judge(client)
-    return failure === null || !this.isDemanded ? null : untrustedClient(failure)
+    return failure === null || !this.isDemanded ? null : this.refusalFor(client.socket, failure)
+  }
+
+  refusalFor(socket: Duplex, failure: TrustFailure): TokenError {
+    return untrustedClient(failure.code, this.#reasons.get(socket) ?? this.#why(socket, failure))
   }
 
   /** @returns why the options after `reload()` do not trust who is connected; null when they do */
   recheck(socket: Duplex): TokenError | null {
     const failure = this.#check(socket)
-    return failure === null ? null : untrustedClient(failure)
+    return failure === null ? null : this.refusalFor(socket, failure)
   }
 
   reloaded(): void {
@@ -81,6 +90,11 @@ export class LiveTrust {
   /** True when a client came after the last `reload()`. */
   isCurrent(client: SecuredClient): boolean {
     return client.since > this.#reloadedAt
+  }
+
+  #why(socket: Duplex, { reason }: TrustFailure): string {
+    const chain = this.#chains.get(socket) ?? []
+    return whyUntrusted(reason, { role: 'client', chain, trust: this.#credentials.trust, now: new Date() })
   }
 
   #check(socket: Duplex): TrustFailure | null {

@@ -2,7 +2,8 @@ import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import type { Connection } from '../connection/connection'
-import { codeOf } from '../errors/socket-error'
+import { codeOf, inWords } from '../errors/socket-error'
+import { tidied } from '../errors/tls-words'
 import { TokenError, type TokenErrorCode } from '../errors/token-error'
 import { sayClose } from '../protocol/say-close'
 import { clock } from '../runtime/clock'
@@ -248,7 +249,7 @@ export class PendingClients {
   #handshakeFailed(error: Error, socket: TLSSocket): void {
     const raw = rawOf(socket)
     const client = raw && this.#clients.get(raw)
-    if (client) this.reject(client, handshakeError(error))
+    if (client) this.reject(client, handshakeError(error, raw))
     socket.destroy()
   }
 
@@ -309,17 +310,15 @@ export function limitError(code: TokenErrorCode, name: string, value: number): T
   return new TokenError(code, `Cannot accept a connection: ${name} is ${value}`)
 }
 
-/** What OpenSSL recognizes where a TLS record should be. */
-const NO_TLS: Readonly<Record<string, string>> = {
-  ERR_SSL_HTTP_REQUEST: 'an HTTP request without TLS',
-  ERR_SSL_HTTPS_PROXY_REQUEST: 'an HTTP CONNECT without TLS',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'no TLS'
-}
+/** A client of Node can't do otherwise: it looks at the certificate when OpenSSL is done, and has no call for an alert. */
+const LEFT_AFTER_CERTIFICATE =
+  "the client left when it had this server's certificate, and said nothing: most likely it does not trust it, and its own " +
+  'error says why'
 
-function handshakeError(cause: Error): TokenError {
+function handshakeError(cause: Error, raw: Socket): TokenError {
   const code = codeOf(cause)
-  const looks = NO_TLS[code] === undefined ? '' : `; the bytes look like ${NO_TLS[code]}`
-  return new TokenError('ERR_HANDSHAKE', `Cannot complete a TLS handshake: it failed with ${code}${looks}`, {
-    cause
-  })
+  const why =
+    code === 'ECONNRESET' && raw.bytesWritten > 0 ? `${code}: ${LEFT_AFTER_CERTIFICATE}` : inWords(code)
+  const message = `Cannot complete a TLS handshake: it failed with ${why}`
+  return new TokenError('ERR_HANDSHAKE', message, { cause: tidied(cause) })
 }

@@ -1,6 +1,6 @@
+import type { TLSSocket } from 'node:tls'
 import { codeOf } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
-import { untrustedClient } from '../errors/trust-errors'
 import { callApplication } from '../runtime/application-call'
 import type { TrustFailure } from '../tls/check-trust'
 import type { ProtocolName } from '../wire/header'
@@ -55,7 +55,7 @@ export class ProtocolSelection {
   #giveAway(client: SecuredClient, other: OtherProtocol): void {
     const { socket } = client
     const failure = this.#host.trust.judge(client)
-    const refusal = this.#refusalOf(failure, other) ?? this.#host.pendingClients.admit(client)
+    const refusal = this.#refusalOf(socket, failure, other) ?? this.#host.pendingClients.admit(client)
     if (refusal !== null) {
       this.#reject(client, refusal)
       return
@@ -66,9 +66,13 @@ export class ProtocolSelection {
   }
 
   /** Clients that need no certificate must not take the places of those who have one. */
-  #refusalOf(failure: TrustFailure | null, { clientCertificate }: OtherProtocol): TokenError | null {
+  #refusalOf(
+    socket: TLSSocket,
+    failure: TrustFailure | null,
+    { clientCertificate }: OtherProtocol
+  ): TokenError | null {
     if (failure === null) return null
-    if (clientCertificate === 'required') return untrustedClient(failure)
+    if (clientCertificate === 'required') return this.#host.trust.refusalFor(socket, failure)
     const { maxStrangers } = this.#host.settings
     if (this.#others.strangers < maxStrangers) return null
     return limitError('ERR_TOO_MANY_CONNECTIONS', 'maxStrangers', maxStrangers)

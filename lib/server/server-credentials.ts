@@ -8,7 +8,7 @@ import { type CredentialSources, currentCredentials } from '../tls/current-crede
 import { validityOf } from '../tls/peer'
 import { type ReadCredentials, readCredentials } from '../tls/read-credentials'
 import { sessionIdContext } from '../tls/session-id-context'
-import { TrustAnchors } from '../tls/trust-anchors'
+import { TrustAnchors, type TrustSources } from '../tls/trust-anchors'
 import type { ServerTlsOptions } from './server-options'
 
 const DAY = 86_400_000
@@ -51,6 +51,11 @@ export class ServerCredentials {
     // Node 20 resumes a ticket of one SNI context in another one, whatever that trusts.
     if (options.SNICallback) options.secureOptions = (options.secureOptions ?? 0) | constants.SSL_OP_NO_TICKET
     return { ...options, sessionIdContext: sessionIdContext(this.#read.options) }
+  }
+
+  /** Whom the server trusts, as its options say it. */
+  get trust(): TrustSources {
+    return this.#read.trust
   }
 
   /** Whom the server trusts now. */

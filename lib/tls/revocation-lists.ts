@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { cannotUse } from '../options/checks'
 import { dateError } from './check-trust'
+import type { Validity } from './peer'
 
 /** What is read of a list of revoked certificates. OpenSSL checks its signature at each handshake. */
 interface Crl {
@@ -22,6 +23,11 @@ export class RevocationLists {
       const crl = readCrl(der)
       this.#byIssuer.set(crl.issuer, [...(this.#byIssuer.get(crl.issuer) ?? []), crl])
     }
+  }
+
+  /** The dates of a list for this certificate; undefined when there is none. */
+  validityFor(certificate: X509Certificate): Validity | undefined {
+    return this.#byIssuer.get(issuerOf(certificate))?.[0]
   }
 
   /** What the lists say against a path, in OpenSSL's words; null when they say nothing. */

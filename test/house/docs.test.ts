@@ -39,6 +39,15 @@ describe('documentation', () => {
       }
     })
 
+    it('of TLS that the library explains have a row each in docs/errors.md', () => {
+      const table = textOf('docs/errors.md').split('### What TLS says')[1]?.split('\n## ')[0] ?? ''
+      const reasons = matches(textOf('lib/tls/why-untrusted.ts'), /^ {2}\['(\w+)', /gm)
+      const others = matches(textOf('lib/errors/tls-words.ts'), /^ {2}([A-Z]\w+):/gm)
+      const rows = matches(table, /`(?:…_ALERT_)?([A-Z_]+)`/g)
+      expect([reasons.length > 10, others.length > 12]).to.deep.equal([true, true])
+      expect(rows).to.include.members([...reasons, ...others])
+    })
+
     it('have one row each in the table of the README', () => {
       const rows = matches(readme, /^\| \[(ERR_\w+)\]\(docs\/errors\.md#err_\w+\) \|/gm)
       expect(rows).to.deep.equal(codes)
