@@ -11,6 +11,7 @@ import type { Ledger } from '../../worlds/ledger'
 import type { Chance } from '../../worlds/random'
 import { Talker } from '../../worlds/talker'
 import { nameOfClient } from './credentials'
+import { Lives } from './lives'
 import type { Monkey } from './monkey'
 import { type ClientPlan, clientPlan } from './plans'
 import { PlayedConnection } from './played-connection'
@@ -25,13 +26,7 @@ export class MonkeyClient {
   readonly #plan: ClientPlan
   readonly #name: string
   readonly #played = new Map<Connection, PlayedConnection>()
-  readonly #abort: AbortController | null
-  #closeDue: number | null = null
-  #isClosed = false
-  /** Connections that were asked for, and ends that were told. */
-  #lives = 0
-  #ends = 0
-  #lastInfo: CloseInfo | null = null
+  readonly #lives: Lives
   /** Told 'connect', and nothing since that says that it is over. */
   #isConnected = false
   #isWanting = true
@@ -41,7 +36,7 @@ export class MonkeyClient {
   /** A function of the application has thrown, or given a wrong answer. */
   #isOdd = false
   readonly #listener = (token: Buffer, connection: Connection) => {
-    this.#checkAlive('token')
+    this.#lives.expectAlive('token')
     const { taker } = this.#playedOf(connection)
     if (!taker.isListening) taker.give(token)
     this.#monkey.inListener('token', this.talker)
@@ -52,7 +47,7 @@ export class MonkeyClient {
     this.index = index
     this.#name = nameOfClient(index)
     this.#plan = clientPlan(chance, monkey.plan, index)
-    this.#abort = chance.oneIn(3) ? new AbortController() : null
+    const abort = chance.oneIn(3) ? new AbortController() : null
     this.ledger = monkey.newLedger(`${this.#plan.kind} ${this.#name}`, monkey.plan.server.isManual, () =>
       monkey.seatsOfServers(index)
     )
@@ -66,26 +61,27 @@ export class MonkeyClient {
       servername: this.#name,
       servers: monkey.portsFor(index).map(port => ({ host: '127.0.0.1', port })),
       reconnect: this.#plan.reconnects ? this.#policy(chance) : undefined,
-      signal: this.#abort?.signal
+      signal: abort?.signal
     })
     monkey.remember(this.client)
     this.talker = new Talker(monkey, this.ledger, this.client, {
       connection: () => this.#direct,
-      isDead: () => this.#isClosed,
+      isDead: () => this.isClosed,
       stream: () => this.#current?.taker.stream ?? null
     })
-    this.#begun()
+    const { closeTimeout } = this.#plan
+    this.#lives = new Lives(monkey, this.client, { name: this.#name, closeTimeout, abort })
     this.#listen()
     this.client.on('token', this.#listener)
   }
 
   get isClosed(): boolean {
-    return this.#isClosed
+    return this.#lives.isClosed
   }
 
   /** It can't connect any more. */
   get isSpent(): boolean {
-    return this.#abort?.signal.aborted === true
+    return this.#lives.isSpent
   }
 
   get connections(): Iterable<PlayedConnection> {
@@ -98,15 +94,15 @@ export class MonkeyClient {
 
   act(chance: Chance): void {
     const dice = chance.below(100)
-    if (this.#isClosed) {
-      if (dice < 30) this.#connect(0)
-      else if (dice < 40) this.#connect(1 + chance.below(100))
+    if (this.isClosed) {
+      if (dice < 30) this.#lives.connect(0)
+      else if (dice < 40) this.#lives.connect(1 + chance.below(100))
       else if (dice < 55) this.#monkey.replaceClient(this)
     } else if (dice < 3) this.close()
     else if (dice < 6) this.close({ timeout: chance.pick([0, 50, 300, 2_000]) })
     else if (dice < 7) this.#monkey.track('dispose of a client', this.dispose())
-    else if (dice < 8) this.#abort?.abort()
-    else if (dice < 12) this.#expectNoConnect()
+    else if (dice < 8) this.#lives.abort()
+    else if (dice < 12) this.#lives.expectNoConnect()
     else if (dice < 25) this.#toggleForward()
     else if (dice < 30) this.#pair = 1 - this.#pair
     else if (dice < 31) this.#throwsNext = !this.#monkey.isHealing
@@ -115,18 +111,17 @@ export class MonkeyClient {
   }
 
   close(options?: { timeout: number }): void {
-    const due = this.#monkey.dueAfter(options?.timeout ?? this.#plan.closeTimeout)
-    if (this.client.close(options)) this.#closeDue = due
-    else if (this.#closeDue !== null) this.#closeDue = Math.min(this.#closeDue, due)
+    const due = this.#lives.dueAfter(options?.timeout)
+    // One that closes already takes a shorter timeout.
+    if (this.client.close(options) || this.#lives.isClosing) this.#lives.closesBy(due)
   }
 
-  async dispose(): Promise<void> {
-    this.#closeDue ??= this.#monkey.dueAfter(this.#plan.closeTimeout)
-    await this.client[Symbol.asyncDispose]()
+  dispose(): Promise<void> {
+    return this.#lives.dispose()
   }
 
   heal(): void {
-    if (this.#isClosed && !this.isSpent) this.#connect(0)
+    if (this.isClosed && !this.isSpent) this.#lives.connect(0)
     if (!this.#isWanting) this.#toggleForward()
     this.#pair = 0
     this.#throwsNext = false
@@ -140,7 +135,7 @@ export class MonkeyClient {
   /** What it still waits for; null when nothing. */
   get unrest(): string | null {
     const { client } = this
-    if (this.#isClosed) return this.#plan.reconnects ? `${this.#name} is closed` : null
+    if (this.isClosed) return this.#plan.reconnects ? `${this.#name} is closed` : null
     const { connection } = client
     if (connection === null || connection.isDetached) return `${this.#name} is not connected`
     if (connection.bufferedAmount > 0 || connection.retainedBytes > 0)
@@ -153,21 +148,19 @@ export class MonkeyClient {
   }
 
   check(): void {
-    if (this.#closeDue !== null && this.#monkey.clock.now() > this.#closeDue)
-      this.#monkey.fail(`close() of ${this.#name} does not come to an end`)
+    this.#lives.check()
   }
 
   checkRest(): void {
     const { client } = this
-    if (this.#isClosed || client.connection?.isOpen !== true) return
+    if (this.isClosed || client.connection?.isOpen !== true) return
     if (client.bufferedAmount === 0 && (this.talker.owesDrain || client.writableNeedDrain))
       this.#monkey.fail(`${this.#name} waits for drain for ever`)
   }
 
   checkEnd(): void {
     const { client } = this
-    if (this.#lives !== this.#ends)
-      this.#monkey.fail(`${this.#name} told close ${this.#ends} times, and began ${this.#lives} times`)
+    this.#lives.checkEnd()
     if (client.connection !== null || client.bufferedAmount !== 0)
       this.#monkey.fail(`${this.#name} has closed, and has ${client.bufferedAmount} bytes`)
     for (const played of this.#played.values()) played.checkEnd()
@@ -210,29 +203,6 @@ export class MonkeyClient {
       }
       return usesJitter ? jitter(attempt, cause) : 1 + monkey.chance.below(200)
     }
-  }
-
-  #connect(delay: number): void {
-    this.#isClosed = false
-    if (!this.client.connect(delay))
-      this.#monkey.fail(`connect() of ${this.#name}, which had closed, says false`)
-    this.#begun()
-  }
-
-  #begun(): void {
-    this.#lives++
-    this.#monkey.track(
-      `closed of ${this.#name}`,
-      this.client.closed.then(info => {
-        if (info !== this.#lastInfo) this.#monkey.fail(`closed and 'close' of ${this.#name} tell of two ends`)
-      })
-    )
-    if (this.isSpent) this.#closeDue = this.#monkey.dueAfter(this.#plan.closeTimeout)
-  }
-
-  #expectNoConnect(): void {
-    if (this.client.connect())
-      this.#monkey.fail(`connect() of ${this.#name}, which has not closed, says true`)
   }
 
   #toggleForward(): void {
@@ -278,7 +248,7 @@ export class MonkeyClient {
     const { client, talker } = this
     const monkey = this.#monkey
     client.on('connect', () => {
-      this.#checkAlive('connect')
+      this.#lives.expectAlive('connect')
       if (this.#isConnected) monkey.fail(`${this.#name} told connect twice, and no end between`)
       this.#isConnected = true
       monkey.counts.connects++
@@ -286,41 +256,41 @@ export class MonkeyClient {
       monkey.inListener('connect', talker)
     })
     client.on('resumed', () => {
-      this.#checkAlive('resumed')
+      this.#lives.expectAlive('resumed')
       this.#isConnected = true
       monkey.counts.resumed++
       this.#attached()
       monkey.inListener('resumed', talker)
     })
     client.on('disconnect', () => {
-      this.#checkAlive('disconnect')
+      this.#lives.expectAlive('disconnect')
       this.#isConnected = false
       monkey.inListener('disconnect', talker)
     })
     client.on('drain', () => {
-      this.#checkAlive('drain')
+      this.#lives.expectAlive('drain')
       talker.owesDrain = false
       monkey.inListener('drain', talker)
     })
     client.on('undeliverable', token => {
-      this.#checkAlive('undeliverable')
+      this.#lives.expectAlive('undeliverable')
       monkey.entryOf(token).isRefused = true
       monkey.inListener('undeliverable', talker)
     })
     client.on('session-lost', () => {
-      this.#checkAlive('session-lost')
+      this.#lives.expectAlive('session-lost')
       this.#isConnected = false
       monkey.counts.lost++
       monkey.inListener('session-lost', talker)
     })
     for (const name of ['reconnecting', 'goaway'] as const) {
       client.on(name, () => {
-        this.#checkAlive(name)
+        this.#lives.expectAlive(name)
         monkey.inListener(name, talker)
       })
     }
     client.on('error', error => {
-      this.#checkAlive('error')
+      this.#lives.expectAlive('error')
       if (this.#plan.kind !== 'token/1' && !(this.#isOdd && error.code === 'ERR_OPTION'))
         expectHonest(monkey, error, this.#name)
       monkey.inListener('error', talker)
@@ -328,17 +298,9 @@ export class MonkeyClient {
     client.on('close', (_hadError, info) => this.#closed(info))
   }
 
-  #checkAlive(event: string): void {
-    if (this.#isClosed) this.#monkey.fail(`${this.#name} told ${event} after close`)
-  }
-
   #closed(info: CloseInfo): void {
-    this.#checkAlive('close')
-    this.#ends++
-    this.#isClosed = true
+    this.#lives.end(info)
     this.#isConnected = false
-    this.#closeDue = null
-    this.#lastInfo = info
     this.talker.owesDrain = false
     this.ledger.unsent += info.unsent
     // What still waits when the servers are gone can't be sent.

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import type { TLSSocket } from 'node:tls'
 import {
   type AuthorizeAnswer,
-  type CloseInfo,
   type Connection,
   type Credentials,
   type Peer,
@@ -14,6 +13,7 @@ import type { Ledger } from '../../worlds/ledger'
 import type { Chance } from '../../worlds/random'
 import { Talker } from '../../worlds/talker'
 import { indexOfClient } from './credentials'
+import { Lives } from './lives'
 import type { Monkey } from './monkey'
 import { type ServerPlan, serverPlan } from './plans'
 import { PlayedConnection } from './played-connection'
@@ -38,17 +38,12 @@ export class MonkeyServer {
   readonly #played = new Map<Connection, Played>()
   /** Whom `authorize` said yes to. */
   readonly #allowed = new WeakSet<Connection>()
-  readonly #abort: AbortController | null
-  #closeDue: number | null = null
-  #isClosed = false
-  #lives = 0
-  #ends = 0
-  #lastInfo: CloseInfo | null = null
+  readonly #lives: Lives
   #isWanting = true
   /** The certificate that the newest lists name, and until when its connections must be closed. */
   #revoked: { readonly serial: string; readonly due: number } | null = null
   readonly #listener = (token: Buffer, connection: Connection) => {
-    this.#checkAlive('token')
+    this.#lives.expectAlive('token')
     const known = this.#played.get(connection)
     if (known?.played.taker.isListening === false) known.played.taker.give(token)
     this.#monkey.inListener('token', known?.talker ?? null)
@@ -60,7 +55,7 @@ export class MonkeyServer {
     this.#name = `server-${index}`
     this.#port = port
     this.#plan = serverPlan(chance, monkey.plan)
-    this.#abort = chance.oneIn(3) ? new AbortController() : null
+    const abort = chance.oneIn(3) ? new AbortController() : null
     const { credentials } = monkey
     this.server = new TokenServer({
       ...this.#plan.options,
@@ -68,7 +63,7 @@ export class MonkeyServer {
       port,
       ...chance.pick(credentials.servers),
       ca: [...credentials.trust],
-      signal: this.#abort?.signal,
+      signal: abort?.signal,
       sessionIdentity: peer => this.#identityOf(peer),
       authorize: this.#plan.authorizes
         ? (_peer, connection, signal) => this.#authorize(connection, signal)
@@ -76,7 +71,8 @@ export class MonkeyServer {
       protocols: { 'monkey/1': { handler: socket => this.#visited(socket), clientCertificate: 'optional' } }
     })
     monkey.remember(this.server)
-    this.#begun()
+    const { closeTimeout } = this.#plan
+    this.#lives = new Lives(monkey, this.server, { name: this.#name, closeTimeout, abort })
     this.#listen()
     // A listener takes tokens whole, and some may come that are too long for that.
     this.#isWanting = monkey.plan.server.takesLong
@@ -84,15 +80,15 @@ export class MonkeyServer {
   }
 
   get isClosed(): boolean {
-    return this.#isClosed
+    return this.#lives.isClosed
   }
 
   get isClosing(): boolean {
-    return this.#isClosed || this.#closeDue !== null
+    return this.#lives.isClosing
   }
 
   get isSpent(): boolean {
-    return this.#abort?.signal.aborted === true
+    return this.#lives.isSpent
   }
 
   get connections(): PlayedConnection[] {
@@ -105,18 +101,18 @@ export class MonkeyServer {
 
   act(chance: Chance): void {
     const dice = chance.below(100)
-    if (this.#isClosed) {
-      if (dice < 40) this.#connect(0)
-      else if (dice < 50) this.#connect(1 + chance.below(100))
+    if (this.isClosed) {
+      if (dice < 40) this.#lives.connect(0)
+      else if (dice < 50) this.#lives.connect(1 + chance.below(100))
       else if (dice < 60) this.#monkey.replaceServer(this)
     } else if (dice < 2) this.close()
     else if (dice < 4) this.close({ timeout: chance.pick([0, 50, 300]) })
     else if (dice < 5) this.#monkey.track('dispose of a server', this.dispose())
-    else if (dice < 6) this.#abort?.abort()
+    else if (dice < 6) this.#lives.abort()
     else if (dice < 8) this.#drain(chance)
     else if (dice < 14) this.#reload(chance)
     else if (dice < 16) this.#reloadWrongly(chance)
-    else if (dice < 18) this.#expectNoConnect()
+    else if (dice < 18) this.#lives.expectNoConnect()
     else if (dice < 19) this.#listenTwice()
     else if (dice < 26) this.#toggleForward()
     else if (dice < 28) this.#callWrongly(chance)
@@ -125,13 +121,12 @@ export class MonkeyServer {
   }
 
   close(options?: { timeout: number }): void {
-    const due = this.#monkey.dueAfter(options?.timeout ?? this.#plan.closeTimeout)
-    if (this.server.close(options)) this.#closeDue = due
+    const due = this.#lives.dueAfter(options?.timeout)
+    if (this.server.close(options)) this.#lives.closesBy(due)
   }
 
-  async dispose(): Promise<void> {
-    this.#closeDue ??= this.#monkey.dueAfter(this.#plan.closeTimeout)
-    await this.server[Symbol.asyncDispose]()
+  dispose(): Promise<void> {
+    return this.#lives.dispose()
   }
 
   async drainAndClose(chance: Chance): Promise<void> {
@@ -140,9 +135,9 @@ export class MonkeyServer {
   }
 
   heal(): void {
-    if (this.#isClosed && !this.isSpent) this.#connect(0)
+    if (this.isClosed && !this.isSpent) this.#lives.connect(0)
     if (!this.#isWanting) this.#toggleForward()
-    if (this.#revoked !== null && !this.#isClosed)
+    if (this.#revoked !== null && !this.isClosed)
       this.#reloadWith({ crl: [...this.#monkey.credentials.noneRevoked] })
     this.healConnections()
   }
@@ -152,7 +147,7 @@ export class MonkeyServer {
   }
 
   get unrest(): string | null {
-    if (this.#isClosed) return `${this.#name} is closed`
+    if (this.isClosed) return `${this.#name} is closed`
     for (const { played, ledger } of this.#played.values()) {
       const { isOpen, bufferedAmount, retainedBytes } = played.connection
       if (isOpen && bufferedAmount + retainedBytes > 0)
@@ -164,8 +159,7 @@ export class MonkeyServer {
 
   check(): void {
     const now = this.#monkey.clock.now()
-    if (this.#closeDue !== null && now > this.#closeDue)
-      this.#monkey.fail(`close() of ${this.#name} does not come to an end`)
+    this.#lives.check()
     const { queuedBytes, pendingHandshakes, detachedSessions, connections } = this.server
     if (queuedBytes < 0 || pendingHandshakes < 0 || detachedSessions > connections.size)
       this.#monkey.fail(`${this.#name} has ${queuedBytes}, ${pendingHandshakes}, ${detachedSessions}`)
@@ -180,8 +174,7 @@ export class MonkeyServer {
 
   checkEnd(): void {
     const { connections, pendingHandshakes, queuedBytes, detachedSessions } = this.server
-    if (this.#lives !== this.#ends)
-      this.#monkey.fail(`${this.#name} told close ${this.#ends} times, and began ${this.#lives} times`)
+    this.#lives.checkEnd()
     const left = [connections.size, pendingHandshakes, queuedBytes, detachedSessions]
     if (left.some(count => count !== 0))
       this.#monkey.fail(`${this.#name} has closed, and its counters are ${left.join(', ')}`)
@@ -232,29 +225,6 @@ export class MonkeyServer {
   }
 
   // --- what it calls
-
-  #connect(delay: number): void {
-    this.#isClosed = false
-    if (!this.server.connect(delay))
-      this.#monkey.fail(`connect() of ${this.#name}, which had closed, says false`)
-    this.#begun()
-  }
-
-  #begun(): void {
-    this.#lives++
-    this.#monkey.track(
-      `closed of ${this.#name}`,
-      this.server.closed.then(info => {
-        if (info !== this.#lastInfo) this.#monkey.fail(`closed and 'close' of ${this.#name} tell of two ends`)
-      })
-    )
-    if (this.isSpent) this.#closeDue = this.#monkey.dueAfter(this.#plan.closeTimeout)
-  }
-
-  #expectNoConnect(): void {
-    if (this.server.connect())
-      this.#monkey.fail(`connect() of ${this.#name}, which has not closed, says true`)
-  }
 
   /** Somebody has the port. */
   #listenTwice(): void {
@@ -391,48 +361,44 @@ export class MonkeyServer {
     const { server } = this
     const monkey = this.#monkey
     server.on('connection', connection => {
-      this.#checkAlive('connection')
+      this.#lives.expectAlive('connection')
       this.#accepted(connection)
       monkey.inListener('connection', this.#played.get(connection)?.talker ?? null)
     })
     server.on('resumed', connection => {
-      this.#checkAlive('resumed')
+      this.#lives.expectAlive('resumed')
       this.#played.get(connection)?.played.attached()
       monkey.inListener('resumed', this.#played.get(connection)?.talker ?? null)
     })
     server.on('dropped', (count, connection) => {
-      this.#checkAlive('dropped')
+      this.#lives.expectAlive('dropped')
       const known = this.#played.get(connection)
       if (known === undefined) monkey.fail('tokens of an unknown connection were dropped')
       else known.ledger.dropped += count
       monkey.inListener('dropped', known?.talker ?? null)
     })
     server.on('connectionError', (error, connection) => {
-      this.#checkAlive('connectionError')
+      this.#lives.expectAlive('connectionError')
       if (connection.protocol === 'token/2') expectHonest(monkey, error, this.#name)
       monkey.inListener('connectionError', this.#any()?.talker ?? null)
     })
     server.on('refused', ({ code, error }) => {
-      this.#checkAlive('refused')
+      this.#lives.expectAlive('refused')
       monkey.counts.refused++
       if (!(error instanceof TokenError) || error.code !== code) monkey.fail(`refused told ${code}, ${error}`)
       monkey.inListener('refused', this.#any()?.talker ?? null)
     })
     server.on('connect', () => {
-      this.#checkAlive('connect')
+      this.#lives.expectAlive('connect')
       monkey.inListener('connect')
     })
     server.on('session-lost', () => {
-      this.#checkAlive('session-lost')
+      this.#lives.expectAlive('session-lost')
       monkey.inListener('session-lost', this.#any()?.talker ?? null)
     })
     server.on('error', error => this.#broke(error))
     server.on('close', (_hadError, info) => {
-      this.#checkAlive('close')
-      this.#ends++
-      this.#isClosed = true
-      this.#closeDue = null
-      this.#lastInfo = info
+      this.#lives.end(info)
       if (server.connections.size > 0) monkey.fail(`${this.#name} has closed, and has connections`)
       monkey.inListener('close')
     })
@@ -440,13 +406,9 @@ export class MonkeyServer {
 
   /** Between two lives of a server anyone may have taken its port. */
   #broke(error: TokenError): void {
-    this.#checkAlive('error')
+    this.#lives.expectAlive('error')
     const { code } = (error.cause ?? {}) as { code?: string }
     if (code !== 'EADDRINUSE') this.#monkey.fail(`${this.#name} broke with ${error.message}`)
     this.#monkey.inListener('error')
-  }
-
-  #checkAlive(event: string): void {
-    if (this.#isClosed) this.#monkey.fail(`${this.#name} told ${event} after close`)
   }
 }
