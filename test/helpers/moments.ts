@@ -15,7 +15,7 @@ export async function settled(): Promise<void> {
  * @returns the end, and what `begin` resolved with
  */
 export async function beforeItEnds<T>(begin: (end: Date) => Promise<T>): Promise<{ end: Date; begun: T }> {
-  for (let time = 1000; ; time *= 2) {
+  for (let time = 250; ; time *= 2) {
     const end = new Date(Math.ceil((Date.now() + time) / 1000) * 1000)
     const begun = await begin(end)
     if (Date.now() < end.getTime()) return { end, begun }
