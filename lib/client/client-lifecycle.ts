@@ -22,7 +22,7 @@ import { type ConnectionHost, createConnection } from './create-connection'
 import type { Dial } from './dial'
 import { Dialler } from './dialler'
 import { Migration, type MigrationHost } from './migration'
-import { leftInOutbox, type Outbox } from './outbox'
+import { leftInOutbox, type Outbox, returnsTokens } from './outbox'
 import { Redial } from './redial'
 
 type State = 'closed' | 'waiting' | 'dialling' | 'greeting' | 'open' | 'cancelled'
@@ -46,6 +46,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   readonly client: EventEmitter<TokenClientEvents>
   readonly settings: ClientSettings
   readonly connectionOptions: OptionsByProtocol
+  readonly goesOn: boolean
   readonly #outbox: Outbox
   readonly listeners: TokenListeners
   readonly report: ClientReport
@@ -82,6 +83,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     })
     this.#dialler = new Dialler(settings)
     this.#redial = new Redial(policies.reconnect ?? session !== undefined, stablePeriod)
+    this.goesOn = this.#redial.isOn
   }
 
   get connection(): Connection | null {
@@ -124,7 +126,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   close(timeout = this.settings.connection.closeTimeout): boolean {
     if (this.#isClosing || this.#state === 'closed') return false
     const dialsInTime = this.#state !== 'waiting' || this.#dialAt <= clock.now() + timeout
-    if (this.#outbox.bytes === 0 || timeout === 0 || !dialsInTime) return this.#endNow(timeout)
+    if (!this.#hasWaiting || timeout === 0 || !dialsInTime) return this.#endNow(timeout)
     if (this.#flushing !== null) return false
     this.#flushing = new PatientDeadline(timeout, () => this.#endNow(0))
     this.#flushing.arm()
@@ -142,17 +144,22 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
       this.#dial?.cancel()
     }
     // To throw tokens away is no end in order, whatever the connection says.
-    if (this.#outbox.bytes > 0) this.#fault = leftInOutbox()
+    if (this.#hasWaiting) this.#fault = leftInOutbox(this.#outbox.loss)
     // After one that has ended already, the next one would have come.
     if (this.connection !== null) return this.connection.close({ timeout }) || this.#redial.isOn
     this.#state = 'cancelled'
     this.#connection?.destroy()
-    nextTick(() => this.#finish(null))
+    nextTick(() => this.#finish(lostBy(null)))
     return true
   }
 
+  /** Tokens wait for the next connection, or will when this one has closed. */
+  get #hasWaiting(): boolean {
+    return this.#outbox.bytes > 0 || (this.#connection !== null && returnsTokens(this.#connection))
+  }
+
   #endIfFlushed(): void {
-    if (this.#flushing === null || this.#isClosing || this.#outbox.bytes > 0) return
+    if (this.#flushing === null || this.#isClosing || this.#hasWaiting) return
     this.#endNow(Math.ceil(this.#flushing.timeLeft))
   }
 
@@ -211,6 +218,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
 
   #open(connection: Connection, event: 'connect' | 'resumed'): void {
     this.#state = 'open'
+    this.#outbox.opened()
     this.#dialler.arrived()
     this.#redial.opened()
     const { peer } = connection
@@ -304,9 +312,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
       this.#lost(info)
       return
     }
-    const unsent = controlOf(connection).delivering.takeUnsent()
-    this.#outbox.putBack(unsent)
-    const left = { ...info, unsent: info.unsent - unsent.length }
+    const left = this.#outbox.takeBack(connection, info)
     if (successor !== null) this.#handToSuccessor(successor)
     else if (this.#migration !== null) this.#moved(this.#migration, left)
     // When a session is lost while the next dial is on its way, that dial begins a new one.
@@ -341,6 +347,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     if (this.#state === 'cancelled' || this.#state === 'closed') return
     const { error } = info
     this.#dial = null
+    this.#outbox.loss = error
     // A session is looked for at first on the server that has it.
     if (this.#state === 'open' && this.#connection !== null) this.#dialler.goHome()
     else this.#dialler.turn()
@@ -352,7 +359,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     if (this.#isClosing && !wasClosing) return
     if (delay instanceof TokenError) this.#fault = delay
     const isInVain = this.#flushing !== null && Number(delay) > this.#flushing.timeLeft
-    if (isInVain && error === null) this.#fault = leftInOutbox()
+    if (isInVain && error === null) this.#fault = leftInOutbox(null)
     if (typeof delay !== 'number' || isInVain) {
       this.#giveUp(info)
       return
@@ -374,13 +381,11 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     }
   }
 
-  #finish(lost: CloseInfo | null): void {
-    const waiting = this.#outbox.clear()
-    const info: CloseInfo = Object.freeze({
-      ...(lost ?? lostBy(null)),
-      ...(this.#fault !== null && endedBy(this.#fault)),
-      unsent: (lost?.unsent ?? 0) + waiting
-    })
+  #finish(lost: CloseInfo): void {
+    const error = this.#fault ?? lost.error
+    const waiting = this.#outbox.clear(error, this.#isClosing)
+    const end = error === null ? lost : { ...lost, ...endedBy(error) }
+    const info: CloseInfo = Object.freeze({ ...end, unsent: lost.unsent + waiting })
     this.#fault = null
     this.#flushing?.clear()
     this.#flushing = null

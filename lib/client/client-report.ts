@@ -10,6 +10,8 @@ const OWN_DECISIONS: readonly string[] = ['ERR_CLOSE_TIMEOUT', 'ERR_ABORTED']
 
 /** Tells what becomes of a client: its listeners, and who waits for `ready`. */
 export class ClientReport {
+  /** What has ended the client; null when it ended in order, and before. */
+  error: TokenError | null = null
   readonly #client: EventEmitter<TokenClientEvents>
   #ready = new Readiness()
 
@@ -25,6 +27,7 @@ export class ClientReport {
   /** `connect()` was called. */
   began(): void {
     this.#ready = new Readiness()
+    this.error = null
   }
 
   /** The server has accepted the client. */
@@ -45,6 +48,7 @@ export class ClientReport {
   closed(info: CloseInfo): void {
     const client = this.#client
     const { error } = info
+    this.error = error
     if (error !== null && !OWN_DECISIONS.includes(error.code)) tellError(client, error, this.#ready)
     else this.#ready.fail(error ?? closedBefore(), true)
     tell(client, 'close', info.hadError, info)

@@ -16,6 +16,8 @@ export interface ConnectionHost extends Required<Pick<ConnectionContext, Told>> 
   readonly client: EventEmitter<TokenClientEvents>
   readonly settings: ClientSettings
   readonly connectionOptions: OptionsByProtocol
+  /** It dials again. */
+  readonly goesOn: boolean
 }
 
 /**
@@ -33,6 +35,7 @@ export function createConnection(
   const context: ConnectionContext = {
     ...facts,
     session: host.settings.session,
+    goesOn: host.goesOn,
     forward,
     onOpen: opened => host.onOpen(opened),
     onDrain: () => host.onDrain(),

@@ -1,34 +1,53 @@
-import type { Connection } from '../connection/connection'
+import { type Connection, controlOf } from '../connection/connection'
 import type { DeliverOptions } from '../connection/connection-context'
+import type { ReturnedToken } from '../connection/delivering'
+import type { CloseInfo } from '../errors/close-info'
+import { type NotSentReason, notSent, reasonOfEnd } from '../errors/fate-errors'
 import { TokenError } from '../errors/token-error'
-import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
-import { PatientDeadline } from '../runtime/patient-deadline'
-import { notSent } from '../session/deliveries'
+import { Delivery, type GiveUpReason, type Holder } from '../session/deliveries'
+import { within } from '../session/within'
 import { memoryLost } from '../wire/check-token'
 import { costOf } from '../wire/header'
 
-/** What a caller of `deliver()` waits for. */
-interface Promised {
-  readonly options: DeliverOptions
-  /** Counts the timeout of the call. */
-  readonly limit: PatientDeadline
-  resolve(fate: Promise<void>): void
-  reject(error: unknown): void
-}
-
 /** A token that waits for a connection; it has a promise when it was sent by `deliver()`. */
-class Waiting {
+class Waiting implements Holder {
   readonly token: Uint8Array
   /** How many bytes it had when it was taken: its memory may go away. */
   readonly length: number
-  readonly promise: Promised | null
+  readonly delivery: Delivery | null
   /** True when it was given up. */
   isGone = false
+  readonly #outbox: Outbox
 
-  constructor(token: Uint8Array, promise: Promised | null) {
+  constructor(outbox: Outbox, token: Uint8Array, length: number, delivery: Delivery | null) {
+    this.#outbox = outbox
     this.token = token
-    this.length = token.byteLength
-    this.promise = promise
+    this.length = length
+    this.delivery = delivery
+    if (delivery !== null) delivery.holder = this
+  }
+
+  giveUp(delivery: Delivery, reason: GiveUpReason, cause: unknown): void {
+    delivery.holder = null
+    this.#outbox.remove(this)
+    const { loss } = this.#outbox
+    if (reason === 'aborted' || loss === null) delivery.reject(notSent(reason, cause))
+    else delivery.reject(notSent(loss.code === 'ERR_REFUSED' ? 'refused' : 'unreachable', loss))
+  }
+
+  /** @returns false when it can't be sent, and nobody has a promise of it */
+  send(connection: Connection): boolean {
+    const { token, length, delivery } = this
+    const isWhole = token.byteLength === length
+    if (delivery !== null) {
+      delivery.holder = null
+      if (isWhole) controlOf(connection).delivering.take(token, delivery)
+      else delivery.reject(notSent('memory-lost', memoryLost()))
+      return true
+    }
+    if (!isWhole || length > connection.maxTokenLength) return false
+    connection.send(token)
+    return true
   }
 }
 
@@ -36,6 +55,9 @@ class Waiting {
 export class Outbox {
   /** True when it has been full, or had `highWaterMark` bytes: a sender may wait for `drain`. */
   owesDrain = false
+  /** Why there is no connection; null while there is one, and before the first dial has failed. */
+  loss: TokenError | null = null
+  #wasOpen = false
   readonly #limit: number
   readonly #highWaterMark: number
   #waiting: Waiting[] = []
@@ -62,58 +84,44 @@ export class Outbox {
     return this.#bytes
   }
 
-  /** @returns null when it is full, and then nothing was taken */
-  add(token: Uint8Array, promise: Promised | null = null): Waiting | null {
+  /** @returns false when it is full, and then nothing was taken */
+  add(token: Uint8Array, delivery: Delivery | null = null): boolean {
     const bytes = this.#bytes + costOf(token.byteLength)
     if (bytes >= this.#highWaterMark || bytes > this.#limit) this.owesDrain = true
-    if (bytes > this.#limit) return null
-    const waiting = new Waiting(token, promise)
-    this.#waiting.push(waiting)
+    if (bytes > this.#limit) return false
+    this.#waiting.push(new Waiting(this, token, token.byteLength, delivery))
     this.#bytes = bytes
-    return waiting
+    return true
   }
 
   /** The promise waits for a connection, then for the fate of the token on it. */
-  deliver(token: Uint8Array, options: DeliverOptions): Promise<void> {
-    const { signal, timeout } = options
-    return new Promise<void>((resolve, reject) => {
-      const limit = new PatientDeadline(timeout ?? 0, () => giveUp())
-      const settled = () => {
-        limit.clear()
-        if (signal !== undefined) unwatchSignal(signal, aborted)
-      }
-      const promised: Promised = {
-        options,
-        limit,
-        resolve: fate => {
-          settled()
-          resolve(fate)
-        },
-        reject: error => {
-          settled()
-          reject(error)
-        }
-      }
-      const giveUp = () => {
-        if (waiting !== null && this.#remove(waiting)) promised.reject(notSent(signal?.reason))
-      }
-      const aborted = { aborted: giveUp }
-      const waiting = signal?.aborted ? null : this.add(token, promised)
-      if (waiting === null) {
-        reject(notSent(signal?.reason))
-        return
-      }
-      if (signal !== undefined) watchSignal(signal, aborted)
-      limit.arm()
+  async deliver(token: Uint8Array, options: DeliverOptions): Promise<void> {
+    if (options.signal?.aborted) throw notSent('aborted', options.signal.reason)
+    let delivery!: Delivery
+    const fate = new Promise<void>((resolve, reject) => {
+      delivery = new Delivery(0, resolve, reject)
     })
+    if (!this.add(token, delivery)) throw notSent('outbox-full')
+    await within(delivery, fate, options)
   }
 
-  /** Puts what a lost connection has not sent before the rest. It was within the limit there. */
-  putBack(tokens: readonly Uint8Array[]): void {
-    const back = tokens.map(token => new Waiting(token, null))
+  /** Takes what a connection that has ended gives back. @returns its end without what goes on by the next one */
+  takeBack(connection: Connection, info: CloseInfo): CloseInfo {
+    const { tokens, left } = controlOf(connection).delivering.takeBack(info.error)
+    this.putBack(tokens)
+    return {
+      ...info,
+      unsent: info.unsent - (tokens.length - left),
+      unconfirmed: info.unconfirmed - left
+    }
+  }
+
+  /** Puts them before the rest, also when that is more than the limit: they were taken before. */
+  putBack(tokens: readonly ReturnedToken[]): void {
+    const back = tokens.map(({ token, length, delivery }) => new Waiting(this, token, length, delivery))
     this.#waiting = [...back, ...this.#waiting.slice(this.#first)]
     this.#first = 0
-    for (const token of tokens) this.#bytes += costOf(token.byteLength)
+    for (const { length } of tokens) this.#bytes += costOf(length)
     if (this.needsDrain) this.owesDrain = true
   }
 
@@ -135,57 +143,67 @@ export class Outbox {
         continue
       }
       this.#bytes -= bytes
-      if (!send(waiting, connection)) undeliverable.push(waiting.token)
+      if (!waiting.send(connection)) undeliverable.push(waiting.token)
     }
     this.#waiting.splice(0, this.#first)
     this.#first = 0
     return undeliverable
   }
 
-  /** @returns how many tokens were given up */
-  clear(): number {
+  /** There is a connection. */
+  opened(): void {
+    this.loss = null
+    this.#wasOpen = true
+  }
+
+  /**
+   * Gives up what waits, because the client has ended.
+   *
+   * @param error what has ended it; null: an end in order
+   * @param isClosed by this side
+   * @returns how many tokens were given up
+   */
+  clear(error: TokenError | null, isClosed: boolean): number {
+    const reason = this.#reasonOf(error, isClosed)
     const waiting = this.#waiting.filter(({ isGone }) => !isGone)
     this.#waiting = []
     this.#gone = 0
     this.#bytes = 0
-    for (const { promise } of waiting) promise?.reject(notSent())
+    for (const { delivery } of waiting) {
+      if (delivery === null) continue
+      delivery.holder = null
+      delivery.reject(notSent(reason, error))
+    }
+    this.loss = null
+    this.#wasOpen = false
     return waiting.length
   }
 
-  /** @returns false when it was removed before */
-  #remove(waiting: Waiting): boolean {
-    if (waiting.isGone) return false
+  #reasonOf(error: TokenError | null, isClosed: boolean): NotSentReason {
+    if (error === null) return isClosed ? 'closed' : 'peer-closed'
+    const reason = reasonOfEnd(error)
+    return reason === 'connection-lost' && !this.#wasOpen ? 'never-connected' : reason
+  }
+
+  remove(waiting: Waiting): void {
     waiting.isGone = true
     this.#bytes -= costOf(waiting.length)
     this.#gone++
     // Not during flush(), and seldom: many that are given up one by one must not each move all.
-    if (this.#first > 0 || this.#gone * 2 <= this.#waiting.length) return true
+    if (this.#first > 0 || this.#gone * 2 <= this.#waiting.length) return
     this.#waiting = this.#waiting.filter(({ isGone }) => !isGone)
     this.#gone = 0
-    return true
   }
 }
 
-/** The error of a client that could not send everything before its end. */
-export function leftInOutbox(): TokenError {
+/** True when a connection, which still ends, will give something back. */
+export function returnsTokens(connection: Connection): boolean {
+  return controlOf(connection).delivering.returns
+}
+
+/** The error of a client that could not send everything before its end. @param cause why it had no connection */
+export function leftInOutbox(cause: TokenError | null): TokenError {
   const message =
     'Cannot close the client in order: tokens waited in the outbox, and the timeout of close() was over'
-  return new TokenError('ERR_CLOSE_TIMEOUT', message)
-}
-
-/** @returns false when the token can't be sent, and nobody has a promise of it */
-function send({ token, length, promise }: Waiting, connection: Connection): boolean {
-  const isWhole = token.byteLength === length
-  if (promise !== null) {
-    if (isWhole) promise.resolve(connection.deliver(token, timeLeft(promise)))
-    else promise.reject(notSent(memoryLost()))
-    return true
-  }
-  if (!isWhole || length > connection.maxTokenLength) return false
-  connection.send(token)
-  return true
-}
-
-function timeLeft({ options, limit }: Promised): DeliverOptions {
-  return limit.timeLeft === Infinity ? options : { ...options, timeout: Math.ceil(limit.timeLeft) }
+  return new TokenError('ERR_CLOSE_TIMEOUT', message, cause === null ? {} : { cause })
 }

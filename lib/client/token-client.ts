@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events'
 import type { Connection } from '../connection/connection'
 import type { DeliverOptions } from '../connection/connection-context'
+import { checkOptions } from '../connection/delivering'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
+import { notSent } from '../errors/fate-errors'
 import { checkOption, timerDelay, wait } from '../options/checks'
-import { notSent } from '../session/deliveries'
 import { checkToken } from '../wire/check-token'
 import type { TokenClientEvents } from './client-events'
 import { ClientLifecycle } from './client-lifecycle'
@@ -16,8 +17,8 @@ import { Outbox } from './outbox'
  * With a session the connection goes on when it has lost its transport and the next dial has reached the server. After
  * GOAWAY it is used until another one takes over.
  *
- * What is sent before `connect` waits in an outbox bounded by `outboxBytes`, and so does, with `reconnect`, what
- * had not left when a connection was lost.
+ * What is sent before `connect` waits in an outbox bounded by `outboxBytes`, and so does, with `reconnect` or a session, what
+ * had not left when a connection was lost, and what a server that has closed in order has not had: a restart loses nothing.
  *
  * `Data` is what the application keeps in `connection.data`.
  */
@@ -77,8 +78,8 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
   }
 
   /**
-   * Queues a token, in order; before `connect` in the outbox. It must not be changed until it has left, and in a session
-   * until the server's application has had it.
+   * Queues a token, in order; before `connect` in the outbox. It must not be changed until it has left, and in a session or
+   * with `reconnect` until the server's application has had it.
    *
    * @returns true when the token was taken; false when the client is closed or the outbox is full, and then
    * nothing was taken
@@ -88,7 +89,7 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
     const { connection } = this
     if (connection !== null && !this.#lifecycle.mustWait(connection)) return connection.send(token)
     checkToken(token, this.#settings.connection.maxTokenLength)
-    return this.#lifecycle.takesTokens && this.#outbox.add(token) !== null
+    return this.#lifecycle.takesTokens && this.#outbox.add(token)
   }
 
   /**
@@ -104,11 +105,9 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
   }
 
   async #deliverLater(token: Uint8Array, options: DeliverOptions): Promise<void> {
-    if (options.timeout !== undefined) checkOption('timeout', options.timeout, wait)
+    checkOptions(options)
     checkToken(token, this.#settings.connection.maxTokenLength)
-    const { signal } = options
-    if (signal?.aborted) throw notSent(signal.reason)
-    if (!this.#lifecycle.takesTokens) throw notSent()
+    if (!this.#lifecycle.takesTokens) throw notSent('closed', this.#lifecycle.report.error)
     await this.#outbox.deliver(token, options)
   }
 

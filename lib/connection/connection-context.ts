@@ -53,6 +53,8 @@ export interface Forward {
 export interface ContextOf<Connection> extends TransportFacts {
   /** A client asks for a session, a server may grant one. */
   readonly session?: SessionLimits | undefined
+  /** The client dials again: what the server has certainly not had goes on by the next connection. */
+  readonly goesOn?: boolean
   readonly forward?: Forward | undefined
   /** Milliseconds of `greetingTimeout` that `authorize` is given at most. */
   readonly authorizeTimeout?: number

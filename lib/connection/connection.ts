@@ -77,7 +77,7 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
   ) {
     super()
     this.#events = new EventDispatcher<Connection>(this, context)
-    this.#life = new Lifecycle(connectionLimits(options), options, context.session, this.#events)
+    this.#life = new Lifecycle(connectionLimits(options), options, context, this.#events)
     this.#sender = this.#life.sender
     this.#receiver = this.#life.receiver
     this.#events.watch(this.#receiver)
@@ -147,7 +147,7 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
     return this.#life.session.isAgreed
   }
 
-  /** Bytes of tokens that were sent and that a session keeps until the peer's application has had them. */
+  /** Bytes of tokens that were sent and are kept until the peer's application has had them: in a session, or to reconnect. */
   get retainedBytes(): number {
     return this.#sender.retainedBytes
   }
@@ -310,6 +310,7 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
   stream(): TokenStream {
     const sink = {
       isDead: () => this.isDead,
+      refusal: () => this.#life.delivering.refusal(),
       send: (token: Uint8Array) => this.send(token),
       needsDrain: () => this.writableNeedDrain,
       onceDrained: (goOn: () => void) => this.#events.onceDrained(goOn),

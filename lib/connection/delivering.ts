@@ -1,16 +1,17 @@
+import { fateUnknown, notSent, reasonOfEnd } from '../errors/fate-errors'
 import { TokenError } from '../errors/token-error'
 import { checkOption, wait } from '../options/checks'
 import type { ConnectionLimits } from '../options/connection-options'
-import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
-import { PatientDeadline } from '../runtime/patient-deadline'
-import type { QueuedToken } from '../sending/queue-places'
+import { isStreamed, type QueuedToken } from '../sending/queue-places'
 import type { Sender } from '../sending/sender'
 import { TokenSource } from '../sending/token-source'
-import { Delivery, fateUnknown, notSent } from '../session/deliveries'
+import { Delivery, type GiveUpReason, type Holder } from '../session/deliveries'
 import type { Session } from '../session/session'
+import { within } from '../session/within'
 import { checkLength, checkToken, tooLargeError } from '../wire/check-token'
 import { MIN_PART_LENGTH, type ProtocolName } from '../wire/header'
 import type { DeliverOptions } from './connection-context'
+import type { Ending } from './ending'
 
 /** What has to be known of a connection to deliver on it. */
 export interface DeliveringHost {
@@ -18,8 +19,28 @@ export interface DeliveringHost {
   readonly protocolName: ProtocolName
   readonly sender: Sender
   readonly session: Session
+  readonly ending: Pick<Ending, 'error'>
+  readonly socket: { readonly writable: boolean }
   /** True when nothing more can be sent. */
   readonly isDead: boolean
+  /** True until it closes. */
+  readonly isOpen: boolean
+}
+
+/** A token that a connection has not sent, or for nothing, and that another one may send. */
+export interface ReturnedToken {
+  readonly token: Uint8Array
+  /** Bytes that it had when it was taken: its memory may have gone away. */
+  readonly length: number
+  /** Null when it was sent without a promise. */
+  readonly delivery: Delivery | null
+}
+
+/** What a connection gives back, in order. */
+export interface Returned {
+  readonly tokens: readonly ReturnedToken[]
+  /** How many of them had left. */
+  readonly left: number
 }
 
 /**
@@ -27,11 +48,12 @@ export interface DeliveringHost {
  *
  * ```
  *   deliver() ─▶ queue ─▶ written ─▶ acknowledged: resolved
- *                  │         └─▶ given up, or the end: ERR_FATE_UNKNOWN
+ *                  │         ├─▶ given up, or the end: ERR_FATE_UNKNOWN
+ *                  │         └─▶ the peer has ended in order without it: takeBack(), or ERR_NOT_SENT
  *                  └─▶ taken back, dropped, too long: ERR_NOT_SENT
  * ```
  */
-export class Delivering {
+export class Delivering implements Holder {
   readonly #host: DeliveringHost
 
   constructor(host: DeliveringHost) {
@@ -52,26 +74,36 @@ export class Delivering {
     return Math.max(this.maxTokenLength, peerMaxStreamLength)
   }
 
+  /** True when the peer has ended in order without some of what was sent, which goes on by the next connection. */
+  get returns(): boolean {
+    const { sender, session } = this.#host
+    const { returnsAbove } = session.deliveries
+    return returnsAbove !== null && sender.tokensTaken > returnsAbove
+  }
+
   /** The straight path: a promise and nothing around it. What is thrown rejects it. */
   deliver(token: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      requireToken2(this.#host.protocolName, 'deliver()')
-      const { sender, session, isDead } = this.#host
-      checkToken(token, this.maxTokenLength)
-      // Before it is sent: over a Duplex in memory the answer can come while send() runs.
-      session.deliveries.add(new Delivery(sender.nextPlace, resolve, reject))
-      if (!isDead && sender.send(token)) return
-      session.deliveries.retract()
-      throw notSent()
-    })
+    return new Promise((resolve, reject) => this.take(token, new Delivery(0, resolve, reject)))
   }
 
   async deliverWithin(token: Uint8Array, options: DeliverOptions): Promise<void> {
     requireToken2(this.#host.protocolName, 'deliver()')
     checkOptions(options)
-    checkToken(token, this.maxTokenLength)
-    const send = () => !this.#host.isDead && this.#host.sender.send(token)
-    await this.#deliver(send, (delivery, cause) => this.#giveUp(delivery, cause), options)
+    const { delivery, fate } = promised()
+    this.take(token, delivery)
+    await within(delivery, fate, options)
+  }
+
+  /** Sends a token that has a promise, which is rejected when it can't be sent. */
+  take(token: Uint8Array, delivery: Delivery): void {
+    try {
+      requireToken2(this.#host.protocolName, 'deliver()')
+      checkToken(token, this.maxTokenLength)
+      this.#begin(delivery, this)
+      if (this.#host.isDead || !this.#host.sender.send(token)) this.#retract(delivery)
+    } catch (error) {
+      delivery.reject(error as TokenError)
+    }
   }
 
   /** @param length bytes that the stream will give, when that is known */
@@ -86,15 +118,23 @@ export class Delivering {
       if (!this.#host.session.peerTakesParts) throw partsRequired()
       if (length !== undefined) checkLength(length, this.maxStreamLength)
       checkOptions(options)
-      const send = () => !this.#host.isDead && this.#host.sender.sendFrom(source)
-      const giveUp = (delivery: Delivery, cause: unknown) => {
-        if (!source.fail(cause)) this.#giveUp(delivery, cause)
-      }
-      await this.#deliver(send, giveUp, options)
+      const { delivery, fate } = promised()
+      this.#begin(delivery, this.#holderOf(source))
+      if (this.#host.isDead || !this.#host.sender.sendFrom(source)) this.#retract(delivery)
+      await within(delivery, fate, options)
     } catch (error) {
       source.release(error)
       throw error
     }
+  }
+
+  giveUp(delivery: Delivery, reason: GiveUpReason, cause: unknown): void {
+    const { sender, session } = this.#host
+    const { deliveries } = session
+    if (!deliveries.tell(delivery)) return
+    const isBack = sender.withdraw(delivery.place)
+    delivery.reject(isBack || deliveries.isFinal ? notSent(reason, cause) : fateUnknown(reason, cause))
+    this.#tidy(isBack ? delivery : null)
   }
 
   /** Drops the oldest tokens of which no byte is out. @returns how many */
@@ -102,7 +142,7 @@ export class Delivering {
     return this.#takeOut(
       () => true,
       count,
-      () => notSent()
+      () => notSent('dropped')
     )
   }
 
@@ -117,59 +157,83 @@ export class Delivering {
     )
   }
 
-  /** The tokens that never left, but those of promises: they were settled. */
-  takeUnsent(): Uint8Array[] {
+  /**
+   * The connection is over: gives back what another one may send. Without the peer's last word that are the tokens that never
+   * left, but those of promises, which were told.
+   *
+   * @param cause why tokens from streams are lost, which can't be sent again
+   */
+  takeBack(cause: TokenError | null): Returned {
     const { sender, session } = this.#host
-    return sender.unsent(place => session.deliveries.find(place) === null)
+    const { deliveries } = session
+    const { firstUnsent } = sender
+    const tokens: ReturnedToken[] = []
+    let left = 0
+    for (const { place, token, length } of sender.notHad(deliveries.returnsAbove)) {
+      const delivery = deliveries.find(place)
+      if (isStreamed(token)) {
+        this.aborted(place, 'stream-cut', cause)
+      } else if (delivery?.isPending !== false) {
+        // Whoever has given a token up does not want it any more.
+        tokens.push({ token, length, delivery })
+        if (place < firstUnsent) left++
+      }
+    }
+    deliveries.clear()
+    return { tokens, left }
   }
 
   /** The token from a stream at that place will never be whole: the peer's application will not have it. */
-  aborted(place: number, cause: unknown): Delivery | null {
+  aborted(place: number, reason: 'stream-cut' | 'stream-failed', cause: unknown): Delivery | null {
     const { deliveries } = this.#host.session
     const delivery = deliveries.find(place)
-    if (delivery !== null && deliveries.tell(delivery)) delivery.reject(notSent(cause))
+    if (delivery !== null && deliveries.tell(delivery)) delivery.reject(notSent(reason, cause))
     return delivery
   }
 
-  /** It was taken back before its first byte, and left a gap. */
+  /** Its stream has failed before its first byte was taken: it was taken back, and left a gap. */
   withdrawn(place: number, cause: unknown): void {
-    this.#tidy(this.aborted(place, cause))
+    this.#tidy(this.aborted(place, 'stream-failed', cause))
   }
 
-  async #deliver(
-    send: () => boolean,
-    giveUp: (delivery: Delivery, cause: unknown) => void,
-    { signal, timeout }: DeliverOptions
-  ): Promise<void> {
+  /** Why nothing can be sent now. */
+  refusal(): TokenError {
+    const { ending, isDead, isOpen, session, socket } = this.#host
+    if (!isDead) return notSent('outbox-full')
+    const { error } = ending
+    if (error === null && session.deliveries.isFinal) return notSent('peer-closed')
+    if (error === null && isOpen && !socket.writable) return notSent('connection-lost')
+    return notSent(reasonOfEnd(error), error)
+  }
+
+  /** Before it is sent: over a Duplex in memory the answer can come while that is done. */
+  #begin(delivery: Delivery, holder: Holder): void {
     const { sender, session } = this.#host
-    let delivery!: Delivery
-    const fate = new Promise<void>((resolve, reject) => {
-      delivery = new Delivery(sender.nextPlace, resolve, reject)
-    })
-    // Before it is sent: over a Duplex in memory the answer can come while send() runs.
+    delivery.place = sender.nextPlace
+    delivery.holder = holder
     session.deliveries.add(delivery)
-    if (!send()) {
-      session.deliveries.retract()
-      throw notSent()
-    }
-    if (signal === undefined && timeout === undefined) return fate
-    const limit = new PatientDeadline(timeout ?? 0, () => giveUp(delivery, null))
-    const waiting = { aborted: (reason: unknown) => giveUp(delivery, reason) }
-    limit.arm()
-    if (signal !== undefined) watchSignal(signal, waiting)
-    try {
-      await fate
-    } finally {
-      limit.clear()
-      if (signal !== undefined) unwatchSignal(signal, waiting)
-    }
   }
 
-  #giveUp(delivery: Delivery, cause: unknown): void {
-    if (!this.#host.session.deliveries.tell(delivery)) return
-    const isBack = this.#host.sender.withdraw(delivery.place)
-    delivery.reject(isBack ? notSent(cause) : fateUnknown(cause))
-    this.#tidy(isBack ? delivery : null)
+  /** It was not taken. */
+  #retract(delivery: Delivery): never {
+    this.#host.session.deliveries.retract()
+    delivery.holder = null
+    throw this.refusal()
+  }
+
+  /** Gives up the token of a stream: it is void, unless the stream has given all of it. */
+  #holderOf(source: TokenSource): Holder {
+    return {
+      giveUp: (delivery, reason, cause) => {
+        const { deliveries } = this.#host.session
+        if (source.isSettled) {
+          this.giveUp(delivery, reason, cause)
+        } else if (deliveries.tell(delivery)) {
+          delivery.reject(notSent(reason, cause))
+          source.fail(cause)
+        }
+      }
+    }
   }
 
   /** @param onPlain is given those that nobody has a promise of @returns how many were taken out */
@@ -195,8 +259,17 @@ export class Delivering {
     const { sender, session } = this.#host
     const { deliveries } = session
     if (gap !== null) deliveries.leaveGap(gap)
-    if (deliveries.isSparse(sender.tokensUnsent)) sender.closeGaps(deliveries.closeGaps(sender.firstUnsent))
+    const waiting = deliveries.goesOn ? sender.tokensTaken - deliveries.handed : sender.tokensUnsent
+    if (deliveries.isSparse(waiting)) sender.closeGaps(deliveries.closeGaps(sender.firstUnsent))
   }
+}
+
+function promised(): { delivery: Delivery; fate: Promise<void> } {
+  let delivery!: Delivery
+  const fate = new Promise<void>((resolve, reject) => {
+    delivery = new Delivery(0, resolve, reject)
+  })
+  return { delivery, fate }
 }
 
 /** @throws TokenError `ERR_PROTOCOL_REQUIRED` on token/1 */
@@ -208,9 +281,10 @@ export function requireToken2(protocol: ProtocolName, what: string): void {
   )
 }
 
-function checkOptions({ timeout, signal }: DeliverOptions): void {
+/** @throws TokenError `ERR_OPTION`, `ERR_NOT_SENT` when the signal has aborted */
+export function checkOptions({ timeout, signal }: DeliverOptions): void {
   if (timeout !== undefined) checkOption('timeout', timeout, wait)
-  if (signal?.aborted) throw notSent(signal.reason)
+  if (signal?.aborted) throw notSent('aborted', signal.reason)
 }
 
 function partsRequired(): TokenError {

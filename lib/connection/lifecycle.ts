@@ -14,7 +14,7 @@ import { peerOf } from '../tls/peer'
 import type { GoawayFrame } from '../wire/control-frame'
 import type { ProtocolName } from '../wire/header'
 import type { Role } from '../wire/hello'
-import type { Forward } from './connection-context'
+import type { ContextOf, Forward } from './connection-context'
 import { Delivering, type DeliveringHost } from './delivering'
 import { Ending } from './ending'
 import type { Dispatcher } from './event-dispatcher'
@@ -28,6 +28,9 @@ const OPEN = 1
 const DETACHED = 2
 const CLOSING = 3
 const CLOSED = 4
+
+/** Without a session: what a peer with the default window leaves unacknowledged fits, so that nothing waits for it. */
+const MIN_RETAINED_BYTES = 16 * 1024 * 1024
 
 type State = typeof OPENING | typeof OPEN | typeof DETACHED | typeof CLOSING | typeof CLOSED
 
@@ -67,11 +70,11 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
   #state: State = OPENING
   #isSendingEnded = false
 
-  /** @param session a client asks for one, a server may grant one */
+  /** @param context `session`: a client asks for one, a server may grant one */
   constructor(
     limits: ConnectionLimits,
     { protocol = 'token/1', role = 'client', ack }: ProtocolOptions,
-    session: SessionLimits | undefined,
+    { session, goesOn = false }: Pick<ContextOf<never>, 'session' | 'goesOn'>,
     events: Dispatcher
   ) {
     this.limits = limits
@@ -83,7 +86,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
       session === undefined
         ? null
         : new PatientDeadline(session.resumeTimeout, () => this.loseSession('expired'))
-    this.#flow = new TokenFlow(this, ack === 'manual')
+    this.#flow = new TokenFlow(this, ack === 'manual', goesOn)
     this.session = this.#flow.session
     this.sender = this.#flow.sender
     this.receiver = this.#flow.receiver
@@ -276,7 +279,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
       return
     }
     if (this.#state === OPENING) this.#state = OPEN
-    if (this.session.isAgreed) this.sender.retain(this.#sessionLimits?.windowBytes ?? 0)
+    if (this.session.isAgreed || this.session.deliveries.goesOn) this.#retain()
     if (this.protocolName === 'token/2')
       this.delivering.takeOutTooLong(token => nextTick(() => this.events.onUndeliverable(token)))
     this.events.onOpen()
@@ -284,6 +287,13 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
     if (this.#state === CLOSING) this.#flow.protocol.close(this.ending.code)
     else if (this.#isSendingEnded) this.#flow.protocol.endSending?.()
     this.receiver.open()
+  }
+
+  /** Keeps what was sent until the peer has had it: for a session, or for the next connection. */
+  #retain(): void {
+    if (this.protocolName === 'token/1') return
+    const { windowBytes } = this.#sessionLimits ?? {}
+    this.sender.retain(windowBytes ?? Math.max(this.limits.outboxBytes, MIN_RETAINED_BYTES))
   }
 
   #resumed(): void {
@@ -371,6 +381,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
     this.ending.abort()
     if (loss !== null) this.events.onSessionLost(loss)
     this.events.onEnd(info, successor)
+    this.session.deliveries.settle(this.sender.firstUnsent, info.error)
     this.sender.release()
     this.events.onClose(info)
   }

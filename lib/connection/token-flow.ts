@@ -37,11 +37,14 @@ export class TokenFlow {
   readonly #idleDeadline: Deadline | null
   #transport!: Transport
 
-  /** @param isManualAck the application says itself which tokens it has had */
-  constructor(host: TokenFlowHost, isManualAck: boolean) {
+  /**
+   * @param isManualAck the application says itself which tokens it has had
+   * @param goesOn what the peer has not had may go on by another connection
+   */
+  constructor(host: TokenFlowHost, isManualAck: boolean, goesOn: boolean) {
     const { idleTimeout, maxTokenLength } = host.limits
     this.#host = host
-    this.session = new Session(isManualAck)
+    this.session = new Session(isManualAck, goesOn)
     this.#idleDeadline = idleTimeout === 0 ? null : new Deadline(idleTimeout, () => this.#idleExpired())
     this.sender = new Sender(host.limits, host)
     this.receiver = new Receiver(maxTokenLength, host.events, host, host.protocolName === 'token/2')

@@ -9,11 +9,14 @@ export interface CloseInfo {
   /** True unless the code is `normal` or `shutdown`. */
   readonly hadError: boolean
   readonly error: TokenError | null
-  /** Tokens that `send()` took and of which the last byte never reached the socket. */
+  /**
+   * Tokens that `send()` took and of which the last byte never reached the socket; of a client also those that waited for
+   * the next connection because a server had closed without having had them.
+   */
   readonly unsent: number
   /**
    * Tokens that reached the socket and that the peer did not confirm. Nothing confirms a token in token/1, so
-   * there it is every token written.
+   * there it is every token written. What a client sends again by its next connection, `disconnect` does not count.
    */
   readonly unconfirmed: number
   /** Bytes that arrived and were thrown away, because nobody took the tokens in them. */

@@ -40,8 +40,32 @@ export type TokenErrorCode =
   | 'ERR_TRUNCATED'
   | 'ERR_WRITE_TIMEOUT'
 
+/**
+ * In which situation `ERR_NOT_SENT` or `ERR_FATE_UNKNOWN` was told. The list is closed: `switch (error.reason)` narrows.
+ * `docs/errors.md` says of each what to do.
+ */
+export type FateReason =
+  | 'aborted'
+  | 'close-timeout'
+  | 'closed'
+  | 'connection-lost'
+  | 'destroyed'
+  | 'dropped'
+  | 'memory-lost'
+  | 'never-connected'
+  | 'outbox-full'
+  | 'peer-closed'
+  | 'refused'
+  | 'session-lost'
+  | 'stream-cut'
+  | 'stream-failed'
+  | 'timeout'
+  | 'unreachable'
+
 export interface TokenErrorOptions {
   cause?: unknown
+  /** The situation of a token whose fate the error tells. */
+  reason?: FateReason
   /** The close code that the peer gave, or is given, for this error. */
   closeCode?: WireCloseCode
 }
@@ -51,11 +75,13 @@ export interface TokenErrorOptions {
  *
  * `code` is stable and has a section in `docs/errors.md`. `message` says what could not be done because of
  * which value, and never contains a key or the bytes of a token. `cause` is the error of Node's tls, net or
- * stream behind it, when there is one. `closeCode` is the reason that stood in a CLOSE frame of token/2.
+ * stream behind it, when there is one. `closeCode` is the reason that stood in a CLOSE frame of token/2. `reason` tells the
+ * situation of `ERR_NOT_SENT` and `ERR_FATE_UNKNOWN`.
  */
 export class TokenError extends Error {
   override readonly name = 'TokenError'
   readonly closeCode: WireCloseCode | undefined
+  readonly reason: FateReason | undefined
 
   constructor(
     readonly code: TokenErrorCode,
@@ -64,6 +90,7 @@ export class TokenError extends Error {
   ) {
     super(message, options)
     this.closeCode = options?.closeCode
+    this.reason = options?.reason
   }
 }
 

@@ -278,8 +278,9 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     this.#closing.closeRead()
     if (session.isAgreed && CLOSE_CODES[code].keepsSession) throw peerClosed(frame)
     session.end()
-    session.deliveries.end(sender.firstUnsent, frame.handed, null)
-    if (!isOrderly(code)) throw peerClosed(frame)
+    const error = isOrderly(code) ? null : peerClosed(frame)
+    session.deliveries.end(sender.firstUnsent, frame.handed, error)
+    if (error !== null) throw error
     this.#closing.answerClose(code, this.#fragments.isBegun)
   }
 

@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream'
-import { TokenError } from '../errors/token-error'
+import type { TokenError } from '../errors/token-error'
 import { nextTick } from '../runtime/event-loop'
 import type { Claim, Consumer } from './consumer'
 
@@ -7,6 +7,8 @@ import type { Claim, Consumer } from './consumer'
 export interface TokenSink {
   readonly closed: Promise<{ readonly error: TokenError | null }>
   isDead(): boolean
+  /** Why nothing can be sent now. */
+  refusal(): TokenError
   needsDrain(): boolean
   onceDrained(listener: () => void): void
   send(token: Uint8Array): boolean
@@ -114,7 +116,7 @@ export class TokenStream extends Duplex implements Consumer {
         else
           this.#afterDrain(
             () => this._write(token, encoding, done),
-            () => done(deadError())
+            () => done(this.#sink.refusal())
           )
       } else if (this.#sink.needsDrain()) {
         // It was taken, whatever becomes of the stream.
@@ -156,7 +158,7 @@ export class TokenStream extends Duplex implements Consumer {
   /** What comes too late does not break a connection that is closing in order, unless that would count an unread token. */
   #refuse(done: (error: Error) => void): void {
     this.#isConnectionOver = this.#isCounted || this.readableLength === 0
-    done(deadError())
+    done(this.#sink.refusal())
   }
 
   #afterDrain(goOn: () => void, giveUp: (error: Error | null) => void): void {
@@ -167,8 +169,4 @@ export class TokenStream extends Duplex implements Consumer {
       goOn()
     })
   }
-}
-
-function deadError(): TokenError {
-  return new TokenError('ERR_NOT_SENT', 'Cannot write a token to the stream: its connection is dead')
 }

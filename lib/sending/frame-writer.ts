@@ -280,6 +280,8 @@ export class FrameWriter {
   #dropHead(): void {
     this.#isHeadGivenUp = false
     this.#partsOut = 0
-    this.#queue.abandonHead()
+    // The head, too, whose next part is not begun.
+    this.#queue.unbegin(null)
+    this.#queue.abandon()
   }
 }

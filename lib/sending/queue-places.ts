@@ -4,6 +4,14 @@ import { TokenSource } from './token-source'
 /** A token as it waits: its bytes, or the stream that they come from. */
 export type QueuedToken = Uint8Array | TokenSource
 
+/** A token in its place. */
+export interface Placed {
+  readonly place: number
+  readonly token: QueuedToken
+  /** Bytes that it had when it was taken: its memory may have gone away. */
+  readonly length: number
+}
+
 /** Stands in a place whose token is done with, or was taken back, so that its memory is free. */
 export const GONE = new Uint8Array(0)
 
@@ -59,16 +67,15 @@ export class QueuePlaces {
     return isStreamed(this.tokens[index]) ? 0 : (this.costs[index] as number)
   }
 
-  /** @returns the tokens of these places that are wanted and can be written whole, as they were taken */
-  whole(start: number, end: number, isWanted: (index: number) => boolean): Uint8Array[] {
-    const whole: Uint8Array[] = []
+  /** @returns the tokens of these places, as they were taken. @param base the place of the first entry */
+  placed(start: number, end: number, base: number): Placed[] {
+    const placed: Placed[] = []
     for (let index = start; index < end; index++) {
       const token = this.tokens[index] as QueuedToken
-      if (token === GONE || isStreamed(token) || !isWanted(index)) continue
-      // What has lost its memory is not what was sent.
-      if (costOf(token.length) === this.costs[index]) whole.push(token)
+      const length = (this.costs[index] as number) - HEADER_LENGTH
+      if (token !== GONE) placed.push({ place: base + index, token, length })
     }
-    return whole
+    return placed
   }
 
   /** Nobody will write those of these places. */

@@ -4,7 +4,7 @@ import type { ConnectionLimits } from '../options/connection-options'
 import { nextTick } from '../runtime/event-loop'
 import { costOf, HEADER_LENGTH } from '../wire/header'
 import { FrameWriter, NO_CONTROL } from './frame-writer'
-import type { QueuedToken } from './queue-places'
+import type { Placed, QueuedToken } from './queue-places'
 import { TokenQueue } from './token-queue'
 import type { TokenSource } from './token-source'
 import { WriteLoop, type WriteLoopEvents } from './write-loop'
@@ -14,8 +14,8 @@ export interface SenderHost {
   readonly events: { onDrain(): void }
   readonly delivering: {
     /** The token from a stream at that place will never be whole; it keeps its number. */
-    aborted(place: number, cause: unknown): void
-    /** A token from a stream was taken back before its first byte, and leaves a gap. */
+    aborted(place: number, reason: 'stream-cut' | 'stream-failed', cause: unknown): void
+    /** The stream of a token has failed before its first byte was taken: it was taken back, and leaves a gap. */
     withdrawn(place: number, cause: unknown): void
   }
   /** Bytes of a token went out: the connection is not idle. */
@@ -137,7 +137,7 @@ export class Sender implements WriteLoopEvents {
     this.#loop.detach()
     this.#writer.control = NO_CONTROL
     const voided = this.#queue.unbegin(cause)
-    if (voided !== null) this.#host.delivering.aborted(voided, cause)
+    if (voided !== null) this.#host.delivering.aborted(voided, 'stream-cut', cause)
   }
 
   /** @returns false when the outbox is full: then nothing was taken, and `onDrain` will come */
@@ -173,7 +173,7 @@ export class Sender implements WriteLoopEvents {
    * @throws RangeError when it is not kept
    */
   rewind(received: number): void {
-    for (const place of this.#queue.rewind(received)) this.#host.delivering.aborted(place, null)
+    for (const place of this.#queue.rewind(received)) this.#host.delivering.aborted(place, 'stream-cut', null)
     // What the peer has had all the same waits no longer, and perhaps nothing is left to be written.
     this.#tellDrainSoon()
     this.wake()
@@ -227,9 +227,12 @@ export class Sender implements WriteLoopEvents {
     if (this.#queue.isBegun) this.#writer.abandonParts()
   }
 
-  /** The tokens of which the last byte never reached a socket, in order, but streams and those that are not `isFree`. */
-  unsent(isFree: (place: number) => boolean): Uint8Array[] {
-    return this.#queue.unsent(isFree)
+  /**
+   * @param above the number above which the peer has not had any; null: that is not known
+   * @returns those behind it, in order; when it is null, those of which the last byte never reached a socket
+   */
+  notHad(above: number | null): Placed[] {
+    return this.#queue.notHad(above)
   }
 
   /** Calls `onFlushed` as soon as all tokens are out. */
@@ -283,7 +286,7 @@ export class Sender implements WriteLoopEvents {
     if (source.isVoid && this.#queue.has(source)) {
       const { place, cause } = source
       if (this.#queue.withdraw(place)) this.#host.delivering.withdrawn(place, cause)
-      else this.#host.delivering.aborted(place, cause)
+      else this.#host.delivering.aborted(place, 'stream-failed', cause)
     }
     this.#someLeft()
   }

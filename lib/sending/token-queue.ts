@@ -305,17 +305,14 @@ export class TokenQueue {
     this.#gaps = 0
   }
 
-  /** Gives up the head, too, whose next part is not begun. */
-  abandonHead(): void {
-    this.unbegin(null)
-    this.abandon()
-  }
-
-  /** @returns those of which the last byte was never given to a socket, but streams and what is not `isFree` */
-  unsent(isFree: (place: number) => boolean): Uint8Array[] {
-    return this.#places.whole(this.firstUnsent - this.#base, this.#lastEnd, index =>
-      isFree(this.#base + index)
-    )
+  /**
+   * @param above the number above which the peer has not had any; null: that is not known
+   * @returns those behind it that are kept or wait; when it is null, those of which the last byte was never given to a socket
+   */
+  notHad(above: number | null) {
+    const from = above === null ? this.firstUnsent - this.#base : this.#first
+    const placed = this.#places.placed(from, this.#lastEnd, this.#base)
+    return above === null ? placed : placed.slice(Math.max(0, above + 1 - this.#firstNumber))
   }
 
   /** Lets go of everything. */

@@ -70,6 +70,11 @@ export class TokenSource {
     return this.#failure !== null
   }
 
+  /** True when its last part was taken, or it is void. */
+  get isSettled(): boolean {
+    return this.#isOver || this.isVoid
+  }
+
   /** Why it is void. */
   get cause(): unknown {
     return this.#failure?.cause
@@ -80,7 +85,7 @@ export class TokenSource {
    * @returns the next part, or null when it is not there yet; then `onChange` will come
    */
   take(most = PART_LENGTH): Part | null {
-    if (this.#failure !== null || this.#isOver) return null
+    if (this.isSettled) return null
     if (this.#held.length !== this.#heldLength) {
       // Not now: who asks is in the middle of its work.
       nextTick(() => this.fail(memoryLost()))
@@ -108,7 +113,7 @@ export class TokenSource {
 
   /** As `fail`, and nobody is told. */
   release(cause: unknown = null): boolean {
-    if (this.#failure !== null || this.#isOver) return false
+    if (this.isSettled) return false
     this.#failure = { cause }
     this.#hold(EMPTY)
     this.#memory = null

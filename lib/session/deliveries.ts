@@ -1,4 +1,5 @@
-import { TokenError } from '../errors/token-error'
+import { fateUnknown, mayBeRepeated, notSent, reasonOfEnd } from '../errors/fate-errors'
+import type { TokenError } from '../errors/token-error'
 
 const PENDING = 0
 /** Its fate was told; its token still has a number. */
@@ -9,6 +10,15 @@ const GONE = 2
 /** How many of those that wait for nothing may stay. */
 const MOST_IDLE = 32
 
+/** Why somebody gives a delivery up. */
+export type GiveUpReason = 'aborted' | 'timeout'
+
+/** Who has the token of a delivery: a connection, or the outbox of a client. */
+export interface Holder {
+  /** Nobody waits for it any more: takes the token back where that is possible, and tells the fate. */
+  giveUp(delivery: Delivery, reason: GiveUpReason, cause: unknown): void
+}
+
 /** A token that `deliver` sent and whose fate is not known yet. */
 export class Delivery {
   readonly resolve: () => void
@@ -16,11 +26,21 @@ export class Delivery {
   /** Of its token in the queue. */
   place: number
   state: typeof PENDING | typeof TOLD | typeof GONE = PENDING
+  /** Null while nobody has the token, and when its fate is told. */
+  holder: Holder | null = null
 
   constructor(place: number, resolve: () => void, reject: (error: TokenError) => void) {
     this.place = place
     this.resolve = resolve
     this.reject = reject
+  }
+
+  get isPending(): boolean {
+    return this.state === PENDING
+  }
+
+  giveUp(reason: GiveUpReason, cause: unknown): void {
+    this.holder?.giveUp(this, reason, cause)
   }
 }
 
@@ -34,6 +54,8 @@ export class Delivery {
  * nobody behind it has to be numbered anew: the counts are in order, and what they pass is counted once.
  */
 export class Deliveries {
+  /** True when what the peer has not had may go on by another connection. */
+  readonly goesOn: boolean
   /** In the order of their places; those before `#first` are done with. */
   #all: (Delivery | null)[] = []
   #first = 0
@@ -44,6 +66,12 @@ export class Deliveries {
   #settled = 0
   /** The peer has given its final count: what it does not cover was never handed. */
   #isFinal = false
+  #returnsAbove: number | null = null
+
+  /** @param goesOn its connection is that of a client that dials again */
+  constructor(goesOn = false) {
+    this.goesOn = goesOn
+  }
 
   /** How many wait for their fate. */
   get size(): number {
@@ -53,6 +81,19 @@ export class Deliveries {
   /** The count that covers most so far. */
   get handed(): number {
     return this.#settled
+  }
+
+  /** True when the peer has said its last word. */
+  get isFinal(): boolean {
+    return this.#isFinal
+  }
+
+  /**
+   * The tokens above this number go on by the next connection, and their promises with them: the peer has ended in order,
+   * and its application has not had them. Null when there is no such number.
+   */
+  get returnsAbove(): number | null {
+    return this.#returnsAbove
   }
 
   /** True when it is worth it to close the gaps, of so many tokens that wait: their number pays for the walk. */
@@ -133,10 +174,11 @@ export class Deliveries {
    * @returns how many gaps there were
    */
   closeGaps(firstUnsent: number): number {
+    const firstToSend = this.goesOn ? 0 : firstUnsent
     let gaps = 0
     this.#keep(delivery => {
       if (delivery.state === GONE) gaps++
-      const isKept = delivery.state === PENDING || (delivery.state === TOLD && delivery.place >= firstUnsent)
+      const isKept = delivery.state === PENDING || (delivery.state === TOLD && delivery.place >= firstToSend)
       delivery.place -= gaps
       return isKept
     })
@@ -144,20 +186,42 @@ export class Deliveries {
   }
 
   /**
-   * The connection is over: tells every fate that is left.
+   * The peer has said its last word, or the connection is over: tells every fate that is left, but for those that go on
+   * by another connection.
    *
    * @param firstUnsent the first place of which the last byte has not left
    * @param final the final count of the peer, null when it gave none
+   * @param cause what has broken the connection, null: it ended in order
    */
   end(firstUnsent: number, final: number | null, cause: TokenError | null): void {
     if (final !== null) {
       this.acknowledge(final)
       this.#isFinal = true
+      if (this.goesOn && mayBeRepeated(cause)) this.#returnsAbove = final
     }
+    const reason = reasonOfEnd(cause)
+    const reasonOfNotSent = cause === null && this.#isFinal ? 'peer-closed' : reason
+    let gaps = this.#passedGaps
     for (const delivery of this.#open()) {
+      if (delivery.state === GONE) gaps++
+      if (this.#returnsAbove !== null && delivery.place - gaps > this.#returnsAbove) continue
       if (!this.tell(delivery)) continue
-      delivery.reject(delivery.place >= firstUnsent || this.#isFinal ? notSent(cause) : fateUnknown(cause))
+      const isNotSent = delivery.place >= firstUnsent || this.#isFinal
+      delivery.reject(isNotSent ? notSent(reasonOfNotSent, cause) : fateUnknown(reason, cause))
     }
+  }
+
+  /** Nobody goes on with what is left: as `end`. */
+  settle(firstUnsent: number, cause: TokenError | null): void {
+    this.#returnsAbove = null
+    this.end(firstUnsent, null, cause)
+  }
+
+  /** Lets go of all: they were told, or are someone else's. */
+  clear(): void {
+    this.#all = []
+    this.#first = 0
+    this.#idle = 0
   }
 
   #keep(isKept: (delivery: Delivery) => boolean): void {
@@ -173,24 +237,4 @@ export class Deliveries {
     this.#first = 0
     return this.#all as Delivery[]
   }
-}
-
-/** The peer's application has not had the token and never will: sending it again makes no duplicate. */
-export function notSent(cause?: unknown): TokenError {
-  return new TokenError(
-    'ERR_NOT_SENT',
-    'Cannot deliver a token: the peer has not had it and will not get it',
-    { cause }
-  )
-}
-
-/** The token left, and whether the peer's application has had it can't be known. */
-export function fateUnknown(cause?: unknown): TokenError {
-  return new TokenError(
-    'ERR_FATE_UNKNOWN',
-    'Cannot tell whether a token was delivered: it left, and no answer came',
-    {
-      cause
-    }
-  )
 }

@@ -38,7 +38,7 @@ export interface SessionKey {
  */
 export class Session {
   /** The fates of this side's tokens. */
-  readonly deliveries = new Deliveries()
+  readonly deliveries: Deliveries
   /** Tokens of the peer that the application has had. */
   handed = 0
   /** Whole tokens of the peer that are safe on this side; counted when a transport is gone. */
@@ -57,8 +57,16 @@ export class Session {
   #generation = 0
   #isEnded = false
 
-  /** @param isManualAck the application says itself which tokens it has had */
-  constructor(readonly isManualAck = false) {}
+  /**
+   * @param isManualAck the application says itself which tokens it has had
+   * @param goesOn what the peer has not had may go on by another connection
+   */
+  constructor(
+    readonly isManualAck = false,
+    goesOn = false
+  ) {
+    this.deliveries = new Deliveries(goesOn)
+  }
 
   /** True while both sides keep it across transports. */
   get isAgreed(): boolean {

@@ -120,6 +120,7 @@ describe('documentation', () => {
     ['Delivery you can believe', 'deliver'],
     ['Who may connect', 'authorize'],
     ['Reconnect', 'reconnect'],
+    ['Restarts', 'graceful-restart'],
     ['Sessions', 'session'],
     ['Large tokens', 'stream']
   ]) {

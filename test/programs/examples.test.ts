@@ -79,6 +79,12 @@ describe('examples, against the built package', () => {
       'The server has what was sent meanwhile',
       'closed for good'
     ],
+    'graceful-restart.cjs': [
+      'connected',
+      'lost: shutdown',
+      'connected',
+      '1001 of 1001 arrived, in order: true'
+    ],
     'session.cjs': [
       'connected',
       ...['cut', 'resumed', 'cut', 'resumed', 'cut', 'resumed'],

@@ -338,7 +338,7 @@ describe('FrameWriter', () => {
       const writer = new QueuedWriter()
       for (const text of ['a', 'b']) writer.push(Buffer.from(text))
       writer.queue.abandon()
-      expect(writer.queue.unsent(() => true).map(String)).to.deep.equal(['a', 'b'])
+      expect(writer.queue.notHad(null).map(({ token }) => String(token))).to.deep.equal(['a', 'b'])
       expect([writer.queuedBytes, writer.queuedTokens, writer.next()]).to.deep.equal([0, 0, null])
     })
   })

@@ -1,10 +1,11 @@
 import { expect } from 'chai'
-import type { TokenError } from '../../lib/errors/token-error'
-import { Deliveries, Delivery, fateUnknown, notSent } from '../../lib/session/deliveries'
+import { TokenError } from '../../lib/errors/token-error'
+import { Deliveries, Delivery } from '../../lib/session/deliveries'
 
 /** Deliveries of the tokens at these places, and what was told of them. */
-function pending(...places: number[]) {
-  const deliveries = new Deliveries()
+function pending(...args: ({ goesOn: boolean } | number)[]) {
+  const places = args.filter(arg => typeof arg === 'number')
+  const deliveries = new Deliveries(args.some(arg => typeof arg === 'object' && arg.goesOn))
   const told: string[] = []
   const errors: TokenError[] = []
   const made = places.map(place => {
@@ -115,10 +116,34 @@ describe('Deliveries', () => {
     })
   })
 
-  it('errors say what they mean', () => {
-    expect(notSent().message).to.equal('Cannot deliver a token: the peer has not had it and will not get it')
-    expect(fateUnknown().message).to.equal(
-      'Cannot tell whether a token was delivered: it left, and no answer came'
-    )
+  describe('of a client that goes on', () => {
+    it('stay pending above the final count of a peer that has ended in order, until nobody goes on with them', () => {
+      const { deliveries, told, errors } = pending({ goesOn: true }, 1, 2, 3)
+      deliveries.end(3, 1, null)
+      deliveries.end(3, null, null)
+      expect([told, deliveries.returnsAbove, deliveries.isFinal]).to.deep.equal([['1 handed'], 1, true])
+      deliveries.settle(3, null)
+      expect(told.slice(1)).to.deep.equal(['2 ERR_NOT_SENT', '3 ERR_NOT_SENT'])
+      expect(errors.map(({ reason }) => reason)).to.deep.equal(['peer-closed', 'peer-closed'])
+    })
+
+    it('are told what is true when the peer has broken off without a last word', () => {
+      const { deliveries, told } = pending({ goesOn: true }, 1, 2)
+      deliveries.end(2, null, new TokenError('ERR_LOST', 'lost'))
+      expect([told, deliveries.returnsAbove]).to.deep.equal([['1 ERR_FATE_UNKNOWN', '2 ERR_NOT_SENT'], null])
+    })
+
+    it('do not go to a peer that has closed because of what it was sent', () => {
+      const { deliveries, told } = pending({ goesOn: true }, 1)
+      deliveries.end(2, 0, new TokenError('ERR_PEER_CLOSED', 'closed', { closeCode: 'protocol-error' }))
+      expect([told, deliveries.returnsAbove]).to.deep.equal([['1 ERR_NOT_SENT'], null])
+    })
+
+    it('are known by their place also when they were given up after their token had left', () => {
+      const { deliveries, made } = pending({ goesOn: true }, 1, 2)
+      deliveries.tell(made[0] as Delivery)
+      deliveries.closeGaps(2)
+      expect(deliveries.find(1)?.isPending).to.equal(false)
+    })
   })
 })

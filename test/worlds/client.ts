@@ -167,7 +167,7 @@ export class SimulatedClient {
       if (info === null) this.#world.fail(`a connection of ${this.#name} never closed`)
       else this.#checkCounts(departed, info)
     }
-    this.ledger.checkUnsent()
+    this.ledger.checkUnsent(this.#world.lostInStreams)
   }
 
   #checkCounts(departed: Departed, info: CloseInfo): void {
@@ -283,12 +283,15 @@ export class SimulatedClient {
     client.on('session-lost', loss => {
       world.counts.lost++
       this.#mustDial = null
+      this.ledger.unconfirmed += loss.unknown
       if (world.isClean) world.fail(`a session was lost (${loss.reason}), and both sides ended in order`)
       world.inListener('session-lost', talker)
     })
-    for (const name of ['disconnect', 'reconnecting'] as const) {
-      client.on(name, () => world.inListener(name, talker))
-    }
+    client.on('disconnect', info => {
+      this.#disconnected(info)
+      world.inListener('disconnect', talker)
+    })
+    client.on('reconnecting', () => world.inListener('reconnecting', talker))
     client.on('goaway', () => {
       if (!world.isHealing && world.chance.oneIn(5)) this.#closeConnection()
       world.inListener('goaway', talker)
@@ -300,6 +303,19 @@ export class SimulatedClient {
     client.on('close', (_hadError, info) => this.#closed(info))
   }
 
+  /** What a server that has ended in order has not had goes on by the next connection, but for what can't or nobody wants. */
+  #disconnected({ code, unsent, unconfirmed }: CloseInfo): void {
+    this.ledger.unconfirmed += unconfirmed
+    if (code !== 'shutdown') return
+    const given = this.ledger.entries.filter(
+      ({ call, fate }) => call === 'sendFrom' || (fate !== 'none' && fate !== 'pending' && fate !== 'handed')
+    )
+    if (unsent + unconfirmed > given.length)
+      this.#world.fail(
+        `${this.#name} counts ${unsent} tokens as unsent and ${unconfirmed} as unconfirmed, and its server has ended in order`
+      )
+  }
+
   #closed(info: CloseInfo): void {
     if (this.#isClosed) this.#world.fail(`${this.#name} told close twice`)
     this.#isClosed = true
@@ -307,6 +323,7 @@ export class SimulatedClient {
     this.#mustDial = null
     this.talker.owesDrain = false
     this.ledger.unsent += info.unsent
+    this.ledger.unconfirmed += info.unconfirmed
     // What still waits when the servers are gone can't be sent.
     if (this.#world.isClean && this.#world.isServing && info.error !== null)
       this.#world.broke(info.error as TokenError, this.#name)

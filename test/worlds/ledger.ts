@@ -22,6 +22,8 @@ export interface Entry {
   /** A byte of it was given to a transport; all of them were. */
   isBegun: boolean
   isWhole: boolean
+  /** What it left by last. */
+  departed: Departed | null
   /** The peer's application was given it, whole; has left it in its middle; has acknowledged it. */
   isGiven: boolean
   isSkipped: boolean
@@ -36,6 +38,7 @@ export class Ledger {
   /** Counts that events have told. */
   dropped = 0
   unsent = 0
+  unconfirmed = 0
   readonly #fail: (why: string) => void
   readonly #isBuffered: () => boolean
 
@@ -66,6 +69,7 @@ export class Ledger {
       isRefused: false,
       isBegun: false,
       isWhole: false,
+      departed: null,
       isGiven: false,
       isSkipped: false,
       isAcknowledged: false
@@ -79,7 +83,9 @@ export class Ledger {
   }
 
   given(entry: Entry): void {
-    if (entry.isGiven) this.#fail(`${nameOf(entry)} was handed twice`)
+    // What was given and not acknowledged, an end in order leaves over: the next server is given it.
+    if (entry.isGiven && !(this.isManual && !entry.isAcknowledged))
+      this.#fail(`${nameOf(entry)} was handed twice`)
     entry.isGiven = true
     if (!entry.isBegun) this.#fail(`${nameOf(entry)} was handed and had never left`)
     if (entry.isRefused) this.#fail(`${nameOf(entry)} was refused and handed`)
@@ -109,15 +115,24 @@ export class Ledger {
     return this.isManual ? entry.isAcknowledged : entry.isGiven || entry.isSkipped
   }
 
-  /** At the end: tokens that vanished must have been counted. */
-  checkUnsent(): void {
-    const vanished = this.entries.filter(
-      ({ fate, isRefused, isWhole, isGiven, isSkipped }) =>
-        fate === 'none' && !isRefused && !isWhole && !isGiven && !isSkipped
+  /** Tokens whose sender was told nothing of them, and that did not arrive. */
+  get silent(): Entry[] {
+    return this.entries.filter(
+      ({ fate, isRefused, isGiven, isSkipped }) => fate === 'none' && !isRefused && !isGiven && !isSkipped
     )
+  }
+
+  /** At the end: tokens that vanished must have been counted. @param lostInStreams tokens that a receiver threw away unread */
+  checkUnsent(lostInStreams: number): void {
+    const vanished = this.silent
+    const never = vanished.filter(({ isWhole }) => !isWhole)
     const told = this.unsent + this.dropped
-    if (vanished.length > told)
-      this.#fail(`${vanished.length} tokens never left, and ${told} were counted: ${vanished.map(nameOf)}`)
+    if (never.length > told)
+      this.#fail(`${never.length} tokens never left, and ${told} were counted: ${never.map(nameOf)}`)
+    if (vanished.length > told + this.unconfirmed + lostInStreams)
+      this.#fail(
+        `${vanished.length} tokens vanished, ${told} were counted as unsent and ${this.unconfirmed} as unconfirmed: ${vanished.map(nameOf)}`
+      )
     const notGiven = this.entries.filter(entry => !entry.isGiven).length
     if (this.unsent > notGiven)
       this.#fail(`${this.unsent} tokens were counted as unsent, and ${notGiven} did not arrive`)
@@ -137,6 +152,7 @@ export class Departed {
 
   add(entry: Entry): void {
     this.#entries.add(entry)
+    entry.departed = this
   }
 
   /** At the end. @param lostInStreams tokens that a receiver threw away unread.  @returns what is untrue of its count, or null */
@@ -148,7 +164,8 @@ export class Departed {
     if (missing.length > unconfirmed + lostInStreams) {
       return `${missing.length} tokens that left did not arrive, unconfirmed is ${unconfirmed}: ${missing.map(nameOf)}`
     }
-    const resolved = entries.filter(({ fate }) => fate === 'handed').length
+    // What an end in order has left over left again by another connection.
+    const resolved = entries.filter(({ fate, departed }) => fate === 'handed' && departed === this).length
     const voided = this.#ledger.entries.filter(({ call }) => call === 'sendFrom').length
     if (unconfirmed > entries.length - resolved + voided) {
       return `unconfirmed is ${unconfirmed}, and of ${entries.length} tokens ${resolved} were told handed`

@@ -1,4 +1,5 @@
 import { Dialler } from '../../lib/client/dialler'
+import { Outbox } from '../../lib/client/outbox'
 import { Receiver } from '../../lib/receiving/receiver'
 import { Sender } from '../../lib/sending/sender'
 import { TokenSource } from '../../lib/sending/token-source'
@@ -77,6 +78,28 @@ export const PLANTS: readonly Plant[] = [
       function (this: Session, peer, sent) {
         this.isAllHanded = false
         return faultOf.call(this, peer, sent)
+      }
+  ),
+  replaced(
+    'a token lost that a server has left over when it ended in order',
+    Outbox.prototype,
+    'putBack',
+    putBack =>
+      function (this: Outbox, tokens) {
+        const [lost] = tokens.filter(({ delivery }) => delivery === null)
+        putBack.call(
+          this,
+          tokens.filter(token => token !== lost)
+        )
+      }
+  ),
+  replaced(
+    'what a server has left over sent in another order',
+    Outbox.prototype,
+    'putBack',
+    putBack =>
+      function (this: Outbox, tokens) {
+        putBack.call(this, [...tokens].reverse())
       }
   ),
   replaced('a session looked for at a server that never had it', Dialler.prototype, 'goHome', () => () => {}),

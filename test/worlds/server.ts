@@ -173,7 +173,7 @@ export class SimulatedServer {
         const fault = departed.faultOf(info, this.#world.lostInStreams)
         if (fault !== null) this.#world.fail(`${this.#name}, ${info.code}: ${fault}`)
       }
-      ledger.checkUnsent()
+      ledger.checkUnsent(this.#world.lostInStreams)
     }
   }
 
@@ -302,6 +302,7 @@ export class SimulatedServer {
     known.info = info
     this.#alive.delete(known.connection)
     known.ledger.unsent += info.unsent
+    known.ledger.unconfirmed += info.unconfirmed
     known.talker.owesDrain = false
     this.#world.inListener('connection close', this.#anyTalker())
   }

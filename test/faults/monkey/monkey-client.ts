@@ -164,7 +164,7 @@ export class MonkeyClient {
     if (client.connection !== null || client.bufferedAmount !== 0)
       this.#monkey.fail(`${this.#name} has closed, and has ${client.bufferedAmount} bytes`)
     for (const played of this.#played.values()) played.checkEnd()
-    this.ledger.checkUnsent()
+    this.ledger.checkUnsent(Number.POSITIVE_INFINITY)
   }
 
   get #current(): PlayedConnection | undefined {

@@ -181,7 +181,7 @@ export class MonkeyServer {
     if (this.server.address() !== null) this.#monkey.fail(`${this.#name} has closed, and has an address`)
     for (const { played, ledger } of this.#played.values()) {
       played.checkEnd()
-      ledger.checkUnsent()
+      ledger.checkUnsent(Number.POSITIVE_INFINITY)
     }
   }
 

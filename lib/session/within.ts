@@ -1,0 +1,36 @@
+import { timeoutError } from '../errors/fate-errors'
+import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
+import { PatientDeadline } from '../runtime/patient-deadline'
+import type { Delivery } from './deliveries'
+
+/** How long whoever has called `deliver()` waits. */
+export interface Patience {
+  readonly signal?: AbortSignal | undefined
+  /** Milliseconds. */
+  readonly timeout?: number | undefined
+}
+
+/**
+ * Waits for the fate of a delivery. When its time is over or its signal aborts, whoever has its token then gives it up.
+ *
+ * @param patience a signal must not have aborted before
+ */
+export async function within(
+  delivery: Delivery,
+  fate: Promise<void>,
+  { signal, timeout }: Patience
+): Promise<void> {
+  if (signal === undefined && timeout === undefined) return fate
+  const limit = new PatientDeadline(timeout ?? 0, () =>
+    delivery.giveUp('timeout', timeoutError(timeout as number))
+  )
+  const waiting = { aborted: (reason: unknown) => delivery.giveUp('aborted', reason) }
+  limit.arm()
+  if (signal !== undefined) watchSignal(signal, waiting)
+  try {
+    await fate
+  } finally {
+    limit.clear()
+    if (signal !== undefined) unwatchSignal(signal, waiting)
+  }
+}
