@@ -12,6 +12,7 @@ import {
   complete,
   copyOf,
   type Numbers,
+  object,
   pick,
   refuse,
   shown,
@@ -109,6 +110,9 @@ const DIAL_NUMBERS = {
 const reconnect: Check = value => {
   if (value === fullJitter) return 'must be called: fullJitter()'
   if (typeof value === 'boolean' || typeof value === 'function') return null
+  if (object(value) === null) {
+    return 'must be true, false or a policy, and is an object: put it into fullJitter(), as in fullJitter({ maxDelay: 5000 })'
+  }
   return `must be true, false or a policy such as fullJitter({ maxDelay: 5000 }), and is ${shown(value)}`
 }
 

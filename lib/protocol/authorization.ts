@@ -1,8 +1,11 @@
 import { TokenError } from '../errors/token-error'
+import { kindOf } from '../runtime/application-call'
 import { PatientDeadline } from '../runtime/patient-deadline'
 
 /** What `authorize` may answer: accepted, refused, or refused with a reason that the peer is told. */
 export type AuthorizeAnswer = boolean | { readonly reason: string }
+
+const NO_REASON = 'not authorized'
 
 /** The decision on a peer. The reason is for the peer, the error with its cause for this side. */
 export type Verdict =
@@ -26,18 +29,21 @@ export async function authorization(
   limit.arm()
   try {
     const answer = await Promise.race([ask(signal), aborted(signal)])
-    return answer === true ? { isAccepted: true } : refusal(reasonOf(answer))
+    return answer === true ? { isAccepted: true } : refused(answer)
   } catch (cause) {
-    return late.signal.aborted ? late.signal.reason : refusal('authorize failed', cause)
+    return late.signal.aborted ? late.signal.reason : refusal('authorize failed', 'authorize failed', cause)
   } finally {
     limit.clear()
   }
 }
 
-/** Whoever writes no TypeScript may answer anything: what is not true is no. */
-function reasonOf(answer: unknown): string {
+/** Whoever writes no TypeScript may answer anything: what is not true is no. This side is told what it was, not the peer. */
+function refused(answer: unknown): Verdict {
   const reason = typeof answer === 'object' && answer !== null && 'reason' in answer ? answer.reason : null
-  return typeof reason === 'string' ? reason : 'not authorized'
+  if (typeof reason === 'string') return refusal(reason, reason)
+  const isNo = answer === false
+  const why = `authorize must give true, false or { reason: string }, and it gave ${kindOf(answer)}`
+  return refusal(NO_REASON, isNo ? NO_REASON : why)
 }
 
 function aborted(signal: AbortSignal): Promise<never> {
@@ -47,12 +53,13 @@ function aborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-function refusal(reason: string, cause?: unknown): Verdict {
+/** @param reason for the peer @param why for this side */
+function refusal(reason: string, why: string, cause?: unknown): Verdict {
   const options = { closeCode: 'refused' as const, ...(cause !== undefined && { cause }) }
   return {
     isAccepted: false,
     reason,
-    error: new TokenError('ERR_REFUSED', `Cannot accept the peer: ${reason}`, options)
+    error: new TokenError('ERR_REFUSED', `Cannot accept the peer: ${why}`, options)
   }
 }
 

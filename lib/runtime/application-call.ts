@@ -63,7 +63,7 @@ export function throwLater(error: unknown): void {
 }
 
 /** Names a wrong answer; text is not shown, for it may be anybody's. */
-function kindOf(answer: unknown): string {
+export function kindOf(answer: unknown): string {
   if (answer === undefined || answer === null || typeof answer === 'number') return String(answer)
   if (typeof answer !== 'object') return `a ${typeof answer}`
   if (!isPromise(answer)) return 'an object'

@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto'
 import type { Server, TlsOptions } from 'node:tls'
 import { TokenError } from '../errors/token-error'
+import { cannotUse } from '../options/checks'
 import { clock } from '../runtime/clock'
 import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 import { secureDefaults } from '../tls/context'
@@ -41,7 +42,7 @@ export class ServerCredentials {
   /** @throws TokenError `ERR_OPTION` when a function gives none, or Node refuses them */
   constructor(options: ServerTlsOptions, onExpiring: (certificate: ExpiringCertificate) => void) {
     this.#options = options
-    this.#read = readCredentials(currentCredentials(options))
+    this.#read = readOwn(options)
     this.#onExpiring = onExpiring
   }
 
@@ -73,7 +74,7 @@ export class ServerCredentials {
   reload(changes: CredentialSources, server: Server | null): void {
     const options = { ...this.#options, ...changes }
     try {
-      this.#read = readCredentials(currentCredentials(options))
+      this.#read = readOwn(options)
     } catch (cause) {
       const why = cause instanceof TokenError ? cause.message : 'Node refuses them'
       throw new TokenError('ERR_RELOAD', `Cannot reload, the old certificates stay: ${why}`, { cause })
@@ -99,6 +100,18 @@ export class ServerCredentials {
   stop(): void {
     for (const notice of this.#notices.splice(0)) notice.clear()
   }
+}
+
+/** @throws TokenError `ERR_OPTION`, also where nothing gives a certificate: the server would listen, and fail each handshake */
+function readOwn(options: ServerTlsOptions): ReadCredentials<TlsOptions> {
+  const read = readCredentials(currentCredentials(options))
+  if (read.own.length === 0 && options.SNICallback === undefined && options.pskCallback === undefined) {
+    throw cannotUse(
+      'cert',
+      'it is missing: a server needs key and cert, or pfx, or an SNICallback or pskCallback'
+    )
+  }
+  return read
 }
 
 /**

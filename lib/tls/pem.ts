@@ -63,7 +63,7 @@ export function looksLike(text: string): string {
   if (labels.length > 0) return `it holds ${labels.join(' and ')}`
   if (text.includes('\0') && /B\0E\0G\0I\0N/.test(text)) return 'it is UTF-16; PEM is ASCII'
   if (/^0[\x80-\x84]/.test(text) || text.includes('\ufffd')) return 'it is binary (DER?)'
-  return 'it is a text without BEGIN (a path?)'
+  return 'it is a text without BEGIN (a path?); give what the file holds'
 }
 
 function blocksIn(name: string, text: string, labels: readonly string[], what: string): Buffer[] {

@@ -82,6 +82,7 @@ function checkPairs(options: SecureContextOptions, certs: readonly (readonly X50
   const keys = listed(options.key).map(key => readKey(key, options.passphrase))
   const fits = (certificate: X509Certificate) => keys.some(key => certificate.checkPrivateKey(key))
   for (const chain of certs) {
+    if (keys.length === 0) throw cannotUse('cert', 'it needs its key, and option key is missing')
     if (fits(chain[0] as X509Certificate)) continue
     const at = chain.findIndex(fits)
     if (at > 0)

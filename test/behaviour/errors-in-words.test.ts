@@ -1,10 +1,20 @@
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { createSecureContext } from 'node:tls'
 import { type Authority, createAuthority } from '@token-server/certs'
 import { expect } from 'chai'
-import type { Refusal, TokenClientOptions, TokenError, TokenServerOptions } from '../../lib'
+import {
+  type Refusal,
+  TokenClient,
+  type TokenClientOptions,
+  type TokenError,
+  TokenServer,
+  type TokenServerOptions
+} from '../../lib'
 import { type Certificates, certificates } from '../helpers/certificates'
 import { closesWhatItOpened, makeClient, startServer } from '../helpers/loopback'
+import { pfxOf } from '../helpers/pfx'
+import { refusal } from '../helpers/refusal'
 import { addSecretPassphrase, secretIn } from '../helpers/secrets'
 import { CERT_SIGN, CLIENT_AUTH, ecKey, makeCertificate, SERVER_AUTH } from '../helpers/x509-maker'
 
@@ -246,11 +256,155 @@ describe('errors in words', () => {
       const client = await makeClient(port, clientWith)
       client.send(Buffer.from(PAYLOAD))
       const { error } = await client.closed
-      const [refusal] = (await refused) as [Refusal]
+      const [told] = (await refused) as [Refusal]
       expectWords(error, clientSays)
-      expectWords(refusal.error, serverSays)
+      expectWords(told.error, serverSays)
     })
   }
+
+  describe('a constructor refuses', () => {
+    const wrong: Record<
+      string,
+      readonly [(all: Certificates) => object, name: string, RegExp, side?: 'client' | 'server']
+    > = {
+      'a path as key': [
+        () => ({ key: './certs/server.key' }),
+        'key',
+        /no private key.*a path\?.*what the file holds/
+      ],
+      'garbage as key': [() => ({ key: Buffer.from('%$§ garbage') }), 'key', /no private key/],
+      'a certificate as key': [
+        ({ client }) => ({ key: client.cert }),
+        'key',
+        /no private key.*holds CERTIFICATE/
+      ],
+      'a key in DER': [
+        ({ client }) => ({ key: derOf(client.key) }),
+        'key',
+        /no private key.*binary \(DER\?\)/
+      ],
+      'an encrypted key without a passphrase': [
+        ({ client }) => ({ key: encrypted(client.key) }),
+        'key',
+        /encrypted.*passphrase is missing/
+      ],
+      'an encrypted key with another passphrase': [
+        ({ client }) => ({ key: encrypted(client.key), passphrase: 'wrong' }),
+        'key',
+        /encrypted.*passphrase does not open it/
+      ],
+      'the key of another certificate': [
+        ({ bad }) => ({ key: bad.stranger.key }),
+        'cert',
+        /no key in option key fits it/
+      ],
+      'a certificate without a key': [() => ({ key: undefined }), 'cert', /key is missing/],
+      'a path as cert': [
+        () => ({ cert: './certs/server.crt' }),
+        'cert',
+        /no certificate.*a path\?.*what the file holds/
+      ],
+      'a certificate in DER': [
+        ({ client }) => ({ cert: derOf(client.cert) }),
+        'cert',
+        /no certificate.*binary \(DER\?\)/
+      ],
+      'a path as ca': [() => ({ ca: './certs/ca.crt' }), 'ca', /no certificate.*a path\?/],
+      'a server without key and cert': [
+        () => ({ key: undefined, cert: undefined }),
+        'cert',
+        /is missing.*key and cert, or pfx/,
+        'server'
+      ],
+      'authorize: true': [
+        () => ({ authorize: true }),
+        'authorize',
+        /must be a function, and is true/,
+        'server'
+      ],
+      "authorize: 'ann'": [
+        () => ({ authorize: 'ann' }),
+        'authorize',
+        /must be a function, and is "ann"/,
+        'server'
+      ],
+      'authorize: null': [
+        () => ({ authorize: null }),
+        'authorize',
+        /must be a function, and is null/,
+        'server'
+      ],
+      authorise: [() => ({ authorise: () => true }), 'authorise', /did you mean authorize/, 'server'],
+      maxTokenLenght: [() => ({ maxTokenLenght: 5 }), 'maxTokenLenght', /did you mean maxTokenLength/],
+      hots: [() => ({ hots: 'localhost' }), 'hots', /did you mean host/],
+      'reconnect: { initialDelay }': [
+        () => ({ reconnect: { initialDelay: 100 } }),
+        'reconnect',
+        /an object: put it into fullJitter\(\)/,
+        'client'
+      ],
+      'reconnect: 5000': [
+        () => ({ reconnect: 5000 }),
+        'reconnect',
+        /must be true, false or a policy.*and is 5000/,
+        'client'
+      ],
+      "reconnect: 'yes'": [
+        () => ({ reconnect: 'yes' }),
+        'reconnect',
+        /must be true, false or a policy.*and is "yes"/,
+        'client'
+      ],
+      'servers as texts': [
+        () => ({ servers: ['localhost:8090'] }),
+        'servers[0]',
+        /must be \{ host, port \} or \{ path \}, and is "localhost:8090"/,
+        'client'
+      ],
+      'no port': [() => ({ port: undefined }), 'port', /is missing/],
+      'port: 99999': [() => ({ port: 99999 }), 'port', /from [01] to 65535, and is 99999/],
+      "port: '80x'": [() => ({ port: '80x' }), 'port', /from [01] to 65535, and is "80x"/]
+    }
+    for (const [title, [make, name, words, onlySide]] of Object.entries(wrong)) {
+      for (const side of ['client', 'server'] as const) {
+        if (onlySide !== undefined && side !== onlySide) continue
+        it(`${title}, for a ${side}`, () => {
+          const good = { port: 1, ca: all.ca, ...all.client }
+          const options = { ...good, ...make(all) }
+          const error = refusal(() =>
+            side === 'client' ? new TokenClient(options) : new TokenServer(options)
+          )
+          expect(error.code).to.equal('ERR_OPTION')
+          expect(error.message).to.contain(`Cannot use option ${name}: `)
+          expectWords(error, [words])
+        })
+      }
+    }
+
+    it('no server that has its certificate from a pfx, an SNICallback or a pskCallback', async () => {
+      const none = { port: 0, ca: all.ca, signal: AbortSignal.abort() }
+      const context = createSecureContext(all.server)
+      const pfx = pfxOf(all.server, PASSPHRASE)
+      const servers = [
+        new TokenServer({ ...none, SNICallback: (_name, done) => done(null, context) }),
+        new TokenServer({ ...none, requestCert: false, pskCallback: () => null }),
+        ...(pfx === null ? [] : [new TokenServer({ ...none, pfx, passphrase: PASSPHRASE })])
+      ]
+      for (const server of servers) expect((await server.closed).hadError).to.equal(false)
+    })
+  })
+
+  it('what authorize must not answer is told at the server, and the client is refused without it', async () => {
+    const { server, port } = await startServer({ authorize: (() => 'yes, ann') as never })
+    const refused = once(server, 'refused')
+    const client = await makeClient(port)
+    const { error } = await client.closed
+    const [told] = (await refused) as [Refusal]
+    expectWords(told.error, [
+      /authorize must give true, false or \{ reason: string \}, and it gave a string$/
+    ])
+    expectWords(error, [/"not authorized"$/])
+  })
 })
 
 /** A leaf below an intermediate authority below a root. */
@@ -270,6 +424,15 @@ function chainOf(usage: string) {
 function named(): Promise<Authority> {
   made ??= createAuthority({ name: 'named' })
   return made
+}
+
+function encrypted(key: string): string {
+  const how = { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: PASSPHRASE } as const
+  return String(createPrivateKey(key).export(how))
+}
+
+function derOf(pem: string): Buffer {
+  return Buffer.from(pem.split('-----')[2] as string, 'base64')
 }
 
 function expectWords(error: TokenError | null, words: readonly RegExp[]): void {

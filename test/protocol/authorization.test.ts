@@ -49,10 +49,22 @@ describe('authorization', () => {
     expect((await refusal(ask({ reason: 'not on the list' }))).reason).to.equal('not on the list')
   })
 
-  it('takes for no whatever is not exactly true', async () => {
-    for (const answer of [undefined, null, 1, 'true', {}, [], { reason: 5 }]) {
+  it('takes for no whatever is not exactly true, and tells this side what it was', async () => {
+    for (const [answer, what] of [
+      [undefined, 'undefined'],
+      [null, 'null'],
+      [1, '1'],
+      ['true', 'a string'],
+      [{}, 'an object'],
+      [[], 'an object'],
+      [{ reason: 5 }, 'an object']
+    ] as const) {
       expect((await refusal(ask(answer))).reason).to.equal('not authorized')
+      const verdict = await ask(answer)
+      expect(verdict.isAccepted ? null : verdict.error.message).to.match(new RegExp(`and it gave ${what}$`))
     }
+    const no = await ask(false)
+    expect(no.isAccepted ? null : no.error.message).to.equal('Cannot accept the peer: not authorized')
   })
 
   it('refuses when it throws or rejects; the cause is for this side only', async () => {
