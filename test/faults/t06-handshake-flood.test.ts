@@ -29,7 +29,7 @@ describe('T6 a flood of handshakes from one address', () => {
       this.timeout(90_000)
       needFiles(this, 2_000)
       const [server, intruders] = await Promise.all([startProgram('server'), startProgram('intruders')])
-      const { port } = await server.ask<ServerReport>({ ask: 'listen', options })
+      let { port, processorTime } = await server.ask<ServerReport>({ ask: 'listen', options })
 
       let isOver = false
       const flooded = intruders
@@ -38,6 +38,7 @@ describe('T6 a flood of handshakes from one address', () => {
           isOver = true
         })
       const dials: number[] = []
+      const computed: number[] = []
       let again = 0
       let mostPending = 0
       let mostOpen = 0
@@ -50,9 +51,11 @@ describe('T6 a flood of handshakes from one address', () => {
         dials.push(performance.now() - begin)
         client.close()
         await client.closed
-        const { pendingHandshakes, descriptors } = await server.ask<ServerReport>({ ask: 'report' })
-        mostPending = Math.max(mostPending, pendingHandshakes)
-        mostOpen = Math.max(mostOpen, descriptors)
+        const report = await server.ask<ServerReport>({ ask: 'report' })
+        computed.push(report.processorTime - processorTime)
+        processorTime = report.processorTime
+        mostPending = Math.max(mostPending, report.pendingHandshakes)
+        mostOpen = Math.max(mostOpen, report.descriptors)
       }
       const flood = await flooded
       await intruders.ask({ ask: 'leave' })
@@ -61,15 +64,16 @@ describe('T6 a flood of handshakes from one address', () => {
       while (after.pendingHandshakes > 0 || after.connections > 0)
       figures(`${flood.dials} dials; told: ${JSON.stringify(after.codes)}; at most ${mostPending} pending`)
       figures(
-        `another address: ${dials.length} dials and echoes, p99 ${p99(dials).toFixed(0)} ms (demanded: 500), longest ${Math.max(...dials).toFixed(0)} ms, ${again} dialled again`
+        `another address: ${dials.length} dials and echoes, p99 ${p99(dials).toFixed(0)} ms (demanded: 500), longest ${Math.max(...dials).toFixed(0)} ms, ${again} dialled again; the server computed for ${Math.max(...computed).toFixed(0)} ms meanwhile`
       )
-      expect(flood.dials).to.be.at.least(RATE * SECONDS * 0.5)
+      expect(flood.dials).to.equal(RATE * SECONDS)
       expect(after.codes[code], code).to.be.greaterThan(10)
       expect(mostPending).to.be.at.most(129)
       expect(mostOpen).to.be.below(300)
-      // How many fit into the flood depends on the machine; each is served in time.
+      // How many fit into the flood, and how long each takes, depends on who else computes on the machine. For how long the server
+      // computes before it serves one does not: the handshakes that may be pending before it.
       expect(dials.length).to.be.at.least(2)
-      expect(p99(dials)).to.be.below(5_000)
+      expect(Math.max(...computed), 'milliseconds of processor time').to.be.below(4_000)
       expect(after.uncaught).to.deep.equal([])
     })
   }

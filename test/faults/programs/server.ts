@@ -19,6 +19,8 @@ export interface ServerReport {
   pendingHandshakes: number
   /** Bytes in the queues of all connections. */
   queuedBytes: number
+  /** Milliseconds that the process has computed: on a busy machine less than what has passed. */
+  processorTime: number
   /** Resident memory after a collection, bytes. */
   rss: number
   /** Bytes of the heap and outside of it that are in use after a collection: what a leak would show in. */
@@ -64,7 +66,9 @@ answerParent(async (question: ServerQuestion, credentials) => {
 })
 
 function report(): ServerReport {
+  const { user, system } = process.cpuUsage()
   return {
+    processorTime: (user + system) / 1000,
     port: (server?.address() as AddressInfo | null)?.port ?? 0,
     connections: server?.connections.size ?? 0,
     pendingHandshakes: server?.pendingHandshakes ?? 0,
