@@ -23,6 +23,8 @@ const ALERTS: Readonly<Record<string, string>> = {
 const FAILURES: Readonly<Record<string, string>> = {
   ERR_SSL_HTTPS_PROXY_REQUEST: 'the bytes look like an HTTP CONNECT without TLS',
   ERR_SSL_HTTP_REQUEST: 'the bytes look like an HTTP request without TLS',
+  ERR_SSL_NO_APPLICATION_PROTOCOL:
+    'the client asked for other protocols (ALPN) than this server speaks: option protocol of one excludes the other, or it is no token-server',
   ERR_SSL_NO_SHARED_CIPHER: 'the two sides have no cipher in common: compare ciphers',
   ERR_SSL_UNSUPPORTED_PROTOCOL:
     'the other side speaks no version of TLS that is allowed here: compare minVersion (TLSv1.3 by default)',

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import type { Connection, TokenError } from '../../lib'
-import { certificates } from '../helpers/certificates'
+import type { Connection, Refusal, TokenError } from '../../lib'
+import { type Certificates, certificates } from '../helpers/certificates'
 import { figures } from '../helpers/figures'
 import { closesWhatItOpened, makeClient, onCleanUp, startServer } from '../helpers/loopback'
 import { needProgram } from '../helpers/need'
@@ -165,6 +165,38 @@ file.close()
     await program.ended
     expect(seen).to.deep.equal([])
   })
+
+  for (const [what, pick, from, to, alert, words] of [
+    [
+      'the authority',
+      ({ server }: Certificates) => server,
+      "'ca.crt'",
+      "'stranger.crt'",
+      'UNKNOWN_CA',
+      /does not know the authority that has signed this side's certificate/
+    ],
+    [
+      'the name',
+      ({ elsewhereServer }: Certificates) => elsewhereServer,
+      '',
+      '',
+      'BAD_CERTIFICATE',
+      /does not trust this side's certificate/
+    ]
+  ] as const) {
+    it(`a Python client that does not trust ${what} of the server tells it by an alert, which the refusal explains`, async () => {
+      const { server, port } = await startServer(pick(await certificates()))
+      const refused = once(server, 'refused')
+      const program = python(`host, port = 'localhost', ${port}\n${connecting.replace(from, to)}`)
+      const [{ code, error }] = (await refused) as [Refusal]
+      expect(code).to.equal('ERR_HANDSHAKE')
+      expect(error.message).to.match(words).and.to.contain(`_ALERT_${alert}: `)
+      const cause = error.cause as Error
+      expect(cause.message).to.match(/alert number \d+$/)
+      expect(cause.stack).to.contain(`${cause.message}`)
+      expect((await program.ended).stderr).to.contain('CERTIFICATE_VERIFY_FAILED')
+    })
+  }
 
   it('TokenClient and a Python server exchange tokens of each length, and part in order', async () => {
     const program = server(`${PYTHON_DIGEST}
