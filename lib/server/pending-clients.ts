@@ -7,10 +7,10 @@ import { tidied } from '../errors/tls-words'
 import { TokenError, type TokenErrorCode } from '../errors/token-error'
 import { sayClose } from '../protocol/say-close'
 import { clock } from '../runtime/clock'
+import { CountsByKey } from '../runtime/counts-by-key'
 import { setImmediate } from '../runtime/event-loop'
 import { PatientDeadline } from '../runtime/patient-deadline'
 import { type Peer, peerOf } from '../tls/peer'
-import { CountsByKey } from './counts-by-key'
 import type { ServerSettings } from './server-options'
 
 /** Someone who came to the port of a server and got no connection. */

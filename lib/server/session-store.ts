@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { CountsByKey } from '../runtime/counts-by-key'
 import type { SessionKey, SessionLossReason } from '../session/session'
 import type { SessionPart } from '../wire/hello'
-import { CountsByKey } from './counts-by-key'
 
 export interface SessionCaps {
   /** Sessions at once, attached or not. */

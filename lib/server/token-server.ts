@@ -1,11 +1,10 @@
 import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { createServer, type Server } from 'node:tls'
 import { type Connection, controlOf } from '../connection/connection'
 import { TokenListeners } from '../connection/token-listeners'
 import { type CloseInfo, type CloseOptions, endedBy } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
-import { checkOption, MAX_DELAY, timerDelay, wait } from '../options/checks'
+import { checkOption, timerDelay, wait } from '../options/checks'
 import { optionsByProtocol } from '../options/connection-options'
 import type { Goaway } from '../protocol/goaway'
 import { closeOnAbort } from '../runtime/abort-signals'
@@ -17,6 +16,7 @@ import { Arrivals } from './arrivals'
 import { type BroadcastOptions, type BroadcastResult, broadcast } from './broadcast'
 import type { ConnectionHost } from './create-connection'
 import { Drain, type DrainOptions } from './drain'
+import { Listener } from './listener'
 import { LiveTrust } from './live-trust'
 import { MemoryBudget, slowConsumers } from './memory-budget'
 import { OtherProtocols } from './other-protocols'
@@ -26,12 +26,8 @@ import { ServerCredentials } from './server-credentials'
 import type { TokenServerEvents } from './server-events'
 import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
 import { ServerReport } from './server-report'
-import { isSocketFile, listenError, removeStaleSocket } from './stale-socket'
 
 type State = 'closed' | 'waiting' | 'starting' | 'listening' | 'closing'
-
-/** Seconds for which a TLS ticket is good: only a full handshake notices that a CA has ended since. */
-const SESSION_TIMEOUT = 300
 
 /**
  * Accepts clients over mutual TLS and listens from its construction on.
@@ -67,9 +63,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
   readonly #drains = new Set<Drain>()
   #state: State = 'closed'
   #isOutOfFiles = false
-  /** A stale socket file is looked for once for each `connect()`. */
-  #hasLookedAtPath = false
-  #server: Server | null = null
+  #listener: Listener | null = null
   #delay: NodeJS.Timeout | null = null
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
@@ -155,7 +149,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
 
   /** Where the server listens: `{ address, family, port }`, a path, or null while it does not listen. */
   address(): AddressInfo | string | null {
-    return this.#state === 'listening' ? (this.#server?.address() ?? null) : null
+    return this.#state === 'listening' ? (this.#listener?.server.address() ?? null) : null
   }
 
   /**
@@ -168,9 +162,8 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
   connect(delay = 0): boolean {
     checkOption('delay', delay, timerDelay)
     if (this.#state !== 'closed') return false
-    const server = this.#createServer()
-    this.#server = server
-    this.#hasLookedAtPath = false
+    const listener = this.#createListener()
+    this.#listener = listener
     this.#lost = { unsent: 0, unconfirmed: 0, undeliveredBytes: 0 }
     this.#arrivals.begin()
     this.#closed = new Promise(resolve => {
@@ -179,8 +172,8 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#report.began()
     closeOnAbort(this.#settings.policies.signal, this.#closed, () => this.close())
     this.#state = 'waiting'
-    if (delay === 0) this.#listen(server)
-    else this.#delay = setTimeout(() => this.#listen(server), delay)
+    if (delay === 0) this.#listen(listener)
+    else this.#delay = setTimeout(() => this.#listen(listener), delay)
     return true
   }
 
@@ -198,8 +191,8 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     const isListening = this.#state === 'listening'
     if (this.#delay !== null) clearTimeout(this.#delay)
     this.#state = 'closing'
-    if (isListening) this.#server?.close()
-    else nextTick(() => this.#finish(null))
+    this.#listener?.close()
+    if (!isListening) nextTick(() => this.#finish(null))
     for (const connection of [...this.#admission.connections])
       controlOf(connection).close('shutdown', timeout)
     this.#others.endWithin(timeout)
@@ -251,7 +244,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
    * @throws TokenError `ERR_RELOAD`, and the old ones stay
    */
   reload(credentials: CredentialSources = {}): void {
-    this.#credentials.reload(credentials, this.#server)
+    this.#credentials.reload(credentials, this.#listener?.server ?? null)
     this.#trust.reloaded()
     this.#admission.recheck()
     for (const socket of this.#others.withCertificate())
@@ -276,44 +269,30 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
 
   // --- listening
 
-  #createServer(): Server {
-    const { tls, policies } = this.#settings
-    const tokens = policies.protocol === undefined ? ['token/2', 'token/1'] : [policies.protocol]
-    const names = [...tokens, ...this.#others.names]
-    const server = createServer({
-      sessionTimeout: SESSION_TIMEOUT,
-      ...this.#credentials.tlsOptions,
-      requestCert: tls.requestCert ?? true,
-      // Node would refuse without a word. The handshake succeeds, and LiveTrust judges.
-      rejectUnauthorized: false,
-      // Node would keep a copy of ALPNProtocols for each socket.
-      ALPNCallback: ({ protocols }) => names.find(name => protocols.includes(name)),
-      // Node's own does not forgive a blocked process: PendingClients counts.
-      handshakeTimeout: MAX_DELAY
+  #createListener(): Listener {
+    const { protocol } = this.#settings.policies
+    const tokens = protocol === undefined ? ['token/2', 'token/1'] : [protocol]
+    const listener = new Listener(this.#settings, this.#credentials, [...tokens, ...this.#others.names], {
+      onListening: () => this.#listening(),
+      onFailed: error => {
+        if (this.#listener === listener) this.#finish(error)
+      },
+      onAcceptFailed: error => {
+        this.#isOutOfFiles = true
+        this.#pendingClients.acceptFailed(error)
+      },
+      onClosed: () => void this.#stopped(listener)
     })
-    this.#pendingClients.guard(server)
-    server.on('listening', () => this.#listening(server))
-    server.on('error', error => this.#serverFailed(server, error))
-    server.on('close', () => void this.#stopped(server))
-    return server
+    this.#pendingClients.guard(listener.server)
+    return listener
   }
 
-  #listen(server: Server): void {
+  #listen(listener: Listener): void {
     this.#state = 'starting'
-    try {
-      // Node writes into what it is given.
-      server.listen({ ...this.#settings.listen })
-    } catch (error) {
-      nextTick(() => this.#serverFailed(server, error as Error))
-    }
+    listener.listen()
   }
 
-  #listening(server: Server): void {
-    // Node binds even if close() came while the host name was looked up.
-    if (this.#server !== server || this.#state !== 'starting') {
-      server.close()
-      return
-    }
+  #listening(): void {
     this.#state = 'listening'
     this.#credentials.watch()
     this.#budget.start()
@@ -321,28 +300,9 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
   }
 
   /** Node's `close` waits for the raw sockets; their connections close a little later. */
-  async #stopped(server: Server): Promise<void> {
+  async #stopped(listener: Listener): Promise<void> {
     await Promise.all([...this.#admission.connections].map(connection => connection.closed))
-    if (this.#server === server) this.#finish(null)
-  }
-
-  /** An accept that failed (EMFILE and the like) is the end of one client, any other error that of the server. */
-  #serverFailed(server: Server, error: NodeJS.ErrnoException): void {
-    if (this.#server !== server) return
-    if (error.syscall === 'accept') {
-      this.#isOutOfFiles = true
-      this.#pendingClients.acceptFailed(error)
-      return
-    }
-    const { path } = this.#settings.listen
-    if (error.code === 'EADDRINUSE' && !this.#hasLookedAtPath && isSocketFile(path)) {
-      this.#hasLookedAtPath = true
-      removeStaleSocket(path, obstacle => {
-        if (this.#server !== server || this.#state !== 'starting') return
-        if (obstacle === null) this.#listen(server)
-        else this.#finish(listenError(this.#settings.listen, error, obstacle))
-      })
-    } else this.#finish(listenError(this.#settings.listen, error, null))
+    if (this.#listener === listener) this.#finish(null)
   }
 
   #secured(client: SecuredClient): void {
@@ -377,7 +337,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
   #finish(error: TokenError | null): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.#server = null
+    this.#listener = null
     this.#credentials.stop()
     this.#budget.stop()
     this.#others.ended()

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { CountsByKey } from '../../lib/server/counts-by-key'
+import { CountsByKey } from '../../lib/runtime/counts-by-key'
 
 describe('CountsByKey', () => {
   it('counts each owner once, under the identity it has last', () => {
