@@ -65,8 +65,6 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   #dialAt = 0
   /** Why this side can't go on; it is told instead of what the connection ended with. */
   #fault: TokenError | null = null
-  #closed!: Promise<CloseInfo>
-  #resolveClosed!: (info: CloseInfo) => void
 
   /** @throws TokenError `ERR_OPTION` */
   constructor(client: EventEmitter<TokenClientEvents>, settings: ClientSettings, outbox: Outbox) {
@@ -81,17 +79,17 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
         if (this.#connection !== null) controlOf(this.#connection).forwardTo(this.listeners)
       }
     })
-    this.#dialler = new Dialler(settings)
+    this.#dialler = new Dialler(settings, this.report)
     this.#redial = new Redial(policies.reconnect ?? session !== undefined, stablePeriod)
     this.goesOn = this.#redial.isOn
   }
 
-  get connection(): Connection | null {
-    return this.#state === 'open' || this.#connection?.hasSession ? this.#connection : null
+  get state(): State {
+    return this.#state
   }
 
-  get closed(): Promise<CloseInfo> {
-    return this.#closed
+  get connection(): Connection | null {
+    return this.#state === 'open' || this.#connection?.hasSession ? this.#connection : null
   }
 
   get writableNeedDrain(): boolean {
@@ -112,11 +110,8 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
 
   connect(delay: number): boolean {
     if (this.#state !== 'closed') return false
-    this.#closed = new Promise(resolve => {
-      this.#resolveClosed = resolve
-    })
     this.report.began()
-    closeOnAbort(this.settings.policies.signal, this.#closed, () => this.close())
+    closeOnAbort(this.settings.policies.signal, this.report.closed, () => this.close())
     this.#isClosing = false
     this.#redial.restart()
     this.#wait(delay)
@@ -391,7 +386,6 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.#flushing = null
     this.#state = 'closed'
     this.#dialler.first()
-    this.#resolveClosed(info)
-    this.report.closed(info)
+    this.report.ended(info)
   }
 }

@@ -35,6 +35,7 @@ import {
   normalAddress,
   TCP_CHECKS
 } from '../options/node-options'
+import { addressAndPort } from '../runtime/one-line'
 import { checkVersions } from '../tls/context'
 import type { CredentialSources } from '../tls/current-credentials'
 import type { ProtocolName } from '../wire/header'
@@ -200,6 +201,11 @@ function addresses(given: TokenClientOptions): readonly ServerAddress[] {
     if (given.socket === undefined) checkAddress(address, named)
     return Object.freeze(normalAddress(address))
   })
+}
+
+/** For people. */
+export function addressOf({ host = 'localhost', port, path }: ServerAddress): string {
+  return path ?? (port === undefined ? 'option socket' : (addressAndPort(host, port) ?? host))
 }
 
 function checkAddress({ port, path }: ServerAddress, named: string): void {

@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import * as lives from '../connection/lives'
 import type { CloseInfo } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
 import { tell } from '../runtime/application-call'
@@ -8,12 +9,14 @@ import type { Reconnecting, TokenClientEvents } from './client-events'
 /** What this side has decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone. */
 const OWN_DECISIONS: readonly string[] = ['ERR_CLOSE_TIMEOUT', 'ERR_ABORTED']
 
-/** Tells what becomes of a client: its listeners, and who waits for `ready`. */
+/** Tells what becomes of a client: its listeners, who waits for `ready`, and who watches the process. */
 export class ClientReport {
   /** What has ended the client; null when it ended in order, and before. */
   error: TokenError | null = null
   readonly #client: EventEmitter<TokenClientEvents>
   #ready = new Readiness()
+  #closed!: Promise<CloseInfo>
+  #resolveClosed!: (info: CloseInfo) => void
 
   constructor(client: EventEmitter<TokenClientEvents>) {
     this.#client = client
@@ -24,31 +27,52 @@ export class ClientReport {
     return this.#ready.promise
   }
 
+  /** Settles when the client has closed; never rejects. */
+  get closed(): Promise<CloseInfo> {
+    return this.#closed
+  }
+
   /** `connect()` was called. */
   began(): void {
+    this.#closed = new Promise(resolve => {
+      this.#resolveClosed = resolve
+    })
     this.#ready = new Readiness()
     this.error = null
+  }
+
+  /** @param target where: `host:port` or a path */
+  dials(target: string): void {
+    lives.clientDials.tell(this.#client, target)
   }
 
   /** The server has accepted the client. */
   opened(event: 'connect' | 'resumed'): void {
     this.#ready.succeed()
+    if (event === 'connect') lives.clientConnected.tell(this.#client)
     tell(this.#client, event)
   }
 
   /** The connection, or a dial, is lost, and the client goes on. */
   lost(info: CloseInfo): void {
-    tell(this.#client, 'disconnect', Object.freeze(info))
+    const frozen = Object.freeze(info)
+    lives.clientDisconnected.tell(this.#client, frozen)
+    tell(this.#client, 'disconnect', frozen)
   }
 
   waits(next: Reconnecting): void {
-    tell(this.#client, 'reconnecting', Object.freeze(next))
+    const frozen = Object.freeze(next)
+    lives.clientReconnecting.tell(this.#client, frozen)
+    tell(this.#client, 'reconnecting', frozen)
   }
 
-  closed(info: CloseInfo): void {
+  /** The client has closed. */
+  ended(info: CloseInfo): void {
     const client = this.#client
+    this.#resolveClosed(info)
     const { error } = info
     this.error = error
+    lives.clientClosed.tell(client, info)
     if (error !== null && !OWN_DECISIONS.includes(error.code)) tellError(client, error, this.#ready)
     else this.#ready.fail(error ?? closedBefore(), true)
     tell(client, 'close', info.hadError, info)

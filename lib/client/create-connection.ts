@@ -34,6 +34,7 @@ export function createConnection(
   const { client } = host
   const context: ConnectionContext = {
     ...facts,
+    owner: client,
     session: host.settings.session,
     goesOn: host.goesOn,
     forward,

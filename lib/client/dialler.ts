@@ -9,6 +9,7 @@ import { currentCredentials } from '../tls/current-credentials'
 import { ownFingerprints, peerFrom } from '../tls/peer'
 import { type ClientCredentials, clientCredentials } from './client-credentials'
 import type { ClientSettings } from './client-options'
+import type { ClientReport } from './client-report'
 import { Dial, type Ticket } from './dial'
 
 type CheckServerIdentity = NonNullable<ConnectionOptions['checkServerIdentity']>
@@ -23,6 +24,7 @@ export interface DiallerEvents {
 /** Dials the servers of a client in turn, with the credentials of the moment and the last TLS ticket of each. */
 export class Dialler {
   readonly #settings: ClientSettings
+  readonly #report: Pick<ClientReport, 'dials'>
   /** Each set of credentials has its own map: a ticket that comes late belongs to the one that its dial had. */
   #tickets = new Map<number, Ticket>()
   #given: SecureContextOptions | null = null
@@ -35,8 +37,9 @@ export class Dialler {
   #home = 0
 
   /** @throws TokenError `ERR_OPTION` */
-  constructor(settings: ClientSettings) {
+  constructor(settings: ClientSettings, report: Pick<ClientReport, 'dials'>) {
     this.#settings = settings
+    this.#report = report
     this.#readCredentials()
   }
 
@@ -109,6 +112,7 @@ export class Dialler {
         if (tls.checkServerIdentity === undefined) tickets.set(server, ticket)
       }
     })
+    this.#report.dials(dial.target)
     return dial
   }
 

@@ -1,14 +1,17 @@
 import { EventEmitter } from 'node:events'
+import { inspect } from 'node:util'
 import type { Connection } from '../connection/connection'
 import type { DeliverOptions } from '../connection/connection-context'
 import { checkOptions } from '../connection/delivering'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { notSent } from '../errors/fate-errors'
 import { checkOption, timerDelay, wait } from '../options/checks'
+import { summary } from '../runtime/one-line'
+import { nameOf } from '../tls/peer'
 import { checkToken } from '../wire/check-token'
 import type { TokenClientEvents } from './client-events'
 import { ClientLifecycle } from './client-lifecycle'
-import { type ClientSettings, clientSettings, type TokenClientOptions } from './client-options'
+import { addressOf, type ClientSettings, clientSettings, type TokenClientOptions } from './client-options'
 import { Outbox } from './outbox'
 
 /**
@@ -44,7 +47,7 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
 
   /** Settles when the client has closed, anew after each `connect()`; never rejects. */
   get closed(): Promise<CloseInfo> {
-    return this.#lifecycle.closed
+    return this.#lifecycle.report.closed
   }
 
   /**
@@ -125,6 +128,19 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
     const timeout = options.timeout ?? this.#settings.connection.closeTimeout
     checkOption('timeout', timeout, wait)
     return this.#lifecycle.close(timeout)
+  }
+
+  /** What `console.log` shows: one line. */
+  [inspect.custom](): string {
+    const { connection } = this
+    return summary('TokenClient', [
+      this.#lifecycle.state,
+      this.#settings.servers.map(addressOf).join(' or '),
+      connection?.id,
+      connection?.protocol,
+      nameOf(connection?.peer ?? null),
+      `${this.bufferedAmount} B to send`
+    ])
   }
 
   /** Closes in order and waits until that is done. */

@@ -51,6 +51,8 @@ export interface Forward {
 
 /** What a server or a client knows of a connection that it makes, and of its first transport (internal). */
 export interface ContextOf<Connection> extends TransportFacts {
+  /** The server or client that made it. */
+  readonly owner?: object
   /** A client asks for a session, a server may grant one. */
   readonly session?: SessionLimits | undefined
   /** The client dials again: what the server has certainly not had goes on by the next connection. */

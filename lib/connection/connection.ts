@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
+import { inspect } from 'node:util'
 import { isMainThread, threadId } from 'node:worker_threads'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
@@ -12,8 +13,9 @@ import { IncomingTokens } from '../receiving/incoming-tokens'
 import type { Receiver } from '../receiving/receiver'
 import { TokenIterator } from '../receiving/token-iterator'
 import { TokenStream } from '../receiving/token-stream'
+import { addressAndPort, summary } from '../runtime/one-line'
 import type { Sender } from '../sending/sender'
-import type { Peer } from '../tls/peer'
+import { nameOf, type Peer } from '../tls/peer'
 import { checkToken } from '../wire/check-token'
 import type { ProtocolName } from '../wire/header'
 import type { ConnectionEvents, ContextOf, DeliverOptions } from './connection-context'
@@ -322,10 +324,31 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
     return new TokenStream(sink, consumer => this.#claim(consumer))
   }
 
+  /** What `console.log` shows: one line. */
+  [inspect.custom](): string {
+    return summary(`Connection ${this.id}`, [
+      this.#stateName,
+      this.protocol,
+      this.hasSession && 'session',
+      nameOf(this.peer),
+      addressAndPort(this.remoteAddress, this.remotePort),
+      `${this.bufferedAmount} B to send`,
+      this.retainedBytes > 0 && `${this.retainedBytes} B kept`,
+      `${this.unreadBytes} B to take`
+    ])
+  }
+
   /** Closes in order and waits until that is done. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close()
     await this.closed
+  }
+
+  get #stateName(): string {
+    if (this.isOpen) return 'open'
+    if (this.isDetached) return 'detached'
+    if (this.#life.ending.isSettled) return 'closed'
+    return this.#life.isOpening ? 'opening' : 'closing'
   }
 
   /** The listeners of a server or a client give way to a consumer, the connection's own do not. */

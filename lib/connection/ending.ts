@@ -44,6 +44,11 @@ export class Ending {
     return this.#code
   }
 
+  /** True when all is over. */
+  get isSettled(): boolean {
+    return this.#info !== null
+  }
+
   /** True while the time for an end in order runs. */
   get isArmed(): boolean {
     return this.#deadline !== null

@@ -8,6 +8,7 @@ import { callApplication, tell } from '../runtime/application-call'
 import type { SessionLoss } from '../session/session'
 import type { SessionLookup, SessionPart } from '../wire/hello'
 import type { ConnectionEvents, ContextOf, Forward } from './connection-context'
+import * as lives from './lives'
 import { TokenListeners } from './token-listeners'
 import { GREETING_TIMEOUT, type Handover } from './transport-facts'
 
@@ -24,6 +25,7 @@ export class EventDispatcher<Connection extends Emitter> {
   #forward: Forward | null
   #listeners!: TokenListeners
   #isMuted = false
+  #hasOpened = false
   #onceDrained: (() => void) | null = null
 
   constructor(connection: Connection, owner: ContextOf<Connection>) {
@@ -112,23 +114,28 @@ export class EventDispatcher<Connection extends Emitter> {
   }
 
   onOpen(): void {
+    this.#hasOpened = true
+    lives.connectionOpened.tell(this.#connection, this.#maker)
     this.#owner.onOpen?.(this.#connection)
     tell(this.#connection, 'open')
   }
 
   onDetached(error: TokenError): void {
     const connection = this.#connection
+    lives.connectionDetached.tell(connection, this.#maker, error)
     this.#owner.onDetached?.(error, connection)
     // A client that gives up ends the session at once, and nothing follows `close`.
     if (connection.isDetached) tell(connection, 'detached', error)
   }
 
   onResumed(): void {
+    lives.connectionResumed.tell(this.#connection, this.#maker)
     this.#owner.onResumed?.(this.#connection)
     tell(this.#connection, 'resumed')
   }
 
   onSessionLost(loss: SessionLoss): void {
+    lives.sessionLost.tell(this.#connection, this.#maker, loss)
     this.#owner.onSessionLost?.(loss, this.#connection)
     tell(this.#connection, 'session-lost', loss)
   }
@@ -137,6 +144,8 @@ export class EventDispatcher<Connection extends Emitter> {
   onEnd(info: CloseInfo, successor: Handover | null): void {
     const connection = this.#connection
     const { error } = info
+    // Who never came in is told by the refusal, or the end of the dial.
+    if (this.#hasOpened) lives.connectionClosed.tell(connection, this.#maker, info)
     if (error !== null && connection.listenerCount('error') > 0) tell(connection, 'error', error)
     this.#owner.onClose?.(info, connection, successor)
   }
@@ -144,6 +153,10 @@ export class EventDispatcher<Connection extends Emitter> {
   /** The last event. */
   onClose(info: CloseInfo): void {
     tell(this.#connection, 'close', info.hadError, info)
+  }
+
+  get #maker(): object | null {
+    return this.#owner.owner ?? null
   }
 
   /** The listeners of a server or a client get it whatever those of the connection throw. */

@@ -17,6 +17,7 @@ import type { ServerSettings } from './server-options'
 
 /** A server, as its connections see it. */
 export interface ConnectionHost {
+  readonly server: object
   readonly settings: ServerSettings
   readonly connectionOptions: OptionsByProtocol
   readonly credentials: ServerCredentials
@@ -63,6 +64,10 @@ class ServerContext implements ConnectionContext {
     // An SNICallback may have chosen another certificate, and a reload may have come between handshake and HELLO.
     const mayDiffer = host.settings.tls.SNICallback !== undefined || !host.trust.isCurrent(client)
     this.ownFingerprints = ownFingerprints(client.socket, host.credentials.fingerprints, mayDiffer)
+  }
+
+  get owner(): object {
+    return this.#host.server
   }
 
   get peer(): Peer | null {

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Connection } from '../connection/connection'
+import * as lives from '../connection/lives'
 import type { CloseInfo } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
 import { tell } from '../runtime/application-call'
@@ -9,10 +10,12 @@ import type { Refusal } from './pending-clients'
 import type { ExpiringCertificate } from './server-credentials'
 import type { TokenServerEvents } from './server-events'
 
-/** Tells what becomes of a server: its listeners, and who waits for `ready`. */
+/** Tells what becomes of a server: its listeners, who waits for `ready`, and who watches the process. */
 export class ServerReport {
   readonly #server: EventEmitter<TokenServerEvents>
   #ready = new Readiness()
+  #closed!: Promise<CloseInfo>
+  #resolveClosed!: (info: CloseInfo) => void
 
   constructor(server: EventEmitter<TokenServerEvents>) {
     this.#server = server
@@ -23,17 +26,27 @@ export class ServerReport {
     return this.#ready.promise
   }
 
+  /** Settles when the server has closed; never rejects. */
+  get closed(): Promise<CloseInfo> {
+    return this.#closed
+  }
+
   /** `connect()` was called. */
   began(): void {
+    this.#closed = new Promise(resolve => {
+      this.#resolveClosed = resolve
+    })
     this.#ready = new Readiness()
   }
 
   listening(): void {
     this.#ready.succeed()
+    lives.serverListening.tell(this.#server)
     tell(this.#server, 'connect')
   }
 
   refused(refusal: Refusal): void {
+    lives.clientRefused.tell(this.#server, refusal)
     tell(this.#server, 'refused', refusal)
   }
 
@@ -50,6 +63,7 @@ export class ServerReport {
   }
 
   dropped(count: number, connection: Connection): void {
+    lives.tokensDropped.tell(connection, this.#server, count)
     tell(this.#server, 'dropped', count, connection)
   }
 
@@ -61,9 +75,12 @@ export class ServerReport {
     tell(this.#server, 'certificate-expiring', certificate)
   }
 
-  closed(info: CloseInfo): void {
+  /** The server has closed. */
+  ended(info: CloseInfo): void {
     const server = this.#server
+    this.#resolveClosed(info)
     const { error } = info
+    lives.serverClosed.tell(server, info)
     if (error !== null) tellError(server, error, this.#ready)
     else this.#ready.fail(closedBefore(), true)
     tell(server, 'close', info.hadError, info)

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
 import { type Connection, controlOf } from '../connection/connection'
 import { TokenListeners } from '../connection/token-listeners'
 import { type CloseInfo, type CloseOptions, endedBy } from '../errors/close-info'
@@ -9,6 +10,7 @@ import { optionsByProtocol } from '../options/connection-options'
 import type { Goaway } from '../protocol/goaway'
 import { closeOnAbort } from '../runtime/abort-signals'
 import { nextTick } from '../runtime/event-loop'
+import { addressAndPort, summary } from '../runtime/one-line'
 import type { CredentialSources } from '../tls/current-credentials'
 import { checkToken } from '../wire/check-token'
 import { Admission } from './admission'
@@ -65,8 +67,6 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
   #isOutOfFiles = false
   #listener: Listener | null = null
   #delay: NodeJS.Timeout | null = null
-  #closed!: Promise<CloseInfo>
-  #resolveClosed!: (info: CloseInfo) => void
   #lost = { unsent: 0, unconfirmed: 0, undeliveredBytes: 0 }
 
   /** @throws TokenError `ERR_OPTION` */
@@ -84,6 +84,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     })
     this.#admission = new Admission(this.#settings, this.#trust, this.#pendingClients)
     const connectionHost: ConnectionHost = {
+      server: this,
       settings: this.#settings,
       connectionOptions: optionsByProtocol(this.#settings.connection, 'server', this.#settings.policies.ack),
       credentials: this.#credentials,
@@ -136,7 +137,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
 
   /** Settles when the server has closed, anew after each `connect()`; never rejects. */
   get closed(): Promise<CloseInfo> {
-    return this.#closed
+    return this.#report.closed
   }
 
   /**
@@ -166,11 +167,8 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#listener = listener
     this.#lost = { unsent: 0, unconfirmed: 0, undeliveredBytes: 0 }
     this.#arrivals.begin()
-    this.#closed = new Promise(resolve => {
-      this.#resolveClosed = resolve
-    })
     this.#report.began()
-    closeOnAbort(this.#settings.policies.signal, this.#closed, () => this.close())
+    closeOnAbort(this.#settings.policies.signal, this.#report.closed, () => this.close())
     this.#state = 'waiting'
     if (delay === 0) this.#listen(listener)
     else this.#delay = setTimeout(() => this.#listen(listener), delay)
@@ -261,10 +259,22 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     return loop as AsyncIterableIterator<Connection<Data>>
   }
 
+  /** What `console.log` shows: one line. */
+  [inspect.custom](): string {
+    const address = this.address()
+    return summary('TokenServer', [
+      this.#state,
+      typeof address === 'string' ? address : addressAndPort(address?.address, address?.port),
+      `connections: ${this.connections.size}`,
+      `handshakes: ${this.pendingHandshakes}`,
+      `${this.queuedBytes} B queued`
+    ])
+  }
+
   /** Closes in order and waits until that is done. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close()
-    await this.#closed
+    await this.#report.closed
   }
 
   // --- listening
@@ -345,8 +355,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
       ...endedBy(error),
       ...this.#lost
     })
-    this.#resolveClosed(info)
     this.#arrivals.end(error)
-    this.#report.closed(info)
+    this.#report.ended(info)
   }
 }

@@ -102,6 +102,14 @@ export function peerFrom(certificate: X509Certificate | undefined, isAuthorized:
   })
 }
 
+/** A short name for people: the common name, else what there is. */
+export function nameOf(peer: Peer | null): string | null {
+  if (peer === null) return null
+  const { commonName, subject, sans, fingerprint } = peer
+  if (commonName !== null) return `CN=${commonName}`
+  return subject.replaceAll('\n', ', ') || (sans[0] ?? fingerprint)
+}
+
 /**
  * What stays the same when a certificate is renewed: issuer, subject and sorted SANs; null for no certificate. A certificate
  * with a name that can't be read in full is known by its fingerprint alone: another one may read the same.

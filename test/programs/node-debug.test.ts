@@ -1,0 +1,52 @@
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { makeCerts } from '@token-server/certs'
+import { expect } from 'chai'
+import { freePort } from '../helpers/loopback'
+import { Program, ROOT, remove, temporaryFolder } from '../helpers/program'
+
+describe('NODE_DEBUG=token-server', () => {
+  let folder: string
+
+  before(async () => {
+    folder = temporaryFolder()
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(ROOT, join(folder, 'node_modules/token-server'), 'junction')
+    await makeCerts({ out: join(folder, 'certs') })
+  })
+  after(() => remove(folder))
+
+  async function run(env: NodeJS.ProcessEnv): Promise<string> {
+    const port = await freePort('localhost')
+    const text = readFileSync(join(ROOT, 'examples/hello.cjs'), 'utf8')
+    writeFileSync(join(folder, 'hello.cjs'), text.replaceAll('8090', String(port)))
+    const program = new Program(process.execPath, ['hello.cjs'], folder, { ...process.env, ...env })
+    const { code, stderr } = await program.ended
+    expect(code).to.equal(0)
+    return stderr.replaceAll(String(port), 'PORT')
+  }
+
+  it('prints the life of a server, its client and their connection, a line each, and nothing of a token or a key', async () => {
+    const lines = (await run({ NODE_DEBUG: 'token-server' })).trim().split('\n')
+    const stories = lines.map(line => line.match(/^TOKEN-SERVER \d+: (\S+): \S/)?.[1])
+    expect(stories).not.to.include(undefined)
+    expect(stories).to.include.members(['server:listening', 'client:dial', 'server:close'])
+    for (const [first, then] of [
+      ['client:dial', 'client:connect'],
+      ['server:listening', 'connection:open'],
+      ['client:connect', 'connection:close'],
+      ['connection:close', 'client:close'],
+      ['client:close', 'server:close']
+    ] as const) {
+      const place = stories.indexOf(first)
+      expect(place, first).to.be.within(0, stories.lastIndexOf(then) - 1)
+    }
+    const all = lines.join('\n')
+    expect(all).to.contain('localhost:PORT').and.contain('CN=')
+    expect(all).not.to.match(/Hello|happy|BEGIN|PRIVATE/)
+  })
+
+  it('prints nothing when it names others', async () => {
+    expect(await run({ NODE_DEBUG: 'token' })).to.equal('')
+  })
+})
