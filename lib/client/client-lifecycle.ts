@@ -343,6 +343,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     const { error } = info
     this.#dial = null
     this.#outbox.loss = error
+    if (this.#connection !== null) controlOf(this.#connection).ending.loss = error
     // A session is looked for at first on the server that has it.
     if (this.#state === 'open' && this.#connection !== null) this.#dialler.goHome()
     else this.#dialler.turn()

@@ -2,7 +2,7 @@ import { type Connection, controlOf } from '../connection/connection'
 import type { DeliverOptions } from '../connection/connection-context'
 import type { ReturnedToken } from '../connection/delivering'
 import type { CloseInfo } from '../errors/close-info'
-import { type NotSentReason, notSent, reasonOfEnd } from '../errors/fate-errors'
+import { givenUp, type NotSentReason, notSent, reasonOfEnd } from '../errors/fate-errors'
 import { TokenError } from '../errors/token-error'
 import { Delivery, type GiveUpReason, type Holder } from '../session/deliveries'
 import { within } from '../session/within'
@@ -30,9 +30,7 @@ class Waiting implements Holder {
   giveUp(delivery: Delivery, reason: GiveUpReason, cause: unknown): void {
     delivery.holder = null
     this.#outbox.remove(this)
-    const { loss } = this.#outbox
-    if (reason === 'aborted' || loss === null) delivery.reject(notSent(reason, cause))
-    else delivery.reject(notSent(loss.code === 'ERR_REFUSED' ? 'refused' : 'unreachable', loss))
+    delivery.reject(givenUp(reason, cause, this.#outbox.loss))
   }
 
   /** @returns false when it can't be sent, and nobody has a promise of it */

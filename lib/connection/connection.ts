@@ -29,7 +29,7 @@ export type ConnectionContext = ContextOf<Connection>
 /** What a server or a client may do with its connections beside their public API (internal). */
 export type ConnectionControl = Pick<
   Lifecycle,
-  'session' | 'delivering' | 'forwardTo' | 'close' | 'fail' | 'attach' | 'handOver' | 'loseSession'
+  'session' | 'delivering' | 'ending' | 'forwardTo' | 'close' | 'fail' | 'attach' | 'handOver' | 'loseSession'
 >
 
 /** @returns the control of a connection of one's own (internal) */

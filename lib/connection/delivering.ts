@@ -1,4 +1,4 @@
-import { fateUnknown, notSent, reasonOfEnd } from '../errors/fate-errors'
+import { fateUnknown, givenUp, notSent, reasonOfEnd } from '../errors/fate-errors'
 import { TokenError } from '../errors/token-error'
 import { checkOption, wait } from '../options/checks'
 import type { ConnectionLimits } from '../options/connection-options'
@@ -19,7 +19,7 @@ export interface DeliveringHost {
   readonly protocolName: ProtocolName
   readonly sender: Sender
   readonly session: Session
-  readonly ending: Pick<Ending, 'error'>
+  readonly ending: Pick<Ending, 'error' | 'loss'>
   readonly socket: { readonly writable: boolean }
   /** True when nothing more can be sent. */
   readonly isDead: boolean
@@ -129,11 +129,12 @@ export class Delivering implements Holder {
   }
 
   giveUp(delivery: Delivery, reason: GiveUpReason, cause: unknown): void {
-    const { sender, session } = this.#host
+    const { ending, sender, session } = this.#host
     const { deliveries } = session
     if (!deliveries.tell(delivery)) return
     const isBack = sender.withdraw(delivery.place)
-    delivery.reject(isBack || deliveries.isFinal ? notSent(reason, cause) : fateUnknown(reason, cause))
+    const isNotSent = isBack || deliveries.isFinal
+    delivery.reject(isNotSent ? givenUp(reason, cause, ending.loss) : fateUnknown(reason, cause))
     this.#tidy(isBack ? delivery : null)
   }
 

@@ -298,6 +298,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
 
   #resumed(): void {
     this.#state = OPEN
+    this.ending.loss = null
     this.#resumeDeadline?.clear()
     this.active()
     if (this.#isSendingEnded) this.#flow.protocol.endSending?.()
@@ -335,6 +336,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
 
   #detach(error: TokenError): void {
     this.#dropTransport(error)
+    this.ending.loss = error
     this.#state = DETACHED
     if (this.#resumeDeadline?.isArmed === false) this.#resumeDeadline.arm()
     this.events.onDetached(error)

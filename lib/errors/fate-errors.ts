@@ -18,7 +18,7 @@ const NOT_SENT = {
   'stream-cut': 'the connection ended before all of its stream had arrived, whose bytes cannot be sent again',
   'stream-failed': 'its stream failed',
   timeout: 'its timeout passed before it had left',
-  unreachable: 'its timeout passed, and the client had no connection'
+  unreachable: 'its timeout passed while there was no connection'
 } as const satisfies Partial<Record<FateReason, string>>
 
 /** In which situations nobody knows whether the peer's application has had a token that has left. */
@@ -41,6 +41,17 @@ type EndReason = NotSentReason & UnknownReason
 export function notSent(reason: NotSentReason, cause?: unknown): TokenError {
   const message = `Cannot deliver a token: ${NOT_SENT[reason]}. The peer has not had it and will not get it`
   return new TokenError('ERR_NOT_SENT', message, { reason, ...causeOf(cause) })
+}
+
+/**
+ * The error for a token that was taken back before it had left.
+ *
+ * @param cause the reason of the signal, or the timeout
+ * @param loss why there is no connection; null when there is one
+ */
+export function givenUp(reason: 'aborted' | 'timeout', cause: unknown, loss: TokenError | null): TokenError {
+  if (reason === 'aborted' || loss === null) return notSent(reason, cause)
+  return notSent(loss.code === 'ERR_REFUSED' ? 'refused' : 'unreachable', loss)
 }
 
 /** The token left, and whether the peer's application has had it can't be known. */
