@@ -363,7 +363,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.#state = 'waiting'
     this.report.lost(info)
     if (this.#isClosing) return
-    this.report.waits({ attempt: this.#redial.attempt, delay, error })
+    this.report.waits({ attempt: this.#redial.attempt, delay, error }, this.#redial.isHopeless)
     if (!this.#isClosing) this.#wait(delay)
   }
 

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import * as lives from '../connection/lives'
 import type { CloseInfo } from '../errors/close-info'
+import { codeOf } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
 import { tell } from '../runtime/application-call'
 import { Readiness, tellError } from '../runtime/readiness'
@@ -14,6 +15,8 @@ export class ClientReport {
   /** What has ended the client; null when it ended in order, and before. */
   error: TokenError | null = null
   readonly #client: EventEmitter<TokenClientEvents>
+  /** Causes that a warning was given of. */
+  readonly #warned = new Set<string>()
   #ready = new Readiness()
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
@@ -60,9 +63,11 @@ export class ClientReport {
     tell(this.#client, 'disconnect', frozen)
   }
 
-  waits(next: Reconnecting): void {
+  /** @param isHopeless the next dial will fail as the last one did, until somebody changes something */
+  waits(next: Reconnecting, isHopeless: boolean): void {
     const frozen = Object.freeze(next)
     lives.clientReconnecting.tell(this.#client, frozen)
+    if (isHopeless && next.error !== null) this.#warn(next.error)
     tell(this.#client, 'reconnecting', frozen)
   }
 
@@ -76,6 +81,20 @@ export class ClientReport {
     if (error !== null && !OWN_DECISIONS.includes(error.code)) tellError(client, error, this.#ready)
     else this.#ready.fail(error ?? closedBefore(), true)
     tell(client, 'close', info.hadError, info)
+  }
+
+  /** Says it once for each cause, where no listener gets it: such a client would be silent for ever. */
+  #warn(error: TokenError): void {
+    const client = this.#client
+    if (client.listenerCount('disconnect') > 0 || client.listenerCount('reconnecting') > 0) return
+    const cause = [error.code, error.closeCode, error.cause === undefined ? '' : codeOf(error.cause)].join()
+    if (this.#warned.has(cause)) return
+    this.#warned.add(cause)
+    process.emitWarning(`A TokenClient dials in vain until something is changed. ${error.message}`, {
+      type: 'TokenClientWarning',
+      code: 'TOKEN_CLIENT_HOPELESS',
+      detail: "A listener of 'disconnect' gets every cause, and turns this warning off."
+    })
   }
 }
 

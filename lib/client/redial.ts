@@ -16,6 +16,7 @@ export class Redial {
   /** Dials since the last stable connection. */
   #attempt = 0
   #retryAfter: number | undefined
+  #isHopeless = false
 
   /**
    * @param reconnect true: by the default policy; false: never
@@ -33,6 +34,11 @@ export class Redial {
   /** 0 for the first dial, 1 for the first after a stable connection. */
   get attempt(): number {
     return this.#attempt
+  }
+
+  /** True when what `next` was asked about will happen again, until somebody changes something. */
+  get isHopeless(): boolean {
+    return this.#isHopeless
   }
 
   /** Makes the next dial count as the first. */
@@ -67,8 +73,8 @@ export class Redial {
     this.#attempt++
     // A certificate that has ended under a connection may have been renewed.
     const hasEnded = wasOpen && error?.code === 'ERR_CERTIFICATE'
-    const isHopelessNow = error !== null && !hasEnded && isHopeless(error)
-    return this.#ask(this.#attempt, { error, isHopeless: isHopelessNow, retryAfter })
+    this.#isHopeless = error !== null && !hasEnded && isHopeless(error)
+    return this.#ask(this.#attempt, { error, isHopeless: this.#isHopeless, retryAfter })
   }
 
   #ask(attempt: number, cause: ReconnectCause): NextDial {

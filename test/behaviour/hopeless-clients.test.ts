@@ -1,0 +1,139 @@
+import { expect } from 'chai'
+import type { TokenClientOptions, TokenServerOptions } from '../../lib'
+import { certificates } from '../helpers/certificates'
+import { closesWhatItOpened, freePort, makeClient, onCleanUp, startServer, until } from '../helpers/loopback'
+import { settled } from '../helpers/moments'
+
+type Warning = Error & { code?: string; detail?: string }
+
+/** The warnings of clients from now on until the test is over; none of them is printed. */
+function warnings(): Warning[] {
+  const seen: Warning[] = []
+  const listener = (warning: Warning) => {
+    if (warning.name === 'TokenClientWarning') seen.push(warning)
+  }
+  const printers = process.listeners('warning')
+  process.removeAllListeners('warning')
+  process.on('warning', listener)
+  onCleanUp(() => {
+    process.removeListener('warning', listener)
+    for (const printer of printers) process.on('warning', printer)
+  })
+  return seen
+}
+
+describe('A client that dials again in vain', () => {
+  closesWhatItOpened()
+
+  const cases: readonly {
+    readonly title: string
+    readonly says: RegExp
+    readonly server?: () => Promise<TokenServerOptions>
+    readonly client?: () => Promise<Partial<TokenClientOptions>>
+  }[] = [
+    {
+      title: 'because the server does not trust it',
+      says: /certificate-unknown/,
+      client: async () => (await certificates()).bad.stranger
+    },
+    {
+      title: 'because authorize says no',
+      says: /not today/,
+      server: () => Promise.resolve({ authorize: () => ({ reason: 'not today' }) })
+    },
+    {
+      title: 'because it does not trust the server',
+      says: /Cannot trust the server/,
+      client: async () => ({ ca: (await certificates()).otherCa })
+    },
+    {
+      title: 'because the server has another name',
+      says: /elsewhere\.example|ALTNAME/,
+      server: async () => (await certificates()).elsewhereServer
+    },
+    {
+      title: 'because the server speaks another protocol',
+      says: /APPLICATION_PROTOCOL|token\/2/,
+      server: () => Promise.resolve({ protocol: 'token/1' }),
+      client: () => Promise.resolve({ protocol: 'token/2' })
+    },
+    {
+      title: 'because the server gives no sessions',
+      says: /session/,
+      client: () => Promise.resolve({ session: true })
+    }
+  ]
+
+  for (const { title, says, server, client } of cases) {
+    it(`${title} gives one warning`, async () => {
+      const seen = warnings()
+      const { port } = await startServer(await server?.())
+      let dials = 0
+      const reconnect = () => {
+        dials++
+        return 1
+      }
+      await makeClient(port, { reconnect, ...(await client?.()) })
+      await until(() => dials >= 3)
+      await settled()
+      expect(seen.map(({ code }) => code)).to.deep.equal(['TOKEN_CLIENT_HOPELESS'])
+      expect(seen[0]?.message).to.match(says)
+      expect(seen[0]?.detail).to.contain('disconnect')
+    })
+  }
+
+  it('gives another warning when the cause is another one', async () => {
+    const seen = warnings()
+    const answers = [{ reason: 'not today' }, false, { reason: 'not tomorrow' }]
+    let isTrusted = true
+    let dials = 0
+    const { bad, client } = await certificates()
+    const { port } = await startServer({ authorize: () => answers[dials % 3] as false })
+    await makeClient(port, {
+      key: () => (isTrusted ? client.key : bad.stranger.key),
+      cert: () => (isTrusted ? client.cert : bad.stranger.cert),
+      reconnect: () => {
+        isTrusted = ++dials < 4
+        return 1
+      }
+    })
+    await until(() => dials >= 6)
+    await settled()
+    expect(seen.map(({ message }) => /certificate-unknown|refused/.exec(message)?.[0])).to.have.length(2)
+  })
+
+  for (const event of ['disconnect', 'reconnecting'] as const) {
+    it(`gives no warning when somebody listens for '${event}', which has the cause`, async () => {
+      const seen = warnings()
+      const { port } = await startServer({ authorize: () => false })
+      let told = 0
+      const client = await makeClient(port, { reconnect: () => 1 })
+      client.on(event, () => told++)
+      await until(() => told >= 2)
+      await settled()
+      expect(seen).to.deep.equal([])
+    })
+  }
+
+  it('because nobody listens there, gives no warning: time may mend it', async () => {
+    const seen = warnings()
+    let dials = 0
+    const reconnect = () => {
+      dials++
+      return 1
+    }
+    await makeClient(await freePort(), { reconnect, refusedRetryTimeout: 0 })
+    await until(() => dials >= 3)
+    await settled()
+    expect(seen).to.deep.equal([])
+  })
+
+  it('without reconnect gives no warning: its error is told', async () => {
+    const seen = warnings()
+    const { port } = await startServer({ authorize: () => false })
+    const client = await makeClient(port)
+    await client.closed
+    await settled()
+    expect(seen).to.deep.equal([])
+  })
+})
