@@ -9,6 +9,7 @@ export {
 export { TokenClient } from './client/token-client'
 export { Connection } from './connection/connection'
 export type { ConnectionEvents, DeliverOptions } from './connection/connection-context'
+export type { UnconsumedTokens } from './connection/consumer-watch'
 export type { WireCloseCode } from './errors/close-codes'
 export type { CloseCode, CloseInfo, CloseOptions } from './errors/close-info'
 export { type FateReason, TokenError, type TokenErrorCode } from './errors/token-error'

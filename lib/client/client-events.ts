@@ -1,4 +1,5 @@
 import type { Connection } from '../connection/connection'
+import type { UnconsumedTokens } from '../connection/consumer-watch'
 import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { Goaway } from '../protocol/goaway'
@@ -14,6 +15,8 @@ export interface TokenClientEvents<Data = unknown> {
   drain: []
   /** A token that was sent before `connect` is longer than the server takes, or has lost its memory. */
   undeliverable: [token: Uint8Array]
+  /** Tokens wait on the connection, and nobody has taken one for `consumerTimeout`. */
+  unconsumed: [waiting: UnconsumedTokens]
   /** The server wants this client to leave. With `reconnect` it leaves and comes back by itself. */
   goaway: [goaway: Goaway]
   /** The connection, or a dial, was lost, and the client goes on: with `reconnect`, or to the next of `servers`. */

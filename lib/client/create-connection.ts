@@ -41,6 +41,7 @@ export function createConnection(
     onOpen: opened => host.onOpen(opened),
     onDrain: () => host.onDrain(),
     onUndeliverable: token => tell(client, 'undeliverable', token),
+    onUnconsumed: waiting => tell(client, 'unconsumed', waiting),
     onGoaway: (goaway, from) => host.onGoaway(goaway, from),
     onClose: (info, closed, successor) => host.onClose(info, closed, successor),
     onDetached: (error, from) => host.onDetached(error, from),

@@ -5,6 +5,7 @@ import type { AuthorizeAnswer } from '../protocol/authorization'
 import type { Goaway } from '../protocol/goaway'
 import type { SessionLoss } from '../session/session'
 import type { SessionLookup, SessionPart } from '../wire/hello'
+import type { UnconsumedTokens } from './consumer-watch'
 import type { Handover, TransportFacts } from './transport-facts'
 
 /** Events of a {@link Connection}. */
@@ -17,6 +18,8 @@ export interface ConnectionEvents {
   drain: []
   /** A token that was sent before `open` is longer than the peer takes. It was taken out of the queue. */
   undeliverable: [token: Uint8Array]
+  /** Tokens wait, and nobody has taken one for `consumerTimeout`. Told once, and again when some were taken meanwhile. */
+  unconsumed: [waiting: UnconsumedTokens]
   /** The server wants this client to leave. */
   goaway: [goaway: Goaway]
   /**
@@ -69,6 +72,7 @@ export interface ContextOf<Connection> extends TransportFacts {
   readonly onOpen?: (connection: Connection) => void
   readonly onDrain?: () => void
   readonly onUndeliverable?: (token: Uint8Array) => void
+  readonly onUnconsumed?: (waiting: UnconsumedTokens, connection: Connection) => void
   readonly onGoaway?: (goaway: Goaway, connection: Connection) => void
   /** It will never be open. */
   readonly onRefused?: (error: TokenError) => void

@@ -8,6 +8,7 @@ import { callApplication, tell } from '../runtime/application-call'
 import type { SessionLoss } from '../session/session'
 import type { SessionLookup, SessionPart } from '../wire/hello'
 import type { ConnectionEvents, ContextOf, Forward } from './connection-context'
+import type { UnconsumedTokens } from './consumer-watch'
 import * as lives from './lives'
 import { TokenListeners } from './token-listeners'
 import { GREETING_TIMEOUT, type Handover } from './transport-facts'
@@ -90,6 +91,13 @@ export class EventDispatcher<Connection extends Emitter> {
   onUndeliverable(token: Uint8Array): void {
     this.#owner.onUndeliverable?.(token)
     tell(this.#connection, 'undeliverable', token)
+  }
+
+  /** Tokens wait, and nobody takes one. */
+  onUnconsumed(waiting: UnconsumedTokens): void {
+    lives.tokensUnconsumed.tell(this.#connection, this.#maker, waiting)
+    this.#owner.onUnconsumed?.(waiting, this.#connection)
+    tell(this.#connection, 'unconsumed', waiting)
   }
 
   onGoaway(goaway: Goaway): void {

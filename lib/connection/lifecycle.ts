@@ -269,6 +269,10 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
     this.#flow.active()
   }
 
+  tokensWait(): void {
+    if (this.#state !== OPENING) this.#flow.tokensWait()
+  }
+
   goaway({ code, retryAfter, reason }: GoawayFrame): void {
     this.events.onGoaway(Object.freeze({ code: closeCodeName(code, 'goaway'), retryAfter, reason }))
   }

@@ -2,6 +2,7 @@ import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import { Diagnostic } from '../runtime/diagnostic'
 import type { SessionLoss } from '../session/session'
+import type { UnconsumedTokens } from './consumer-watch'
 
 /*
  * What is told of the lives of servers, clients and connections to whoever watches the process: docs/api.md has the table. The
@@ -30,6 +31,11 @@ export const connectionResumed = new Diagnostic('connection:resumed', (connectio
 export const sessionLost = new Diagnostic(
   'connection:session-lost',
   (connection: object, owner: Owner, loss: SessionLoss) => ({ connection, owner, loss })
+)
+
+export const tokensUnconsumed = new Diagnostic(
+  'connection:unconsumed',
+  (connection: object, owner: Owner, waiting: UnconsumedTokens) => ({ connection, owner, waiting })
 )
 
 export const connectionClosed = new Diagnostic(

@@ -8,6 +8,7 @@ import { Deadline } from '../runtime/deadline'
 import { Sender, type SenderHost } from '../sending/sender'
 import { Session } from '../session/session'
 import type { ProtocolName } from '../wire/header'
+import { ConsumerWatch } from './consumer-watch'
 import type { Dispatcher } from './event-dispatcher'
 import type { Transport } from './transport'
 
@@ -35,6 +36,8 @@ export class TokenFlow {
   readonly #host: TokenFlowHost
   /** Null without `idleTimeout`. */
   readonly #idleDeadline: Deadline | null
+  /** Made when tokens wait for the first time. */
+  #consumerWatch: ConsumerWatch | null = null
   #transport!: Transport
 
   /**
@@ -99,9 +102,18 @@ export class TokenFlow {
     this.#idleDeadline?.arm()
   }
 
+  /** Bytes are left of what arrived: nobody wants more at the moment. */
+  tokensWait(): void {
+    this.#consumerWatch ??= new ConsumerWatch(this.receiver, this.#host.limits.consumerTimeout, waiting =>
+      this.#host.events.onUnconsumed(waiting)
+    )
+    this.#consumerWatch.tokensWait()
+  }
+
   /** Nothing flows any more. @param error what has broken the connection */
   end(error: TokenError | null): void {
     this.#idleDeadline?.clear()
+    this.#consumerWatch?.clear()
     this.protocol.stop()
     this.session.deliveries.end(this.sender.firstUnsent, null, error)
     this.receiver.stop(error)

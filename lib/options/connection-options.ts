@@ -52,6 +52,11 @@ export interface ConnectionOptions {
   heartbeat?: number | undefined
   /** Bytes of tokens that the peer may send before this side has taken some; token/2 only. Default 2 MiB. */
   receiveWindow?: number | undefined
+  /**
+   * Milliseconds after which `unconsumed` tells that tokens wait on this side and nobody takes one, twice as many at most.
+   * Default 60,000.
+   */
+  consumerTimeout?: number | undefined
   /** Milliseconds that `close()` waits for the peer before it destroys, 0: at once. Default 10,000. */
   closeTimeout?: number | undefined
 }
@@ -100,6 +105,7 @@ const CONNECTION_NUMBERS = {
   idleTimeout: [0, wait],
   heartbeat: [15_000, value => (value === 0 ? null : whole(100, 86_400_000)(value))],
   receiveWindow: [2 * MIB, whole(1, 0xffff_ffff)],
+  consumerTimeout: [60_000, wait],
   closeTimeout: [10_000, wait]
 } satisfies Numbers
 

@@ -21,6 +21,8 @@ export interface ProtocolHost {
   armClose(): void
   /** Reading began or ceased: the connection is not idle. */
   active(): void
+  /** Bytes are left of what arrived: nobody wants more at the moment. */
+  tokensWait(): void
   /** Breaks the connection. */
   fail(error: TokenError): void
   /** The server asked this side to go. */

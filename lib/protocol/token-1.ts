@@ -45,6 +45,7 @@ export class Token1 implements Protocol {
       this.#watchFrame(receiver.isMidFrame, receiver.tokens)
     } else {
       this.#frameWatch?.suspend()
+      this.#host.tokensWait()
       this.#setPaused(receiver.unreadBytes >= READ_AHEAD_BYTES)
     }
   }

@@ -118,6 +118,10 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     this.control.schedule.moved()
   }
 
+  delivered(isDrained: boolean): void {
+    if (!isDrained) this.#host.tokensWait()
+  }
+
   acknowledge(count: number): boolean {
     if (this.#closing.hasClosed) return false
     this.#host.session.acknowledge(count)

@@ -167,7 +167,7 @@ export class Receiver {
     const isDrained = this.#handOver()
     this.#isDelivering = false
     this.#tellHanded()
-    if (this.#isClosing && !this.#hasConsumer && !this.#isStopped) this.discard()
+    if (this.#isClosing && !this.hasConsumer && !this.#isStopped) this.discard()
     else if (this.#hasEnded) this.#afterEnd(isDrained)
     else this.protocol.delivered?.(isDrained)
   }
@@ -197,7 +197,7 @@ export class Receiver {
   /** The connection is closing: what nobody takes is thrown away, now and when the last consumer leaves. */
   discardUnclaimed(): void {
     this.#isClosing = true
-    if (!this.#hasConsumer) this.discard()
+    if (!this.hasConsumer) this.discard()
   }
 
   /**
@@ -244,7 +244,7 @@ export class Receiver {
     return this.#tokens + this.#reader.cut()
   }
 
-  get #hasConsumer(): boolean {
+  get hasConsumer(): boolean {
     return this.#consumer !== null || this.#listeners.hasListeners
   }
 
@@ -369,7 +369,7 @@ export class Receiver {
     if (this.#isStopped) {
       if (isDrained) this.#finishConsumer()
     } else if (!isDrained || this.#consumer?.isBusy === true) {
-      if (!this.#hasConsumer) this.#host.armClose()
+      if (!this.hasConsumer) this.#host.armClose()
     } else if (!this.#isBroken && this.#reader.isMidFrame) {
       this.#break(
         new TokenError(

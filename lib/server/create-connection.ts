@@ -1,5 +1,6 @@
 import { Connection, type ConnectionContext } from '../connection/connection'
 import type { Forward } from '../connection/connection-context'
+import type { UnconsumedTokens } from '../connection/consumer-watch'
 import { giveTcpOptions } from '../connection/transport'
 import type { Handover } from '../connection/transport-facts'
 import type { CloseInfo } from '../errors/close-info'
@@ -28,6 +29,7 @@ export interface ConnectionHost {
   opened(connection: Connection): void
   resumed(connection: Connection): void
   sessionLost(connection: Connection, loss: SessionLoss): void
+  unconsumed(connection: Connection, waiting: UnconsumedTokens): void
   /** The connection is over, and so is its session. */
   ended(client: SecuredClient, connection: Connection, info: CloseInfo): void
 }
@@ -114,6 +116,10 @@ class ServerContext implements ConnectionContext {
 
   onResumed(resumed: Connection): void {
     this.#host.resumed(resumed)
+  }
+
+  onUnconsumed(waiting: UnconsumedTokens, holder: Connection): void {
+    this.#host.unconsumed(holder, waiting)
   }
 
   onSessionLost(loss: SessionLoss, lost: Connection): void {

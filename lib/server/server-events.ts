@@ -1,4 +1,5 @@
 import type { Connection } from '../connection/connection'
+import type { UnconsumedTokens } from '../connection/consumer-watch'
 import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { SessionLoss } from '../session/session'
@@ -23,6 +24,8 @@ export interface TokenServerEvents<Data = unknown> {
   'session-lost': [loss: SessionLoss, connection: Connection<Data>]
   /** A slow connection lost its oldest tokens, with `slowConsumer: 'drop'`. */
   dropped: [count: number, connection: Connection<Data>]
+  /** Tokens wait on a connection, and nobody has taken one for `consumerTimeout`. */
+  unconsumed: [waiting: UnconsumedTokens, connection: Connection<Data>]
   /** A certificate that this server presents ends in 14 days, or in 1. */
   'certificate-expiring': [certificate: ExpiringCertificate]
   /** The server can't listen. Always followed by `close`. */

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Connection } from '../connection/connection'
+import type { UnconsumedTokens } from '../connection/consumer-watch'
 import * as lives from '../connection/lives'
 import type { CloseInfo } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
@@ -60,6 +61,10 @@ export class ServerReport {
 
   sessionLost(connection: Connection, loss: SessionLoss): void {
     tell(this.#server, 'session-lost', loss, connection)
+  }
+
+  unconsumed(connection: Connection, waiting: UnconsumedTokens): void {
+    tell(this.#server, 'unconsumed', waiting, connection)
   }
 
   dropped(count: number, connection: Connection): void {

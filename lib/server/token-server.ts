@@ -95,6 +95,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
       opened: connection => this.#opened(connection),
       resumed: connection => this.#resumed(connection),
       sessionLost: (connection, loss) => this.#report.sessionLost(connection, loss),
+      unconsumed: (connection, waiting) => this.#report.unconsumed(connection, waiting),
       ended: (client, connection, info) => this.#ended(client, connection, info)
     }
     this.#protocolSelection = new ProtocolSelection(connectionHost, this.#others)

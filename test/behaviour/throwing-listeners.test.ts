@@ -84,6 +84,20 @@ const breakBoth = (world: World) => {
 }
 const fill = (sender: { send(token: Buffer): boolean } | null) => sender?.send(Buffer.alloc(200_000))
 
+/** Takes the listeners of both sides away, until both have told of a token that nobody takes. */
+async function leaveUntaken(world: World): Promise<void> {
+  const { server, client } = world
+  const told = [first(server, 'unconsumed'), first(client, 'unconsumed')]
+  for (const side of [server, client]) side.removeAllListeners('token')
+  client.send(Buffer.from('to the server'))
+  connectionOf(world).send(Buffer.from('to the client'))
+  await Promise.all(told)
+  client.on('token', () => {})
+  server.on('token', (token, connection) => connection.send(token))
+}
+
+const QUICK = { consumerTimeout: 20 }
+
 async function stranger({ port }: World): Promise<void> {
   await (await makeClient(port, (await certificates()).bad.stranger)).closed
 }
@@ -207,6 +221,7 @@ const SERVER_EVENTS: readonly Scenario[] = [
     },
     client: { rejectUnauthorized: false }
   },
+  { event: 'unconsumed', server: QUICK, client: QUICK, provoke: leaveUntaken },
   { event: 'close' }
 ]
 
@@ -232,6 +247,7 @@ const CLIENT_EVENTS: readonly Scenario[] = [
     provoke: evict
   },
   { event: 'error', client: { reconnect: (): false => false }, provoke: cut },
+  { event: 'unconsumed', server: QUICK, client: QUICK, provoke: leaveUntaken },
   { event: 'close' }
 ]
 
@@ -250,6 +266,7 @@ const CONNECTION_EVENTS: readonly Scenario[] = [
   },
   { event: 'error', kinds: ['token/1', 'token/2'], provoke: breakBoth },
   { event: 'drain', provoke: ({ client }) => fill(client.connection) },
+  { event: 'unconsumed', server: QUICK, client: QUICK, provoke: leaveUntaken },
   { event: 'close' }
 ]
 
@@ -411,6 +428,7 @@ describe('Listeners that throw', () => {
       dropped: true,
       'certificate-expiring': true,
       error: true,
+      unconsumed: true,
       close: true
     }
     const client: Record<keyof TokenClientEvents, true> = {
@@ -424,6 +442,7 @@ describe('Listeners that throw', () => {
       'session-lost': true,
       reconnecting: true,
       error: true,
+      unconsumed: true,
       close: true
     }
     const connection: Record<keyof ConnectionEvents, true> = {
@@ -436,6 +455,7 @@ describe('Listeners that throw', () => {
       resumed: true,
       'session-lost': true,
       error: true,
+      unconsumed: true,
       close: true
     }
     // What has a test of its own above.
