@@ -72,7 +72,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.client = client
     this.settings = settings
     this.report = new ClientReport(client)
-    this.connectionOptions = optionsByProtocol(connection, 'client', policies.ack)
+    this.connectionOptions = optionsByProtocol(connection, 'client')
     this.#outbox = outbox
     this.listeners = new TokenListeners(client, {
       deliver: () => {

@@ -63,8 +63,6 @@ export interface ServerAddress {
 export interface ClientPolicies {
   /** Speaks only this protocol. Default: `token/2`, or `token/1` with a server that knows no better. */
   protocol?: ProtocolName | undefined
-  /** As for a connection. Default `auto`. */
-  ack?: 'auto' | 'manual' | undefined
   /**
    * Asks for a session, which a server must grant: the connection outlives its sockets. Speaks only token/2, and
    * `reconnect` is true by default then. Default false.
@@ -147,7 +145,7 @@ const OF_THE_WAY = [
 export type ClientSettings = Readonly<Record<keyof typeof DIAL_NUMBERS, number>> &
   SharedSettings & {
     readonly tcp: TcpOptions
-    readonly policies: Readonly<Pick<ClientPolicies, 'protocol' | 'ack' | 'session' | 'reconnect' | 'signal'>>
+    readonly policies: Readonly<Pick<ClientPolicies, 'protocol' | 'session' | 'reconnect' | 'signal'>>
     /** At least one; over a `socket` one that is empty. */
     readonly servers: readonly ServerAddress[]
     /** What `tls.createSecureContext` gets. */

@@ -42,6 +42,7 @@ export function createConnection(
     onDrain: () => host.onDrain(),
     onUndeliverable: token => tell(client, 'undeliverable', token),
     onUnconsumed: waiting => tell(client, 'unconsumed', waiting),
+    onHandlerError: (error, from) => tell(client, 'handlerError', error, from),
     onGoaway: (goaway, from) => host.onGoaway(goaway, from),
     onClose: (info, closed, successor) => host.onClose(info, closed, successor),
     onDetached: (error, from) => host.onDetached(error, from),

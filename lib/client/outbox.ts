@@ -93,14 +93,14 @@ export class Outbox {
   }
 
   /** The promise waits for a connection, then for the fate of the token on it. */
-  async deliver(token: Uint8Array, options: DeliverOptions): Promise<void> {
+  async deliver(token: Uint8Array, options: DeliverOptions, isRequest: boolean): Promise<unknown> {
     if (options.signal?.aborted) throw notSent('aborted', options.signal.reason)
     let delivery!: Delivery
-    const fate = new Promise<void>((resolve, reject) => {
-      delivery = new Delivery(0, resolve, reject)
+    const fate = new Promise<unknown>((resolve, reject) => {
+      delivery = new Delivery(0, resolve, reject, isRequest)
     })
     if (!this.add(token, delivery)) throw notSent('outbox-full')
-    await within(delivery, fate, options)
+    return await within(delivery, fate, options)
   }
 
   /** Takes what a connection that has ended gives back. @returns its end without what goes on by the next one */

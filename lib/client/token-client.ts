@@ -1,11 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { inspect } from 'node:util'
 import type { Connection } from '../connection/connection'
-import type { DeliverOptions } from '../connection/connection-context'
+import type { DeliverOptions, Handler } from '../connection/connection-context'
 import { checkOptions } from '../connection/delivering'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { notSent } from '../errors/fate-errors'
 import { checkOption, timerDelay, wait } from '../options/checks'
+import type { HandleOptions } from '../options/handle-options'
 import { summary } from '../runtime/one-line'
 import { nameOf } from '../tls/peer'
 import { checkToken } from '../wire/check-token'
@@ -104,14 +105,36 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
     const { connection } = this
     if (connection !== null && !this.#lifecycle.mustWait(connection))
       return connection.deliver(token, options)
-    return this.#deliverLater(token, options ?? {})
+    return this.#deliverLater(token, options ?? {}, false) as Promise<void>
   }
 
-  async #deliverLater(token: Uint8Array, options: DeliverOptions): Promise<void> {
+  /**
+   * Sends a token and waits for the answer of the server's handler; before `connect` it waits for that too.
+   *
+   * @returns the answer, empty when the handler returned nothing
+   * @throws (rejects) as `Connection.request`
+   */
+  request(token: Uint8Array, options: DeliverOptions = {}): Promise<Buffer> {
+    const { connection } = this
+    if (connection !== null && !this.#lifecycle.mustWait(connection))
+      return connection.request(token, options)
+    return this.#deliverLater(token, options, true) as Promise<Buffer>
+  }
+
+  async #deliverLater(token: Uint8Array, options: DeliverOptions, isRequest: boolean): Promise<unknown> {
     checkOptions(options)
     checkToken(token, this.#settings.connection.maxTokenLength)
     if (!this.#lifecycle.takesTokens) throw notSent('closed', this.#lifecycle.report.error)
-    await this.#outbox.deliver(token, options)
+    return await this.#outbox.deliver(token, options, isRequest)
+  }
+
+  /**
+   * As `Connection.handle()`, for each connection of the client that has no consumer of its own.
+   *
+   * @throws TokenError `ERR_CONSUMER`, `ERR_OPTION`
+   */
+  handle(handler: Handler<Connection>, options: HandleOptions = {}): void {
+    this.#lifecycle.listeners.handle({ handler, options })
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { SessionLimits } from '../options/connection-options'
+import type { HandleOptions } from '../options/handle-options'
 import type { AuthorizeAnswer } from '../protocol/authorization'
 import type { Goaway } from '../protocol/goaway'
 import type { SessionLoss } from '../session/session'
@@ -31,6 +32,8 @@ export interface ConnectionEvents {
   resumed: []
   /** The session can't go on; `close` follows. */
   'session-lost': [loss: SessionLoss]
+  /** A handler has thrown, or its promise was rejected. The peer knows that it failed, and the connection goes on. */
+  handlerError: [error: unknown]
   /** What broke the connection; emitted only while someone listens, and always followed by `close`. */
   error: [error: TokenError]
   /** The last event, exactly once. */
@@ -45,9 +48,24 @@ export interface DeliverOptions {
   timeout?: number | undefined
 }
 
+/** What a handler returns: the answer, where one is asked for, or nothing. */
+// biome-ignore lint/suspicious/noConfusingVoidType: an async function that returns nothing gives a Promise<void>
+export type Handled = Uint8Array | undefined | void
+
+/** Is given one token after another. A token is processed when the promise settles. */
+export type Handler<Connection> = (token: Buffer, connection: Connection) => Handled | PromiseLike<Handled>
+
+/** A handler, and how tokens are given to it. */
+export interface Handling<Connection> {
+  readonly handler: Handler<Connection>
+  readonly options: HandleOptions
+}
+
 /** Takes the tokens of the connections of a server or a client that have no consumer of their own. */
 export interface Forward {
   readonly isWanting: boolean
+  /** A handler for each connection, in the place of listeners. */
+  readonly handling: Handling<never> | null
   /** What it throws is the caller's to catch. */
   take(token: Buffer, connection: object): void
 }
@@ -71,6 +89,7 @@ export interface ContextOf<Connection> extends TransportFacts {
   /** Told before the listeners of the event, and whoever removes all listeners does not remove it. */
   readonly onOpen?: (connection: Connection) => void
   readonly onDrain?: () => void
+  readonly onHandlerError?: (error: unknown, connection: Connection) => void
   readonly onUndeliverable?: (token: Uint8Array) => void
   readonly onUnconsumed?: (waiting: UnconsumedTokens, connection: Connection) => void
   readonly onGoaway?: (goaway: Goaway, connection: Connection) => void

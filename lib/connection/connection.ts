@@ -6,11 +6,13 @@ import type { CloseInfo, CloseOptions } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
 import { checkOption, wait } from '../options/checks'
 import { type ConnectionOptions, connectionLimits, type ProtocolOptions } from '../options/connection-options'
+import { type HandleOptions, handleLimits } from '../options/handle-options'
 import { type Goaway, goawayFrame } from '../protocol/goaway'
 import { type Claim, type Consumer, mixedConsumers } from '../receiving/consumer'
 import type { IncomingToken } from '../receiving/incoming-token'
 import { IncomingTokens } from '../receiving/incoming-tokens'
 import type { Receiver } from '../receiving/receiver'
+import { TokenHandler } from '../receiving/token-handler'
 import { TokenIterator } from '../receiving/token-iterator'
 import { TokenStream } from '../receiving/token-stream'
 import { addressAndPort, summary } from '../runtime/one-line'
@@ -18,7 +20,7 @@ import type { Sender } from '../sending/sender'
 import { nameOf, type Peer } from '../tls/peer'
 import { checkToken } from '../wire/check-token'
 import type { ProtocolName } from '../wire/header'
-import type { ConnectionEvents, ContextOf, DeliverOptions } from './connection-context'
+import type { ConnectionEvents, ContextOf, DeliverOptions, Handler } from './connection-context'
 import { requireToken2 } from './delivering'
 import { EventDispatcher } from './event-dispatcher'
 import { Lifecycle } from './lifecycle'
@@ -217,6 +219,18 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
   }
 
   /**
+   * Sends a token and waits for the answer of the peer's handler; token/2 only. Requests of both sides may be under way, and
+   * handlers may ask.
+   *
+   * @returns the answer, empty when the handler returned nothing
+   * @throws (rejects) TokenError as `deliver()`; `ERR_HANDLER_FAILED` when the handler has thrown, `ERR_NO_HANDLER` when
+   * the peer has none, `ERR_NOT_SENT` when `maxPendingRequests` wait
+   */
+  request(token: Uint8Array, options: DeliverOptions = {}): Promise<Buffer> {
+    return this.#life.delivering.request(token, options)
+  }
+
+  /**
    * As `deliver()`, for a token whose bytes come from a stream, which is read as fast as the peer takes them. The
    * chunks must not be changed until they have left.
    *
@@ -233,27 +247,6 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
     options: DeliverOptions = {}
   ): Promise<void> {
     await this.#life.delivering.deliverFrom(stream, length, options)
-  }
-
-  /**
-   * Says that the application has had `count` more tokens, with the option `ack: 'manual'`.
-   *
-   * @returns false when this side has said its last word before: then the peer takes them for not handed
-   * @throws TokenError `ERR_OPTION` when it was not given so many, `ERR_PROTOCOL_REQUIRED`
-   */
-  acknowledge(count = 1): boolean {
-    requireToken2(this.protocol, 'acknowledge()')
-    if (!this.#life.session.isManualAck) {
-      throw new TokenError('ERR_OPTION', "Cannot acknowledge tokens: it needs the option ack: 'manual'")
-    }
-    const unacknowledged = this.#life.session.unacknowledged(this.#receiver.tokens)
-    if (!Number.isSafeInteger(count) || count < 0 || count > unacknowledged) {
-      throw new TokenError(
-        'ERR_OPTION',
-        `Cannot acknowledge ${count} tokens: ${unacknowledged} were given to the application and wait for it`
-      )
-    }
-    return this.#life.acknowledge(count)
   }
 
   /**
@@ -293,6 +286,26 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     return new TokenIterator(consumer => this.#claim(consumer))
+  }
+
+  /**
+   * Gives each token to `handler`, in order, and counts it as processed when the promise of the handler settles: only then
+   * does the peer's `deliver()` resolve, and only then does the token give its credit back. What the handler returns answers a
+   * `request()`. When it throws, the peer's promise rejects with `ERR_HANDLER_FAILED`, and the connection goes on; the
+   * peer gets the error's message only if the error has `expose: true`.
+   *
+   * It is the consumer of the connection from now on: no listener of `token`, iterator or stream can be added.
+   *
+   * @throws TokenError `ERR_CONSUMER`, `ERR_OPTION`
+   */
+  handle(handler: Handler<this>, options: HandleOptions = {}): void {
+    const { concurrency } = handleLimits(handler, options)
+    new TokenHandler(
+      consumer => this.#claim(consumer),
+      this.#life.handlerHost,
+      token => handler(token, this),
+      concurrency
+    )
   }
 
   /**

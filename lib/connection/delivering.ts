@@ -3,6 +3,7 @@ import { TokenError } from '../errors/token-error'
 import { checkOption, wait } from '../options/checks'
 import type { ConnectionLimits } from '../options/connection-options'
 import { isStreamed, type QueuedToken } from '../sending/queue-places'
+import { Request } from '../sending/request'
 import type { Sender } from '../sending/sender'
 import { TokenSource } from '../sending/token-source'
 import { Delivery, type GiveUpReason, type Holder } from '../session/deliveries'
@@ -89,7 +90,7 @@ export class Delivering implements Holder {
   async deliverWithin(token: Uint8Array, options: DeliverOptions): Promise<void> {
     requireToken2(this.#host.protocolName, 'deliver()')
     checkOptions(options)
-    const { delivery, fate } = promised()
+    const { delivery, fate } = promised<void>()
     this.take(token, delivery)
     await within(delivery, fate, options)
   }
@@ -97,13 +98,28 @@ export class Delivering implements Holder {
   /** Sends a token that has a promise, which is rejected when it can't be sent. */
   take(token: Uint8Array, delivery: Delivery): void {
     try {
-      requireToken2(this.#host.protocolName, 'deliver()')
+      requireToken2(this.#host.protocolName, delivery.isRequest ? 'request()' : 'deliver()')
       checkToken(token, this.maxTokenLength)
+      if (delivery.isRequest) this.#checkRequest()
       this.#begin(delivery, this)
-      if (this.#host.isDead || !this.#host.sender.send(token)) this.#retract(delivery)
+      if (this.#host.isDead || !this.#send(token, delivery)) this.#retract(delivery)
     } catch (error) {
       delivery.reject(error as TokenError)
     }
+  }
+
+  /** As `deliverWithin`, and resolves with the answer of the peer's handler. */
+  async request(token: Uint8Array, options: DeliverOptions): Promise<Buffer> {
+    requireToken2(this.#host.protocolName, 'request()')
+    checkOptions(options)
+    const { delivery, fate } = promised<Buffer>(true)
+    this.take(token, delivery)
+    return await within(delivery, fate, options)
+  }
+
+  /** Takes out the requests, which this peer does not know. */
+  takeOutRequests(): void {
+    this.#takeOut(token => token instanceof Request, Number.POSITIVE_INFINITY, handlerRequired)
   }
 
   /** @param length bytes that the stream will give, when that is known */
@@ -118,7 +134,7 @@ export class Delivering implements Holder {
       if (!this.#host.session.peerTakesParts) throw partsRequired()
       if (length !== undefined) checkLength(length, this.maxStreamLength)
       checkOptions(options)
-      const { delivery, fate } = promised()
+      const { delivery, fate } = promised<void>()
       this.#begin(delivery, this.#holderOf(source))
       if (this.#host.isDead || !this.#host.sender.sendFrom(source)) this.#retract(delivery)
       await within(delivery, fate, options)
@@ -176,7 +192,7 @@ export class Delivering implements Holder {
         this.aborted(place, 'stream-cut', cause)
       } else if (delivery?.isPending !== false) {
         // Whoever has given a token up does not want it any more.
-        tokens.push({ token, length, delivery })
+        tokens.push({ token: token instanceof Request ? token.bytes : token, length, delivery })
         if (place < firstUnsent) left++
       }
     }
@@ -205,6 +221,18 @@ export class Delivering implements Holder {
     if (error === null && session.deliveries.isFinal) return notSent('peer-closed')
     if (error === null && isOpen && !socket.writable) return notSent('connection-lost')
     return notSent(reasonOfEnd(error), error)
+  }
+
+  #send(token: Uint8Array, { isRequest }: Delivery): boolean {
+    const { sender } = this.#host
+    return isRequest ? sender.request(token) : sender.send(token)
+  }
+
+  /** @throws TokenError when the peer gives no answers, or too many are waited for */
+  #checkRequest(): void {
+    const { session, limits } = this.#host
+    if (session.isGreeted && !session.peerHandles) throw handlerRequired()
+    if (session.deliveries.unanswered >= limits.maxPendingRequests) throw notSent('too-many-requests')
   }
 
   /** Before it is sent: over a Duplex in memory the answer can come while that is done. */
@@ -265,10 +293,10 @@ export class Delivering implements Holder {
   }
 }
 
-function promised(): { delivery: Delivery; fate: Promise<void> } {
+function promised<T>(isRequest = false): { delivery: Delivery; fate: Promise<T> } {
   let delivery!: Delivery
-  const fate = new Promise<void>((resolve, reject) => {
-    delivery = new Delivery(0, resolve, reject)
+  const fate = new Promise<T>((resolve, reject) => {
+    delivery = new Delivery(0, resolve, reject, isRequest)
   })
   return { delivery, fate }
 }
@@ -279,6 +307,13 @@ export function requireToken2(protocol: ProtocolName, what: string): void {
   throw new TokenError(
     'ERR_PROTOCOL_REQUIRED',
     `Cannot use ${what}: it needs token/2, this connection speaks token/1`
+  )
+}
+
+function handlerRequired(): TokenError {
+  return new TokenError(
+    'ERR_PROTOCOL_REQUIRED',
+    'Cannot use request(): it needs a peer that knows answers, this one is of an older version'
   )
 }
 

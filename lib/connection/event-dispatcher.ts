@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
+import type { HandleOptions } from '../options/handle-options'
 import type { AuthorizeAnswer } from '../protocol/authorization'
 import type { Goaway } from '../protocol/goaway'
 import type { Receiver } from '../receiving/receiver'
@@ -13,7 +14,10 @@ import * as lives from './lives'
 import { TokenListeners } from './token-listeners'
 import { GREETING_TIMEOUT, type Handover } from './transport-facts'
 
-type Emitter = EventEmitter<ConnectionEvents> & { readonly isDetached: boolean }
+type Emitter = EventEmitter<ConnectionEvents> & {
+  readonly isDetached: boolean
+  handle(handler: never, options: HandleOptions): void
+}
 
 /**
  * Tells what happens to a connection: first the server or client that made it, then the listeners of the connection.
@@ -28,6 +32,7 @@ export class EventDispatcher<Connection extends Emitter> {
   #isMuted = false
   #hasOpened = false
   #onceDrained: (() => void) | null = null
+  #receiver!: Receiver
 
   constructor(connection: Connection, owner: ContextOf<Connection>) {
     this.#connection = connection
@@ -58,6 +63,7 @@ export class EventDispatcher<Connection extends Emitter> {
 
   /** Looks after the listeners of `token` from now on: they take what the receiver has. */
   watch(receiver: Receiver): void {
+    this.#receiver = receiver
     this.#listeners = new TokenListeners(this.#connection, receiver)
   }
 
@@ -71,11 +77,24 @@ export class EventDispatcher<Connection extends Emitter> {
     this.#forward = forward
   }
 
+  /** A connection that nobody has claimed gets the handler of its server or client, if there is one. */
+  adopt(): void {
+    const handling = this.#forward?.handling
+    if (handling == null || this.hasListener || this.#receiver.isClaimed) return
+    this.#connection.handle(handling.handler as never, handling.options)
+  }
+
   onToken(token: Buffer): void {
     const forward = this.#forward
     if (!forward?.isWanting) this.#listeners.give(token)
     else if (!this.#listeners.isWanting) forward.take(token, this.#connection)
     else this.#toBoth(token, forward)
+  }
+
+  /** A handler has failed; the peer is told. */
+  onHandlerError(error: unknown): void {
+    this.#owner.onHandlerError?.(error, this.#connection)
+    tell(this.#connection, 'handlerError', error)
   }
 
   /** There is room again. */

@@ -6,6 +6,8 @@ import { TokenError } from '../errors/token-error'
 import type { ConnectionLimits, ProtocolOptions, SessionLimits } from '../options/connection-options'
 import type { Protocol } from '../protocol/protocol'
 import type { Receiver } from '../receiving/receiver'
+import type { TokenHandlerHost } from '../receiving/token-handler'
+import type { UnsettledToken } from '../receiving/unsettled-token'
 import { nextTick } from '../runtime/event-loop'
 import { PatientDeadline } from '../runtime/patient-deadline'
 import type { Sender } from '../sending/sender'
@@ -65,15 +67,14 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
   readonly ending: Ending
   readonly #flow: TokenFlow
   readonly #sessionLimits: SessionLimits | undefined
-  /** Null without a session. */
-  readonly #resumeDeadline: PatientDeadline | null
+  readonly #resumeDeadline: PatientDeadline | undefined
   #state: State = OPENING
   #isSendingEnded = false
 
   /** @param context `session`: a client asks for one, a server may grant one */
   constructor(
     limits: ConnectionLimits,
-    { protocol = 'token/1', role = 'client', ack }: ProtocolOptions,
+    { protocol = 'token/1', role = 'client' }: ProtocolOptions,
     { session, goesOn = false }: Pick<ContextOf<never>, 'session' | 'goesOn'>,
     events: Dispatcher
   ) {
@@ -83,10 +84,8 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
     this.events = events
     this.#sessionLimits = session
     this.#resumeDeadline =
-      session === undefined
-        ? null
-        : new PatientDeadline(session.resumeTimeout, () => this.loseSession('expired'))
-    this.#flow = new TokenFlow(this, ack === 'manual', goesOn)
+      session && new PatientDeadline(session.resumeTimeout, () => this.loseSession('expired'))
+    this.#flow = new TokenFlow(this, goesOn)
     this.session = this.#flow.session
     this.sender = this.#flow.sender
     this.receiver = this.#flow.receiver
@@ -153,14 +152,12 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
     return true
   }
 
-  /** The application has had `count` more tokens. @returns false when this side has said its last word before */
-  acknowledge(count: number): boolean {
-    const isCounted = this.#state === DETACHED ? undefined : this.#flow.protocol.acknowledge?.(count)
-    if (isCounted !== undefined) return isCounted
-    if (this.#state >= CLOSING) return false
-    // The next HELLO says it.
-    this.session.acknowledge(count)
-    return true
+  get handlerHost(): TokenHandlerHost {
+    return this.#flow
+  }
+
+  settled(token: UnsettledToken): void {
+    this.#flow.settled(token)
   }
 
   /** A consumer has come: the close deadline may run because nobody took what came before the peer's end. */
@@ -224,6 +221,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
   /** From now on that one takes what no consumer of the connection does. */
   forwardTo(forward: Forward): void {
     this.events.forwardTo(forward)
+    if (this.isOpen || this.isDetached) this.events.adopt()
     this.receiver.deliver()
   }
 
@@ -286,7 +284,9 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
     if (this.session.isAgreed || this.session.deliveries.goesOn) this.#retain()
     if (this.protocolName === 'token/2')
       this.delivering.takeOutTooLong(token => nextTick(() => this.events.onUndeliverable(token)))
+    if (!this.session.peerHandles) this.delivering.takeOutRequests()
     this.events.onOpen()
+    this.events.adopt()
     // close() or the end of a stream came before: what was sent until then is sent first.
     if (this.#state === CLOSING) this.#flow.protocol.close(this.ending.code)
     else if (this.#isSendingEnded) this.#flow.protocol.endSending?.()
@@ -296,8 +296,8 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
   /** Keeps what was sent until the peer has had it: for a session, or for the next connection. */
   #retain(): void {
     if (this.protocolName === 'token/1') return
-    const { windowBytes } = this.#sessionLimits ?? {}
-    this.sender.retain(windowBytes ?? Math.max(this.limits.outboxBytes, MIN_RETAINED_BYTES))
+    const { windowBytes = Math.max(this.limits.outboxBytes, MIN_RETAINED_BYTES) } = this.#sessionLimits ?? {}
+    this.sender.retain(windowBytes, this.session.isAgreed)
   }
 
   #resumed(): void {

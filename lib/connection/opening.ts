@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import { closeCodeOf, isTold } from '../errors/close-code-of'
 import type { CloseCode } from '../errors/close-info'
 import { protocolError, TokenError } from '../errors/token-error'
+import { noHandler } from '../protocol/answer-of'
 import { authorization } from '../protocol/authorization'
 import { Handshake, type HandshakeHost } from '../protocol/handshake'
 import type { Protocol, ProtocolHost } from '../protocol/protocol'
@@ -9,11 +10,19 @@ import { lingerAfter } from '../protocol/say-close'
 import { Token1 } from '../protocol/token-1'
 import { Token2 } from '../protocol/token-2'
 import { endedWithoutClose } from '../protocol/token-2-errors'
+import type { UnsettledToken } from '../receiving/unsettled-token'
 import { nextTick } from '../runtime/event-loop'
 import type { SessionLossReason } from '../session/session'
 import { fingerprintBytes, type Peer } from '../tls/peer'
 import type { ProtocolName } from '../wire/header'
-import { FEATURE_PART, type Hello, type Role, type SessionLookup, type SessionPart } from '../wire/hello'
+import {
+  FEATURE_HANDLER,
+  FEATURE_PART,
+  type Hello,
+  type Role,
+  type SessionLookup,
+  type SessionPart
+} from '../wire/hello'
 import type { Ending } from './ending'
 import type { Dispatcher } from './event-dispatcher'
 import { GREETING_TIMEOUT, type TransportFacts } from './transport-facts'
@@ -81,7 +90,7 @@ export class Opening implements Protocol, HandshakeHost {
       sender.attach(this.#socket)
       this.#decide()
     } else if (role === 'client') {
-      this.#handshake.makeHello(wantsSession ? session.request() : null, receiver.heldBytes)
+      this.#handshake.makeHello(wantsSession ? session.request() : null, receiver.heldBytes, session.answered)
       this.#handshake.sayHello()
     }
   }
@@ -109,13 +118,23 @@ export class Opening implements Protocol, HandshakeHost {
   }
 
   /** What was held from an older transport was taken: HELLO may have given credit already. */
-  handed(count: number, cost: number): void {
-    this.#host.session.given(count)
+  handed(count: number, last: number, cost: number): void {
+    this.#host.session.given(count, last)
     if (!this.#isStopped) this.#handshake?.freed(cost)
   }
 
+  unhandled(token: UnsettledToken): void {
+    this.#host.sender.answer(noHandler(token))
+  }
+
+  settled(token: UnsettledToken): void {
+    const cost = this.#host.receiver.given.settle(token)
+    this.#host.session.settle(token.number)
+    this.handed(0, 0, cost)
+  }
+
   tokenAborted(number: number): void {
-    this.#host.session.aborted(number)
+    this.#host.session.settle(number)
   }
 
   /** The next protocol goes by it, and nobody else is there to know it. */
@@ -176,7 +195,11 @@ export class Opening implements Protocol, HandshakeHost {
     const { hello, role } = handshake
     this.stop()
     if (role === 'server')
-      handshake.makeHello(lookup === null ? null : session.answer(lookup), receiver.heldBytes)
+      handshake.makeHello(
+        lookup === null ? null : session.answer(lookup),
+        receiver.heldBytes,
+        session.answered
+      )
     const protocol = new Token2(this.#host, handshake)
     this.#host.speak(protocol)
     handshake.sayHello()
@@ -189,6 +212,7 @@ export class Opening implements Protocol, HandshakeHost {
     session.peerMaxTokenLength = hello.maxTokenLength
     session.peerMaxStreamLength = hello.maxStreamLength ?? 0
     session.peerTakesParts = (hello.features & FEATURE_PART) !== 0
+    session.peerHandles = (hello.features & FEATURE_HANDLER) !== 0
     sender.attach(this.#socket, protocol.control)
     sender.credit = hello.receiveWindow
     sender.splitsTokens = session.peerTakesParts
@@ -251,9 +275,13 @@ export class Opening implements Protocol, HandshakeHost {
     if (session.peerTakesParts && (hello.features & FEATURE_PART) === 0) {
       throw protocolError('unsupported', 'Cannot resume the session: the peer takes no parts any more')
     }
+    if (session.peerHandles && (hello.features & FEATURE_HANDLER) === 0) {
+      throw protocolError('unsupported', 'Cannot resume the session: the peer knows no answers any more')
+    }
     const fault = session.faultOf(peer, sender.tokensSent)
     if (fault !== null) throw fault
     sender.closeGaps(session.deliveries.closeGaps(sender.firstUnsent))
+    if (hello.answered !== undefined) sender.rewindAnswers(hello.answered)
     sender.rewind(peer.received)
     sender.acknowledge(peer.handed)
     session.deliveries.acknowledge(peer.handed)

@@ -1,10 +1,15 @@
 import { closeCodeOf, isTold } from '../errors/close-code-of'
 import { TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
+import { answerOf } from '../protocol/answer-of'
 import type { Protocol } from '../protocol/protocol'
 import { sayClose } from '../protocol/say-close'
-import { Receiver, type ReceiverHost } from '../receiving/receiver'
+import { Receiver } from '../receiving/receiver'
+import type { ReceiverHost } from '../receiving/receiver-host'
+import type { Outcome, TokenHandlerHost } from '../receiving/token-handler'
+import type { UnsettledToken } from '../receiving/unsettled-token'
 import { Deadline } from '../runtime/deadline'
+import { nextTick } from '../runtime/event-loop'
 import { Sender, type SenderHost } from '../sending/sender'
 import { Session } from '../session/session'
 import type { ProtocolName } from '../wire/header'
@@ -29,7 +34,7 @@ export interface TokenFlowHost extends SenderHost, ReceiverHost {
  *  Transport, Protocol          └──── the first ──┘   DETACHED      └── the next
  * ```
  */
-export class TokenFlow {
+export class TokenFlow implements TokenHandlerHost {
   readonly session: Session
   readonly sender: Sender
   readonly receiver: Receiver
@@ -39,15 +44,14 @@ export class TokenFlow {
   /** Made when tokens wait for the first time. */
   #consumerWatch: ConsumerWatch | null = null
   #transport!: Transport
+  #isDeliveryDue = false
+  #hasEnded = false
 
-  /**
-   * @param isManualAck the application says itself which tokens it has had
-   * @param goesOn what the peer has not had may go on by another connection
-   */
-  constructor(host: TokenFlowHost, isManualAck: boolean, goesOn: boolean) {
+  /** @param goesOn what the peer has not had may go on by another connection */
+  constructor(host: TokenFlowHost, goesOn: boolean) {
     const { idleTimeout, maxTokenLength } = host.limits
     this.#host = host
-    this.session = new Session(isManualAck, goesOn)
+    this.session = new Session(goesOn)
     this.#idleDeadline = idleTimeout === 0 ? null : new Deadline(idleTimeout, () => this.#idleExpired())
     this.sender = new Sender(host.limits, host)
     this.receiver = new Receiver(maxTokenLength, host.events, host, host.protocolName === 'token/2')
@@ -97,6 +101,26 @@ export class TokenFlow {
     sayClose(socket, code, { handed: this.session.handed })
   }
 
+  get answerBytes(): number {
+    return this.sender.answerBytes
+  }
+
+  settle(token: UnsettledToken, outcome: Outcome): void {
+    if (!this.#hasEnded) {
+      const { peerHandles, peerMaxTokenLength } = this.session
+      const answer = peerHandles ? answerOf(token, outcome, peerMaxTokenLength) : null
+      if (answer === null) this.settled(token)
+      else this.sender.answer(answer)
+    }
+    if ('error' in outcome) this.#host.events.onHandlerError(outcome.error)
+  }
+
+  /** What became of the token is told, and can't be lost. */
+  settled(token: UnsettledToken): void {
+    this.protocol.settled?.(token)
+    this.#deliverSoon()
+  }
+
   /** Bytes of a token passed, or reading began or ceased: the connection is not idle. */
   active(): void {
     this.#idleDeadline?.arm()
@@ -112,11 +136,22 @@ export class TokenFlow {
 
   /** Nothing flows any more. @param error what has broken the connection */
   end(error: TokenError | null): void {
+    this.#hasEnded = true
     this.#idleDeadline?.clear()
     this.#consumerWatch?.clear()
     this.protocol.stop()
     this.session.deliveries.end(this.sender.firstUnsent, null, error)
     this.receiver.stop(error)
+  }
+
+  /** A handler may have waited for room for its answers. This can be in the middle of a write. */
+  #deliverSoon(): void {
+    if (this.#isDeliveryDue || !this.receiver.hasHandler) return
+    this.#isDeliveryDue = true
+    nextTick(() => {
+      this.#isDeliveryDue = false
+      this.receiver.deliver()
+    })
   }
 
   #idleExpired(): void {

@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events'
+import { handleLimits } from '../options/handle-options'
 import { mixedConsumers } from '../receiving/consumer'
 import { nextTick } from '../runtime/event-loop'
 import { type ListenerWatch, watchListeners } from '../runtime/watch-listeners'
-import type { Forward } from './connection-context'
+import type { Forward, Handling } from './connection-context'
 
 type Listener = (this: object, ...values: unknown[]) => unknown
 
@@ -32,6 +33,7 @@ export interface WaitingTokens {
 export class TokenListeners implements Forward, ListenerWatch {
   /** True while there are some. */
   isWanting = false
+  handling: Handling<never> | null = null
   readonly #emitter: EventEmitter
   readonly #waiting: WaitingTokens
   readonly #capturesRejections = EventEmitter.captureRejections
@@ -42,6 +44,18 @@ export class TokenListeners implements Forward, ListenerWatch {
     this.#emitter = emitter
     this.#waiting = waiting
     watchListeners(emitter, 'token', this)
+  }
+
+  /**
+   * Each connection without a consumer of its own has this handler from now on.
+   *
+   * @throws TokenError `ERR_CONSUMER`, `ERR_OPTION`
+   */
+  handle(handling: Handling<never>): void {
+    handleLimits(handling.handler, handling.options)
+    if (this.isWanting || this.handling !== null) throw mixedConsumers()
+    this.handling = handling
+    this.#waiting.deliver()
   }
 
   /** For the listeners of a connection. */
@@ -59,7 +73,7 @@ export class TokenListeners implements Forward, ListenerWatch {
 
   /** The listener is not there yet. */
   onAdd(): void {
-    if (this.#waiting.isClaimed) throw mixedConsumers()
+    if (this.#waiting.isClaimed || this.handling !== null) throw mixedConsumers()
     this.isWanting = true
     this.#listener = BY_EMIT
     nextTick(() => {

@@ -18,6 +18,7 @@ const NOT_SENT = {
   'stream-cut': 'the connection ended before all of its stream had arrived, whose bytes cannot be sent again',
   'stream-failed': 'its stream failed',
   timeout: 'its timeout passed before it had left',
+  'too-many-requests': 'maxPendingRequests wait for their answer',
   unreachable: 'its timeout passed while there was no connection'
 } as const satisfies Partial<Record<FateReason, string>>
 
@@ -30,7 +31,8 @@ const UNKNOWN = {
   destroyed: 'this side has destroyed the connection',
   refused: 'the server refuses this client',
   'session-lost': 'the session was lost',
-  timeout: 'its timeout passed'
+  timeout: 'its timeout passed',
+  unanswered: 'the peer has counted it as done'
 } as const satisfies Partial<Record<FateReason, string>>
 
 export type NotSentReason = keyof typeof NOT_SENT

@@ -12,6 +12,7 @@ export type TokenErrorCode =
   | 'ERR_DETACHED'
   | 'ERR_FATE_UNKNOWN'
   | 'ERR_FRAME_TIMEOUT'
+  | 'ERR_HANDLER_FAILED'
   | 'ERR_HANDSHAKE'
   | 'ERR_HANDSHAKE_TIMEOUT'
   | 'ERR_HEARTBEAT_TIMEOUT'
@@ -19,6 +20,7 @@ export type TokenErrorCode =
   | 'ERR_LISTEN'
   | 'ERR_LOST'
   | 'ERR_NOT_SENT'
+  | 'ERR_NO_HANDLER'
   | 'ERR_OPTION'
   | 'ERR_PEER_CLOSED'
   | 'ERR_PROTOCOL'
@@ -46,11 +48,13 @@ export type TokenErrorCode =
  */
 export type FateReason =
   | 'aborted'
+  | 'answer-too-large'
   | 'close-timeout'
   | 'closed'
   | 'connection-lost'
   | 'destroyed'
   | 'dropped'
+  | 'handler-failed'
   | 'memory-lost'
   | 'never-connected'
   | 'outbox-full'
@@ -60,6 +64,8 @@ export type FateReason =
   | 'stream-cut'
   | 'stream-failed'
   | 'timeout'
+  | 'too-many-requests'
+  | 'unanswered'
   | 'unreachable'
 
 export interface TokenErrorOptions {
@@ -76,7 +82,7 @@ export interface TokenErrorOptions {
  * `code` is stable and has a section in `docs/errors.md`. `message` says what could not be done because of
  * which value, and never contains a key or the bytes of a token. `cause` is the error of Node's tls, net or
  * stream behind it, when there is one. `closeCode` is the reason that stood in a CLOSE frame of token/2. `reason` tells the
- * situation of `ERR_NOT_SENT` and `ERR_FATE_UNKNOWN`.
+ * situation of `ERR_NOT_SENT`, `ERR_FATE_UNKNOWN` and `ERR_HANDLER_FAILED`.
  */
 export class TokenError extends Error {
   override readonly name = 'TokenError'

@@ -57,6 +57,8 @@ export interface ConnectionOptions {
    * Default 60,000.
    */
   consumerTimeout?: number | undefined
+  /** Requests that may wait for their answer; above it `request()` takes nothing. Default 16,384. */
+  maxPendingRequests?: number | undefined
   /** Milliseconds that `close()` waits for the peer before it destroys, 0: at once. Default 10,000. */
   closeTimeout?: number | undefined
 }
@@ -73,11 +75,6 @@ export interface ProtocolOptions {
   protocol?: ProtocolName | undefined
   /** Needed with `token/2`: who dialled is the client. */
   role?: Role | undefined
-  /**
-   * When a token counts as handed to the application; token/2 only. `auto`: when its listeners have returned or
-   * the next one is asked for. `manual`: when `connection.acknowledge()` says so. Default `auto`.
-   */
-  ack?: 'auto' | 'manual' | undefined
 }
 
 /** How a session outlives its transports. */
@@ -106,6 +103,7 @@ const CONNECTION_NUMBERS = {
   heartbeat: [15_000, value => (value === 0 ? null : whole(100, 86_400_000)(value))],
   receiveWindow: [2 * MIB, whole(1, 0xffff_ffff)],
   consumerTimeout: [60_000, wait],
+  maxPendingRequests: [16 * 1024, whole(1)],
   closeTimeout: [10_000, wait]
 } satisfies Numbers
 
@@ -120,8 +118,7 @@ export type ConnectionLimits = Readonly<Record<keyof typeof CONNECTION_NUMBERS, 
 export const CONNECTION_CHECKS = checksOf(CONNECTION_NUMBERS)
 
 export const PROTOCOL_CHECKS: Checks = {
-  protocol: among('token/1', 'token/2'),
-  ack: among('auto', 'manual')
+  protocol: among('token/1', 'token/2')
 }
 
 /** The limits of frozen options: all connections of a server share them. */
@@ -134,7 +131,6 @@ export function connectionLimits(options: ConnectionOptions & ProtocolOptions = 
   const given = copyOf(options)
   const checks = { ...CONNECTION_CHECKS, ...PROTOCOL_CHECKS, role: among('client', 'server') }
   checkAllOptions(given, checks, 'a connection')
-  checkAck(given)
   if (given.protocol === 'token/2' && given.role === undefined) throw refuse('role', 'is needed with token/2')
   const limits = limitsOf(given)
   if (Object.isFrozen(options)) frozenLimits.set(options, limits)
@@ -153,7 +149,6 @@ export interface SharedSettings {
 
 /** @throws TokenError `ERR_OPTION`, `ERR_PROTOCOL_REQUIRED` for options, each checked, that contradict each other */
 export function sharedSettings(given: SharedOptions): SharedSettings {
-  checkAck(given)
   const connection = limitsOf(given)
   return { connection, session: sessionLimits(given, connection) }
 }
@@ -196,19 +191,9 @@ function sessionLimits(
 export type OptionsByProtocol = Readonly<Record<ProtocolName, ConnectionOptions & ProtocolOptions>>
 
 /** One object for all connections of a server or a client, which is checked once. */
-export function optionsByProtocol(
-  limits: ConnectionLimits,
-  role: Role,
-  ack: ProtocolOptions['ack']
-): OptionsByProtocol {
+export function optionsByProtocol(limits: ConnectionLimits, role: Role): OptionsByProtocol {
   return {
     'token/1': Object.freeze({ ...limits, role, protocol: 'token/1' }),
-    'token/2': Object.freeze({ ...limits, role, protocol: 'token/2', ack })
-  }
-}
-
-function checkAck({ protocol, ack }: ProtocolOptions): void {
-  if (ack === 'manual' && protocol !== 'token/2') {
-    throw new TokenError('ERR_PROTOCOL_REQUIRED', "Cannot use option ack: 'manual' needs protocol 'token/2'")
+    'token/2': Object.freeze({ ...limits, role, protocol: 'token/2' })
   }
 }

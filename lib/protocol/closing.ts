@@ -3,6 +3,7 @@ import { closeCodeNumber, type WireCloseCode } from '../errors/close-codes'
 import type { CloseCode } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import { Deadline } from '../runtime/deadline'
+import { nextTick } from '../runtime/event-loop'
 import type { ControlQueue } from './control-queue'
 import type { Heartbeat } from './heartbeat'
 import type { ProtocolHost } from './protocol'
@@ -107,7 +108,7 @@ export class Closing {
     const { session, receiver } = this.#host
     if (!session.isAllHanded || this.hasClosed) return
     if (session.holdsOpen && this.#remote !== 'closed') return
-    if (session.isManualAck && session.unacknowledged(receiver.tokens) > 0) return
+    if (receiver.given.hasUnsettled) return
     this.#host.beginClose(this.#code === 'shutdown' ? 'shutdown' : 'normal')
   }
 
@@ -125,11 +126,12 @@ export class Closing {
 
   /** This side ends: CLOSE follows the last token. */
   close(code: CloseCode): void {
-    const { sender } = this.#host
+    const { sender, receiver } = this.#host
     if (!this.isOpen) return
     this.#local = 'closing'
     if (this.#remote === 'closed') sender.abandon()
     else this.#code = code === 'shutdown' ? 'shutdown' : 'normal'
+    receiver.stopHandling()
     sender.end()
   }
 
@@ -139,11 +141,20 @@ export class Closing {
       this.#local = 'ended'
       this.#control.say({ type: 'end' })
     } else if (this.#local === 'closing') {
-      this.#sayClose('closed')
+      // What handlers still work on is waited for: `settled` goes on.
+      if (!this.#host.receiver.given.hasUnsettled) this.#sayClose('closed')
     } else if (this.#local === 'broken' || (this.#local === 'closed' && this.#remote === 'closed')) {
       this.#local = 'over'
       this.#host.socket.end()
     }
+  }
+
+  /** A token is settled, perhaps in the middle of a write. */
+  settled(): void {
+    const { sender, receiver, session } = this.#host
+    if (receiver.given.hasUnsettled || this.hasClosed) return
+    if (this.#local === 'closing') nextTick(() => sender.end())
+    else if (session.isAllHanded) nextTick(() => this.answerIfDue())
   }
 
   /**
@@ -160,6 +171,7 @@ export class Closing {
     isTold(error, code)
     this.#code = code
     this.#host.sender.abandon()
+    this.#host.sender.abandonAnswers()
     this.#lingerDeadline = new Deadline(lingerAfter(error), () => this.#host.socket.destroy())
     this.#lingerDeadline.arm()
     this.#sayClose('broken', error)
@@ -177,11 +189,11 @@ export class Closing {
     this.#local = local
     this.#heartbeat.stop()
     receiver.discard()
-    if (error === null) receiver.keepUnread()
-    else receiver.dropUnread(error)
     // The application has had what it was given before: the peer must not send it again.
-    if (!session.isManualAck) session.handed = receiver.tokens
+    receiver.settleGiven(error)
     const { handed } = session
+    if (receiver.tokens > handed && session.peerHandles)
+      this.#control.say({ type: 'begun', count: receiver.tokens })
     this.#control.close({ type: 'close', code: closeCodeNumber(this.#code), handed, reason: '' })
     sender.end()
   }

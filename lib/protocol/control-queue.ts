@@ -7,6 +7,7 @@ import {
   type ControlFrame,
   encodeControl,
   writeAck,
+  writeAnswered,
   writeWindow
 } from '../wire/control-frame'
 import { AckSchedule, type AckScheduleEvents } from './ack-schedule'
@@ -19,9 +20,18 @@ const ACK_AFTER_TOKENS = 4096
 /** The same for all, for an empty array of its own costs each connection 32 bytes. */
 const NO_FRAMES: readonly Uint8Array[] = []
 
+/** WINDOW, ACK and ANSWERED. */
+const MOST_COUNTS = 3
+
+/** @returns views of the same memory, by how many frames they have */
+function countFrames(): readonly Buffer[] {
+  const memory = Buffer.allocUnsafe(MOST_COUNTS * COUNT_LENGTH)
+  return Array.from({ length: MOST_COUNTS + 1 }, (_, count) => memory.subarray(0, count * COUNT_LENGTH))
+}
+
 /**
  * The control frames of one side that wait for the writer: first those that were said, then the newest PONG, then
- * WINDOW and ACK as they stand at that moment, which go with data or when their schedule says so.
+ * WINDOW, ACK and ANSWERED as they stand at that moment, which go with data or when their schedule says so.
  *
  * CLOSE is the last frame: nothing follows it.
  */
@@ -38,9 +48,10 @@ export class ControlQueue implements ControlSource, AckScheduleEvents {
   #pongOwed: Uint8Array | null = null
   /** The count that the peer was told last. */
   #ackSent: number
-  /** WINDOW and ACK as they are written, and the first of them; made for the first one. */
-  #countFrames: Buffer | null = null
-  #countFrame: Buffer | null = null
+  /** The count of answers that the peer was told last. */
+  #answeredSent: number
+  /** The counts as they are written, all of them, two or one; made for the first one. */
+  #countFrames: readonly Buffer[] | null = null
   #isClosed = false
 
   /**
@@ -58,6 +69,7 @@ export class ControlQueue implements ControlSource, AckScheduleEvents {
     this.#credit = credit
     this.#acknowledges = acknowledges
     this.#ackSent = handedSaid
+    this.#answeredSent = session.answered
   }
 
   /** Queues a frame. */
@@ -100,7 +112,7 @@ export class ControlQueue implements ControlSource, AckScheduleEvents {
   }
 
   hasNews(): boolean {
-    return this.#session.handed > this.#ackSent || this.#credit.isDue
+    return this.#session.handed > this.#ackSent || this.#credit.isDue || this.#hasAnswerNews
   }
 
   isPressing(): boolean {
@@ -111,23 +123,31 @@ export class ControlQueue implements ControlSource, AckScheduleEvents {
     this.#sender.wake()
   }
 
-  /** WINDOW and ACK as far as there is news, in memory that the next ones are written to. */
+  /** WINDOW, ACK and ANSWERED as far as there is news, in memory that the next ones are written to. */
   #takeCounts(): Uint8Array | null {
     if (this.#isClosed) return null
     this.schedule.told()
     const { handed } = this.#session
     const hasAck = handed > this.#ackSent && this.#acknowledges
-    if (!hasAck && !this.#credit.isDue) return null
-    this.#countFrames ??= Buffer.allocUnsafe(2 * COUNT_LENGTH)
-    const frames = this.#countFrames
+    const hasAnswered = this.#hasAnswerNews
+    if (!hasAck && !hasAnswered && !this.#credit.isDue) return null
+    this.#countFrames ??= countFrames()
+    const frames = this.#countFrames[MOST_COUNTS] as Buffer
     let end = 0
     if (this.#credit.isDue) end = writeWindow(frames, end, this.#credit.grant())
     if (hasAck) {
       this.#ackSent = handed
       end = writeAck(frames, end, handed)
     }
-    if (end === frames.length) return frames
-    this.#countFrame ??= frames.subarray(0, COUNT_LENGTH)
-    return this.#countFrame
+    if (hasAnswered) {
+      this.#answeredSent = this.#session.answered
+      end = writeAnswered(frames, end, this.#answeredSent)
+    }
+    return this.#countFrames[end / COUNT_LENGTH] as Buffer
+  }
+
+  /** Only in a session is it kept until the peer knows. */
+  get #hasAnswerNews(): boolean {
+    return this.#session.answered > this.#answeredSent && this.#session.isAgreed
   }
 }

@@ -3,7 +3,8 @@ import { tokenTooLarge } from '../wire/frame-refusal'
 import { MIN_PART_LENGTH } from '../wire/header'
 
 /**
- * The order of PART, ABORT and data frames, `docs/wire-format.md` section 12. Judges lengths as they are read.
+ * The order of PART, ABORT, REQUEST, ANSWER and data frames, `docs/wire-format.md` sections 12 and 18. Judges lengths as
+ * they are read.
  *
  * ```
  *              PART                   data
@@ -14,7 +15,8 @@ import { MIN_PART_LENGTH } from '../wire/header'
  *      ▲───────── data (the last part), ABORT ────┘
  * ```
  *
- * What is not drawn is refused. `announced` takes its data frame and nothing else.
+ * What is not drawn is refused. `announced` takes its data frame and nothing else. REQUEST stands in `between` and takes
+ * PART or a data frame; ANSWER stands in `between` and `begun`, takes one data frame, and leaves the state as it was.
  */
 export class FragmentRules {
   readonly #maxTokenLength: number
@@ -23,6 +25,9 @@ export class FragmentRules {
   tokensBegun = 0
   #isAnnounced = false
   #isBegun = false
+  #isRequested = false
+  /** ANSWER was read, and its data frame was not. */
+  isAnswer = false
   #sum = 0
 
   /**
@@ -47,6 +52,7 @@ export class FragmentRules {
   /** A data frame begins. @returns why it may not */
   data(length: number): TokenError | null {
     if (length > this.#maxTokenLength) return tokenTooLarge(length, this.#maxTokenLength)
+    this.#isRequested = false
     if (!this.#isBegun) this.tokensBegun++
     if (!this.#isAnnounced && !this.#isBegun) return null
     this.#sum += length
@@ -65,9 +71,30 @@ export class FragmentRules {
 
   /** @returns why PART may not stand here */
   part(): TokenError | null {
+    this.#isRequested = false
     const fault = this.control('PART')
     this.#isAnnounced = true
     return fault
+  }
+
+  /** @returns why REQUEST may not stand here */
+  request(): TokenError | null {
+    const fault = this.#isBegun
+      ? refuse('REQUEST', 'a token was begun and has no last part')
+      : this.control('REQUEST')
+    this.#isRequested = true
+    return fault
+  }
+
+  /** ANSWER stands here: its data frame comes next. */
+  answer(): void {
+    this.isAnswer = true
+  }
+
+  /** The data frame of an answer begins. @returns why it may not */
+  answerData(length: number): TokenError | null {
+    this.isAnswer = false
+    return length > this.#maxTokenLength ? tokenTooLarge(length, this.#maxTokenLength) : null
   }
 
   /** @returns why ABORT may not stand here */
@@ -81,6 +108,8 @@ export class FragmentRules {
   /** @returns why another control frame of this name may not stand here */
   control(name: string): TokenError | null {
     if (this.#isAnnounced) return refuse(name, 'the data frame that PART announced must come')
+    if (this.isAnswer) return refuse(name, 'the data frame of the answer must come')
+    if (this.#isRequested) return refuse(name, 'the token that asks for an answer must come')
     return this.#isBegun && name === 'END' ? refuse(name, 'a token was begun and has no last part') : null
   }
 }

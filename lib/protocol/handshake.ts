@@ -100,11 +100,12 @@ export class Handshake implements DemultiplexerEvents {
    * Settles what this side's HELLO says. A server's client is accepted by that: what has come until now was too early.
    *
    * @param heldBytes received before, on another transport, and not taken by the application
+   * @param answered answers of the peer that came in this session
    */
-  makeHello(session: SessionPart | null, heldBytes: number): void {
+  makeHello(session: SessionPart | null, heldBytes: number, answered: number): void {
     const { role, fingerprints } = this.#options
     const credit = new ReceiveCredit(this.#limits.receiveWindow, heldBytes)
-    const hello = helloOf(role, this.#limits, fingerprints, session)
+    const hello = helloOf(role, this.#limits, fingerprints, session, answered)
     this.#hasEarlyBytes = role === 'server' && this.demultiplexer.heldBytes > 0
     this.#credit = credit
     this.#handedSaid = session?.handed ?? 0

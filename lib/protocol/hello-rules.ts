@@ -3,6 +3,7 @@ import type { ConnectionLimits } from '../options/connection-options'
 import {
   FEATURE_ACK,
   FEATURE_END,
+  FEATURE_HANDLER,
   FEATURE_PART,
   FEATURE_SESSION,
   FEATURE_STREAM,
@@ -21,12 +22,13 @@ export interface Fingerprints {
   readonly peer: Buffer | null
 }
 
-/** The HELLO of this side. */
+/** The HELLO of this side. @param answered answers of the peer that came in this session */
 export function helloOf(
   role: Role,
   limits: ConnectionLimits,
   fingerprints: Fingerprints,
-  session: SessionPart | null = null
+  session: SessionPart | null = null,
+  answered = 0
 ): Hello {
   const { maxStreamLength } = limits
   return {
@@ -35,6 +37,7 @@ export function helloOf(
       FEATURE_ACK |
       FEATURE_PART |
       FEATURE_END |
+      FEATURE_HANDLER |
       (session === null ? 0 : FEATURE_SESSION) |
       (maxStreamLength > 0 ? FEATURE_STREAM : 0),
     maxTokenLength: limits.maxTokenLength,
@@ -42,7 +45,8 @@ export function helloOf(
     receiveWindow: limits.receiveWindow,
     fingerprint: fingerprints.peer ?? NO_FINGERPRINT,
     session,
-    ...(maxStreamLength > 0 && { maxStreamLength })
+    ...(maxStreamLength > 0 && { maxStreamLength }),
+    ...(session !== null && { answered })
   }
 }
 

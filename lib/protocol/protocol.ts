@@ -2,7 +2,9 @@ import type { Duplex } from 'node:stream'
 import type { CloseCode } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
-import type { Receiver, ReceiverEvents } from '../receiving/receiver'
+import type { Receiver } from '../receiving/receiver'
+import type { ReceiverEvents } from '../receiving/receiver-host'
+import type { UnsettledToken } from '../receiving/unsettled-token'
 import type { Sender, SenderEvents } from '../sending/sender'
 import type { Session } from '../session/session'
 import type { GoawayFrame } from '../wire/control-frame'
@@ -58,8 +60,8 @@ export interface Protocol extends SenderEvents, ReceiverEvents {
   sayGoodbye?(error: TokenError, reason: string): boolean
   /** This side ends the writing half of a stream; reading goes on. */
   endSending?(): void
-  /** The application has had `count` more tokens. @returns false when the final count was said before */
-  acknowledge?(count: number): boolean
+  /** What became of a token that was not simply handed over is told, and can't be lost. */
+  settled?(token: UnsettledToken): void
   /** Asks the client to go. */
   goaway?(frame: GoawayFrame): void
 }

@@ -2,6 +2,7 @@ import { CLOSE_CODES, closeCodeName, isOrderly } from '../errors/close-codes'
 import type { CloseCode } from '../errors/close-info'
 import { escaped } from '../errors/escaped'
 import { protocolError, type TokenError } from '../errors/token-error'
+import type { UnsettledToken } from '../receiving/unsettled-token'
 import {
   type CloseFrame,
   type ControlFrame,
@@ -11,14 +12,16 @@ import {
   isAck
 } from '../wire/control-frame'
 import type { Demultiplexer, DemultiplexerEvents } from '../wire/demultiplexer'
-import { ABORT_COST, costOf } from '../wire/header'
+import { ABORT_COST, costOf, TYPE_ABORT, TYPE_PART, TYPE_REQUEST } from '../wire/header'
 import { FEATURE_ACK, FEATURE_END, FEATURE_PART, type Role } from '../wire/hello'
+import { noHandler } from './answer-of'
 import { Closing } from './closing'
 import { ControlQueue } from './control-queue'
 import { FragmentRules } from './fragment-rules'
 import { FrameWatch } from './frame-watch'
 import type { Handshake } from './handshake'
 import { Heartbeat, type HeartbeatEvents } from './heartbeat'
+import { IncomingAnswers } from './incoming-answers'
 import type { Protocol, ProtocolHost } from './protocol'
 import type { ReceiveCredit } from './receive-credit'
 import { endedWithoutClose, heartbeatError, noCredit, peerClosed, unexpected } from './token-2-errors'
@@ -38,6 +41,8 @@ import { endedWithoutClose, heartbeatError, noCredit, peerClosed, unexpected } f
  */
 export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
   readonly control: ControlQueue
+  /** The data frame that began last is an answer. */
+  isAnswer = false
   readonly #host: ProtocolHost
   readonly #role: Role
   readonly #demultiplexer: Demultiplexer
@@ -54,6 +59,11 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
   #granted = 0
   /** Bytes came before the answer to HELLO: nothing but CLOSE may be in them. */
   readonly #mustBeClose: boolean
+  /** Null before the first. */
+  #answers: IncomingAnswers | null = null
+  /** Tokens that the peer's handlers have begun, as it says before CLOSE. */
+  #begun = 0
+  #isDiscarding = false
   #isStopped = false
 
   /** @param handshake that both sides have completed; what it holds is read by {@link open} */
@@ -103,6 +113,7 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     const { sender, receiver } = this.#host
     this.#watchToken()
     receiver.deliver()
+    if (this.#isDiscarding) this.#credit.freeAll()
     sender.uncork()
     this.control.schedule.read()
   }
@@ -111,8 +122,8 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     this.#heartbeat.sawWrite()
   }
 
-  handed(count: number, cost: number): void {
-    this.#host.session.given(count)
+  handed(count: number, last: number, cost: number): void {
+    this.#host.session.given(count, last)
     this.#credit.free(cost)
     if (this.#fragments.isMidToken && !this.#isStopped) this.#watchToken()
     this.control.schedule.moved()
@@ -122,12 +133,11 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     if (!isDrained) this.#host.tokensWait()
   }
 
-  acknowledge(count: number): boolean {
-    if (this.#closing.hasClosed) return false
-    this.#host.session.acknowledge(count)
-    this.control.schedule.moved()
-    this.#closing.answerIfDue()
-    return true
+  settled(token: UnsettledToken): void {
+    const cost = this.#host.receiver.given.settle(token)
+    this.#host.session.settle(token.number)
+    this.handed(0, 0, cost)
+    this.#closing.settled()
   }
 
   goaway(frame: GoawayFrame): void {
@@ -148,9 +158,21 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     this.#host.fail(endedWithoutClose())
   }
 
+  /** What is thrown away gives credit: a peer that closes, too, has to write its last tokens before CLOSE. */
+  discarding(): void {
+    this.#isDiscarding = true
+    this.#credit.freeAll()
+    this.#host.receiver.given.forgetCost()
+    this.control.schedule.moved()
+  }
+
+  unhandled(token: UnsettledToken): void {
+    this.#host.sender.answer(noHandler(token))
+  }
+
   tokenAborted(number: number): void {
-    this.#host.session.aborted(number)
-    this.handed(0, 0)
+    this.#host.session.settle(number)
+    this.handed(0, 0, 0)
   }
 
   allHanded(holdsOpen: boolean): void {
@@ -187,21 +209,38 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
   // --- frames, in the order of the wire
 
   onFrame(length: number): TokenError | null {
+    this.isAnswer = this.#fragments.isAnswer
+    if (this.isAnswer) return this.#fragments.answerData(length)
     const fault = this.#gate('a token') ?? this.#fragments.data(length) ?? this.#afterEnd('a token')
     if (fault !== null) return fault
     return this.#credit.take(costOf(length)) ? null : noCredit()
   }
 
-  onMark(isAbort: boolean): TokenError | null {
-    const name = isAbort ? 'ABORT' : 'PART'
+  onMark(type: number): TokenError | null {
+    const isAbort = type === TYPE_ABORT
+    const name = isAbort ? 'ABORT' : type === TYPE_PART ? 'PART' : 'REQUEST'
     const gate = this.#gate(name)
     if (gate !== null) return gate
+    if (type === TYPE_REQUEST) return this.#requestRead()
     if (!this.#takesParts) return unexpected(name, 'both HELLOs must have its bit, and another frame')
     const fault = this.#afterEnd(name)
     if (fault !== null) return fault
     if (!isAbort) return this.#fragments.part()
     const { isBegun } = this.#fragments
     return this.#fragments.abort() ?? (this.#credit.take(ABORT_COST) || isBegun ? null : noCredit())
+  }
+
+  #requestRead(): TokenError | null {
+    if (!this.#host.session.peerHandles)
+      return unexpected('REQUEST', 'both HELLOs must have its bit, and another frame')
+    return this.#afterEnd('REQUEST') ?? this.#fragments.request()
+  }
+
+  /** It is routed as it is read: tokens that wait for a consumer may wait for it. */
+  onAnswer(bytes: Buffer, left: number): void {
+    this.#tokenBytes += bytes.length
+    this.#host.active()
+    this.#answers?.push(bytes, left)
   }
 
   onData(run: Buffer): void {
@@ -246,9 +285,29 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     else if (frame.type === 'pong') this.#heartbeat.pong(frame.opaque)
     else if (frame.type === 'close') this.#closeRead(frame)
     else if (frame.type === 'end') this.#closing.endRead()
+    else if (this.#host.session.peerHandles && this.#answerRead(frame)) return
     else if (frame.type === 'goaway' && this.#role === 'client')
       this.#host.goaway({ ...frame, reason: escaped(frame.reason) })
     else throw unexpected(frame.type.toUpperCase(), 'another frame')
+  }
+
+  /** @returns false when the frame is none of those about single tokens */
+  #answerRead(frame: ControlFrame): boolean {
+    const { session, sender, limits } = this.#host
+    this.#answers ??= new IncomingAnswers(session, limits.maxTokenLength)
+    if (frame.type === 'answer') {
+      this.#fragments.answer()
+      this.#answers.begin(frame.to)
+    } else if (frame.type === 'failed') {
+      this.#answers.failed(frame, sender.tokensSent)
+    } else if (frame.type === 'answered') {
+      sender.confirmAnswers(frame.count)
+    } else if (frame.type === 'begun') {
+      this.#begun = frame.count
+    } else {
+      return false
+    }
+    return true
   }
 
   #windowRead(granted: number): void {
@@ -282,8 +341,11 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     this.#closing.closeRead()
     if (session.isAgreed && CLOSE_CODES[code].keepsSession) throw peerClosed(frame)
     session.end()
+    // The peer has said its last word, and confirms nothing any more.
+    sender.keepNoAnswers()
     const error = isOrderly(code) ? null : peerClosed(frame)
-    session.deliveries.end(sender.firstUnsent, frame.handed, error)
+    const begun = Math.max(frame.handed, this.#begun)
+    session.deliveries.end(sender.firstUnsent, frame.handed, error, begun)
     if (error !== null) throw error
     this.#closing.answerClose(code, this.#fragments.isBegun)
   }

@@ -1,4 +1,5 @@
 import { TokenError } from '../errors/token-error'
+import type { UnsettledToken } from './unsettled-token'
 
 /** What takes the tokens of a connection when it has no `token` listeners: an iterator or a stream. */
 export interface Consumer {
@@ -11,6 +12,8 @@ export interface Consumer {
   /** Set by a consumer that takes tokens as they come; `accept` is not called then. */
   readonly pieces?: PieceConsumer
   accept(token: Buffer): void
+  /** Set by a consumer that says of each token when it is settled, in any order; `accept` is not called then. */
+  handle?(token: Buffer, unsettled: UnsettledToken): void
   /**
    * The connection breaks: lets go of a token that it took and that nobody has read out of it.
    *

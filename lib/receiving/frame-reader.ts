@@ -2,7 +2,15 @@ import { protocolError, type TokenError } from '../errors/token-error'
 import { BufferView } from '../runtime/buffer-view'
 import { MAX_FIRST_BYTES } from '../wire/foreign-protocols'
 import { frameRefusal } from '../wire/frame-refusal'
-import { ABORT_COST, HEADER_LENGTH, isMark, readHeader, TYPE_PART, writeHeader } from '../wire/header'
+import {
+  ABORT_COST,
+  HEADER_LENGTH,
+  isMark,
+  readHeader,
+  TYPE_PART,
+  TYPE_REQUEST,
+  writeHeader
+} from '../wire/header'
 import { ByteCursor, NO_HEAD } from './byte-cursor'
 import { JoinedToken } from './joined-token'
 import { scanTokens, type WaitingTokens } from './scan-tokens'
@@ -33,6 +41,8 @@ const NO_BYTES: Buffer = Buffer.alloc(0)
 export class FrameReader {
   /** What the token that was returned last still costs of the credit. */
   cost = 0
+  /** The peer wants an answer to the token that was returned, begun or passed last. */
+  isRequest = false
   readonly #maxTokenLength: number
   readonly #hasMarks: boolean
   /** What bytes that were taken out, and are held, cost of the credit. */
@@ -44,6 +54,8 @@ export class FrameReader {
   #left = -1
   /** The data frame entered, or the next one, is not the last of its token. */
   #isPart = false
+  /** The next token, or the one at hand, wants an answer. */
+  #isRequested = false
   /** True when no token and no head has begun. */
   #isBetween = true
   /** True from the first header that was no error. */
@@ -59,7 +71,7 @@ export class FrameReader {
 
   /**
    * @param maxTokenLength the longest token let through whole, and the longest data frame, bytes
-   * @param hasMarks PART and ABORT, which were judged before, may stand between the data frames
+   * @param hasMarks PART, ABORT and REQUEST, which were judged before, may stand between the data frames
    */
   constructor(maxTokenLength: number, hasMarks = false) {
     this.#maxTokenLength = maxTokenLength
@@ -116,6 +128,7 @@ export class FrameReader {
         cursor.position = end
         this.#hasRead = true
         this.cost = length + HEADER_LENGTH
+        this.isRequest = false
         return new BufferView(cursor.memory, cursor.offset + start, length)
       }
     }
@@ -131,6 +144,7 @@ export class FrameReader {
     if (this.#isTold) return this.#drop() ?? false
     // What was joined for another consumer is the beginning.
     this.#isTold = this.joinedBytes > 0 || this.#findFrame(false)
+    this.isRequest = this.#isRequested
     return this.#isTold
   }
 
@@ -229,15 +243,23 @@ export class FrameReader {
         this.#enter(head, isJoining)
       } else if (!cursor.hasBytes()) {
         return false
-      } else if (cursor.takeByte() === TYPE_PART) {
-        cursor.endHead()
-        this.#isPart = true
-      } else {
-        this.#heldCost += ABORT_COST
-        this.#endToken(ABORTED)
+      } else if (this.#takeMark(cursor.takeByte())) {
         return false
       }
     }
+    return true
+  }
+
+  /** @returns true when it aborts the token */
+  #takeMark(type: number): boolean {
+    if (type === TYPE_PART || type === TYPE_REQUEST) {
+      this.#cursor.endHead()
+      if (type === TYPE_PART) this.#isPart = true
+      else this.#isRequested = true
+      return false
+    }
+    this.#heldCost += ABORT_COST
+    this.#endToken(ABORTED)
     return true
   }
 
@@ -281,6 +303,7 @@ export class FrameReader {
     }
     this.#release()
     this.#passed = passed
+    this.isRequest = this.#isRequested
     this.#rewind()
     this.#isBetween = true
     this.#joined?.clear()
@@ -294,6 +317,7 @@ export class FrameReader {
     this.#cursor.endHead()
     this.#left = -1
     this.#isPart = false
+    this.#isRequested = false
   }
 
   /** What was taken out is held no longer. */

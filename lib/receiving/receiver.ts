@@ -2,42 +2,10 @@ import { socketError } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
 import { throwLater } from '../runtime/application-call'
 import { type Claim, type Consumer, mixedConsumers, type PieceConsumer } from './consumer'
-import { ABORTED, FrameReader, NOTHING, WHOLE } from './frame-reader'
-
-/** The listeners that get the tokens while no consumer has claimed them. */
-export interface ReceiverListeners {
-  /** True while there are some. */
-  readonly hasListeners: boolean
-  onToken(token: Buffer): void
-}
-
-/** What a receiver does to its connection. */
-export interface ReceiverHost {
-  /** The bytes are no frames: breaks the connection. Called once. */
-  fail(error: TokenError): void
-  /** The peer has ended, tokens are left, and nobody is there to take them: `closeTimeout` begins to run. */
-  armClose(): void
-}
-
-/** What a receiver tells the protocol that is spoken at the moment. */
-export interface ReceiverEvents {
-  /**
-   * The application has had `count` more tokens, and what `cost` bytes of credit were needed for is held no longer;
-   * told once for a run of tokens. Without a token (`count` 0) when parts of one were taken.
-   */
-  handed?(count: number, cost: number): void
-  /** The peer has aborted the token of this number, counted from 1, and its turn has passed. */
-  tokenAborted?(number: number): void
-  /** After each delivery that no end has followed: `isDrained` when no whole token is left. */
-  delivered?(isDrained: boolean): void
-  /** Nobody takes what comes any more: it is thrown away, so that the end is seen. */
-  discarding?(): void
-  /** The peer has ended and everything was handed over. `holdsOpen`: a consumer may still answer. */
-  allHanded?(holdsOpen: boolean): void
-}
-
-/** Nothing is lent to the consumer. */
-const NONE = -1
+import { ABORTED, FrameReader, NOTHING } from './frame-reader'
+import { GivenTokens } from './given-tokens'
+import type { ReceiverEvents, ReceiverHost, ReceiverListeners } from './receiver-host'
+import type { UnsettledToken } from './unsettled-token'
 
 /**
  * Takes bytes of data frames, with PART and ABORT between them, and hands the tokens over, to one kind of consumer
@@ -53,6 +21,7 @@ const NONE = -1
  * token in pieces, when more is asked for than its last piece.
  */
 export class Receiver {
+  readonly given = new GivenTokens()
   /** What is spoken at the moment. */
   protocol: ReceiverEvents = {}
   readonly #listeners: ReceiverListeners
@@ -72,11 +41,8 @@ export class Receiver {
   #isStopped = false
   #isEndTold = false
   #error: TokenError | null = null
-  /** Cost of the token that the iterator or stream has and has not asked beyond. */
-  #lent = NONE
-  /** What was handed and not told yet. */
-  #handedCount = 0
-  #handedCost = 0
+  /** A request that a consumer of pieces must not see is being thrown away. */
+  #isSkipping = false
   #tokens = 0
   #discardedBytes = 0
 
@@ -142,7 +108,7 @@ export class Receiver {
     if (this.#isDiscarding && this.#isStopped) this.#finishConsumer()
     else if (this.#isDiscarding) consumer.finish(null)
     const pull = () => {
-      this.#settleLent()
+      this.given.settleLent()
       this.deliver()
       this.#tellHanded()
     }
@@ -181,17 +147,28 @@ export class Receiver {
     if (this.#hasEnded && !this.#isStopped) this.#tellEnd()
   }
 
-  /** The connection breaks: a token that a stream took and that nobody has read out of it was not given. */
-  dropUnread(error: TokenError): void {
-    const lent = this.#lent
-    this.#lent = NONE
-    if (this.#consumer?.dropUnread?.(error)) this.#tokens--
-    else this.#lent = lent
+  /**
+   * This side closes: a handler is given no more tokens, those that it has are waited for. What comes is thrown away, so that
+   * a peer which closes, too, has credit for its last tokens.
+   */
+  stopHandling(): void {
+    if (this.hasHandler) this.discard()
   }
 
-  /** The final count was said in order, and covers what a stream has taken. */
-  keepUnread(): void {
-    this.#consumer?.keepUnread?.()
+  /** True while a handler has the tokens: what it was given is not settled by that. */
+  get hasHandler(): boolean {
+    return this.#consumer?.handle !== undefined
+  }
+
+  /**
+   * This side says its last word: what a consumer was given counts, but for what a handler works on. When the connection
+   * breaks, a token that a stream took and that nobody has read out of it was not given.
+   */
+  settleGiven(error: TokenError | null): void {
+    if (error === null) this.#consumer?.keepUnread?.()
+    else if (this.given.dropLent(() => this.#consumer?.dropUnread?.(error) === true)) this.#tokens--
+    if (!this.hasHandler) this.given.settleLent()
+    this.#tellHanded()
   }
 
   /** The connection is closing: what nobody takes is thrown away, now and when the last consumer leaves. */
@@ -238,8 +215,7 @@ export class Receiver {
    * @returns whole tokens that arrived since the beginning, aborted ones included
    */
   restart(): number {
-    if (this.#lent !== NONE) this.#lent = 0
-    this.#handedCost = 0
+    this.given.forgetCost()
     this.#reader.forgetCost()
     return this.#tokens + this.#reader.cut()
   }
@@ -278,17 +254,21 @@ export class Receiver {
   #toListeners(): boolean {
     const reader = this.#reader
     const listeners = this.#listeners
+    const given = this.given
     do {
       const token = reader.next()
       if (token === null) return this.#tokenPassed()
       this.#tokens++
+      if (reader.isRequest) {
+        this.#refuseRequest()
+        continue
+      }
       try {
         listeners.onToken(token)
       } catch (error) {
         throwLater(error)
       }
-      this.#handedCount++
-      this.#handedCost += reader.cost
+      given.had(this.#tokens, reader.cost)
     } while (listeners.hasListeners && this.#consumer === null && !this.#isStopped && !this.#isDiscarding)
     return true
   }
@@ -297,8 +277,15 @@ export class Receiver {
     const token = this.#reader.next()
     if (token === null) return this.#tokenPassed()
     this.#tokens++
-    this.#settleLent()
-    this.#lent = this.#reader.cost
+    if (consumer.handle !== undefined) {
+      consumer.handle(token, this.#open())
+      return true
+    }
+    if (this.#reader.isRequest) {
+      this.#refuseRequest()
+      return true
+    }
+    this.given.lend(this.#tokens, this.#reader.cost)
     try {
       consumer.accept(token)
     } catch (error) {
@@ -307,10 +294,19 @@ export class Receiver {
     return true
   }
 
+  #open(): UnsettledToken {
+    return this.given.open(this.#tokens, this.#reader.cost, this.#reader.isRequest)
+  }
+
   #toReader(pieces: PieceConsumer): boolean {
+    if (this.#isSkipping) {
+      this.#reader.next()
+      return this.#tokenPassed()
+    }
     if (pieces.wantsToken) {
       if (!this.#reader.begin()) return this.#tokenPassed()
-      pieces.begin()
+      this.#isSkipping = this.#reader.isRequest
+      if (!this.#isSkipping) pieces.begin()
       return true
     }
     const piece = this.#reader.read()
@@ -323,8 +319,8 @@ export class Receiver {
       pieces.abort()
     } else {
       // Its credit was given piece by piece.
-      this.#lent = 0
-      if (pieces.end() || piece === null) this.#settleLent()
+      this.given.lend(this.#tokens, 0)
+      if (pieces.end() || piece === null) this.given.settleLent()
     }
     return true
   }
@@ -334,9 +330,21 @@ export class Receiver {
     const passed = this.#reader.takePassed()
     if (passed === NOTHING) return false
     this.#tokens++
-    if (passed === WHOLE) this.#handedCount++
-    else this.#tellAborted()
+    if (passed === ABORTED) this.#tellAborted()
+    else if (this.#reader.isRequest) this.#refuseRequest()
+    else {
+      this.given.settleLent()
+      this.given.had(this.#tokens, 0)
+    }
+    this.#isSkipping = false
     return true
+  }
+
+  /** What came before it is told first: the numbers are in order. */
+  #refuseRequest(): void {
+    const token = this.#open()
+    this.#tellHanded()
+    this.protocol.unhandled?.(token)
   }
 
   #tellAborted(): void {
@@ -345,24 +353,17 @@ export class Receiver {
   }
 
   #tellHanded(): void {
-    const count = this.#handedCount
-    const cost = this.#handedCost + this.#reader.takeFreed()
+    const given = this.given
+    const { count, last } = given
+    const cost = given.cost + this.#reader.takeFreed()
     if (count === 0 && cost === 0) return
-    this.#handedCount = 0
-    this.#handedCost = 0
-    this.protocol.handed?.(count, cost)
+    given.told()
+    this.protocol.handed?.(count, last, cost)
   }
 
   #break(error: TokenError): void {
     this.#isBroken = true
     this.#host.fail(error)
-  }
-
-  #settleLent(): void {
-    if (this.#lent === NONE) return
-    this.#handedCount++
-    this.#handedCost += this.#lent
-    this.#lent = NONE
   }
 
   #afterEnd(isDrained: boolean): void {

@@ -1,4 +1,4 @@
-import { ABORT_COST, CONTROL_BIT, costOf, isMark, TYPE_ABORT } from '../wire/header'
+import { ABORT_COST, CONTROL_BIT, costOf, isMark, TYPE_ABORT, TYPE_PART } from '../wire/header'
 import { type ByteCursor, NO_HEAD } from './byte-cursor'
 
 /** Where a reader stands in the token at hand. */
@@ -35,10 +35,13 @@ export function scanTokens({ left, isPart }: TokenPlace, cursor: ByteCursor): Wa
       if (head === NO_HEAD || (head >= CONTROL_BIT && !isMark(head))) return result
       if (isMark(head)) {
         if (!cursor.hasBytes()) return result
-        const isAbort = cursor.takeByte() === TYPE_ABORT
-        if (isAbort) cost += ABORT_COST
-        if (isAbort) endToken()
-        else isPart = true
+        const type = cursor.takeByte()
+        if (type === TYPE_ABORT) {
+          cost += ABORT_COST
+          endToken()
+        } else if (type === TYPE_PART) {
+          isPart = true
+        }
       } else {
         left = head
         cost += costOf(left)

@@ -10,7 +10,9 @@ import {
   SPLIT_ABOVE,
   writeHeader
 } from '../wire/header'
+import type { AnswerQueue } from './answer-queue'
 import { isStreamed, type QueuedToken } from './queue-places'
+import { Request } from './request'
 import type { TokenQueue } from './token-queue'
 import type { TokenSource } from './token-source'
 
@@ -26,6 +28,8 @@ const RECORD_LENGTH = 16 * 1024
 const EMPTY = new Uint8Array(0)
 const PART = encodeControl({ type: 'part' })
 const ABORT = encodeControl({ type: 'abort' })
+const REQUEST = encodeControl({ type: 'request' })
+const REQUEST_PART = Buffer.concat([REQUEST, PART])
 
 const { set } = Uint8Array.prototype
 
@@ -70,6 +74,7 @@ export class FrameWriter {
   /** Who is asked between two frames. */
   control = NO_CONTROL
   readonly #queue: TokenQueue
+  readonly #answers: AnswerQueue
   /** The memory of the chunk under way. */
   #slab: Buffer | null = null
   /** The payload of the frame that is begun; null between two frames. */
@@ -81,17 +86,30 @@ export class FrameWriter {
   /** Bytes of prefix, header and payload that are out. */
   #out = 0
   #isLast = true
+  /** The frame that is begun is an answer, and not of the token at the head of the queue. */
+  #isAnswer = false
   /** Payload bytes of the head of the queue that are out in whole parts. */
   #partsOut = 0
   #isHeadGivenUp = false
 
-  constructor(queue: TokenQueue) {
+  constructor(queue: TokenQueue, answers: AnswerQueue) {
     this.#queue = queue
+    this.#answers = answers
   }
 
   /** True when the last chunk ended inside a frame: nothing but its rest may follow. */
   get isMidFrame(): boolean {
     return this.#body !== null
+  }
+
+  /** True when the beginning of an answer is out. */
+  get isMidAnswer(): boolean {
+    return this.#isAnswer
+  }
+
+  /** Tokens and answers that wait, with those begun. */
+  get size(): number {
+    return this.#queue.size + this.#answers.size
   }
 
   /**
@@ -104,7 +122,9 @@ export class FrameWriter {
       if (this.#body.length !== this.#bodyLength) throw memoryLost()
       return this.#piece() ?? this.#fill(null)
     }
-    const control = this.control.takeControl(this.#mayBegin)
+    const hasAnswers = this.#answers.size > 0
+    const control = this.control.takeControl(hasAnswers || this.#mayBegin)
+    if (hasAnswers) return this.#fill(control)
     if (this.#mayBegin && (!isStreamed(this.#queue.head) || this.#begin())) return this.#fill(control)
     this.hasTokens = false
     return control === null || this.reusesSlabs ? control : Buffer.from(control)
@@ -120,13 +140,14 @@ export class FrameWriter {
   reset(): void {
     this.#slab = null
     this.#body = null
+    this.#isAnswer = false
     this.#partsOut = 0
     this.#isHeadGivenUp = false
   }
 
   /** Gives up the head, which is in parts: the one that has begun goes to its end, no other follows. */
   abandonParts(): void {
-    if (this.#body === null) this.#dropHead()
+    if (this.#body === null || this.#isAnswer) this.#dropHead()
     else this.#isHeadGivenUp = !this.#isLast
   }
 
@@ -148,8 +169,8 @@ export class FrameWriter {
       set.call(slab, control, 0)
       used = control.length
     }
-    while (this.#body !== null || this.#mayBegin) {
-      if (this.#body === null) {
+    while (this.#body !== null || this.#answers.size > 0 || this.#mayBegin) {
+      if (this.#body === null && !this.#beginAnswer()) {
         const whole = this.#copyWhole(slab, used)
         if (whole > used) {
           used = whole
@@ -189,8 +210,15 @@ export class FrameWriter {
   }
 
   #memory(controlLength: number): Buffer {
-    const streamed = isStreamed(this.#queue.head) ? this.#headLength + (this.#body?.length ?? 0) : 0
-    const length = controlLength + this.#queue.waitingBytes + PART.length + HEADER_LENGTH + streamed
+    const streamed =
+      isStreamed(this.#queue.head) && !this.#isAnswer ? this.#headLength + (this.#body?.length ?? 0) : 0
+    const length =
+      controlLength +
+      this.#answers.waitingBytes +
+      this.#queue.waitingBytes +
+      PART.length +
+      HEADER_LENGTH +
+      streamed
     if (!this.reusesSlabs) return Buffer.allocUnsafe(Math.min(length, SLAB_LENGTH))
     this.#slab = slabs.take(length)
     return this.#slab
@@ -212,11 +240,14 @@ export class FrameWriter {
     const token = this.#queue.head as QueuedToken
     if (isStreamed(token)) return this.splits && this.#beginStreamed(token)
     if (this.#isHeadLost) throw memoryLost()
+    const bytes = token instanceof Request ? token.bytes : token
     const from = this.#partsOut
     const isLast = !this.splits || token.length - from <= (from === 0 ? SPLIT_ABOVE : MAX_LAST_PART_LENGTH)
     const body =
-      isLast && from === 0 ? token : token.subarray(from, isLast ? token.length : from + PART_LENGTH)
-    this.#start(isLast ? EMPTY : PART, body, isLast)
+      isLast && from === 0 ? bytes : bytes.subarray(from, isLast ? bytes.length : from + PART_LENGTH)
+    const isAsking = from === 0 && token !== bytes
+    if (isAsking) this.#start(isLast ? REQUEST : REQUEST_PART, body, isLast)
+    else this.#start(isLast ? EMPTY : PART, body, isLast)
     return true
   }
 
@@ -236,6 +267,21 @@ export class FrameWriter {
   ): void {
     if (!this.#queue.isBegun) this.#queue.begin()
     this.credit -= costOf(body.length)
+    this.#enter(prefix, body, isLast, headLength)
+  }
+
+  /** An answer goes before the tokens that wait, also between two parts of one. @returns false when there is none */
+  #beginAnswer(): boolean {
+    const answer = this.#answers.head
+    if (answer === undefined) return false
+    this.#isAnswer = true
+    // FAILED has no data frame.
+    const headLength = answer.body === null ? answer.head.length : answer.head.length + HEADER_LENGTH
+    this.#enter(answer.head, answer.body ?? EMPTY, true, headLength)
+    return true
+  }
+
+  #enter(prefix: Uint8Array, body: Uint8Array, isLast: boolean, headLength: number): void {
     this.#prefix = prefix
     this.#body = body
     this.#bodyLength = body.length
@@ -268,10 +314,17 @@ export class FrameWriter {
 
   /** Moves past `bytes` of the payload. */
   #advance(body: Uint8Array, bytes: number): void {
-    if (!isStreamed(this.#queue.head)) this.#queue.waitingBytes -= bytes
+    if (this.#isAnswer) this.#answers.waitingBytes -= bytes
+    else if (!isStreamed(this.#queue.head)) this.#queue.waitingBytes -= bytes
     this.#out += bytes
     if (this.#out < this.#headLength + body.length) return
     this.#body = null
+    if (this.#isAnswer) {
+      this.#isAnswer = false
+      this.#answers.waitingBytes -= this.#prefix.length
+      this.#answers.finish()
+      return
+    }
     this.#partsOut = this.#isLast ? 0 : this.#partsOut + body.length
     if (this.#isLast) this.#queue.finish()
     else if (this.#isHeadGivenUp) this.#dropHead()

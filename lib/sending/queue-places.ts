@@ -1,8 +1,9 @@
 import { costOf, HEADER_LENGTH } from '../wire/header'
+import { Request } from './request'
 import { TokenSource } from './token-source'
 
-/** A token as it waits: its bytes, or the stream that they come from. */
-export type QueuedToken = Uint8Array | TokenSource
+/** A token as it waits: its bytes, alone or with the wish for an answer, or the stream that they come from. */
+export type QueuedToken = Uint8Array | Request | TokenSource
 
 /** A token in its place. */
 export interface Placed {
@@ -86,6 +87,11 @@ export class QueuePlaces {
 
 export function isStreamed(token: QueuedToken | undefined): token is TokenSource {
   return token instanceof TokenSource
+}
+
+/** A token that is bytes and nothing else. */
+export function isPlain(token: QueuedToken): token is Uint8Array {
+  return !(token instanceof TokenSource || token instanceof Request)
 }
 
 /** @returns bytes of a token's frame, as far as they wait with it: those of a stream wait elsewhere */

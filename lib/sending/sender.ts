@@ -1,10 +1,13 @@
 import type { Duplex } from 'node:stream'
 import type { TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
+import type { UnsettledToken } from '../receiving/unsettled-token'
 import { nextTick } from '../runtime/event-loop'
 import { costOf, HEADER_LENGTH } from '../wire/header'
+import { type Answer, AnswerQueue } from './answer-queue'
 import { FrameWriter, NO_CONTROL } from './frame-writer'
 import type { Placed, QueuedToken } from './queue-places'
+import { Request } from './request'
 import { TokenQueue } from './token-queue'
 import type { TokenSource } from './token-source'
 import { WriteLoop, type WriteLoopEvents } from './write-loop'
@@ -18,6 +21,8 @@ export interface SenderHost {
     /** The stream of a token has failed before its first byte was taken: it was taken back, and leaves a gap. */
     withdrawn(place: number, cause: unknown): void
   }
+  /** What became of the peer's token was told, and can't be lost. */
+  settled(token: UnsettledToken): void
   /** Bytes of a token went out: the connection is not idle. */
   active(): void
   /** Breaks the connection. */
@@ -50,6 +55,7 @@ export class Sender implements WriteLoopEvents {
   protocol: SenderEvents = {}
   readonly #host: SenderHost
   readonly #queue = new TokenQueue()
+  readonly #answers: AnswerQueue
   readonly #writer: FrameWriter
   readonly #loop: WriteLoop
   #needsDrain = false
@@ -61,18 +67,19 @@ export class Sender implements WriteLoopEvents {
   constructor(limits: ConnectionLimits, host: SenderHost) {
     this.#limits = limits
     this.#host = host
-    this.#writer = new FrameWriter(this.#queue)
-    this.#loop = new WriteLoop(this.#queue, this.#writer, limits.writeTimeout, this)
+    this.#answers = new AnswerQueue(token => host.settled(token))
+    this.#writer = new FrameWriter(this.#queue, this.#answers)
+    this.#loop = new WriteLoop(this.#writer, limits.writeTimeout, this)
   }
 
   /** Bytes of tokens that wait for credit or the operating system; not those that are only kept. */
   get bufferedAmount(): number {
-    return this.#queue.waitingBytes + this.#loop.inFlight
+    return this.#queue.waitingBytes + this.#answers.waitingBytes + this.#loop.inFlight
   }
 
   /** Bytes kept until the peer's application has had them. */
   get retainedBytes(): number {
-    return this.#queue.keptBytes
+    return this.#queue.keptBytes + this.#answers.keptBytes - this.#answers.waitingBytes
   }
 
   get needsDrain(): boolean {
@@ -136,6 +143,7 @@ export class Sender implements WriteLoopEvents {
   detach(cause: unknown = null): void {
     this.#loop.detach()
     this.#writer.control = NO_CONTROL
+    this.#answers.unbegin()
     const voided = this.#queue.unbegin(cause)
     if (voided !== null) this.#host.delivering.aborted(voided, 'stream-cut', cause)
   }
@@ -152,14 +160,50 @@ export class Sender implements WriteLoopEvents {
     return this.#take(source, HEADER_LENGTH)
   }
 
+  /** As `send`, for a token that asks for an answer. The peer must know that. */
+  request(token: Uint8Array): boolean {
+    return this.#take(new Request(token), costOf(token.length))
+  }
+
+  /** Tells the peer what became of one of its tokens. It needs no credit, and the outbox has no bound for it. */
+  answer(answer: Answer): void {
+    this.#answers.push(answer)
+    this.wake()
+  }
+
+  /** Bytes of answers that are not out, or that a session keeps. */
+  get answerBytes(): number {
+    return this.#answers.keptBytes
+  }
+
+  /** The peer has had so many answers. @throws TokenError `ERR_PROTOCOL` */
+  confirmAnswers(count: number): void {
+    this.#answers.confirm(count)
+  }
+
+  /** The session has ended: no transport follows on which an answer could be written again. */
+  keepNoAnswers(): void {
+    this.#answers.keep(false)
+  }
+
+  /** As `confirmAnswers`, on the next transport of a session: those behind are written again. */
+  rewindAnswers(count: number): void {
+    this.#answers.rewind(count)
+  }
+
   addCredit(bytes: number): void {
     this.#writer.credit += bytes
     this.wake()
   }
 
-  /** Keeps tokens until they are acknowledged, and begins none that would make that more than `windowBytes`. */
-  retain(windowBytes: number | null): void {
+  /**
+   * Keeps tokens until they are acknowledged, and begins none that would make that more than `windowBytes`.
+   *
+   * @param keepsAnswers until the peer has confirmed them: in a session, until that ends
+   */
+  retain(windowBytes: number | null, keepsAnswers = false): void {
     this.#queue.keep(windowBytes)
+    this.#answers.keep(keepsAnswers)
   }
 
   acknowledge(count: number): void {
@@ -227,6 +271,11 @@ export class Sender implements WriteLoopEvents {
     if (this.#queue.isBegun) this.#writer.abandonParts()
   }
 
+  /** As `abandon`, for the answers. */
+  abandonAnswers(): void {
+    this.#answers.abandon(this.#writer.isMidAnswer)
+  }
+
   /**
    * @param above the number above which the peer has not had any; null: that is not known
    * @returns those behind it, in order; when it is null, those of which the last byte never reached a socket
@@ -248,6 +297,7 @@ export class Sender implements WriteLoopEvents {
 
   release(): void {
     this.#queue.clear()
+    this.#answers.clear()
   }
 
   // --- what the write loop tells
@@ -267,7 +317,7 @@ export class Sender implements WriteLoopEvents {
   }
 
   flushed(): void {
-    if (!this.#isEnding || this.#queue.size > 0) return
+    if (!this.#isEnding || this.#writer.size > 0) return
     this.#isEnding = false
     this.protocol.flushed?.()
   }

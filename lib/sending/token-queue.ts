@@ -1,5 +1,5 @@
 import { HEADER_LENGTH } from '../wire/header'
-import { GONE, isStreamed, letGo, type QueuedToken, QueuePlaces, waitingCost } from './queue-places'
+import { GONE, isPlain, isStreamed, letGo, type QueuedToken, QueuePlaces, waitingCost } from './queue-places'
 import type { TokenSource } from './token-source'
 
 /** How many places the queue may have at its front that are done with before it is moved together. */
@@ -130,14 +130,14 @@ export class TokenQueue {
   }
 
   /**
-   * The token `ahead` places behind the head, when it can leave whole with all those before it: null for one from a
-   * stream, behind a gap, or beyond what was ever sent where that is written again.
+   * The token `ahead` places behind the head, when it can leave whole with all those before it: null for a request, for one
+   * from a stream, behind a gap, or beyond what was ever sent where that is written again.
    */
   wholeAt(ahead: number): Uint8Array | null {
     const index = this.#next + ahead
     if (index >= this.#end || (this.#isAgain && this.#nextNumber + ahead > this.#sent)) return null
     const token = this.#places.tokens[index] as QueuedToken
-    return token === GONE || isStreamed(token) ? null : token
+    return token === GONE || !isPlain(token) ? null : token
   }
 
   /** What that token cost when it was taken. */

@@ -6,7 +6,6 @@ import { clock } from '../runtime/clock'
 import { Deadline } from '../runtime/deadline'
 import { nextTick, setImmediate } from '../runtime/event-loop'
 import type { FrameWriter } from './frame-writer'
-import type { TokenQueue } from './token-queue'
 
 /** What a write loop tells its sender. */
 export interface WriteLoopEvents {
@@ -47,7 +46,6 @@ const YIELD_LEAST_BYTES = 64 * 1024
  * nevertheless, the peer answers in two, and so on for ever: the next ones wait once for all that is read in this turn.
  */
 export class WriteLoop {
-  readonly #queue: TokenQueue
   readonly #writer: FrameWriter
   readonly #events: WriteLoopEvents
   readonly #stallDeadline: Deadline
@@ -63,7 +61,7 @@ export class WriteLoop {
   /** A fault was found and is not told yet. */
   #isFaulty = false
   #isCorked = false
-  /** Tokens that waited then; more are answers. */
+  /** Tokens and answers that waited then; more are caused by what is read. */
   #sizeWhenCorked = 0
   /** Tokens came while a write was under way that they could have left with. */
   #isSplitting = false
@@ -71,8 +69,7 @@ export class WriteLoop {
   #isFlushScheduled = false
   #lastFlushTokens = 1
 
-  constructor(queue: TokenQueue, writer: FrameWriter, writeTimeout: number, events: WriteLoopEvents) {
-    this.#queue = queue
+  constructor(writer: FrameWriter, writeTimeout: number, events: WriteLoopEvents) {
     this.#writer = writer
     this.#events = events
     this.#stallDeadline = new Deadline(writeTimeout, () => events.fail(stallError(writeTimeout)))
@@ -128,12 +125,12 @@ export class WriteLoop {
   /** Nothing leaves until `uncork`. */
   cork(): void {
     this.#isCorked = true
-    this.#sizeWhenCorked = this.#queue.size
+    this.#sizeWhenCorked = this.#writer.size
   }
 
   uncork(): void {
     this.#isCorked = false
-    if (this.#isSplitting && this.#queue.size > this.#sizeWhenCorked) this.#gather()
+    if (this.#isSplitting && this.#writer.size > this.#sizeWhenCorked) this.#gather()
     else this.flush()
   }
 
@@ -155,7 +152,7 @@ export class WriteLoop {
   #flush(): void {
     const socket = this.#socket
     if (socket === null || !socket.writable || this.#isFaulty) return
-    const tokens = this.#queue.size
+    const tokens = this.#writer.size
     let chunk: Uint8Array | null
     try {
       chunk = this.#writer.next()
@@ -165,7 +162,7 @@ export class WriteLoop {
     }
     if (chunk !== null) {
       this.#hasTokensInFlight = this.#writer.hasTokens
-      this.#lastFlushTokens = tokens - this.#queue.size
+      this.#lastFlushTokens = tokens - this.#writer.size
       this.#write(socket, chunk)
     }
     this.#events.flushed()
@@ -199,7 +196,7 @@ export class WriteLoop {
     if (error != null) return
     this.#writer.written()
     this.#events.written(this.#hasTokensInFlight)
-    if (this.#queue.size > 0) this.#isSplitting = true
+    if (this.#writer.size > 0) this.#isSplitting = true
     if (this.#mustYield) this.#yield()
     else this.flush()
     this.#events.settled()

@@ -28,6 +28,7 @@ export interface ConnectionHost {
   readonly forward: Forward
   opened(connection: Connection): void
   resumed(connection: Connection): void
+  handlerFailed(connection: Connection, error: unknown): void
   sessionLost(connection: Connection, loss: SessionLoss): void
   unconsumed(connection: Connection, waiting: UnconsumedTokens): void
   /** The connection is over, and so is its session. */
@@ -100,6 +101,10 @@ class ServerContext implements ConnectionContext {
 
   onOpen(opened: Connection): void {
     this.#host.opened(opened)
+  }
+
+  onHandlerError(error: unknown, connection: Connection): void {
+    this.#host.handlerFailed(connection, error)
   }
 
   onRefused(error: TokenError): void {

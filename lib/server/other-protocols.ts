@@ -52,11 +52,10 @@ export class OtherProtocols {
     protocol.handler(socket)
   }
 
-  /** The sockets that were given away to a protocol which demands a certificate. */
-  withCertificate(): TLSSocket[] {
-    return [...this.#sockets]
-      .filter(([, { clientCertificate }]) => clientCertificate === 'required')
-      .map(([socket]) => socket)
+  /** Destroys the sockets of protocols which demand a certificate, where that is not trusted any more. */
+  recheck(isTrusted: (socket: TLSSocket) => boolean): void {
+    for (const [socket, { clientCertificate }] of this.#sockets)
+      if (clientCertificate === 'required' && !isTrusted(socket)) socket.destroy()
   }
 
   /** Leaves it to the handlers to end their sockets; those that are left after so many milliseconds are destroyed. */

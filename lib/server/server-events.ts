@@ -26,6 +26,8 @@ export interface TokenServerEvents<Data = unknown> {
   dropped: [count: number, connection: Connection<Data>]
   /** Tokens wait on a connection, and nobody has taken one for `consumerTimeout`. */
   unconsumed: [waiting: UnconsumedTokens, connection: Connection<Data>]
+  /** A handler has thrown, or its promise was rejected. The client knows that it failed, and the connection goes on. */
+  handlerError: [error: unknown, connection: Connection<Data>]
   /** A certificate that this server presents ends in 14 days, or in 1. */
   'certificate-expiring': [certificate: ExpiringCertificate]
   /** The server can't listen. Always followed by `close`. */

@@ -77,8 +77,6 @@ export interface ServerLimits {
 export interface ServerPolicies<Data = unknown> {
   /** Speaks only this protocol. Default: the client chooses, `token/2` is preferred. */
   protocol?: ProtocolName | undefined
-  /** As for a connection. Default `auto`. */
-  ack?: 'auto' | 'manual' | undefined
   /**
    * Asked before a client gets anything, after its certificate was verified, at each connection: true accepts,
    * false or `{ reason }` refuses, and the reason is told to the client. The signal aborts when the answer is of

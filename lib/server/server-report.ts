@@ -72,6 +72,10 @@ export class ServerReport {
     tell(this.#server, 'dropped', count, connection)
   }
 
+  handlerFailed(connection: Connection, error: unknown): void {
+    tell(this.#server, 'handlerError', error, connection)
+  }
+
   broken(error: TokenError, connection: Connection): void {
     tell(this.#server, 'connectionError', error, connection)
   }

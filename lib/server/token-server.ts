@@ -2,11 +2,13 @@ import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import { type Connection, controlOf } from '../connection/connection'
+import type { Handler } from '../connection/connection-context'
 import { TokenListeners } from '../connection/token-listeners'
 import { type CloseInfo, type CloseOptions, endedBy } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
 import { checkOption, timerDelay, wait } from '../options/checks'
 import { optionsByProtocol } from '../options/connection-options'
+import type { HandleOptions } from '../options/handle-options'
 import type { Goaway } from '../protocol/goaway'
 import { closeOnAbort } from '../runtime/abort-signals'
 import { nextTick } from '../runtime/event-loop'
@@ -86,7 +88,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     const connectionHost: ConnectionHost = {
       server: this,
       settings: this.#settings,
-      connectionOptions: optionsByProtocol(this.#settings.connection, 'server', this.#settings.policies.ack),
+      connectionOptions: optionsByProtocol(this.#settings.connection, 'server'),
       credentials: this.#credentials,
       trust: this.#trust,
       admission: this.#admission,
@@ -94,6 +96,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
       forward: this.#tokenListeners,
       opened: connection => this.#opened(connection),
       resumed: connection => this.#resumed(connection),
+      handlerFailed: (connection, error) => this.#report.handlerFailed(connection, error),
       sessionLost: (connection, loss) => this.#report.sessionLost(connection, loss),
       unconsumed: (connection, waiting) => this.#report.unconsumed(connection, waiting),
       ended: (client, connection, info) => this.#ended(client, connection, info)
@@ -187,11 +190,10 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     const timeout = options.timeout ?? this.#settings.connection.closeTimeout
     checkOption('timeout', timeout, wait)
     if (this.#state === 'closed' || this.#state === 'closing') return false
-    const isListening = this.#state === 'listening'
     if (this.#delay !== null) clearTimeout(this.#delay)
-    this.#state = 'closing'
     this.#listener?.close()
-    if (!isListening) nextTick(() => this.#finish(null))
+    if (this.#state !== 'listening') nextTick(() => this.#finish(null))
+    this.#state = 'closing'
     for (const connection of [...this.#admission.connections])
       controlOf(connection).close('shutdown', timeout)
     this.#others.endWithin(timeout)
@@ -212,6 +214,16 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
   broadcast(token: Uint8Array, options: BroadcastOptions<Data> = {}): BroadcastResult {
     checkToken(token, this.#settings.connection.maxTokenLength)
     return broadcast(this.connections, token, options)
+  }
+
+  /**
+   * As `Connection.handle()`, for each connection that has no consumer of its own when its `connection` event was told.
+   *
+   * @param options `concurrency` counts for each connection
+   * @throws TokenError `ERR_CONSUMER`, `ERR_OPTION`
+   */
+  handle(handler: Handler<Connection<Data>>, options: HandleOptions = {}): void {
+    this.#tokenListeners.handle({ handler, options })
   }
 
   /**
@@ -246,8 +258,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#credentials.reload(credentials, this.#listener?.server ?? null)
     this.#trust.reloaded()
     this.#admission.recheck()
-    for (const socket of this.#others.withCertificate())
-      if (this.#trust.recheck(socket) !== null) socket.destroy()
+    this.#others.recheck(socket => this.#trust.recheck(socket) === null)
   }
 
   /**
@@ -352,10 +363,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#credentials.stop()
     this.#budget.stop()
     this.#others.ended()
-    const info = Object.freeze({
-      ...endedBy(error),
-      ...this.#lost
-    })
+    const info = Object.freeze({ ...endedBy(error), ...this.#lost })
     this.#arrivals.end(error)
     this.#report.ended(info)
   }

@@ -19,20 +19,30 @@ export interface Holder {
   giveUp(delivery: Delivery, reason: GiveUpReason, cause: unknown): void
 }
 
-/** A token that `deliver` sent and whose fate is not known yet. */
+/** A token that `deliver` or `request` sent and whose fate is not known yet. */
 export class Delivery {
-  readonly resolve: () => void
+  readonly resolve: (answer: never) => void
   readonly reject: (error: TokenError) => void
   /** Of its token in the queue. */
   place: number
   state: typeof PENDING | typeof TOLD | typeof GONE = PENDING
   /** Null while nobody has the token, and when its fate is told. */
   holder: Holder | null = null
+  /** It is resolved by an answer, and not by a count. */
+  readonly isRequest: boolean
+  /** The answer has come, or the news that there will be none. */
+  isAnswered = false
 
-  constructor(place: number, resolve: () => void, reject: (error: TokenError) => void) {
+  constructor(
+    place: number,
+    resolve: (answer: never) => void,
+    reject: (error: TokenError) => void,
+    isRequest = false
+  ) {
     this.place = place
     this.resolve = resolve
     this.reject = reject
+    this.isRequest = isRequest
   }
 
   get isPending(): boolean {
@@ -63,9 +73,15 @@ export class Deliveries {
   #passedGaps = 0
   /** Those of `#all` that wait for nothing. */
   #idle = 0
+  /** Gaps that they have not. */
+  #gaps = 0
+  /** Requests without an answer. */
+  #unanswered = 0
   #settled = 0
   /** The peer has given its final count: what it does not cover was never handed. */
   #isFinal = false
+  /** The tokens that the peer's handlers had begun then. */
+  #begun = 0
   #returnsAbove: number | null = null
 
   /** @param goesOn its connection is that of a client that dials again */
@@ -76,6 +92,11 @@ export class Deliveries {
   /** How many wait for their fate. */
   get size(): number {
     return this.#all.length - this.#first - this.#idle
+  }
+
+  /** Requests that wait for an answer, also those that were given up. */
+  get unanswered(): number {
+    return this.#unanswered
   }
 
   /** The count that covers most so far. */
@@ -103,11 +124,12 @@ export class Deliveries {
 
   add(delivery: Delivery): void {
     this.#all.push(delivery)
+    if (delivery.isRequest) this.#unanswered++
   }
 
   /** The last one that was added was not taken. */
   retract(): void {
-    this.#all.pop()
+    if (this.#all.pop()?.isRequest) this.#unanswered--
   }
 
   /** The peer's application has had the first `count` tokens. */
@@ -118,12 +140,16 @@ export class Deliveries {
       const delivery = all[this.#first] as Delivery
       if (delivery.place - this.#passedGaps > count) break
       all[this.#first++] = null
+      if (delivery.isRequest && !delivery.isAnswered) this.#unanswered--
       if (delivery.state === PENDING) {
         delivery.state = TOLD
-        delivery.resolve()
+        if (delivery.isRequest) delivery.reject(fateUnknown('unanswered'))
+        else delivery.resolve(undefined as never)
       } else {
         this.#idle--
-        if (delivery.state === GONE) this.#passedGaps++
+        if (delivery.state !== GONE) continue
+        this.#passedGaps++
+        this.#gaps--
       }
     }
     if (this.#first * 2 > all.length) this.#open()
@@ -143,6 +169,47 @@ export class Deliveries {
     return found?.place === place ? (found as Delivery) : null
   }
 
+  /** True when the token of this number asks for an answer that has not come. */
+  isAsked(number: number): boolean {
+    const delivery = this.#findNumber(number)
+    return delivery?.isRequest === true && !delivery.isAnswered
+  }
+
+  /** The answer to the token of this number, which asks for it. */
+  answer(number: number, answer: Buffer): void {
+    const delivery = this.#findNumber(number)
+    if (delivery === null) return
+    this.#answered(delivery)
+    if (this.tell(delivery)) delivery.resolve(answer as never)
+  }
+
+  /** The peer had the token of this number and did not do it. @returns false when it was answered before */
+  fail(number: number, error: TokenError): boolean {
+    const delivery = this.#findNumber(number)
+    if (delivery === null) return true
+    if (delivery.isAnswered) return false
+    this.#answered(delivery)
+    if (this.tell(delivery)) delivery.reject(error)
+    return true
+  }
+
+  #answered(delivery: Delivery): void {
+    delivery.isAnswered = true
+    if (delivery.isRequest) this.#unanswered--
+  }
+
+  #findNumber(number: number): Delivery | null {
+    let place = number + this.#passedGaps
+    if (this.#gaps > 0) {
+      for (let index = this.#first; index < this.#all.length; index++) {
+        const delivery = this.#all[index] as Delivery
+        if (delivery.place > place) break
+        if (delivery.state === GONE) place++
+      }
+    }
+    return this.find(place)
+  }
+
   /** Whoever asked tells its fate now. @returns false when that was told before */
   tell(delivery: Delivery): boolean {
     if (delivery.state !== PENDING) return false
@@ -154,6 +221,8 @@ export class Deliveries {
   /** The token of one whose fate was told was taken back: those behind it have a smaller number. */
   leaveGap(delivery: Delivery): void {
     delivery.state = GONE
+    this.#gaps++
+    if (delivery.isRequest && !delivery.isAnswered) this.#answered(delivery)
   }
 
   /** The queue has moved together behind tokens that were taken out of it. @param places that they had, in order */
@@ -192,21 +261,24 @@ export class Deliveries {
    * @param firstUnsent the first place of which the last byte has not left
    * @param final the final count of the peer, null when it gave none
    * @param cause what has broken the connection, null: it ended in order
+   * @param begun the tokens that its handlers had begun then
    */
-  end(firstUnsent: number, final: number | null, cause: TokenError | null): void {
+  end(firstUnsent: number, final: number | null, cause: TokenError | null, begun = final): void {
     if (final !== null) {
       this.acknowledge(final)
       this.#isFinal = true
-      if (this.goesOn && mayBeRepeated(cause)) this.#returnsAbove = final
+      this.#begun = begun ?? final
+      if (this.goesOn && mayBeRepeated(cause)) this.#returnsAbove = this.#begun
     }
     const reason = reasonOfEnd(cause)
     const reasonOfNotSent = cause === null && this.#isFinal ? 'peer-closed' : reason
     let gaps = this.#passedGaps
     for (const delivery of this.#open()) {
       if (delivery.state === GONE) gaps++
-      if (this.#returnsAbove !== null && delivery.place - gaps > this.#returnsAbove) continue
+      const number = delivery.place - gaps
+      if (this.#returnsAbove !== null && number > this.#returnsAbove) continue
       if (!this.tell(delivery)) continue
-      const isNotSent = delivery.place >= firstUnsent || this.#isFinal
+      const isNotSent = delivery.place >= firstUnsent || (this.#isFinal && number > this.#begun)
       delivery.reject(isNotSent ? notSent(reasonOfNotSent, cause) : fateUnknown(reason, cause))
     }
   }
@@ -227,7 +299,13 @@ export class Deliveries {
   #keep(isKept: (delivery: Delivery) => boolean): void {
     const kept = this.#open().filter(isKept)
     this.#idle = 0
-    for (const delivery of kept) if (delivery.state !== PENDING) this.#idle++
+    this.#gaps = 0
+    this.#unanswered = 0
+    for (const delivery of kept) {
+      if (delivery.state !== PENDING) this.#idle++
+      if (delivery.state === GONE) this.#gaps++
+      if (delivery.isRequest && !delivery.isAnswered) this.#unanswered++
+    }
     this.#all = kept
   }
 

@@ -1,7 +1,7 @@
 import { protocolError, type TokenError } from '../errors/token-error'
 import type { SessionLookup, SessionPart } from '../wire/hello'
-import { AbortedTokens } from './aborted-tokens'
 import { Deliveries } from './deliveries'
+import { SettledTokens } from './settled-tokens'
 
 const NO_ID = Buffer.alloc(16)
 const NO_EPOCH = Buffer.alloc(8)
@@ -51,21 +51,24 @@ export class Session {
   peerMaxTokenLength = Number.POSITIVE_INFINITY
   peerMaxStreamLength = 0
   peerTakesParts = false
-  /** Those that nobody will acknowledge, because they were aborted; null before the first. */
-  #aborted: AbortedTokens | null = null
+  /** The peer knows REQUEST and answers. */
+  peerHandles = false
+  /** Answers of the peer that came. */
+  answered = 0
+  /** Settled before one in front of them; null before the first. */
+  #settled: SettledTokens | null = null
   #key: SessionKey | null = null
   #generation = 0
   #isEnded = false
 
-  /**
-   * @param isManualAck the application says itself which tokens it has had
-   * @param goesOn what the peer has not had may go on by another connection
-   */
-  constructor(
-    readonly isManualAck = false,
-    goesOn = false
-  ) {
+  /** @param goesOn what the peer has not had may go on by another connection */
+  constructor(goesOn = false) {
     this.deliveries = new Deliveries(goesOn)
+  }
+
+  /** True when the peer's HELLO is known. */
+  get isGreeted(): boolean {
+    return this.peerMaxTokenLength !== Number.POSITIVE_INFINITY
   }
 
   /** True while both sides keep it across transports. */
@@ -78,37 +81,22 @@ export class Session {
     this.#isEnded = true
   }
 
-  /** The application was given `count` tokens, and has returned. */
-  given(count: number): void {
-    if (!this.isManualAck) this.handed += count
+  /** The application was given the `count` tokens up to number `last`, and has returned. */
+  given(count: number, last: number): void {
+    if (this.handed + count === last) this.handed = last
+    else for (let number = last - count + 1; number <= last; number++) this.settle(number)
+  }
+
+  /** The token of this number is done with: it counts when all before it are. */
+  settle(number: number): void {
+    this.#settled ??= new SettledTokens()
+    this.handed = this.#settled.add(number, this.handed)
   }
 
   /** The application was given all that the peer has sent. @param holdsOpen it may still answer */
   allGiven(holdsOpen: boolean): void {
     this.isAllHanded = true
     this.holdsOpen = holdsOpen
-  }
-
-  /** The application has had `count` more tokens of those that it was given. */
-  acknowledge(count: number): void {
-    const handed = this.handed + count
-    this.handed = this.#aborted?.pass(handed) ?? handed
-  }
-
-  /** The peer has aborted the token of this number: nobody acknowledges it, it counts when all before it do. */
-  aborted(number: number): void {
-    if (!this.isManualAck) {
-      this.handed++
-      return
-    }
-    this.#aborted ??= new AbortedTokens()
-    this.#aborted.add(number)
-    this.handed = this.#aborted.pass(this.handed)
-  }
-
-  /** Tokens that the application has not acknowledged, of the `given` that it was given; for manual acknowledgement. */
-  unacknowledged(given: number): number {
-    return given - this.handed - (this.#aborted?.waiting ?? 0)
   }
 
   /** The largest generation of a dial; 0 before the first. */

@@ -15,11 +15,11 @@ export interface Patience {
  *
  * @param patience a signal must not have aborted before
  */
-export async function within(
+export async function within<T>(
   delivery: Delivery,
-  fate: Promise<void>,
+  fate: Promise<T>,
   { signal, timeout }: Patience
-): Promise<void> {
+): Promise<T> {
   if (signal === undefined && timeout === undefined) return fate
   const limit = new PatientDeadline(timeout ?? 0, () =>
     delivery.giveUp('timeout', timeoutError(timeout as number))
@@ -28,7 +28,7 @@ export async function within(
   limit.arm()
   if (signal !== undefined) watchSignal(signal, waiting)
   try {
-    await fate
+    return await fate
   } finally {
     limit.clear()
     if (signal !== undefined) unwatchSignal(signal, waiting)

@@ -9,8 +9,12 @@ export type ControlFrame =
   | ({ readonly type: 'hello' } & Hello)
   | { readonly type: 'window'; readonly granted: number }
   | { readonly type: 'ping' | 'pong'; readonly opaque: Uint8Array }
-  | { readonly type: 'part' | 'abort' | 'end' }
+  | { readonly type: 'part' | 'abort' | 'end' | 'request' }
   | { readonly type: 'ack'; readonly handed: number }
+  | { readonly type: 'answer'; readonly to: number }
+  | { readonly type: 'answered'; readonly count: number }
+  | { readonly type: 'begun'; readonly count: number }
+  | FailedFrame
   | GoawayFrame
   | CloseFrame
 
@@ -21,6 +25,16 @@ export interface GoawayFrame {
   /** Milliseconds; do not come back to this server sooner. */
   readonly retryAfter: number
   /** For people. One that was read may have control characters: escape it before a log or a terminal. */
+  readonly reason: string
+}
+
+export interface FailedFrame {
+  readonly type: 'failed'
+  /** The number of the token. */
+  readonly to: number
+  /** What went wrong, by its number on the wire; an unknown one means that the handler failed. */
+  readonly code: number
+  /** As in GOAWAY. */
   readonly reason: string
 }
 
@@ -44,6 +58,11 @@ const ACK = 0x87
 const GOAWAY = 0x88
 const CLOSE = 0x89
 const END = 0x8b
+const REQUEST = 0x8c
+const ANSWER = 0x8d
+const FAILED = 0x8e
+const ANSWERED = 0x8f
+const BEGUN = 0x90
 
 /** Unknown types below it are ignored. */
 const FIRST_CRITICAL_TYPE = 0x80
@@ -55,6 +74,7 @@ const COUNT_HEAD = CONTROL_BIT + 9
 const OPAQUE_LENGTH = 8
 const GOAWAY_LENGTH = 7
 const CLOSE_LENGTH = 11
+const FAILED_LENGTH = 11
 const LOST = closeCodeNumber('lost')
 
 /**
@@ -78,6 +98,16 @@ export function encodeControl(frame: ControlFrame): Buffer {
       return begin(ABORT, 1)
     case 'end':
       return begin(END, 1)
+    case 'request':
+      return begin(REQUEST, 1)
+    case 'answer':
+      return encodeCount(ANSWER, frame.to, 'to of ANSWER')
+    case 'answered':
+      return encodeCount(ANSWERED, frame.count, 'count of ANSWERED')
+    case 'begun':
+      return encodeCount(BEGUN, frame.count, 'count of BEGUN')
+    case 'failed':
+      return encodeFailed(frame)
     case 'hello': {
       const result = begin(HELLO, helloLength(frame))
       writeHello(result.subarray(HEADER_LENGTH), frame)
@@ -123,6 +153,20 @@ export function decodeControl(body: Buffer): ControlFrame | null {
     case END:
       if (n !== 1) throw refuse('END', `n is ${n}, not 1`)
       return { type: 'end' }
+    case REQUEST:
+      if (n !== 1) throw refuse('REQUEST', `n is ${n}, not 1`)
+      return { type: 'request' }
+    case ANSWER:
+      if (n !== 9) throw refuse('ANSWER', `n is ${n}, not 9`)
+      return { type: 'answer', to: readCount(body, 1, 'to of ANSWER') }
+    case ANSWERED:
+      if (n !== 9) throw refuse('ANSWERED', `n is ${n}, not 9`)
+      return { type: 'answered', count: readCount(body, 1, 'count of ANSWERED') }
+    case BEGUN:
+      if (n !== 9) throw refuse('BEGUN', `n is ${n}, not 9`)
+      return { type: 'begun', count: readCount(body, 1, 'count of BEGUN') }
+    case FAILED:
+      return decodeFailed(body)
     case HELLO:
       return { type: 'hello', ...readHello(body) }
     case GOAWAY:
@@ -164,6 +208,11 @@ export function writeWindow(target: Buffer, offset: number, granted: number): nu
 /** Writes ACK at `offset`. @returns where it ends */
 export function writeAck(target: Buffer, offset: number, handed: number): number {
   return putCount(target, offset, ACK, handed, 'handed of ACK')
+}
+
+/** Writes ANSWERED at `offset`. @returns where it ends */
+export function writeAnswered(target: Buffer, offset: number, count: number): number {
+  return putCount(target, offset, ANSWERED, count, 'count of ANSWERED')
 }
 
 /** A frame with its head and type, of which the fields are still to be written. */
@@ -236,7 +285,19 @@ function decodeClose(body: Buffer): CloseFrame {
   }
 }
 
-/** GOAWAY and CLOSE begin with a code and end with a reason; the field between them is still to be written. */
+function encodeFailed({ to, code, reason }: FailedFrame): Buffer {
+  const result = beginWithReason(FAILED, FAILED_LENGTH, code, reason, 'FAILED')
+  writeCount(result, HEADER_LENGTH + 3, to, 'to of FAILED')
+  return result
+}
+
+function decodeFailed(body: Buffer): FailedFrame {
+  // It judges the length that readCount relies on.
+  const reason = decodeReason(body, FAILED_LENGTH, 'FAILED')
+  return { type: 'failed', code: body.readUInt16BE(1), to: readCount(body, 3, 'to of FAILED'), reason }
+}
+
+/** GOAWAY, CLOSE and FAILED begin with a code and end with a reason; the field between them is still to be written. */
 function beginWithReason(type: number, length: number, code: number, reason: string, frame: string): Buffer {
   if (!Number.isInteger(code) || code < 0 || code > 0xffff || code === LOST) {
     throw protocolError(

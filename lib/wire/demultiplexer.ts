@@ -13,6 +13,7 @@ import {
   readHeader,
   TYPE_ABORT,
   TYPE_PART,
+  TYPE_REQUEST,
   writeHeader
 } from './header'
 
@@ -23,11 +24,15 @@ export interface DemultiplexerEvents {
   /** A data frame of `length` bytes begins. The error, if any, refuses it before its bytes are looked at. */
   onFrame(length: number): TokenError | null
   /**
-   * PART or ABORT, which stays among the data, because its place there says which token is meant. The error, if any,
-   * refuses it. Without this method both are control frames like others.
+   * PART, ABORT or REQUEST by its type, which stays among the data, because its place there says which token is meant.
+   * The error, if any, refuses it. Without this method they are control frames like others.
    */
-  onMark?(isAbort: boolean): TokenError | null
-  /** Bytes of data frames, heads included, and of PART and ABORT. */
+  onMark?(type: number): TokenError | null
+  /** True when the data frame that `onFrame` was told of is an answer: its bytes go to `onAnswer` and not to `onData`. */
+  readonly isAnswer?: boolean
+  /** Bytes of an answer, none of an empty one. @param left that are missing */
+  onAnswer?(bytes: Buffer, left: number): void
+  /** Bytes of data frames, heads included, and of the marks between them. */
   onData(run: Buffer): void
   /**
    * ACK or WINDOW, which come with nearly every chunk: `frame` has it whole at `offset`. Without this method both are
@@ -39,8 +44,8 @@ export interface DemultiplexerEvents {
 }
 
 /**
- * Takes the control frames of token/2 out of the bytes and passes the rest on, which is token/1 byte for byte except PART and
- * ABORT.
+ * Takes the control frames and the answers of token/2 out of the bytes and passes the rest on, which is token/1 byte for
+ * byte except PART, ABORT and REQUEST.
  *
  * ```
  *  wire      [data][da│ta][control][PART][data]…       │ = the end of a chunk
@@ -56,6 +61,8 @@ export class Demultiplexer {
   #events: DemultiplexerEvents
   /** How many bytes are missing of the data frame that has begun. */
   #bodyLeft = 0
+  /** How many bytes are missing of the answer that has begun. */
+  #answerLeft = 0
   /** A head that two chunks share; it gets memory when the first one comes. */
   #head = NO_HEAD
   #headFilled = 0
@@ -71,7 +78,7 @@ export class Demultiplexer {
   }
 
   get isMidFrame(): boolean {
-    return this.#bodyLeft > 0 || this.#headFilled > 0 || this.#control !== null
+    return this.#bodyLeft > 0 || this.#answerLeft > 0 || this.#headFilled > 0 || this.#control !== null
   }
 
   get heldBytes(): number {
@@ -103,6 +110,7 @@ export class Demultiplexer {
     let runStart = 0
     if ((this.#control !== null || this.#headFilled > 0) && !this.#isStopped && this.#held === null)
       runStart = position = this.#finishFrame(chunk)
+    if (this.#answerLeft > 0 && !this.#isStopped) runStart = position = this.#passAnswer(chunk, position)
     while (position < chunk.length && !this.#isStopped && this.#held === null) {
       position = this.#skipBody(chunk, position)
       if (chunk.length - position < HEADER_LENGTH) {
@@ -116,8 +124,14 @@ export class Demultiplexer {
       if (head < CONTROL_BIT) {
         const refusal = this.#events.onFrame(head)
         if (refusal !== null) this.#refuse(chunk, runStart, position, refusal)
-        this.#bodyLeft = head
         position += HEADER_LENGTH
+        if (this.#events.isAnswer) {
+          this.#pass(chunk, runStart, position - HEADER_LENGTH)
+          this.#answerLeft = head
+          runStart = position = this.#passAnswer(chunk, position)
+        } else {
+          this.#bodyLeft = head
+        }
       } else if (this.#isMarkAt(chunk, position, head)) {
         const refusal = this.#markRead(chunk[position + HEADER_LENGTH] as number)
         if (refusal !== null) this.#refuse(chunk, runStart, position, refusal)
@@ -150,6 +164,13 @@ export class Demultiplexer {
     throw refusal
   }
 
+  #passAnswer(chunk: Buffer, start: number): number {
+    const length = Math.min(this.#answerLeft, chunk.length - start)
+    this.#answerLeft -= length
+    this.#events.onAnswer?.(new BufferView(chunk.buffer, chunk.byteOffset + start, length), this.#answerLeft)
+    return start + length
+  }
+
   #skipBody(chunk: Buffer, position: number): number {
     const length = Math.min(this.#bodyLeft, chunk.length - position)
     this.#bodyLeft -= length
@@ -166,11 +187,12 @@ export class Demultiplexer {
   }
 
   #isMarkType(type: number): boolean {
-    return this.#events.onMark !== undefined && (type === TYPE_PART || type === TYPE_ABORT)
+    const isMarkType = type === TYPE_PART || type === TYPE_ABORT || type === TYPE_REQUEST
+    return isMarkType && this.#events.onMark !== undefined
   }
 
   #markRead(type: number): TokenError | null {
-    return this.#events.onMark?.(type === TYPE_ABORT) ?? null
+    return this.#events.onMark?.(type) ?? null
   }
 
   #keepHead(chunk: Buffer, start: number): number {
@@ -195,6 +217,10 @@ export class Demultiplexer {
     }
     const refusal = this.#events.onFrame(head)
     if (refusal !== null) throw refusal
+    if (this.#events.isAnswer) {
+      this.#answerLeft = head
+      return this.#passAnswer(chunk, position)
+    }
     this.#bodyLeft = head
     this.#events.onData(Buffer.from(this.#head))
     return position
@@ -220,7 +246,7 @@ export class Demultiplexer {
     return end
   }
 
-  /** Passes PART or ABORT that came in two chunks. */
+  /** Passes a mark that came in two chunks. */
   #passMark(control: Buffer): void {
     const refusal = this.#markRead(control[0] as number)
     if (refusal !== null) throw refusal

@@ -22,11 +22,12 @@ export const MAX_LAST_PART_LENGTH = PART_LENGTH + 16 * 1024
 /** The smallest part but the last of a token, bytes. */
 export const MIN_PART_LENGTH = 16 * 1024
 
-/** The types of PART and ABORT, which stay in the order of the data. All other control frames are read at once. */
+/** The types of PART, ABORT and REQUEST, which stay in the order of the data. All other control frames are read at once. */
 export const TYPE_PART = 0x85
 export const TYPE_ABORT = 0x86
+export const TYPE_REQUEST = 0x8c
 
-/** The length of PART and of ABORT, bytes: a head and the type. */
+/** The length of each of them, bytes: a head and the type. */
 export const MARK_LENGTH = HEADER_LENGTH + 1
 
 /** What ABORT costs of the credit, bytes. */
@@ -35,7 +36,7 @@ export const ABORT_COST = 4
 /** The protocols by their ALPN names (RFC 7301 §3.1). */
 export type ProtocolName = 'token/1' | 'token/2'
 
-/** True for a head that PART and ABORT may have: a control frame of one byte. */
+/** True for a head that PART, ABORT and REQUEST have: a control frame of one byte. */
 export function isMark(head: number): boolean {
   return head === CONTROL_BIT + 1
 }

@@ -10,15 +10,19 @@ export const FEATURE_ACK = 2
 export const FEATURE_PART = 4
 export const FEATURE_END = 8
 export const FEATURE_STREAM = 16
+export const FEATURE_HANDLER = 32
 
-const KNOWN_FEATURES = FEATURE_SESSION | FEATURE_ACK | FEATURE_PART | FEATURE_END | FEATURE_STREAM
+const KNOWN_FEATURES =
+  FEATURE_SESSION | FEATURE_ACK | FEATURE_PART | FEATURE_END | FEATURE_STREAM | FEATURE_HANDLER
 
 const STREAM_FIELD = 'maxStreamLength of HELLO'
+const ANSWERED_FIELD = 'answered of HELLO'
 
 const U32_MAX = 0xffff_ffff
 const LENGTH = 51
 const LENGTH_WITH_SESSION = 96
-const STREAM_LENGTH = 8
+/** Of maxStreamLength, and of answered. */
+const COUNT_LENGTH = 8
 const ROLES = [undefined, 'client', 'server'] as const
 const LOOKUPS = ['request', 'new', 'resumed', 'unknown', 'expired', 'outrun', 'identity'] as const
 
@@ -45,6 +49,8 @@ export interface Hello {
   readonly session: SessionPart | null
   /** The longest token that this side takes in parts, bytes. There if and only if `features` has `FEATURE_STREAM`. */
   readonly maxStreamLength?: number
+  /** Answers of the peer that came in this session. There if and only if `features` has SESSION and HANDLER. */
+  readonly answered?: number
 }
 
 /** Where a session goes on (docs/wire-format.md, section 11). */
@@ -64,8 +70,20 @@ export interface SessionPart {
 
 /** @returns the bytes of HELLO after the head */
 export function helloLength(hello: Hello): number {
-  const length = hello.session === null ? LENGTH : LENGTH_WITH_SESSION
-  return hello.maxStreamLength === undefined ? length : length + STREAM_LENGTH
+  return answeredAt(hello.features) + (hello.answered === undefined ? 0 : COUNT_LENGTH)
+}
+
+function streamAt(features: number): number {
+  return features & FEATURE_SESSION ? LENGTH_WITH_SESSION : LENGTH
+}
+
+/** Behind maxStreamLength, where that is there. */
+function answeredAt(features: number): number {
+  return streamAt(features) + (features & FEATURE_STREAM ? COUNT_LENGTH : 0)
+}
+
+function hasAnswered(features: number): boolean {
+  return (features & FEATURE_SESSION) !== 0 && (features & FEATURE_HANDLER) !== 0
 }
 
 /** Writes the fields; `body` begins with the type byte and has `helloLength` bytes. */
@@ -81,11 +99,10 @@ export function writeHello(body: Buffer, hello: Hello): void {
   body.writeUInt32BE(hello.heartbeat, 11)
   body.writeUInt32BE(hello.receiveWindow, 15)
   body.set(hello.fingerprint, 19)
-  const { session, maxStreamLength } = hello
+  const { features, session, maxStreamLength, answered } = hello
   if (session !== null) writeSession(body, session)
-  if (maxStreamLength !== undefined) {
-    writeCount(body, session === null ? LENGTH : LENGTH_WITH_SESSION, maxStreamLength, STREAM_FIELD)
-  }
+  if (maxStreamLength !== undefined) writeCount(body, streamAt(features), maxStreamLength, STREAM_FIELD)
+  if (answered !== undefined) writeCount(body, answeredAt(features), answered, ANSWERED_FIELD)
 }
 
 function writeSession(body: Buffer, session: SessionPart): void {
@@ -123,7 +140,12 @@ export function readHello(body: Buffer): Hello {
     receiveWindow: body.readUInt32BE(15),
     fingerprint: copy(body, 19, 51),
     session: features & FEATURE_SESSION ? readSession(body) : null,
-    ...(features & FEATURE_STREAM && { maxStreamLength: readStream(body, features) })
+    ...(features & FEATURE_STREAM && {
+      maxStreamLength: readAt(body, streamAt(features), STREAM_FIELD, 'STREAM')
+    }),
+    ...(hasAnswered(features) && {
+      answered: readAt(body, answeredAt(features), ANSWERED_FIELD, 'SESSION and HANDLER')
+    })
   }
   const wrong = fault(hello)
   if (wrong !== null) throw refuse(wrong)
@@ -146,12 +168,10 @@ function readSession(body: Buffer): SessionPart {
   }
 }
 
-function readStream(body: Buffer, features: number): number {
-  const start = features & FEATURE_SESSION ? LENGTH_WITH_SESSION : LENGTH
-  if (body.length < start + STREAM_LENGTH) {
-    throw refuse(`n is ${body.length}, with STREAM at least ${start + STREAM_LENGTH} are needed`)
-  }
-  return readCount(body, start, STREAM_FIELD)
+function readAt(body: Buffer, start: number, field: string, feature: string): number {
+  const end = start + COUNT_LENGTH
+  if (body.length < end) throw refuse(`n is ${body.length}, with ${feature} at least ${end} are needed`)
+  return readCount(body, start, field)
 }
 
 /** The first rule that `hello` breaks, as the end of a message, or null. One list for both directions. */
@@ -170,6 +190,9 @@ function fault(hello: Hello): string | null {
   const hasStream = (features & FEATURE_STREAM) !== 0
   if (hasStream !== (hello.maxStreamLength !== undefined)) return 'STREAM and maxStreamLength go together'
   if (hasStream && (features & FEATURE_PART) === 0) return 'STREAM without PART'
+  if (hasAnswered(features) !== (hello.answered !== undefined))
+    return 'answered goes with SESSION and HANDLER'
+  if ((features & FEATURE_HANDLER) !== 0 && (features & FEATURE_ACK) === 0) return 'HANDLER without ACK'
   if ((features & FEATURE_SESSION) === 0) return session === null ? null : 'a session part without SESSION'
   if (session === null) return 'SESSION without a session part'
   if ((features & FEATURE_ACK) === 0) return 'SESSION without ACK'

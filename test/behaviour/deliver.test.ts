@@ -93,21 +93,6 @@ describe('deliver()', () => {
       expect(told).to.deep.equal(['a handed', 'b handed', 'c handed'])
     })
 
-    it('resolves at acknowledge() when the application acknowledges by hand', async () => {
-      const { client, server } = await openPair({ server: { ack: 'manual' } })
-      const { told, deliver } = fates(client)
-      server.on('token', () => {})
-      for (const text of ['a', 'b', 'c']) void deliver(text)
-      await settled()
-      expect(told).to.deep.equal([])
-      expect(server.acknowledge(2)).to.equal(true)
-      await settled()
-      expect(told).to.deep.equal(['a handed', 'b handed'])
-      server.acknowledge()
-      await settled()
-      expect(told).to.have.length(3)
-    })
-
     it('resolves also behind tokens that were only sent', async () => {
       const { client, server } = await openPair()
       server.on('token', () => {})
@@ -115,60 +100,6 @@ describe('deliver()', () => {
       await client.deliver(Buffer.from('y'))
       client.close()
       expect((await client.closed).unconfirmed).to.equal(0)
-    })
-  })
-
-  describe('acknowledge()', () => {
-    it('refuses more than was given, and what is no count', async () => {
-      const { client, server } = await openPair({ server: { ack: 'manual' } })
-      server.on('token', () => {})
-      client.send(Buffer.from('a'))
-      await settled()
-      for (const count of [2, -1, 0.5, NaN, Infinity, '1' as never]) {
-        expect(() => server.acknowledge(count), `${count}`)
-          .to.throw()
-          .with.property('code', 'ERR_OPTION')
-      }
-      server.acknowledge(1)
-      expect(() => server.acknowledge())
-        .to.throw('Cannot acknowledge 1 tokens: 0 were given')
-        .with.property('code', 'ERR_OPTION')
-    })
-
-    it('acknowledge() without `ack: manual` is refused: the connection counts by itself', async () => {
-      const { server } = await openPair()
-      expect(() => server.acknowledge(1))
-        .to.throw("Cannot acknowledge tokens: it needs the option ack: 'manual'")
-        .with.property('code', 'ERR_OPTION')
-    })
-
-    it('is awaited before the CLOSE of the peer is answered', async () => {
-      const { client, server } = await openPair({ server: { ack: 'manual' } })
-      const { told, deliver } = fates(client)
-      server.on('token', () => {})
-      for (const text of ['a', 'b']) void deliver(text)
-      await settled()
-      client.close()
-      await settled()
-      expect(told).to.deep.equal([])
-      server.acknowledge()
-      await settled()
-      expect(server.isOpen).to.equal(true)
-      server.acknowledge()
-      const infos = await Promise.all([client.closed, server.closed])
-      expect(infos.map(info => info.code)).to.deep.equal(['normal', 'normal'])
-      expect(told).to.deep.equal(['a handed', 'b handed'])
-    })
-
-    it('acknowledge() that comes after the last word of its side says false: the peer was told that it was not handed', async () => {
-      const { client, server } = await openPair({ server: { ack: 'manual' } })
-      const { told, deliver } = fates(client)
-      server.on('token', () => {})
-      void deliver('a')
-      await settled()
-      server.close()
-      await Promise.all([client.closed, server.closed])
-      expect([told, server.acknowledge()]).to.deep.equal([['a ERR_NOT_SENT'], false])
     })
   })
 

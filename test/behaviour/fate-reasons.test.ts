@@ -34,7 +34,7 @@ const reason = new Error('not needed any more')
 
 interface Situation {
   readonly is: string
-  readonly code: 'ERR_NOT_SENT' | 'ERR_FATE_UNKNOWN'
+  readonly code: 'ERR_NOT_SENT' | 'ERR_FATE_UNKNOWN' | 'ERR_HANDLER_FAILED'
   readonly reason: FateReason
   /** The code or the name of the cause; null for none. */
   readonly cause: string | null
@@ -301,6 +301,34 @@ const SITUATIONS: readonly Situation[] = [
     }
   },
   {
+    is: 'as many requests wait as may',
+    ...{ code: 'ERR_NOT_SENT', reason: 'too-many-requests', cause: null },
+    arrange: async () => {
+      const { client, server } = await connected({ maxPendingRequests: 1 })
+      server.handle(() => new Promise<void>(() => {}))
+      client.request(Buffer.from('a')).catch(() => {})
+      return client.request(Buffer.from('b'))
+    }
+  },
+  {
+    is: 'the handler of the other side throws',
+    ...{ code: 'ERR_HANDLER_FAILED', reason: 'handler-failed', cause: null },
+    arrange: async () => {
+      const { client, server } = await connected({})
+      server.handle(() => Promise.reject(new Error('no')))
+      return client.deliver(Buffer.from('a'))
+    }
+  },
+  {
+    is: 'the answer of the other side is too long',
+    ...{ code: 'ERR_HANDLER_FAILED', reason: 'answer-too-large', cause: null },
+    arrange: async () => {
+      const { client, server } = await connected({ maxTokenLength: 10 })
+      server.handle(() => Buffer.alloc(11))
+      return client.request(Buffer.from('a'))
+    }
+  },
+  {
     is: 'the memory of the token is taken away while it waits for a connection',
     ...{ code: 'ERR_NOT_SENT', reason: 'memory-lost', cause: 'ERR_DETACHED' },
     arrange: async () => {
@@ -331,9 +359,17 @@ describe('a rejected delivery says why, and what is behind it, when', () => {
 
   it('covers every reason', () => {
     const reasons: FateReason[] = [
-      ...(['aborted', 'close-timeout', 'closed', 'connection-lost', 'destroyed', 'dropped'] as const),
-      ...(['memory-lost', 'never-connected', 'outbox-full', 'peer-closed', 'refused'] as const),
-      ...(['session-lost', 'stream-cut', 'stream-failed', 'timeout', 'unreachable'] as const)
+      ...([
+        'aborted',
+        'answer-too-large',
+        'close-timeout',
+        'closed',
+        'connection-lost',
+        'destroyed'
+      ] as const),
+      ...(['dropped', 'handler-failed', 'memory-lost', 'never-connected', 'outbox-full'] as const),
+      ...(['peer-closed', 'refused', 'session-lost', 'stream-cut', 'stream-failed', 'timeout'] as const),
+      ...(['too-many-requests', 'unreachable'] as const)
     ]
     expect([...new Set(SITUATIONS.map(situation => situation.reason))].sort()).to.deep.equal(reasons)
   })

@@ -1,7 +1,14 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { ConnectionOptions, ProtocolOptions } from '../../lib'
-import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_STREAM, type Hello } from '../../lib/wire/hello'
+import {
+  FEATURE_ACK,
+  FEATURE_END,
+  FEATURE_HANDLER,
+  FEATURE_PART,
+  FEATURE_STREAM,
+  type Hello
+} from '../../lib/wire/hello'
 import { bytes, frame, frames, pattern } from '../helpers/bytes'
 import { settled } from '../helpers/moments'
 import { encode, recut, whole } from '../helpers/parts'
@@ -10,7 +17,7 @@ import { BarePeer, close, destroyTransports, greeted, helloFrom, OPAQUE } from '
 const KIB = 1024
 const PART = bytes('80 00 00 01 85')
 const ABORT = bytes('80 00 00 01 86')
-const FEATURES = FEATURE_ACK | FEATURE_PART | FEATURE_END
+const FEATURES = FEATURE_ACK | FEATURE_PART | FEATURE_END | FEATURE_HANDLER
 
 // On a failure fast-check prints `{ seed, path }`; SEED=… repeats that run.
 const parameters = process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) }
@@ -85,16 +92,17 @@ describe('PART and ABORT on a connection', () => {
     expect(peer.frames().at(-1)).to.include({ type: 'close', handed: 4 })
   })
 
-  it("with ack: 'manual' pass an aborted token with the one before it", async () => {
-    const { peer, listen } = await open({ ack: 'manual' })
-    listen()
+  it('pass an aborted token with the one before it, when a handler has settled that', async () => {
+    const { peer } = await open()
+    const jobs: (() => void)[] = []
+    peer.connection.handle(() => new Promise<void>(resolve => jobs.push(resolve)))
     await peer.say(ABORT)
     expect(peer.frames(true).at(-1)).to.deep.equal({ type: 'ack', handed: 1 })
     await peer.say('a', ABORT, 'b', close())
-    peer.connection.acknowledge()
+    jobs[0]?.()
     await settled()
     expect(peer.frames(true).at(-1)).to.deep.equal({ type: 'ack', handed: 3 })
-    peer.connection.acknowledge()
+    jobs[1]?.()
     await settled()
     expect(peer.frames(true).at(-1)).to.include({ type: 'close', handed: 4 })
   })

@@ -69,27 +69,29 @@ describe('a session and its ends', () => {
         expect(infos.map(info => info.code)).to.deep.equal(['normal', 'normal'])
       })
 
-      it(`is known after tokens were acknowledged by hand behind it (cut: ${how})`, async () => {
-        const { client, server } = await open({ server: { ack: 'manual' } })
-        server.on('token', () => {})
+      it(`is known after a handler has settled tokens behind it (cut: ${how})`, async () => {
+        const { client, server } = await open()
+        const jobs: (() => void)[] = []
+        server.handle(() => new Promise<void>(resolve => jobs.push(resolve)), { concurrency: 2 })
         const stream = client.stream()
         stream.write(Buffer.from('a'))
         await settled()
         await cut(how, () => stream.end(Buffer.from('b')))
         expect([client.isOpen, server.isOpen]).to.deep.equal([true, true])
-        server.acknowledge(2)
+        for (const done of jobs) done()
         const infos = await Promise.all([client.closed, server.closed])
         expect(infos.map(info => info.code)).to.deep.equal(['normal', 'normal'])
       })
     }
 
-    it('is known after tokens were acknowledged by hand while the session waited', async () => {
-      const { client, server } = await open({ server: { ack: 'manual' } })
-      server.on('token', () => {})
+    it('is known after a handler has settled tokens while the session waited', async () => {
+      const { client, server } = await open()
+      const jobs: (() => void)[] = []
+      server.handle(() => new Promise<void>(resolve => jobs.push(resolve)))
       client.stream().end(Buffer.from('b'))
       await settled()
       await pair.cut()
-      server.acknowledge(1)
+      jobs[0]?.()
       await pair.resume()
       const infos = await Promise.all([client.closed, server.closed])
       expect(infos.map(info => info.code)).to.deep.equal(['normal', 'normal'])

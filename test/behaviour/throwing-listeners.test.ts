@@ -426,6 +426,7 @@ describe('Listeners that throw', () => {
       resumed: true,
       'session-lost': true,
       dropped: true,
+      handlerError: true,
       'certificate-expiring': true,
       error: true,
       unconsumed: true,
@@ -436,6 +437,7 @@ describe('Listeners that throw', () => {
       token: true,
       drain: true,
       undeliverable: true,
+      handlerError: true,
       goaway: true,
       disconnect: true,
       resumed: true,
@@ -450,6 +452,7 @@ describe('Listeners that throw', () => {
       token: true,
       drain: true,
       undeliverable: true,
+      handlerError: true,
       goaway: true,
       detached: true,
       resumed: true,
@@ -459,9 +462,11 @@ describe('Listeners that throw', () => {
       close: true
     }
     // What has a test of its own above.
-    expect([...events(SERVER_EVENTS), 'error']).to.have.members(Object.keys(server))
-    expect([...events(CLIENT_EVENTS)]).to.have.members(Object.keys(client))
-    expect([...events(CONNECTION_EVENTS), 'undeliverable']).to.have.members(Object.keys(connection))
+    expect([...events(SERVER_EVENTS), 'error', 'handlerError']).to.have.members(Object.keys(server))
+    expect([...events(CLIENT_EVENTS), 'handlerError']).to.have.members(Object.keys(client))
+    expect([...events(CONNECTION_EVENTS), 'undeliverable', 'handlerError']).to.have.members(
+      Object.keys(connection)
+    )
   })
 
   it('can come from nowhere else: all events are told in one place', () => {

@@ -26,7 +26,7 @@ describe('Outbox', () => {
   function fates(outbox: Outbox) {
     const told: string[] = []
     const deliver = (text: string, options = {}) =>
-      outbox.deliver(Buffer.from(text), options).then(
+      outbox.deliver(Buffer.from(text), options, false).then(
         () => void told.push(`${text} handed`),
         (error: TokenError) => void told.push(`${text} ${error.code}`)
       )
@@ -211,7 +211,7 @@ describe('Outbox', () => {
     const lost = [new Uint8Array(10), new Uint8Array(20)] as const
     add(outbox, 'a')
     outbox.add(lost[0])
-    const fate = outbox.deliver(lost[1], {}).catch((error: TokenError) => error)
+    const fate = outbox.deliver(lost[1], {}, false).catch((error: TokenError) => error)
     add(outbox, 'b')
     for (const { buffer } of lost) structuredClone(buffer, { transfer: [buffer] })
     expect(outbox.bytes).to.equal(48)
@@ -228,7 +228,7 @@ describe('Outbox', () => {
     const signals = Array.from({ length: 100 }, () => new AbortController())
     const codes = Array.from({ length: MANY }, (_, index) =>
       outbox
-        .deliver(Buffer.alloc(10), { signal: signals[(index * 7919) % 100]?.signal })
+        .deliver(Buffer.alloc(10), { signal: signals[(index * 7919) % 100]?.signal }, false)
         .catch((error: TokenError) => error.code)
     )
     add(outbox, 'last')

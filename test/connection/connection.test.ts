@@ -357,6 +357,7 @@ describe('Connection', () => {
       const log: string[] = []
       const forward = {
         isWanting,
+        handling: null,
         take: (token: Buffer, from: object) => void log.push(`${token} ${(from as Connection).protocol}`)
       }
       return { connection: new Connection(socket, {}, { forward }), peer, log, forward }

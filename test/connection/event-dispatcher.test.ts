@@ -9,6 +9,8 @@ import { settled, uncaughtDuring } from '../helpers/moments'
 
 class Emitter extends EventEmitter<ConnectionEvents> {
   isDetached = true
+
+  handle(): void {}
 }
 
 /** A dispatcher, and what its owner and the listeners of the connection are told, in order. */
@@ -68,7 +70,7 @@ describe('EventDispatcher', () => {
 
   it('gives a token to the listeners of the connection, of whoever it is forwarded to, or of both', async () => {
     const { connection, dispatcher, log } = make()
-    const forward = { isWanting: true, take: () => void log.push('forwarded') }
+    const forward = { isWanting: true, handling: null, take: () => void log.push('forwarded') }
     const listener = () => void log.push('listener')
     expect(dispatcher.hasListeners).to.equal(false)
     dispatcher.forwardTo(forward)
@@ -85,7 +87,7 @@ describe('EventDispatcher', () => {
 
   it('gives a token to whoever it is forwarded to also when a listener of the connection throws', async () => {
     const { connection, dispatcher, log } = make()
-    dispatcher.forwardTo({ isWanting: true, take: () => void log.push('forwarded') })
+    dispatcher.forwardTo({ isWanting: true, handling: null, take: () => void log.push('forwarded') })
     connection.on('token', () => {
       throw new Error('of a listener')
     })

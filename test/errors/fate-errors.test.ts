@@ -8,7 +8,7 @@ import { ROOT } from '../helpers/program'
 
 const UNKNOWN = [
   ...(['aborted', 'close-timeout', 'closed', 'connection-lost', 'destroyed', 'refused'] as const),
-  ...(['session-lost', 'timeout'] as const)
+  ...(['session-lost', 'timeout', 'unanswered'] as const)
 ]
 const NOT_SENT = [
   ...([
@@ -21,7 +21,7 @@ const NOT_SENT = [
     'memory-lost'
   ] as const),
   ...(['never-connected', 'outbox-full', 'peer-closed', 'refused', 'session-lost', 'stream-cut'] as const),
-  ...(['stream-failed', 'timeout', 'unreachable'] as const)
+  ...(['stream-failed', 'timeout', 'too-many-requests', 'unreachable'] as const)
 ]
 
 /** The reasons in the table of a section of docs/errors.md. */

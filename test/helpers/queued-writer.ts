@@ -1,3 +1,4 @@
+import { AnswerQueue } from '../../lib/sending/answer-queue'
 import { type ControlSource, FrameWriter } from '../../lib/sending/frame-writer'
 import type { Sender } from '../../lib/sending/sender'
 import { TokenQueue } from '../../lib/sending/token-queue'
@@ -7,7 +8,7 @@ export class QueuedWriter extends FrameWriter {
   readonly queue: TokenQueue
 
   constructor(takeControl: ControlSource['takeControl'] = () => null, queue = new TokenQueue()) {
-    super(queue)
+    super(queue, new AnswerQueue(() => {}))
     this.control = { takeControl }
     this.queue = queue
   }

@@ -14,6 +14,8 @@ const DEFAULTS = {
   idleTimeout: 0,
   heartbeat: 15_000,
   receiveWindow: 2 * MIB,
+  consumerTimeout: 60_000,
+  maxPendingRequests: 16_384,
   closeTimeout: 10_000
 }
 
@@ -108,15 +110,6 @@ describe('connectionLimits', () => {
       expect(error.message).to.match(new RegExp(`^Cannot use option ${name}: it `))
     })
   }
-
-  it('refuses `ack: manual` where nothing is acknowledged', () => {
-    const error = refusal(() => connectionLimits({ ack: 'manual' }))
-    expect([error.code, error.message]).to.deep.equal([
-      'ERR_PROTOCOL_REQUIRED',
-      "Cannot use option ack: 'manual' needs protocol 'token/2'"
-    ])
-    expect(() => connectionLimits({ ack: 'manual', protocol: 'token/2', role: 'server' })).not.to.throw()
-  })
 
   it('says the range and the value', () => {
     const error = refusal(() => connectionLimits({ highWaterMark: -5 }))

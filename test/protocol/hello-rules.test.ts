@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { connectionLimits } from '../../lib/options/connection-options'
 import { helloFault, helloOf } from '../../lib/protocol/hello-rules'
-import { FEATURE_ACK, FEATURE_END, FEATURE_PART, FEATURE_STREAM } from '../../lib/wire/hello'
+import { FEATURE_ACK, FEATURE_END, FEATURE_HANDLER, FEATURE_PART, FEATURE_STREAM } from '../../lib/wire/hello'
 
 const A = Buffer.alloc(32, 0xaa)
 const B = Buffer.alloc(32, 0xbb)
@@ -9,11 +9,11 @@ const ZERO = Buffer.alloc(32)
 const NONE = { own: [], peer: null }
 
 describe('helloOf', () => {
-  it('says the limits of this side, ACK, PART and END, and the certificate that it saw', () => {
+  it('says the limits of this side, ACK, PART, END and HANDLER, and the certificate that it saw', () => {
     const limits = connectionLimits({ maxTokenLength: 7, heartbeat: 200, receiveWindow: 9 })
     expect(helloOf('server', limits, { own: [A], peer: B })).to.deep.equal({
       role: 'server',
-      features: FEATURE_ACK | FEATURE_PART | FEATURE_END,
+      features: FEATURE_ACK | FEATURE_PART | FEATURE_END | FEATURE_HANDLER,
       maxTokenLength: 7,
       heartbeat: 200,
       receiveWindow: 9,
@@ -24,7 +24,9 @@ describe('helloOf', () => {
 
   it('says STREAM and how long a token in parts may be, where the option is set', () => {
     const hello = helloOf('client', connectionLimits({ maxStreamLength: 2 ** 40 }), NONE)
-    expect(hello.features).to.equal(FEATURE_ACK | FEATURE_PART | FEATURE_END | FEATURE_STREAM)
+    expect(hello.features).to.equal(
+      FEATURE_ACK | FEATURE_PART | FEATURE_END | FEATURE_HANDLER | FEATURE_STREAM
+    )
     expect(hello.maxStreamLength).to.equal(2 ** 40)
   })
 

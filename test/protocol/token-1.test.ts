@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
+import type { TokenError } from '../../lib'
 import { Connection, type ConnectionContext } from '../../lib/connection/connection'
 import type { ConnectionOptions } from '../../lib/options/connection-options'
 import type { AuthorizeAnswer } from '../../lib/protocol/authorization'
@@ -307,15 +308,16 @@ describe('token/1', () => {
   })
 
   describe('what token/2 has more', () => {
-    it('is refused by deliver(), acknowledge() and goaway() of token/1', async () => {
+    it('is refused by deliver(), request() and goaway() of token/1', async () => {
       const { connection } = open()
       const rejected = await connection
         .deliver(Buffer.from('a'))
         .catch((error: { code: string }) => error.code)
       expect(rejected).to.equal('ERR_PROTOCOL_REQUIRED')
-      expect(() => connection.acknowledge())
-        .to.throw('Cannot use acknowledge(): it needs token/2, this connection speaks token/1')
-        .with.property('code', 'ERR_PROTOCOL_REQUIRED')
+      const request = await connection.request(Buffer.from('a')).catch((error: TokenError) => error)
+      expect(`${request}`).to.contain(
+        'Cannot use request(): it needs token/2, this connection speaks token/1'
+      )
       expect(() => connection.goaway({ code: 'drain', retryAfter: 0, reason: '' }))
         .to.throw()
         .with.property('code', 'ERR_PROTOCOL_REQUIRED')

@@ -177,26 +177,6 @@ describe('connection.incomingTokens()', () => {
       expect(peer.frames().at(-1)).to.include({ type: 'close', handed: 4 })
     })
 
-    it("with ack: 'manual' needs no acknowledgement, and whole tokens are counted as before", async () => {
-      const peer = await greeted('server', { ack: 'manual' })
-      const seen = texts(peer.connection)
-      await peer.say('a', ABORT, begun, ABORT, 'b', ABORT)
-      const acks = () => peer.frames(true).filter(one => typeof one === 'object' && one.type === 'ack')
-      expect(acks()).to.deep.equal([])
-      expect(peer.connection.tokensReceived).to.equal(5)
-      peer.connection.acknowledge()
-      await settled()
-      expect(acks()).to.deep.equal([{ type: 'ack', handed: 3 }])
-      expect(() => peer.connection.acknowledge(2))
-        .to.throw()
-        .with.property('code', 'ERR_OPTION')
-      peer.connection.acknowledge()
-      await settled()
-      expect(acks().at(-1)).to.deep.equal({ type: 'ack', handed: 5 })
-      await peer.say(close())
-      expect(await seen).to.deep.equal(['a', 'ERR_TOKEN_ABORTED', 'b'])
-    })
-
     it('at CLOSE between two parts throws for the token, and ends in order', async () => {
       const peer = await greeted('server')
       const seen = texts(peer.connection)

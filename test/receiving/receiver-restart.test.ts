@@ -13,7 +13,7 @@ function make(hasListeners: boolean) {
   const events = {
     hasListeners,
     onToken: (token: Buffer): void => void log.push(String(token)),
-    handed: (count: number, cost: number): void => {
+    handed: (count: number, _last: number, cost: number): void => {
       told.count += count
       told.cost += cost
     },

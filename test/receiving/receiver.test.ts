@@ -15,7 +15,7 @@ function make(hasListeners = true, maxTokenLength = 8 * KIB * KIB) {
     hasListeners,
     isDrained: true,
     onToken: (token: Buffer): void => void log.push(String(token)),
-    handed: (count: number, cost: number): void => void handed.push([count, cost]),
+    handed: (count: number, _last: number, cost: number): void => void handed.push([count, cost]),
     tokenAborted: (number: number): void => void log.push(`aborted ${number}`),
     delivered: (isDrained: boolean): void => {
       events.isDrained = isDrained

@@ -23,6 +23,7 @@ function detached(highWaterMark = 64 * KIB * KIB) {
         aborted: number => void log.push(`aborted ${number}`),
         withdrawn: number => void log.push(`withdrawn ${number}`)
       },
+      settled: () => {},
       active: () => {},
       fail: () => {}
     }

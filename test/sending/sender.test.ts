@@ -25,6 +25,7 @@ function open(options?: ConnectionOptions, control: Buffer[] = []) {
       aborted: number => void log.push(`aborted ${number}`),
       withdrawn: number => void log.push(`withdrawn ${number}`)
     },
+    settled: () => {},
     active: () => void log.push('active'),
     fail: ({ code }) => {
       log.push(code)

@@ -457,7 +457,7 @@ describe('connected means accepted', () => {
         (reason: TokenError) => reason
       )
       expect(error?.code).to.equal('ERR_PROTOCOL_REQUIRED')
-      expectOption({ protocol: 'token/1', ack: 'manual' })
+      expectOption({ protocol: 'token/1', session: true })
     })
   })
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { Receiver } from '../../lib/receiving/receiver'
+import { AnswerQueue } from '../../lib/sending/answer-queue'
 import { FrameWriter } from '../../lib/sending/frame-writer'
 import { TokenQueue } from '../../lib/sending/token-queue'
 import { Delivery } from '../../lib/session/deliveries'
@@ -17,7 +18,7 @@ class End {
   readonly fates: string[] = []
   /** Tokens that the application takes before it stops to want. */
   appetite = Number.POSITIVE_INFINITY
-  #writer = new FrameWriter(this.queue)
+  #writer = new FrameWriter(this.queue, new AnswerQueue(() => {}))
   readonly #receiver: Receiver
 
   constructor() {
@@ -40,7 +41,7 @@ class End {
       },
       true
     )
-    this.#receiver.protocol = { handed: count => this.session.given(count) }
+    this.#receiver.protocol = { handed: (count, last) => this.session.given(count, last) }
     this.#receiver.open()
   }
 
@@ -78,7 +79,7 @@ class End {
 
   cut(): void {
     this.queue.unbegin(null)
-    this.#writer = new FrameWriter(this.queue)
+    this.#writer = new FrameWriter(this.queue, new AnswerQueue(() => {}))
     this.session.received = this.#receiver.restart()
   }
 

@@ -123,7 +123,7 @@ describe('the vectors of token-2-frames.json', () => {
         if (body === null) continue
         const frame = decodeControl(body)
         if (frame === null) continue
-        if (frame.type === 'hello' && frame.features > 31) {
+        if (frame.type === 'hello' && frame.features > 63) {
           expect(closeCodeOf(brokenRule(() => encodeControl(frame)))).to.equal('internal-error')
           expect(vector.encodes).to.equal(false)
         } else {
@@ -276,7 +276,7 @@ function judge(body: Buffer): 'frame' | 'ignored' | 'refused' {
   }
   if (frame === null) return 'ignored'
   const isChanged =
-    frame.type === 'hello' ? frame.features > 31 : 'reason' in frame && frame.reason.includes('\ufffd')
+    frame.type === 'hello' ? frame.features > 63 : 'reason' in frame && frame.reason.includes('\ufffd')
   if (!isChanged) {
     const again = encodeControl(frame).subarray(4)
     if (!again.equals(body.subarray(0, frame.type === 'hello' ? again.length : body.length))) {

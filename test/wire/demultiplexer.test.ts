@@ -4,6 +4,7 @@ import { TokenError } from '../../lib/errors/token-error'
 import { FrameReader } from '../../lib/receiving/frame-reader'
 import { decodeControl, decodeCount, encodeControl, isAck } from '../../lib/wire/control-frame'
 import { Demultiplexer, type DemultiplexerEvents } from '../../lib/wire/demultiplexer'
+import { TYPE_ABORT } from '../../lib/wire/header'
 import { bytes, frame, frames, pattern } from '../helpers/bytes'
 
 // On a failure fast-check prints `{ seed, path }`; SEED=… repeats that run.
@@ -184,8 +185,8 @@ describe('Demultiplexer', () => {
           lengths.push(length)
           return null
         },
-        onMark: isAbort => {
-          const name = isAbort ? 'abort' : 'part'
+        onMark: type => {
+          const name = type === TYPE_ABORT ? 'abort' : 'part'
           note(name)
           return name === refused ? new TokenError('ERR_PROTOCOL', 'Cannot') : null
         },

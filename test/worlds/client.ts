@@ -45,13 +45,12 @@ export class SimulatedClient {
     this.#world = world
     this.#name = `client-${index}`
     const { setUp } = world
-    this.ledger = world.newLedger(setUp.server.ack === 'manual')
-    const { ack, ...limits } = setUp.client
+    this.ledger = world.newLedger(setUp.server.handles)
+    const { handles: _, ...limits } = setUp.client
     this.client = new TokenClient({
       ...world.clientCredentials,
       ...limits,
       protocol: 'token/2',
-      ack,
       servername: this.#name,
       servers: ports.map(port => ({ port })),
       heartbeat: setUp.heartbeat,
@@ -117,8 +116,8 @@ export class SimulatedClient {
     this.#taker?.halfClose()
   }
 
-  acknowledge(): void {
-    this.#taker?.acknowledge(1 + this.#world.chance.below(4))
+  settle(): void {
+    this.#taker?.settle(1 + this.#world.chance.below(4))
   }
 
   /** From now on it takes all and stays connected. */
@@ -214,7 +213,7 @@ export class SimulatedClient {
     const known = this.#known.get(connection)
     if (known !== undefined) return known
     const world = this.#world
-    const taker = new Taker(world, connection, world.setUp.client.ack === 'manual', false)
+    const taker = new Taker(world, connection, world.setUp.client.handles, false)
     const made: Known = {
       connection,
       departed: new Departed(this.ledger),

@@ -3,7 +3,7 @@ import type { FrameTap } from './frame-tap'
 import { simulatedToken } from './token'
 
 /** What a promise has said of a token; `none`: it has no promise. */
-export type Fate = 'none' | 'pending' | 'handed' | 'ERR_NOT_SENT' | 'ERR_FATE_UNKNOWN'
+export type Fate = 'none' | 'pending' | 'handed' | 'ERR_NOT_SENT' | 'ERR_FATE_UNKNOWN' | 'ERR_HANDLER_FAILED'
 
 /** By which call a token was sent. */
 export type Call = 'send' | 'deliver' | 'sendFrom' | 'write'
@@ -24,10 +24,11 @@ export interface Entry {
   isWhole: boolean
   /** What it left by last. */
   departed: Departed | null
-  /** The peer's application was given it, whole; has left it in its middle; has acknowledged it. */
+  /** The peer's application was given it, whole; has left it in its middle; a handler is done with it, or has failed. */
   isGiven: boolean
   isSkipped: boolean
-  isAcknowledged: boolean
+  isDone: boolean
+  hasFailed: boolean
 }
 
 /** The tokens of one sender, in the order of its calls, and what is true of them. */
@@ -43,12 +44,12 @@ export class Ledger {
   readonly #isBuffered: () => boolean
 
   /**
-   * @param isManual the receiver acknowledges
+   * @param handles the receiver takes them by a handler
    * @param isBuffered true while a stream has a token that was not read out
    */
   constructor(
     readonly stream: number,
-    readonly isManual: boolean,
+    readonly handles: boolean,
     fail: (why: string) => void,
     isBuffered: () => boolean
   ) {
@@ -72,7 +73,8 @@ export class Ledger {
       departed: null,
       isGiven: false,
       isSkipped: false,
-      isAcknowledged: false
+      isDone: false,
+      hasFailed: false
     }
     this.entries.push(entry)
     return { entry, bytes }
@@ -84,18 +86,17 @@ export class Ledger {
 
   given(entry: Entry): void {
     // What was given and not acknowledged, an end in order leaves over: the next server is given it.
-    if (entry.isGiven && !(this.isManual && !entry.isAcknowledged))
-      this.#fail(`${nameOf(entry)} was handed twice`)
+    if (entry.isGiven && !(this.handles && !entry.isDone)) this.#fail(`${nameOf(entry)} was handed twice`)
     entry.isGiven = true
     if (!entry.isBegun) this.#fail(`${nameOf(entry)} was handed and had never left`)
     if (entry.isRefused) this.#fail(`${nameOf(entry)} was refused and handed`)
-    if (entry.fate === 'ERR_NOT_SENT' && !this.isManual)
-      this.#fail(`${nameOf(entry)} was told not sent and was handed`)
+    if (entry.fate === 'ERR_NOT_SENT') this.#fail(`${nameOf(entry)} was told not sent and was handed`)
   }
 
-  acknowledged(entry: Entry): void {
-    entry.isAcknowledged = true
-    if (entry.fate === 'ERR_NOT_SENT') this.#fail(`${nameOf(entry)} was told not sent and was acknowledged`)
+  /** The handler that has it is done with it. */
+  handled(entry: Entry, hasFailed: boolean): void {
+    entry.isDone = true
+    entry.hasFailed = hasFailed
   }
 
   /** Its promise has told a fate, for the first time. */
@@ -104,7 +105,11 @@ export class Ledger {
     // What a stream has taken and nobody has read out, the one who closes counts: at the end it must have been read.
     if (fate === 'handed' && !this.had(entry) && !this.#isBuffered())
       this.#fail(`${nameOf(entry)} was told handed and was not`)
-    if (fate === 'ERR_NOT_SENT' && this.had(entry) && !entry.isSkipped)
+    if (fate === 'ERR_HANDLER_FAILED' && !entry.hasFailed)
+      this.#fail(`${nameOf(entry)} was told that its handler failed, and it did not`)
+    if (fate === 'handed' && entry.hasFailed)
+      this.#fail(`${nameOf(entry)} was told handed, and its handler failed`)
+    if (fate === 'ERR_NOT_SENT' && entry.isGiven && !entry.isSkipped)
       this.#fail(`${nameOf(entry)} was told not sent and was handed`)
     if (fate === 'ERR_FATE_UNKNOWN' && !entry.isBegun && !this.taps.some(tap => tap.isUncertain))
       this.#fail(`${nameOf(entry)} was told unknown, and no byte of it had left`)
@@ -112,7 +117,7 @@ export class Ledger {
 
   /** Whether the peer's application has had it, as this ledger's receiver means it. */
   had(entry: Entry): boolean {
-    return this.isManual ? entry.isAcknowledged : entry.isGiven || entry.isSkipped
+    return this.handles ? entry.isDone : entry.isGiven || entry.isSkipped
   }
 
   /** Tokens whose sender was told nothing of them, and that did not arrive. */

@@ -42,13 +42,12 @@ export class SimulatedServer {
     this.#world = world
     this.#name = `server-${port}`
     const { setUp } = world
-    const { ack, ...limits } = setUp.server
+    const { handles: _, ...limits } = setUp.server
     this.server = new TokenServer({
       ...world.serverCredentials,
       ...limits,
       port,
       protocol: 'token/2',
-      ack,
       heartbeat: setUp.heartbeat,
       outboxBytes: setUp.outboxBytes,
       writeTimeout: 0,
@@ -119,8 +118,8 @@ export class SimulatedServer {
     else taker.toggle()
   }
 
-  acknowledge(): void {
-    this.#any()?.taker.acknowledge(1 + this.#world.chance.below(4))
+  settle(): void {
+    this.#any()?.taker.settle(1 + this.#world.chance.below(4))
   }
 
   heal(): void {
@@ -245,11 +244,11 @@ export class SimulatedServer {
 
   #accepted(connection: Connection): void {
     const world = this.#world
-    const ledger = world.newLedger(world.setUp.client.ack === 'manual')
+    const ledger = world.newLedger(world.setUp.client.handles)
     const taker = new Taker(
       world,
       connection,
-      world.setUp.server.ack === 'manual',
+      world.setUp.server.handles,
       world.setUp.server.maxStreamLength > 0
     )
     const talker = new Talker(world, ledger, connection, {

@@ -12,7 +12,8 @@ export interface SideSetUp {
   readonly idleTimeout: number
   readonly closeTimeout: number
   readonly frameTimeout: number
-  readonly ack: 'auto' | 'manual'
+  /** Its application takes tokens by a handler, and by nothing else. */
+  readonly handles: boolean
 }
 
 /** What is fixed for a world. */
@@ -51,7 +52,7 @@ export function setUpOf(chance: Chance): SetUp {
     idleTimeout: chance.pick([0, 0, 0, 1_500]),
     closeTimeout: chance.pick(CLOSE_TIMEOUTS),
     frameTimeout: 3_000,
-    ack: chance.oneIn(4) ? 'manual' : 'auto'
+    handles: chance.oneIn(3)
   })
   const client = side([400 * KIB])
   const server = side([20 * KIB, 64 * KIB, 400 * KIB])
@@ -71,6 +72,7 @@ export function setUpOf(chance: Chance): SetUp {
     longOfThousand: chance.pick([15, 15, 300]),
     longestStream: 600 * KIB,
     client,
-    server: { ...server, maxStreamLength: hasStreams ? 600 * KIB : 0 }
+    // A handler takes no token that is longer than may be joined.
+    server: { ...server, maxStreamLength: hasStreams ? 600 * KIB : 0, handles: server.handles && !hasStreams }
   }
 }

@@ -3,31 +3,40 @@ import type { Entry } from './ledger'
 import type { TakingPlay } from './play'
 import { readSimulatedToken, TOKEN_HEAD, tokenId } from './token'
 
-type Mode = 'none' | 'listener' | 'loop' | 'pieces' | 'stream' | 'over'
+type Mode = 'none' | 'listener' | 'loop' | 'pieces' | 'stream' | 'handler' | 'over'
+
+/** A token that a handler has. */
+interface Job {
+  readonly entry: Entry
+  done(): void
+  fail(error: Error): void
+}
 
 /** An application that takes the tokens of a connection: by which kind of consumer, and how slowly, is left to chance. */
 export class Taker {
   stream: TokenStream | null = null
   readonly #world: TakingPlay
   readonly #connection: Connection
-  readonly #isManual: boolean
   readonly #modes: readonly Mode[]
   #mode: Mode = 'none'
   #isLeaving = false
-  /** Given, and not acknowledged. */
-  readonly #waiting: Entry[] = []
+  /** Given to a handler, and not settled. */
+  readonly #jobs: Job[] = []
   #last: Entry | null = null
   readonly #listener = (token: Buffer) => {
     this.give(token)
     this.#world.inListener('token')
   }
 
-  /** @param takesLong tokens come that are longer than may be joined: only pieces will do */
-  constructor(world: TakingPlay, connection: Connection, isManual: boolean, takesLong: boolean) {
+  /**
+   * @param handles by a handler and nothing else
+   * @param takesLong tokens come that are longer than may be joined: only pieces will do
+   */
+  constructor(world: TakingPlay, connection: Connection, handles: boolean, takesLong: boolean) {
     this.#world = world
     this.#connection = connection
-    this.#isManual = isManual
-    this.#modes = takesLong ? ['pieces', 'none'] : ['none', 'listener', 'loop', 'pieces', 'stream']
+    if (handles) this.#modes = ['handler']
+    else this.#modes = takesLong ? ['pieces', 'none'] : ['none', 'listener', 'loop', 'pieces', 'stream']
     this.change()
   }
 
@@ -38,7 +47,7 @@ export class Taker {
 
   /** Goes on with another kind of consumer, when the one before has left. */
   change(): void {
-    if (this.#mode === 'over' || this.#mode === 'stream') return
+    if (this.#mode === 'over' || this.#mode === 'stream' || this.#mode === 'handler') return
     if (this.#mode === 'loop' || this.#mode === 'pieces') {
       this.#isLeaving = true
       return
@@ -51,7 +60,7 @@ export class Taker {
   heal(): void {
     this.stream?.resume()
     if (this.#mode === 'none') this.#begin(this.#nextMode)
-    this.acknowledge(this.#waiting.length)
+    this.settle(this.#jobs.length)
   }
 
   /** Its stream, if it has one, ends, perhaps. */
@@ -66,15 +75,16 @@ export class Taker {
     else this.stream?.pause()
   }
 
-  acknowledge(most: number): void {
-    if (!this.#isManual || this.#waiting.length === 0) return
-    const count = Math.min(most, this.#waiting.length)
-    try {
-      if (!this.#connection.acknowledge(count)) return
-    } catch (error) {
-      this.#world.fail(`acknowledge(${count}) threw ${String(error)}`)
+  /** The handler is done with some of its tokens, in any order; one in five has failed. */
+  settle(most: number): void {
+    const { chance, isClean } = this.#world
+    for (let count = Math.min(most, this.#jobs.length); count > 0; count--) {
+      const [job] = this.#jobs.splice(chance.below(this.#jobs.length), 1) as [Job]
+      const hasFailed = !isClean && chance.oneIn(5)
+      job.entry.ledger.handled(job.entry, hasFailed)
+      if (hasFailed) job.fail(new Error('the handler has failed'))
+      else job.done()
     }
-    for (const entry of this.#waiting.splice(0, count)) entry.ledger.acknowledged(entry)
   }
 
   /** The loop or stream that has not come to its end; null for none. */
@@ -83,12 +93,8 @@ export class Taker {
     return mode === 'loop' || mode === 'pieces' || mode === 'stream' ? mode : null
   }
 
-  get unacknowledged(): number {
-    return this.#waiting.length
-  }
-
-  /** The application is given a token. */
-  give(token: Buffer): void {
+  /** The application is given a token. @returns what is known of it, null when nothing is */
+  give(token: Buffer): Entry | null {
     const world = this.#world
     world.counts.handed++
     let entry: Entry
@@ -97,7 +103,7 @@ export class Taker {
       entry = world.entry(`${stream}/${number}`)
     } catch (error) {
       world.fail((error as Error).message)
-      return
+      return null
     }
     if (this.#last !== null && this.#last.ledger !== entry.ledger)
       world.fail(
@@ -106,13 +112,13 @@ export class Taker {
     if (this.#last !== null && this.#last.number >= entry.number)
       world.fail(`token ${entry.number} of stream ${entry.ledger.stream} came after ${this.#last.number}`)
     this.#last = entry
-    if (this.#isManual) this.#waiting.push(entry)
     entry.ledger.given(entry)
-    if (world.isHealing) this.acknowledge(this.#waiting.length)
+    return entry
   }
 
   get #nextMode(): Mode {
     const { chance, isHealing, takesByStreams } = this.#world
+    if (this.#modes.includes('handler')) return 'handler'
     if (!isHealing) return chance.pick(this.#modes)
     if (!this.#modes.includes('stream')) return 'pieces'
     return takesByStreams ? 'stream' : 'listener'
@@ -125,6 +131,7 @@ export class Taker {
       else if (mode === 'loop') void this.#loop()
       else if (mode === 'pieces') void this.#pieces()
       else if (mode === 'stream') this.#flow()
+      else if (mode === 'handler') this.#handle()
     } catch (error) {
       this.#mode = 'over'
       this.#world.fail(`a consumer was refused: ${String(error)}`)
@@ -170,8 +177,7 @@ export class Taker {
         if (token.isComplete) this.give(Buffer.concat(pieces))
         isGiven = token.isComplete
         await this.#think()
-        // Who acknowledges by hand would not know whether what was left counts.
-        const isLeft = !this.#isManual && (this.#isLeaving || this.#world.chance.oneIn(50))
+        const isLeft = this.#isLeaving || this.#world.chance.oneIn(50)
         if (isLeft && (isGiven || this.#skips(Buffer.concat(pieces)))) return
       }
     } catch {
@@ -188,6 +194,19 @@ export class Taker {
     if (id === null) this.#world.fail('a token that nobody sent was read')
     else this.#world.entry(id).isSkipped = true
     return true
+  }
+
+  #handle(): void {
+    const { chance } = this.#world
+    const handler = (token: Buffer) => {
+      const entry = this.give(token)
+      if (entry === null) return
+      return new Promise<void>((done, fail) => {
+        this.#jobs.push({ entry, done, fail })
+        if (this.#world.isHealing || chance.oneIn(3)) this.settle(1)
+      })
+    }
+    this.#connection.handle(handler, { concurrency: chance.pick([1, 3, 100]) })
   }
 
   #flow(): void {

@@ -131,7 +131,8 @@ export class Talker {
   }
 
   #fateOf(entry: Entry, error: TokenError): Fate {
-    if (error.code === 'ERR_FATE_UNKNOWN' || error.code === 'ERR_NOT_SENT') return error.code
+    const { code } = error
+    if (code === 'ERR_FATE_UNKNOWN' || code === 'ERR_NOT_SENT' || code === 'ERR_HANDLER_FAILED') return code
     if (error.code === 'ERR_TOKEN_TOO_LARGE') this.#checkRefusal(entry, error)
     // A peer with another set-up takes no parts.
     else if (error.code !== 'ERR_PROTOCOL_REQUIRED')

@@ -163,10 +163,10 @@ export class World implements TakingPlay {
     else this.fail(`uncaught: ${(error as Error)?.stack}`)
   }
 
-  newLedger(isManual: boolean): Ledger {
+  newLedger(handles: boolean): Ledger {
     const ledger = new Ledger(
       this.#ledgers.size,
-      isManual,
+      handles,
       why => this.fail(why),
       () => this.lostInStreams > 0 || [...this.streams].some(stream => stream.readableLength > 0)
     )
@@ -244,7 +244,7 @@ export class World implements TakingPlay {
     else if (dice < 7_900) this.#api(() => chance.pick(this.#servers).say())
     else if (dice < 8_900) this.clock.advance(chance.below(40))
     else if (dice < 9_300) this.#wakeOne()
-    else if (dice < 9_450) this.#api(() => chance.pick([...this.#clients, ...this.#servers]).acknowledge())
+    else if (dice < 9_450) this.#api(() => chance.pick([...this.#clients, ...this.#servers]).settle())
     else if (dice < 9_530) this.#abort()
     else if (dice < 9_760) this.#api(() => chance.pick(this.#clients).act())
     else if (dice < 9_900) this.#api(() => chance.pick(this.#servers).act())

@@ -48,7 +48,7 @@ export class MonkeyClient {
     this.#name = nameOfClient(index)
     this.#plan = clientPlan(chance, monkey.plan, index)
     const abort = chance.oneIn(3) ? new AbortController() : null
-    this.ledger = monkey.newLedger(`${this.#plan.kind} ${this.#name}`, monkey.plan.server.isManual, () =>
+    this.ledger = monkey.newLedger(`${this.#plan.kind} ${this.#name}`, monkey.plan.server.handles, () =>
       monkey.seatsOfServers(index)
     )
     const { credentials } = monkey
@@ -230,7 +230,7 @@ export class MonkeyClient {
       ledger: this.ledger,
       seat: this.#monkey.newSeat('client', this.index),
       receivers: () => this.#monkey.seatsOfServers(this.index),
-      isManual: this.#plan.isManual,
+      handles: this.#plan.handles,
       takesLong: false,
       talker: () => this.talker
     })

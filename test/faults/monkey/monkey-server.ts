@@ -329,7 +329,7 @@ export class MonkeyServer {
     if (this.#plan.authorizes && !this.#allowed.has(connection))
       monkey.fail(`${this.#name} accepted a client to whom authorize had not said yes`)
     const index = indexOfClient((connection.socket as TLSSocket & { servername: string }).servername)
-    const ledger = monkey.newLedger(`${this.#name} to client-${index}`, monkey.isManualAt(index), () =>
+    const ledger = monkey.newLedger(`${this.#name} to client-${index}`, monkey.handlesAt(index), () =>
       monkey.seatsOfClients(index)
     )
     const played: PlayedConnection = new PlayedConnection(monkey, connection, {
@@ -337,7 +337,7 @@ export class MonkeyServer {
       ledger,
       seat: monkey.newSeat('server', index),
       receivers: () => monkey.seatsOfClients(index),
-      isManual: monkey.plan.server.isManual,
+      handles: monkey.plan.server.handles,
       takesLong: monkey.plan.server.takesLong,
       talker: () => talker,
       onDrain: () => {

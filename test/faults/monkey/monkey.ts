@@ -202,8 +202,8 @@ export class Monkey implements Play {
     return index % 2 === 0 ? ports : ports.reverse()
   }
 
-  isManualAt(index: number): boolean {
-    return this.plan.clients[index]?.isManual === true
+  handlesAt(index: number): boolean {
+    return this.plan.clients[index]?.handles === true
   }
 
   serialOf(index: number): string {
@@ -218,10 +218,10 @@ export class Monkey implements Play {
    * @param whose says who sends, for messages
    * @param seats of those who may get its tokens
    */
-  newLedger(whose: string, isManual: boolean, seats: () => readonly Seat[]): Ledger {
+  newLedger(whose: string, handles: boolean, seats: () => readonly Seat[]): Ledger {
     const ledger = new Ledger(
       this.#ledgers.length,
-      isManual,
+      handles,
       why => this.fail(`${whose}: ${why}`),
       () => seats().some(({ isBuffered }) => isBuffered)
     )

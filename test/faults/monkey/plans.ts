@@ -14,7 +14,7 @@ export interface RoundPlan {
   readonly lengths: Lengths
   /** Of both servers. */
   readonly server: {
-    readonly isManual: boolean
+    readonly handles: boolean
     readonly takesLong: boolean
     readonly maxStreamLength: number
   }
@@ -25,7 +25,7 @@ export interface RoundPlan {
 /** What the clients of one place have, one after the other. */
 export interface ClientKind {
   readonly kind: 'token/1' | 'token/2' | 'session'
-  readonly isManual: boolean
+  readonly handles: boolean
 }
 
 /** What is fixed for a client. */
@@ -43,7 +43,7 @@ export interface ServerPlan {
 
 export function roundPlan(chance: Chance): RoundPlan {
   const takesLong = chance.oneIn(3)
-  const isManual = chance.oneIn(5)
+  const handles = !takesLong && chance.oneIn(4)
   return {
     ending: chance.pick(['rest', 'chaos']),
     lengths: {
@@ -53,29 +53,28 @@ export function roundPlan(chance: Chance): RoundPlan {
       client: { maxTokenLength: 400 * KIB },
       server: { maxTokenLength: chance.pick([20 * KIB, 64 * KIB, 400 * KIB]) }
     },
-    server: { isManual, takesLong, maxStreamLength: takesLong ? 600 * KIB : 0 },
+    server: { handles, takesLong, maxStreamLength: takesLong ? 600 * KIB : 0 },
     clients: Array.from({ length: CLIENTS }, (_, index) => {
       const spoken = index < 2 ? 'token/1' : index < 4 ? 'token/2' : 'session'
-      const kind = isManual && spoken === 'token/1' ? 'token/2' : spoken
-      return { kind, isManual: kind !== 'token/1' && chance.oneIn(5) }
+      const kind = handles && spoken === 'token/1' ? 'token/2' : spoken
+      return { kind, handles: kind !== 'token/1' && chance.oneIn(5) }
     }),
     tls: chance.oneIn(3) ? { minVersion: 'TLSv1.2' } : {}
   }
 }
 
 export function clientPlan(chance: Chance, round: RoundPlan, index: number): ClientPlan {
-  const { kind, isManual } = round.clients[index] as ClientKind
+  const { kind, handles } = round.clients[index] as ClientKind
   const side = sideOf(chance, round)
   return {
     kind,
-    isManual,
+    handles,
     reconnects: kind === 'session' || !chance.oneIn(4),
     closeTimeout: side.closeTimeout,
     options: {
       ...side,
       maxTokenLength: round.lengths.client.maxTokenLength,
       protocol: kind === 'token/1' ? 'token/1' : 'token/2',
-      ack: isManual ? 'manual' : 'auto',
       connectTimeout: 3_000,
       stablePeriod: 500,
       refusedRetryTimeout: chance.pick([0, 200]),
@@ -96,7 +95,7 @@ export function serverPlan(chance: Chance, round: RoundPlan): ServerPlan {
       ...round.tls,
       maxTokenLength: round.lengths.server.maxTokenLength,
       maxStreamLength: round.server.maxStreamLength,
-      ...(round.server.isManual && { protocol: 'token/2', ack: 'manual' }),
+      ...(round.server.handles && { protocol: 'token/2' }),
       session: sessionOf(chance),
       slowConsumer: chance.pick(['close', 'drop']),
       maxQueueAge: chance.pick([0, 1_500, 20_000]),

@@ -18,7 +18,7 @@ export interface Owner {
   readonly seat: Seat
   /** Of those who may get its tokens. */
   readonly receivers: () => readonly Seat[]
-  readonly isManual: boolean
+  readonly handles: boolean
   /** Only pieces will do. */
   readonly takesLong: boolean
   talker(): Talker | null
@@ -43,7 +43,7 @@ export class PlayedConnection {
     this.#owner = owner
     this.connection = connection
     this.departed = new Departed(owner.ledger)
-    this.taker = new Taker(owner.seat, connection, owner.isManual, owner.takesLong)
+    this.taker = new Taker(owner.seat, connection, owner.handles, owner.takesLong)
     if (monkey.isHealing) this.taker.heal()
     this.#listen()
     monkey.remember(connection)
@@ -75,7 +75,7 @@ export class PlayedConnection {
     else if (dice < 20) this.#destroyStream(chance)
     else if (dice < 45) taker.toggle()
     else if (dice < 70) taker.change()
-    else if (dice < 80) taker.acknowledge(1 + chance.below(4))
+    else if (dice < 80) taker.settle(1 + chance.below(4))
     else if (dice < 85) this.#callWrongly(chance)
     else this.#look()
   }
@@ -186,7 +186,7 @@ export class PlayedConnection {
       () => connection.send('text' as unknown as Buffer),
       () => connection.send(Buffer.alloc(500 * 1024)),
       () => connection.goaway({ code: 'wrong' as 'drain' }),
-      () => connection.acknowledge(-1)
+      () => connection.handle('text' as never)
     ]
     this.#monkey.expectThrown(chance.pick(wrong))
     // It is neither taken nor sent.

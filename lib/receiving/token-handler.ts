@@ -1,0 +1,102 @@
+import { isUint8Array } from 'node:util/types'
+import { TokenError } from '../errors/token-error'
+import type { Claim, Consumer } from './consumer'
+import type { UnsettledToken } from './unsettled-token'
+
+/** What became of a token: done, with the answer if there is one; or why not. */
+export type Outcome = { readonly answer: Uint8Array | null } | { readonly error: unknown }
+
+/** Whom a handler tells. */
+export interface TokenHandlerHost {
+  /** Bytes of answers that have not left, or that a session keeps. */
+  readonly answerBytes: number
+  /** Told once for each token. */
+  settle(token: UnsettledToken, outcome: Outcome): void
+}
+
+/** Bytes of answers above which no other token is begun: a peer that does not read must not fill this side's memory. */
+const MAX_ANSWER_BYTES = 1024 * 1024
+
+/**
+ * A function of the application that is given one token after another, and says by its promise when each is done.
+ *
+ * ```
+ *  tokens    1 ──▶ handle ── settled, with an answer, or the error
+ *            2 ──▶ handle ──────── …                        `concurrency` of them at once
+ *            3     waits, and keeps its credit
+ * ```
+ */
+export class TokenHandler implements Consumer {
+  readonly holdsOpen = false
+  readonly #claim: Claim
+  readonly #host: TokenHandlerHost
+  readonly #call: (token: Buffer) => unknown
+  readonly #concurrency: number
+  #running = 0
+  #isOver = false
+
+  /** @param concurrency tokens that may be with `call` at once */
+  constructor(
+    claim: (consumer: Consumer) => Claim,
+    host: TokenHandlerHost,
+    call: (token: Buffer) => unknown,
+    concurrency: number
+  ) {
+    this.#host = host
+    this.#call = call
+    this.#concurrency = concurrency
+    this.#claim = claim(this)
+    this.#claim.pull()
+  }
+
+  get isWanting(): boolean {
+    return this.#running < this.#concurrency && !this.#isOver && this.#host.answerBytes < MAX_ANSWER_BYTES
+  }
+
+  get isBusy(): boolean {
+    return this.#running > 0
+  }
+
+  accept(): void {}
+
+  handle(token: Buffer, unsettled: UnsettledToken): void {
+    let answer: unknown
+    try {
+      answer = this.#call(token)
+    } catch (error) {
+      this.#host.settle(unsettled, { error })
+      return
+    }
+    if (typeof (answer as PromiseLike<unknown> | undefined)?.then !== 'function') {
+      this.#host.settle(unsettled, outcomeOf(answer, unsettled))
+      return
+    }
+    this.#running++
+    Promise.resolve(answer).then(
+      value => this.#settle(unsettled, outcomeOf(value, unsettled)),
+      error => this.#settle(unsettled, { error })
+    )
+  }
+
+  finish(_error: TokenError | null): void {
+    this.#isOver = true
+  }
+
+  #settle(token: UnsettledToken, outcome: Outcome): void {
+    this.#running--
+    this.#host.settle(token, outcome)
+    this.#claim.pull()
+  }
+}
+
+/** Without a request nobody gets what a handler returns, and it may be anything. */
+function outcomeOf(value: unknown, { isRequest }: UnsettledToken): Outcome {
+  if (!isRequest || value === undefined || value === null) return { answer: null }
+  if (isUint8Array(value)) return { answer: value }
+  return {
+    error: new TokenError(
+      'ERR_TOKEN_TYPE',
+      `Cannot answer a request: the handler must return a Buffer, a Uint8Array or nothing, and gave a ${typeof value}`
+    )
+  }
+}
