@@ -42,7 +42,7 @@ function refused(answer: unknown): Verdict {
   const reason = typeof answer === 'object' && answer !== null && 'reason' in answer ? answer.reason : null
   if (typeof reason === 'string') return refusal(reason, reason)
   const isNo = answer === false
-  const why = `authorize must give true, false or { reason: string }, and it gave ${kindOf(answer)}`
+  const why = `${NO_REASON}: authorize must give true, false or { reason: string }, and it gave ${kindOf(answer)}`
   return refusal(NO_REASON, isNo ? NO_REASON : why)
 }
 
