@@ -1,7 +1,5 @@
-const fs = require('node:fs')
+const { loadCertificates } = require('@token-server/certs')
 const { bySubject, TokenClient, TokenServer } = require('token-server')
-
-const ca = fs.readFileSync('certs/ca/ca.crt')
 
 /* ### Server ### */
 
@@ -12,9 +10,7 @@ const server = new TokenServer({
   host: 'localhost',
   port: 8090,
 
-  key: fs.readFileSync('certs/server/server.key'),
-  cert: fs.readFileSync('certs/server/server.crt'),
-  ca,
+  ...loadCertificates('certs', 'server'),
 
   authorize: peer => (isOpen ? isMember(peer) : { reason: 'closed on Sundays' })
 })
@@ -32,9 +28,7 @@ function newClient() {
     host: 'localhost',
     port: 8090,
 
-    key: fs.readFileSync('certs/client/client.key'),
-    cert: fs.readFileSync('certs/client/client.crt'),
-    ca
+    ...loadCertificates('certs', 'client')
   })
 }
 

@@ -1,7 +1,5 @@
-const fs = require('node:fs')
+const { loadCertificates } = require('@token-server/certs')
 const { TokenClient, TokenServer } = require('token-server')
-
-const ca = fs.readFileSync('certs/ca/ca.crt')
 
 /* ### Server ### */
 
@@ -9,9 +7,7 @@ const server = new TokenServer({
   host: 'localhost',
   port: 8090,
 
-  key: fs.readFileSync('certs/server/server.key'),
-  cert: fs.readFileSync('certs/server/server.crt'),
-  ca
+  ...loadCertificates('certs', 'server')
 })
 
 server.on('token', (token, connection) => {
@@ -26,9 +22,7 @@ const client = new TokenClient({
   host: 'localhost',
   port: 8090,
 
-  key: fs.readFileSync('certs/client/client.key'),
-  cert: fs.readFileSync('certs/client/client.crt'),
-  ca
+  ...loadCertificates('certs', 'client')
 })
 
 client.on('error', () => {}) // deliver() tells what became of each token

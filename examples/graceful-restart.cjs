@@ -1,9 +1,7 @@
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
-const fs = require('node:fs')
+const { loadCertificates } = require('@token-server/certs')
 const { TokenClient, TokenServer } = require('token-server')
-
-const ca = fs.readFileSync('certs/ca/ca.crt')
 
 /* ### Server, a process of its own: `node graceful-restart.cjs server` ### */
 
@@ -12,9 +10,7 @@ function serve() {
     host: 'localhost',
     port: 8090,
 
-    key: fs.readFileSync('certs/server/server.key'),
-    cert: fs.readFileSync('certs/server/server.crt'),
-    ca
+    ...loadCertificates('certs', 'server')
   })
 
   server.on('connect', () => process.send('listening'))
@@ -37,9 +33,7 @@ async function main() {
     host: 'localhost',
     port: 8090,
 
-    key: fs.readFileSync('certs/client/client.key'),
-    cert: fs.readFileSync('certs/client/client.crt'),
-    ca,
+    ...loadCertificates('certs', 'client'),
 
     reconnect: true
   })

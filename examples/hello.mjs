@@ -1,4 +1,4 @@
-import fs from 'node:fs'
+import { loadCertificates } from '@token-server/certs'
 import { TokenClient, TokenServer } from 'token-server'
 
 /* ### Server ### */
@@ -7,9 +7,7 @@ const server = new TokenServer({
   host: 'localhost',
   port: 8090,
 
-  key: fs.readFileSync('certs/server/server.key'),
-  cert: fs.readFileSync('certs/server/server.crt'),
-  ca: fs.readFileSync('certs/ca/ca.crt')
+  ...loadCertificates('certs', 'server')
 })
 
 server.on('token', (token, connection) => {
@@ -25,9 +23,7 @@ const client = new TokenClient({
   host: 'localhost',
   port: 8090,
 
-  key: fs.readFileSync('certs/client/client.key'),
-  cert: fs.readFileSync('certs/client/client.crt'),
-  ca: fs.readFileSync('certs/ca/ca.crt')
+  ...loadCertificates('certs', 'client')
 })
 
 client.on('token', token => {

@@ -1,7 +1,6 @@
-const fs = require('node:fs')
+const { loadCertificates } = require('@token-server/certs')
 const { TokenClient, TokenServer } = require('token-server')
 
-const ca = fs.readFileSync('certs/ca/ca.crt')
 const TOKENS = 1000
 
 /* ### Server ### */
@@ -10,9 +9,7 @@ const server = new TokenServer({
   host: 'localhost',
   port: 8090,
 
-  key: fs.readFileSync('certs/server/server.key'),
-  cert: fs.readFileSync('certs/server/server.crt'),
-  ca,
+  ...loadCertificates('certs', 'server'),
 
   session: true
 })
@@ -31,9 +28,7 @@ const client = new TokenClient({
   host: 'localhost',
   port: 8090,
 
-  key: fs.readFileSync('certs/client/client.key'),
-  cert: fs.readFileSync('certs/client/client.crt'),
-  ca,
+  ...loadCertificates('certs', 'client'),
 
   session: true
 })

@@ -3,9 +3,9 @@ const fs = require('node:fs')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const { pipeline } = require('node:stream/promises')
+const { loadCertificates } = require('@token-server/certs')
 const { TokenClient, TokenServer } = require('token-server')
 
-const ca = fs.readFileSync('certs/ca/ca.crt')
 // Any file; without one this takes the program of Node itself, which has many megabytes.
 const file = process.argv[2] ?? process.execPath
 const copy = join(tmpdir(), `token-server-copy-${process.pid}`)
@@ -25,9 +25,7 @@ const server = new TokenServer({
   host: 'localhost',
   port: 8090,
 
-  key: fs.readFileSync('certs/server/server.key'),
-  cert: fs.readFileSync('certs/server/server.crt'),
-  ca,
+  ...loadCertificates('certs', 'server'),
 
   maxStreamLength: 2 ** 40 // bytes of a token that is taken as it comes
 })
@@ -46,9 +44,7 @@ const client = new TokenClient({
   host: 'localhost',
   port: 8090,
 
-  key: fs.readFileSync('certs/client/client.key'),
-  cert: fs.readFileSync('certs/client/client.crt'),
-  ca
+  ...loadCertificates('certs', 'client')
 })
 
 client.on('error', error => console.error(error.message))

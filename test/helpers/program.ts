@@ -53,8 +53,8 @@ export class Program {
 }
 
 /** Runs a program of Node to its end. */
-export function runNode(args: string[], cwd: string): Promise<Ended> {
-  return new Program(process.execPath, args, cwd).ended
+export function runNode(args: string[], cwd: string, env?: NodeJS.ProcessEnv): Promise<Ended> {
+  return new Program(process.execPath, args, cwd, env).ended
 }
 
 /** A folder for one suite. */

@@ -10,6 +10,7 @@ import { ROOT } from '../helpers/program'
 
 const PAGES = [
   ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'certs-scripts/README.md'],
+  'examples/README.md',
   ...readdirSync(join(ROOT, 'docs')).flatMap(name => (name.endsWith('.md') ? [`docs/${name}`] : []))
 ]
 
@@ -130,6 +131,13 @@ describe('documentation', () => {
       for (const block of blocks) expect(textOf(`examples/${example}.cjs`)).to.include(block)
     })
   }
+
+  it('examples/README.md names each program of its folder', () => {
+    const programs = readdirSync(join(ROOT, 'examples')).filter(name => /\.[cm]js$/.test(name))
+    expect(matches(textOf('examples/README.md'), /\[([\w-]+\.[cm]js)\]/g).sort()).to.deep.equal(
+      programs.sort()
+    )
+  })
 
   it('the README has the two commands that do everything', () => {
     for (const command of ['npm ci && npm start', 'npm ci && npm test']) {

@@ -16,6 +16,11 @@ describe('examples, against the built package', () => {
     folder = temporaryFolder()
     mkdirSync(join(folder, 'node_modules'))
     symlinkSync(ROOT, join(folder, 'node_modules/token-server'), 'junction')
+    symlinkSync(
+      join(ROOT, 'node_modules/@token-server'),
+      join(folder, 'node_modules/@token-server'),
+      'junction'
+    )
     await makeCerts({ out: join(folder, 'certs') })
   })
   after(() => remove(folder))
@@ -100,6 +105,37 @@ describe('examples, against the built package', () => {
       expect(code).to.equal(0)
     })
   }
+
+  it('publish.cjs sends a token to all, and one to all but one', async () => {
+    const { code, stdout, stderr } = await runNode([await copyOf('publish.cjs')], folder)
+    const lines = stdout.trimEnd().split('\n').sort()
+    // Who comes last is not settled.
+    const more = lines.filter(line => line.endsWith(' reads more'))
+    const others = ['first', 'second', 'third'].map(name => `${name} reads the news`)
+    const said = ['published to 2 others', 'published to 3, 0 refused', 'the server has closed']
+    expect([new Set(more).size, lines.filter(line => !more.includes(line)), stderr]).to.deep.equal([
+      2,
+      [...others, ...said].sort(),
+      ''
+    ])
+    expect(code).to.equal(0)
+  })
+
+  it('file.cjs sends a file with its name, and says how far it is', async () => {
+    const file = join(folder, 'a file.bin')
+    writeFileSync(file, randomBytes(5_000_000))
+    const { code, stdout, stderr } = await runNode([await copyOf('file.cjs'), file], folder, {
+      ...process.env,
+      TMPDIR: folder
+    })
+    const received = join(folder, 'received-a file.bin')
+    expect([stdout.replace(/\d+(?= % sent)/g, ''), stderr]).to.deep.equal([
+      `${' % sent\n'.repeat(4)}5000000 bytes are in ${received}\n`,
+      ''
+    ])
+    expect(readFileSync(received).equals(readFileSync(file))).to.equal(true)
+    expect(code).to.equal(0)
+  })
 
   it('stream.cjs sends a file that is longer than any token may be, and both ends have the same bytes', async () => {
     const file = join(folder, 'large')
