@@ -1,6 +1,6 @@
 import { join } from 'node:path'
+import { checkCommonName } from './common-name'
 import { CertsError, quoted } from './errors'
-import { checkCommonName } from './subject'
 
 /** Where things are when nothing else is said. */
 export const defaultFolder = 'certs'

@@ -1,8 +1,5 @@
-import { CertsError, quoted } from './errors'
+import { checkCommonName } from './common-name'
 import { Name } from './x509'
-
-// RFC 5280, appendix A.1: ub-common-name.
-const maxCommonNameLength = 64
 
 /**
  * The distinguished name with one CN that is exactly this text: 1 to 64 characters, none a control character.
@@ -12,18 +9,4 @@ export function subjectOf(commonName: string): Name {
   checkCommonName(commonName)
   // The string form ("CN=…") would be parsed, and a comma in it would start another field.
   return new Name([{ CN: [{ utf8String: commonName }] }])
-}
-
-/** Refuses a text that can't be a CN, with ERR_CERTS_NAME. */
-export function checkCommonName(name: string): void {
-  if (name.trim() === '') throw refuse(name, 'it is empty')
-  if ([...name].length > maxCommonNameLength) {
-    throw refuse(name, `it has more than ${maxCommonNameLength} characters`)
-  }
-  // Cs: half a surrogate pair has no UTF-8 form. Zl and Zp would break a line of the list.
-  if (/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(name)) throw refuse(name, 'it holds a control character')
-}
-
-function refuse(name: string, reason: string): CertsError {
-  return new CertsError('ERR_CERTS_NAME', `Cannot use a name: because ${reason} (${quoted(name)})`)
 }
