@@ -1,5 +1,6 @@
 export type { Reconnecting, TokenClientEvents } from './client/client-events'
 export type { ClientPolicies, DialOptions, ServerAddress, TokenClientOptions } from './client/client-options'
+export type { ClientStats } from './client/client-report'
 export {
   type FullJitterOptions,
   fullJitter,
@@ -10,6 +11,7 @@ export { TokenClient } from './client/token-client'
 export { Connection } from './connection/connection'
 export type { ConnectionEvents, DeliverOptions, Handled, Handler } from './connection/connection-context'
 export type { UnconsumedTokens } from './connection/consumer-watch'
+export type { ConnectionStats, Traffic } from './connection/traffic-totals'
 export type { WireCloseCode } from './errors/close-codes'
 export type { CloseCode, CloseInfo, CloseOptions } from './errors/close-info'
 export { type FateReason, TokenError, type TokenErrorCode } from './errors/token-error'
@@ -31,6 +33,7 @@ export type {
   ServerPolicies,
   TokenServerOptions
 } from './server/server-options'
+export type { ServerStats } from './server/server-report'
 export { TokenServer } from './server/token-server'
 export type { SessionLoss, SessionLossReason } from './session/session'
 export type { CredentialSources } from './tls/current-credentials'

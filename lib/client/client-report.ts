@@ -1,22 +1,47 @@
 import type { EventEmitter } from 'node:events'
+import type { Connection } from '../connection/connection'
 import * as lives from '../connection/lives'
+import { CountsByCode, type Traffic, TrafficTotals } from '../connection/traffic-totals'
 import type { CloseInfo } from '../errors/close-info'
 import { codeOf } from '../errors/socket-error'
 import { TokenError } from '../errors/token-error'
 import { tell } from '../runtime/application-call'
 import { Readiness, tellError } from '../runtime/readiness'
+import type { SessionLoss } from '../session/session'
 import type { Reconnecting, TokenClientEvents } from './client-events'
 
 /** What this side has decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone. */
 const OWN_DECISIONS: readonly string[] = ['ERR_CLOSE_TIMEOUT', 'ERR_ABORTED']
 
-/** Tells what becomes of a client: its listeners, who waits for `ready`, and who watches the process. */
+/** What a client has counted since its construction. */
+export interface ClientStats extends Traffic {
+  /** Dials that were begun. */
+  readonly dials: number
+  /** Connections that the server has accepted. */
+  readonly connected: number
+  /** How many times a session went on. */
+  readonly resumed: number
+  readonly sessionsLost: number
+  /** Connections and dials that were lost, and after which the client went on, by the code of their end. */
+  readonly lost: Readonly<Record<string, number>>
+  /** Bytes that wait to be sent. */
+  readonly bufferedAmount: number
+}
+
+/** Tells what becomes of a client: its listeners, who waits for `ready`, and who watches the process; and counts it. */
 export class ClientReport {
   /** What has ended the client; null when it ended in order, and before. */
   error: TokenError | null = null
   readonly #client: EventEmitter<TokenClientEvents>
   /** Causes that a warning was given of. */
   readonly #warned = new Set<string>()
+  readonly #connections = new Set<Connection>()
+  readonly #traffic = new TrafficTotals()
+  readonly #lostByCode = new CountsByCode()
+  #dials = 0
+  #connected = 0
+  #resumed = 0
+  #sessionsLost = 0
   #ready = new Readiness()
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
@@ -35,6 +60,33 @@ export class ClientReport {
     return this.#closed
   }
 
+  stats(bufferedAmount: number): ClientStats {
+    return Object.freeze({
+      dials: this.#dials,
+      connected: this.#connected,
+      resumed: this.#resumed,
+      sessionsLost: this.#sessionsLost,
+      lost: this.#lostByCode.counts,
+      bufferedAmount,
+      ...this.#traffic.with(this.#connections)
+    })
+  }
+
+  /** A connection was made, and is not accepted yet. */
+  made(connection: Connection): void {
+    this.#connections.add(connection)
+  }
+
+  /** A connection has closed. */
+  left(connection: Connection): void {
+    if (this.#connections.delete(connection)) this.#traffic.add(connection.stats)
+  }
+
+  sessionLost(loss: SessionLoss): void {
+    this.#sessionsLost++
+    tell(this.#client, 'session-lost', loss)
+  }
+
   /** `connect()` was called. */
   began(): void {
     this.#closed = new Promise(resolve => {
@@ -46,19 +98,26 @@ export class ClientReport {
 
   /** @param target where: `host:port` or a path */
   dials(target: string): void {
+    this.#dials++
     lives.clientDials.tell(this.#client, target)
   }
 
   /** The server has accepted the client. */
   opened(event: 'connect' | 'resumed'): void {
     this.#ready.succeed()
-    if (event === 'connect') lives.clientConnected.tell(this.#client)
+    if (event === 'resumed') {
+      this.#resumed++
+    } else {
+      this.#connected++
+      lives.clientConnected.tell(this.#client)
+    }
     tell(this.#client, event)
   }
 
   /** The connection, or a dial, is lost, and the client goes on. */
   lost(info: CloseInfo): void {
     const frozen = Object.freeze(info)
+    this.#lostByCode.add(info.code)
     lives.clientDisconnected.tell(this.#client, frozen)
     tell(this.#client, 'disconnect', frozen)
   }

@@ -8,12 +8,14 @@ import type { OptionsByProtocol } from '../options/connection-options'
 import { tell } from '../runtime/application-call'
 import type { TokenClientEvents } from './client-events'
 import type { ClientSettings } from './client-options'
+import type { ClientReport } from './client-report'
 
 type Told = 'onOpen' | 'onDrain' | 'onGoaway' | 'onClose' | 'onDetached' | 'onResumed'
 
 /** A client, as its connections see it. */
 export interface ConnectionHost extends Required<Pick<ConnectionContext, Told>> {
   readonly client: EventEmitter<TokenClientEvents>
+  readonly report: ClientReport
   readonly settings: ClientSettings
   readonly connectionOptions: OptionsByProtocol
   /** It dials again. */
@@ -44,11 +46,17 @@ export function createConnection(
     onUnconsumed: waiting => tell(client, 'unconsumed', waiting),
     onHandlerError: (error, from) => tell(client, 'handlerError', error, from),
     onGoaway: (goaway, from) => host.onGoaway(goaway, from),
-    onClose: (info, closed, successor) => host.onClose(info, closed, successor),
+    onClose: (info, closed, successor) => {
+      host.report.left(closed)
+      host.onClose(info, closed, successor)
+    },
     onDetached: (error, from) => host.onDetached(error, from),
     onResumed: resumed => host.onResumed(resumed),
-    onSessionLost: loss => tell(client, 'session-lost', loss)
+    onSessionLost: loss => host.report.sessionLost(loss)
   }
   const isToken2 = facts.greeted !== undefined || (socket as TLSSocket).alpnProtocol === 'token/2'
-  return new Connection(socket, host.connectionOptions[isToken2 ? 'token/2' : 'token/1'], context)
+  const options = host.connectionOptions[isToken2 ? 'token/2' : 'token/1']
+  const connection = new Connection(socket, options, context)
+  host.report.made(connection)
+  return connection
 }

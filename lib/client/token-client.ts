@@ -13,6 +13,7 @@ import { checkToken } from '../wire/check-token'
 import type { TokenClientEvents } from './client-events'
 import { ClientLifecycle } from './client-lifecycle'
 import { addressOf, type ClientSettings, clientSettings, type TokenClientOptions } from './client-options'
+import type { ClientStats } from './client-report'
 import { Outbox } from './outbox'
 
 /**
@@ -62,6 +63,11 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
   /** Bytes that `send()` took and the operating system has not, 4 for each token's header included. */
   get bufferedAmount(): number {
     return this.#outbox.bytes + (this.connection?.bufferedAmount ?? 0)
+  }
+
+  /** Counters since the construction, as they are at this moment. */
+  get stats(): ClientStats {
+    return this.#lifecycle.report.stats(this.bufferedAmount)
   }
 
   /** True from `bufferedAmount` ≥ `highWaterMark` until `drain`: a polite sender waits. */

@@ -24,6 +24,7 @@ import type { ConnectionEvents, ContextOf, DeliverOptions, Handler } from './con
 import { requireToken2 } from './delivering'
 import { EventDispatcher } from './event-dispatcher'
 import { Lifecycle } from './lifecycle'
+import type { ConnectionStats } from './traffic-totals'
 
 /** What a server or a client knows of a connection that it makes, and of its first transport (internal). */
 export type ConnectionContext = ContextOf<Connection>
@@ -189,6 +190,21 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
   /** Milliseconds of the last round trip of a PING; null on token/1 and before the first. */
   get rtt(): number | null {
     return this.#life.transport.protocol.rtt ?? null
+  }
+
+  /** Counters, as they are at this moment. */
+  get stats(): ConnectionStats {
+    return Object.freeze({
+      tokensSent: this.tokensSent,
+      tokensReceived: this.tokensReceived,
+      bytesSent: this.#sender.bytesWritten,
+      bytesReceived: this.#life.session.bytesRead,
+      tokensUnsent: this.tokensUnsent,
+      bufferedAmount: this.bufferedAmount,
+      retainedBytes: this.retainedBytes,
+      unreadBytes: this.unreadBytes,
+      resumptions: this.#events.resumptions
+    })
   }
 
   /**

@@ -25,6 +25,8 @@ type Emitter = EventEmitter<ConnectionEvents> & {
  * A class, for a literal of closures costs each connection 400 bytes.
  */
 export class EventDispatcher<Connection extends Emitter> {
+  /** How many times the session went on. */
+  resumptions = 0
   readonly #connection: Connection
   readonly #owner: ContextOf<Connection>
   #forward: Forward | null
@@ -156,6 +158,7 @@ export class EventDispatcher<Connection extends Emitter> {
   }
 
   onResumed(): void {
+    this.resumptions++
     lives.connectionResumed.tell(this.#connection, this.#maker)
     this.#owner.onResumed?.(this.#connection)
     tell(this.#connection, 'resumed')

@@ -29,8 +29,9 @@ export class Token1 implements Protocol {
   }
 
   read(chunk: Buffer): void {
-    const { receiver, sender } = this.#host
+    const { receiver, sender, session } = this.#host
     this.#host.active()
+    session.bytesRead += chunk.length
     this.#bytesRead += chunk.length
     receiver.push(chunk)
     sender.cork()

@@ -101,6 +101,7 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
 
   read(chunk: Buffer): void {
     this.#heartbeat.sawRead()
+    this.#host.session.bytesRead += chunk.length
     this.control.schedule.reading(chunk.length)
     this.#host.sender.cork()
     try {

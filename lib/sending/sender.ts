@@ -82,6 +82,11 @@ export class Sender implements WriteLoopEvents {
     return this.#queue.keptBytes + this.#answers.keptBytes - this.#answers.waitingBytes
   }
 
+  /** Bytes given to sockets since the beginning. */
+  get bytesWritten(): number {
+    return this.#loop.bytesWritten
+  }
+
   get needsDrain(): boolean {
     return this.#needsDrain
   }

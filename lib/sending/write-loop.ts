@@ -46,6 +46,8 @@ const YIELD_LEAST_BYTES = 64 * 1024
  * nevertheless, the peer answers in two, and so on for ever: the next ones wait once for all that is read in this turn.
  */
 export class WriteLoop {
+  /** Bytes of all writes that were completed. */
+  bytesWritten = 0
   readonly #writer: FrameWriter
   readonly #events: WriteLoopEvents
   readonly #stallDeadline: Deadline
@@ -190,10 +192,12 @@ export class WriteLoop {
 
   /** A failed write is told by the socket's own `error` and `close`, and the system may still read its memory. */
   #written(error: Error | null | undefined): void {
-    this.#sinceYield += this.#inFlight
+    const written = this.#inFlight
+    this.#sinceYield += written
     this.#inFlight = 0
     this.#stallDeadline.disarm()
     if (error != null) return
+    this.bytesWritten += written
     this.#writer.written()
     this.#events.written(this.#hasTokensInFlight)
     if (this.#writer.size > 0) this.#isSplitting = true

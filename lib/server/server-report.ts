@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type { Connection } from '../connection/connection'
 import type { UnconsumedTokens } from '../connection/consumer-watch'
 import * as lives from '../connection/lives'
+import { CountsByCode, type Traffic, TrafficTotals } from '../connection/traffic-totals'
 import type { CloseInfo } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
 import { tell } from '../runtime/application-call'
@@ -11,9 +12,39 @@ import type { Refusal } from './pending-clients'
 import type { ExpiringCertificate } from './server-credentials'
 import type { TokenServerEvents } from './server-events'
 
-/** Tells what becomes of a server: its listeners, who waits for `ready`, and who watches the process. */
+/** What a server has counted since its construction. */
+export interface ServerStats extends Traffic {
+  /** Connections that were accepted. */
+  readonly accepted: number
+  /** Connections that are open, or whose session waits for its client. */
+  readonly open: number
+  /** Of `open`, those whose session waits for its client. */
+  readonly detached: number
+  /** Clients between accept and acceptance. */
+  readonly pending: number
+  /** Clients that got no connection, by the code of the error. */
+  readonly refused: Readonly<Record<string, number>>
+  /** Connections that have closed, by the code of their end. */
+  readonly closed: Readonly<Record<string, number>>
+  /** How many times a session went on. */
+  readonly resumed: number
+  readonly sessionsLost: number
+  /** Tokens that slow clients lost, with `slowConsumer: 'drop'`. */
+  readonly tokensDropped: number
+  /** Bytes in the queues of all connections. */
+  readonly queuedBytes: number
+}
+
+/** Tells what becomes of a server: its listeners, who waits for `ready`, and who watches the process; and counts it. */
 export class ServerReport {
   readonly #server: EventEmitter<TokenServerEvents>
+  readonly #traffic = new TrafficTotals()
+  readonly #refusedByCode = new CountsByCode()
+  readonly #closedByCode = new CountsByCode()
+  #accepted = 0
+  #resumed = 0
+  #sessionsLost = 0
+  #tokensDropped = 0
   #ready = new Readiness()
   #closed!: Promise<CloseInfo>
   #resolveClosed!: (info: CloseInfo) => void
@@ -32,6 +63,23 @@ export class ServerReport {
     return this.#closed
   }
 
+  stats(
+    connections: ReadonlySet<Connection>,
+    now: Pick<ServerStats, 'detached' | 'pending' | 'queuedBytes'>
+  ): ServerStats {
+    return Object.freeze({
+      accepted: this.#accepted,
+      open: connections.size,
+      ...now,
+      refused: this.#refusedByCode.counts,
+      closed: this.#closedByCode.counts,
+      resumed: this.#resumed,
+      sessionsLost: this.#sessionsLost,
+      tokensDropped: this.#tokensDropped,
+      ...this.#traffic.with(connections)
+    })
+  }
+
   /** `connect()` was called. */
   began(): void {
     this.#closed = new Promise(resolve => {
@@ -47,19 +95,23 @@ export class ServerReport {
   }
 
   refused(refusal: Refusal): void {
+    this.#refusedByCode.add(refusal.code)
     lives.clientRefused.tell(this.#server, refusal)
     tell(this.#server, 'refused', refusal)
   }
 
   opened(connection: Connection): void {
+    this.#accepted++
     tell(this.#server, 'connection', connection)
   }
 
   resumed(connection: Connection): void {
+    this.#resumed++
     tell(this.#server, 'resumed', connection)
   }
 
   sessionLost(connection: Connection, loss: SessionLoss): void {
+    this.#sessionsLost++
     tell(this.#server, 'session-lost', loss, connection)
   }
 
@@ -68,6 +120,7 @@ export class ServerReport {
   }
 
   dropped(count: number, connection: Connection): void {
+    this.#tokensDropped += count
     lives.tokensDropped.tell(connection, this.#server, count)
     tell(this.#server, 'dropped', count, connection)
   }
@@ -76,8 +129,11 @@ export class ServerReport {
     tell(this.#server, 'handlerError', error, connection)
   }
 
-  broken(error: TokenError, connection: Connection): void {
-    tell(this.#server, 'connectionError', error, connection)
+  /** A connection that was accepted has closed. */
+  left({ code, error }: CloseInfo, connection: Connection): void {
+    this.#closedByCode.add(code)
+    this.#traffic.add(connection.stats)
+    if (error !== null) tell(this.#server, 'connectionError', error, connection)
   }
 
   expiring(certificate: ExpiringCertificate): void {

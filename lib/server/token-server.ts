@@ -29,7 +29,7 @@ import { ProtocolSelection } from './protocol-selection'
 import { ServerCredentials } from './server-credentials'
 import type { TokenServerEvents } from './server-events'
 import { type ServerSettings, serverSettings, type TokenServerOptions } from './server-options'
-import { ServerReport } from './server-report'
+import { ServerReport, type ServerStats } from './server-report'
 
 type State = 'closed' | 'waiting' | 'starting' | 'listening' | 'closing'
 
@@ -137,6 +137,15 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
   /** Bytes in the queues of all connections, of what sessions keep, and of what came before acceptance. */
   get queuedBytes(): number {
     return this.#budget.usedBytes
+  }
+
+  /** Counters since the construction, as they are at this moment. It looks at each connection. */
+  get stats(): ServerStats {
+    return this.#report.stats(this.#admission.connections, {
+      detached: this.detachedSessions,
+      pending: this.pendingHandshakes,
+      queuedBytes: this.queuedBytes
+    })
   }
 
   /** Settles when the server has closed, anew after each `connect()`; never rejects. */
@@ -347,7 +356,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#lost.unsent += info.unsent
     this.#lost.unconfirmed += info.unconfirmed
     this.#lost.undeliveredBytes += info.undeliveredBytes
-    if (info.error !== null) this.#report.broken(info.error, connection)
+    this.#report.left(info, connection)
   }
 
   #resumed(connection: Connection): void {

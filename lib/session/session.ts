@@ -41,6 +41,8 @@ export class Session {
   readonly deliveries: Deliveries
   /** Tokens of the peer that the application has had. */
   handed = 0
+  /** Bytes read since the beginning, behind HELLO. */
+  bytesRead = 0
   /** Whole tokens of the peer that are safe on this side; counted when a transport is gone. */
   received = 0
   /** The peer has sent its last token, and the application was given all of them. */
