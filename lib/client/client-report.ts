@@ -13,6 +13,8 @@ import type { Reconnecting, TokenClientEvents } from './client-events'
 /** What this side has decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone. */
 const OWN_DECISIONS: readonly string[] = ['ERR_CLOSE_TIMEOUT', 'ERR_ABORTED']
 
+const NO_ALPN = 'TOKEN_CLIENT_NO_ALPN'
+
 /** What a client has counted since its construction. */
 export interface ClientStats extends Traffic {
   /** Dials that were begun. */
@@ -100,6 +102,22 @@ export class ClientReport {
   dials(target: string): void {
     this.#dials++
     lives.clientDials.tell(this.#client, target)
+  }
+
+  /** The server named no protocol, and is taken for one of token/1: one of version 1.x would only never answer. */
+  guesses(target: string): void {
+    if (this.#warned.has(NO_ALPN)) return
+    this.#warned.add(NO_ALPN)
+    process.emitWarning(
+      `The server at ${target} names no protocol by ALPN, and is taken for one of token/1.`,
+      {
+        type: 'TokenClientWarning',
+        code: NO_ALPN,
+        detail:
+          "Option protocol: 'token/1' says that this is meant, and turns this warning off. " +
+          'A server of token-server 1.x has another wire, and never answers.'
+      }
+    )
   }
 
   /** The server has accepted the client. */

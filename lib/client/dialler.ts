@@ -24,7 +24,7 @@ export interface DiallerEvents {
 /** Dials the servers of a client in turn, with the credentials of the moment and the last TLS ticket of each. */
 export class Dialler {
   readonly #settings: ClientSettings
-  readonly #report: Pick<ClientReport, 'dials'>
+  readonly #report: Pick<ClientReport, 'dials' | 'guesses'>
   /** Each set of credentials has its own map: a ticket that comes late belongs to the one that its dial had. */
   #tickets = new Map<number, Ticket>()
   #given: SecureContextOptions | null = null
@@ -37,7 +37,7 @@ export class Dialler {
   #home = 0
 
   /** @throws TokenError `ERR_OPTION` */
-  constructor(settings: ClientSettings, report: Pick<ClientReport, 'dials'>) {
+  constructor(settings: ClientSettings, report: Pick<ClientReport, 'dials' | 'guesses'>) {
     this.#settings = settings
     this.#report = report
     this.#readCredentials()
@@ -95,6 +95,7 @@ export class Dialler {
     const dial = new Dial(options, tickets.get(server), times, trust, {
       onSocket: (socket, certificate, timeLeft) => {
         giveTcpOptions(socket, tcp)
+        if (policies.protocol === undefined && !socket.alpnProtocol) this.#report.guesses(dial.target)
         if (policies.protocol !== 'token/2' || socket.alpnProtocol === 'token/2') {
           events.onSocket(socket, this.#factsOf(socket, certificate, timeLeft))
           return

@@ -1,7 +1,18 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:tls'
 import { expect } from 'chai'
 import type { TokenClientOptions, TokenServerOptions } from '../../lib'
 import { certificates } from '../helpers/certificates'
-import { closesWhatItOpened, freePort, makeClient, onCleanUp, startServer, until } from '../helpers/loopback'
+import {
+  closesWhatItOpened,
+  connectPair,
+  freePort,
+  makeClient,
+  onCleanUp,
+  startServer,
+  until
+} from '../helpers/loopback'
 import { settled } from '../helpers/moments'
 
 type Warning = Error & { code?: string; detail?: string }
@@ -133,6 +144,50 @@ describe('A client that dials again in vain', () => {
     const { port } = await startServer({ authorize: () => false })
     const client = await makeClient(port)
     await client.closed
+    await settled()
+    expect(seen).to.deep.equal([])
+  })
+})
+
+describe('A client of a server that names no protocol, as those of 1.x', () => {
+  closesWhatItOpened()
+
+  /** It reads what comes, and says nothing. */
+  async function silentServer(): Promise<number> {
+    const { ca, server } = await certificates()
+    const silent = createServer({ ca, ...server, requestCert: true }, socket => {
+      socket.on('error', () => {})
+      socket.resume()
+      onCleanUp(() => socket.destroy())
+    }).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    onCleanUp(() => silent.close())
+    return (silent.address() as AddressInfo).port
+  }
+
+  it('is connected, and gives a warning of it, one for all its dials', async () => {
+    const seen = warnings()
+    const port = await silentServer()
+    const client = await makeClient(port)
+    for (let i = 0; i < 2; i++) {
+      if (i > 0) client.connect()
+      await once(client, 'connect')
+      client.close({ timeout: 0 })
+      await client.closed
+    }
+    await settled()
+    expect(seen.map(({ code }) => code)).to.deep.equal(['TOKEN_CLIENT_NO_ALPN'])
+    expect(seen[0]?.message).to.contain(`127.0.0.1:${port}`)
+    expect(seen[0]?.detail).to.match(/protocol: 'token\/1'.*1\.x/)
+  })
+
+  it("gives none when option protocol is 'token/1', nor does a client of a server of 2.x", async () => {
+    const seen = warnings()
+    await once(await makeClient(await silentServer(), { protocol: 'token/1' }), 'connect')
+    for (const protocol of ['token/1', 'token/2'] as const) {
+      const { server } = await startServer({ protocol })
+      await connectPair(server)
+    }
     await settled()
     expect(seen).to.deep.equal([])
   })
