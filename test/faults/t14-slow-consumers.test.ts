@@ -56,7 +56,6 @@ describe('T14 slow consumers of token/2', () => {
 
   it(`T14 ${READERS} readers without credit, or that claim any and do not read, cost their outboxes at most, are closed at maxQueueAge, and a fast one is left alone`, async function () {
     this.timeout(60_000)
-    // Longer than the flood takes: what is measured are full outboxes.
     const { server, intruders, fast, before, idle } = await start({ maxQueueAge: 5_000 }, [
       64 * 1024,
       UNLIMITED
@@ -84,7 +83,7 @@ describe('T14 slow consumers of token/2', () => {
   })
 
   it(`T14 slowConsumer 'drop' drops what waited longer than maxQueueAge of ${READERS} readers, tells how much, and closes nobody`, async function () {
-    this.timeout(isLong ? 60_000 : 20_000)
+    this.timeout(60_000)
     const options = { maxQueueAge: 1_500, slowConsumer: 'drop' }
     const { server, fast, before } = await start(options, [64 * 1024])
     await server.ask<ServerReport>({ ask: 'flood', length: TOKEN, skip: 1 })
@@ -101,7 +100,7 @@ describe('T14 slow consumers of token/2', () => {
 
   for (const policy of ['close', 'drop'] as const) {
     it(`T14 memoryBudgetBytes: the fullest of ${READERS} readers first, until the rest is within it (${policy})`, async function () {
-      this.timeout(isLong ? 60_000 : 20_000)
+      this.timeout(60_000)
       const budget = (READERS / 4) * MIB
       const options = { memoryBudgetBytes: budget, maxQueueAge: 0, slowConsumer: policy }
       const { server, fast, before } = await start(options, [64 * 1024])

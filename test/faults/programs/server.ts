@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { TokenServer, type TokenServerOptions } from '../../../lib'
+import { clock, useClock } from '../../../lib/runtime/clock'
 import { answerParent, memory } from '../../helpers/fault-program'
 
 /** A server that echoes, and reports on itself. */
@@ -9,7 +10,7 @@ import { answerParent, memory } from '../../helpers/fault-program'
 export type ServerQuestion =
   | { ask: 'listen'; options: TokenServerOptions }
   | { ask: 'report' }
-  /** Sends tokens of `length` bytes to each connection from `skip` on, until it takes no more. */
+  /** Sends tokens of `length` bytes to each connection from `skip` on, until it takes no more. Meanwhile nothing that waits grows older. */
   | { ask: 'flood'; length: number; skip: number }
   | { ask: 'close'; timeout?: number }
 
@@ -50,6 +51,7 @@ answerParent(async (question: ServerQuestion, credentials) => {
     server.on('token', (token, connection) => connection.send(token))
     await once(server, 'connect')
   } else if (question.ask === 'flood') {
+    const goOn = stopTheClock()
     // The kernel takes some MiB for each reader before anything waits here: in small steps, which leave no garbage.
     for (let before = -1, taken = 0; taken !== before; await wait(20)) {
       before = taken
@@ -58,12 +60,25 @@ answerParent(async (question: ServerQuestion, credentials) => {
       }
       memory()
     }
+    goOn()
   } else if (question.ask === 'close') {
     server?.close({ timeout: question.timeout })
     await server?.closed
   }
   return report()
 })
+
+/** The monotonic time of the library stands still until the function is called that it gives; timers go on. */
+function stopTheClock(): () => void {
+  const running = { ...clock }
+  const stoppedAt = running.now()
+  const restore = useClock({ ...running, now: () => stoppedAt })
+  return () => {
+    restore()
+    const lost = running.now() - stoppedAt
+    useClock({ ...running, now: () => running.now() - lost })
+  }
+}
 
 function report(): ServerReport {
   const { user, system } = process.cpuUsage()
