@@ -127,12 +127,6 @@ export class Opening implements Protocol, HandshakeHost {
     this.#host.sender.answer(noHandler(token))
   }
 
-  settled(token: UnsettledToken): void {
-    const cost = this.#host.receiver.given.settle(token)
-    this.#host.session.settle(token.number)
-    this.handed(0, 0, cost)
-  }
-
   tokenAborted(number: number): void {
     this.#host.session.settle(number)
   }

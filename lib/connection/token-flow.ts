@@ -117,7 +117,10 @@ export class TokenFlow implements TokenHandlerHost {
 
   /** What became of the token is told, and can't be lost. */
   settled(token: UnsettledToken): void {
-    this.protocol.settled?.(token)
+    const cost = this.receiver.given.settle(token)
+    this.session.settle(token.number)
+    this.protocol.handed?.(0, 0, cost)
+    this.protocol.settled?.()
     this.#deliverSoon()
   }
 
@@ -146,7 +149,7 @@ export class TokenFlow implements TokenHandlerHost {
 
   /** A handler may have waited for room for its answers. This can be in the middle of a write. */
   #deliverSoon(): void {
-    if (this.#isDeliveryDue || !this.receiver.hasHandler) return
+    if (this.#isDeliveryDue || !this.receiver.hasHandler || this.receiver.unreadBytes === 0) return
     this.#isDeliveryDue = true
     nextTick(() => {
       this.#isDeliveryDue = false

@@ -4,7 +4,6 @@ import type { TokenError } from '../errors/token-error'
 import type { ConnectionLimits } from '../options/connection-options'
 import type { Receiver } from '../receiving/receiver'
 import type { ReceiverEvents } from '../receiving/receiver-host'
-import type { UnsettledToken } from '../receiving/unsettled-token'
 import type { Sender, SenderEvents } from '../sending/sender'
 import type { Session } from '../session/session'
 import type { GoawayFrame } from '../wire/control-frame'
@@ -61,7 +60,7 @@ export interface Protocol extends SenderEvents, ReceiverEvents {
   /** This side ends the writing half of a stream; reading goes on. */
   endSending?(): void
   /** What became of a token that was not simply handed over is told, and can't be lost. */
-  settled?(token: UnsettledToken): void
+  settled?(): void
   /** Asks the client to go. */
   goaway?(frame: GoawayFrame): void
 }

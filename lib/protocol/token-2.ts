@@ -134,10 +134,7 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     if (!isDrained) this.#host.tokensWait()
   }
 
-  settled(token: UnsettledToken): void {
-    const cost = this.#host.receiver.given.settle(token)
-    this.#host.session.settle(token.number)
-    this.handed(0, 0, cost)
+  settled(): void {
     this.#closing.settled()
   }
 

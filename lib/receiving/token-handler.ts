@@ -1,5 +1,6 @@
 import { isUint8Array } from 'node:util/types'
 import { TokenError } from '../errors/token-error'
+import { nextTick } from '../runtime/event-loop'
 import type { Claim, Consumer } from './consumer'
 import type { UnsettledToken } from './unsettled-token'
 
@@ -46,7 +47,8 @@ export class TokenHandler implements Consumer {
     this.#call = call
     this.#concurrency = concurrency
     this.#claim = claim(this)
-    this.#claim.pull()
+    // Not inside the call that brings the handler.
+    nextTick(() => this.#claim.pull())
   }
 
   get isWanting(): boolean {

@@ -1,10 +1,11 @@
 import { protocolError } from '../errors/token-error'
 import type { UnsettledToken } from '../receiving/unsettled-token'
+import { costOf } from '../wire/header'
 
 /** What the peer is told of one of its tokens. */
 export interface Answer {
   readonly token: UnsettledToken
-  /** ANSWER with the header of its data frame; or FAILED, whole. */
+  /** ANSWER, or FAILED. */
   readonly head: Uint8Array
   /** The payload; null of FAILED. */
   readonly body: Uint8Array | null
@@ -34,6 +35,7 @@ export class AnswerQueue {
   /** Answers that the peer has had in this session. */
   #confirmed = 0
   #isKept = false
+  #isOver = false
 
   constructor(onSettled: (token: UnsettledToken) => void) {
     this.#onSettled = onSettled
@@ -50,6 +52,7 @@ export class AnswerQueue {
   }
 
   push(answer: Answer): void {
+    if (this.#isOver) return
     const bytes = bytesOf(answer)
     this.#all.push(answer)
     this.waitingBytes += bytes
@@ -96,8 +99,9 @@ export class AnswerQueue {
     this.#countWaiting()
   }
 
-  /** Gives up what is not begun: this transport ends. */
+  /** Gives up what is not begun, and takes no more: this side says its last word. */
   abandon(isBegun: boolean): void {
+    this.#isOver = true
     const given = this.#all.splice(this.#next + (isBegun ? 1 : 0))
     for (const answer of given) {
       this.keptBytes -= bytesOf(answer)
@@ -129,5 +133,5 @@ export class AnswerQueue {
 }
 
 function bytesOf({ head, body }: Answer): number {
-  return head.length + (body?.length ?? 0)
+  return body === null ? head.length : head.length + costOf(body.length)
 }

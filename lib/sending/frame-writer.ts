@@ -321,7 +321,7 @@ export class FrameWriter {
     this.#body = null
     if (this.#isAnswer) {
       this.#isAnswer = false
-      this.#answers.waitingBytes -= this.#prefix.length
+      this.#answers.waitingBytes -= this.#headLength
       this.#answers.finish()
       return
     }

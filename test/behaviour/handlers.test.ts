@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { Connection, TokenError } from '../../lib'
 import { settled } from '../helpers/moments'
+import { connectionPair, destroyPairs } from '../helpers/pairs'
 import { SessionPair, type SessionPairOptions } from '../helpers/session-pair'
 
 /** A promise that the test settles by hand. */
@@ -69,6 +70,7 @@ describe('A handler', () => {
 
   afterEach(async () => {
     for (const pair of pairs.splice(0)) await pair.destroy()
+    await destroyPairs()
   })
 
   it('answers requests of both sides, also with an empty answer', async () => {
@@ -255,6 +257,33 @@ describe('A handler', () => {
     server.handle(token => token)
     client.send(large)
     expect((await client.request(large)).equals(large)).to.equal(true)
+  })
+
+  it('is not called inside handle(), also when tokens wait', async () => {
+    const { client, server } = await open()
+    client.send(Buffer.from('a'))
+    await settled()
+    const log: string[] = []
+    server.handle(token => void log.push(`${token}`))
+    log.push('handle() has returned')
+    await settled()
+    expect(log).to.deep.equal(['handle() has returned', 'a'])
+  })
+
+  it('takes the tokens of token/1, too, and close() waits for it', async () => {
+    const [there, here] = connectionPair()
+    const jobs = new Jobs()
+    here.handle(jobs.handler, { concurrency: 2 })
+    for (const name of ['a', 'b', 'c']) there.send(Buffer.from(name))
+    await settled()
+    await jobs.done('b')
+    expect(jobs.begun).to.deep.equal(['a', 'b', 'c'])
+    there.close()
+    await settled()
+    expect(here.isOpen).to.equal(true)
+    await jobs.fail('a', new Error('no'))
+    await jobs.done('c')
+    expect((await here.closed).hadError).to.equal(false)
   })
 
   describe('at the end of its connection', () => {
