@@ -18,7 +18,7 @@ export interface TokenClientEvents<Data = unknown> {
   /** Tokens wait on the connection, and nobody has taken one for `consumerTimeout`. */
   unconsumed: [waiting: UnconsumedTokens]
   /** A handler has thrown, or its promise was rejected. The server knows that it failed, and the connection goes on. */
-  handlerError: [error: unknown, connection: Connection]
+  handlerError: [error: unknown, connection: Connection<Data>]
   /** The server wants this client to leave. With `reconnect` it leaves and comes back by itself. */
   goaway: [goaway: Goaway]
   /** The connection, or a dial, was lost, and the client goes on: with `reconnect`, or to the next of `servers`. */

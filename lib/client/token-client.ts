@@ -139,7 +139,7 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
    *
    * @throws TokenError `ERR_CONSUMER`, `ERR_OPTION`
    */
-  handle(handler: Handler<Connection>, options: HandleOptions = {}): void {
+  handle(handler: Handler<Connection<Data>>, options: HandleOptions = {}): void {
     this.#lifecycle.listeners.handle({ handler, options })
   }
 

@@ -86,6 +86,10 @@ function dataHasItsType(server: TokenServer<User>, client: TokenClient<User>, un
   server.on('connection', connection => connection.data?.name.length)
   server.on('token', (_token, connection) => connection.data?.name.length)
   client.on('token', (_token, connection) => connection.data?.name.length)
+  server.handle((_token, connection) => Buffer.from(connection.data?.name ?? ''))
+  client.handle((_token, connection) => Buffer.from(connection.data?.name ?? ''))
+  server.on('handlerError', (_error, connection) => connection.data?.name.length)
+  client.on('handlerError', (_error, connection) => connection.data?.name.length)
   for (const { data } of server.connections) data?.name.length
   const loop = async () => {
     for await (const { data } of server) data?.name.length

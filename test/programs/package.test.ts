@@ -24,6 +24,11 @@ client.send('text')
 // @ts-expect-error ALPN is set by the library itself
 new TokenServer({ ALPNProtocols: ['token/1'] })
 export const closed: Promise<unknown> = client.closed
+const typed = new TokenServer<{ name: string }>({ port: 0, key: () => 'key', cert: () => 'certificate' })
+typed.on('connection', connection => { connection.data = { name: connection.peer?.commonName ?? connection.id } })
+// @ts-expect-error the data of a connection has its type
+typed.on('connection', connection => { connection.data = 5 })
+export const reached: number = typed.broadcast(Buffer.from('a'), { filter: one => one.data?.name === 'ann' }).taken
 const { a, link }: MemoryPair = memoryPair({ clock: new FakeClock() })
 link.chop(3)
 const memory = new Connection(a, { protocol: 'token/2', role: 'client' })
