@@ -13,7 +13,6 @@ import { closeOnAbort } from '../runtime/abort-signals'
 import { tell } from '../runtime/application-call'
 import { type ClockTimer, clock } from '../runtime/clock'
 import { nextTick } from '../runtime/event-loop'
-import { PatientDeadline } from '../runtime/patient-deadline'
 import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 import type { TokenClientEvents } from './client-events'
 import type { ClientSettings } from './client-options'
@@ -21,6 +20,7 @@ import { ClientReport } from './client-report'
 import { type ConnectionHost, createConnection } from './create-connection'
 import type { Dial } from './dial'
 import { Dialler } from './dialler'
+import { Flushing } from './flushing'
 import { Migration, type MigrationHost } from './migration'
 import { leftInOutbox, type Outbox, returnsTokens } from './outbox'
 import { Redial } from './redial'
@@ -54,8 +54,8 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   readonly #redial: Redial
   #state: State = 'closed'
   #isClosing = false
-  /** Not null when `close()` was called while tokens waited, which leave first. */
-  #flushing: PatientDeadline | null = null
+  /** On when `close()` was called while tokens waited, which leave first. */
+  readonly #flushing = new Flushing(() => this.#endNow(0))
   #dial: Dial | null = null
   #connection: Connection | null = null
   #migration: Migration | null = null
@@ -99,7 +99,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
 
   /** True while what waits will get a connection. */
   get takesTokens(): boolean {
-    return this.#state !== 'closed' && !this.#isClosing && this.#flushing === null
+    return this.#state !== 'closed' && !this.#isClosing && !this.#flushing.isOn
   }
 
   /** True when a new token has to wait: for the next connection, because this one closes, or behind others that wait. */
@@ -122,9 +122,8 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     if (this.#isClosing || this.#state === 'closed') return false
     const dialsInTime = this.#state !== 'waiting' || this.#dialAt <= clock.now() + timeout
     if (!this.#hasWaiting || timeout === 0 || !dialsInTime) return this.#endNow(timeout)
-    if (this.#flushing !== null) return false
-    this.#flushing = new PatientDeadline(timeout, () => this.#endNow(0))
-    this.#flushing.arm()
+    if (this.#flushing.isOn) return false
+    this.#flushing.begin(timeout)
     // A server may hold a half-closed connection open for ever; what waits leaves by the next one.
     if (this.connection?.isOpen && this.connection.isDead) this.connection.close({ timeout })
     return true
@@ -132,7 +131,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
 
   #endNow(timeout: number): boolean {
     this.#isClosing = true
-    this.#flushing?.clear()
+    this.#flushing.pause(timeout)
     this.#cancelMigration()
     if (this.#state !== 'open') {
       if (this.#delay !== null) clock.clearTimeout(this.#delay)
@@ -154,7 +153,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   }
 
   #endIfFlushed(): void {
-    if (this.#flushing === null || this.#isClosing || this.#hasWaiting) return
+    if (!this.#flushing.isOn || this.#isClosing || this.#hasWaiting) return
     this.#endNow(Math.ceil(this.#flushing.timeLeft))
   }
 
@@ -303,7 +302,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.#end?.clear()
     if (this.#state === 'cancelled') return
     if (info.error?.closeCode?.startsWith('certificate-')) this.#dialler.forgetTickets()
-    if (!this.#redial.isOn || this.#isClosing) {
+    if (!this.#redial.isOn || (this.#isClosing && !this.#reopens(connection))) {
       this.#lost(info)
       return
     }
@@ -312,6 +311,13 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     else if (this.#migration !== null) this.#moved(this.#migration, left)
     // When a session is lost while the next dial is on its way, that dial begins a new one.
     else if (!wasDetached || this.#state === 'greeting') this.#lost(left)
+  }
+
+  /** While close() flushed, the server has ended in order: what it has not had leaves by the next connection, in time. */
+  #reopens(connection: Connection): boolean {
+    const isInTime = this.#fault === null && returnsTokens(connection) && this.#flushing.resume()
+    if (isInTime) this.#isClosing = false
+    return isInTime
   }
 
   /** Goes on with the new session that the server has begun on the transport of the lost one. */
@@ -354,7 +360,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     // The policy has closed the client.
     if (this.#isClosing && !wasClosing) return
     if (delay instanceof TokenError) this.#fault = delay
-    const isInVain = this.#flushing !== null && Number(delay) > this.#flushing.timeLeft
+    const isInVain = Number(delay) > this.#flushing.timeLeft
     if (isInVain && error === null) this.#fault = leftInOutbox(null)
     if (typeof delay !== 'number' || isInVain) {
       this.#giveUp(info)
@@ -383,8 +389,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     const end = error === null ? lost : { ...lost, ...endedBy(error) }
     const info: CloseInfo = Object.freeze({ ...end, unsent: lost.unsent + waiting })
     this.#fault = null
-    this.#flushing?.clear()
-    this.#flushing = null
+    this.#flushing.end()
     this.#state = 'closed'
     this.#dialler.first()
     this.report.ended(info)

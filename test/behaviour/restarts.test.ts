@@ -240,6 +240,21 @@ describe('a server that closes in order and is started again', () => {
         expect(world.got).to.deep.equal(['1', '2'])
       })
 
+      it('lets close() of a client go on when the server closes at the same moment', async () => {
+        const { world, client } = await begin(only(1))
+        for (const text of ['1', '2']) client.send(Buffer.from(text))
+        const fate = client.deliver(Buffer.from('3'))
+        await until(() => world.got.length === 1 && client.bufferedAmount === 0)
+        const closed = world.close()
+        expect(client.close()).to.equal(true)
+        expect(client.send(Buffer.from('late'))).to.equal(false)
+        await closed
+        await world.start(atOnce, { session })
+        await fate
+        expect(await client.closed).to.include({ code: 'normal', unsent: 0, unconfirmed: 0 })
+        expect(world.got).to.deep.equal(['1', '2', '3'])
+      })
+
       it('counts what it could not send before the timeout of close(), and tells the reason', async () => {
         const { world, client } = await begin(only(0), { reconnect: () => 3_600_000 })
         client.send(Buffer.from('1'))
