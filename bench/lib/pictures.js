@@ -36,6 +36,12 @@ export function pictures({ items, machine, date, seed }) {
         ...ratioPanel(byId.get('ping'), 'p99', 'ping, 99 % take no longer (shorter is better)'),
         ...['64-outstanding', '100x1', '100x16'].flatMap(id =>
           ratioPanel(byId.get(id), 'rate', `${byId.get(id)?.title}: replies a second (longer is better)`)
+        ),
+        ...ratioPanel(byId.get('request'), 'p50', 'request with its answer, median time (shorter is better)'),
+        ...ratioPanel(
+          byId.get('request-64'),
+          'rate',
+          '64 requests outstanding: answers a second (longer is better)'
         )
       ],
       caption

@@ -64,6 +64,27 @@ export const STAGES = [
   {
     size: 64,
     connections: 1,
+    contenders: ['ours-request', 'socket.io-ack', 'grpc-unary', 'nats-request', 'raw-tls'],
+    items: [
+      {
+        id: 'request',
+        title: 'request, 64 B, one at a time',
+        kind: 'ask',
+        outstanding: 1,
+        base: 'raw-tls'
+      },
+      {
+        id: 'request-64',
+        title: 'request, 64 B, 64 outstanding',
+        kind: 'ask',
+        outstanding: 64,
+        base: 'raw-tls'
+      }
+    ]
+  },
+  {
+    size: 64,
+    connections: 1,
     contenders: ['ours-2', 'ours-deliver', 'ours-session', 'raw-tls'],
     items: [
       {

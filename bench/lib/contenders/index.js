@@ -11,6 +11,10 @@ import { goPeer } from './go/build.js'
  * next one should wait for `ondrain`. With `settled` a turn ends when that promise has resolved. Nothing is closed:
  * the processes end with their stage.
  *
+ * A contender whose library has calls with answers of its own, the `variant` `isAsked`, has them behind the same channel:
+ * on the asking side `send` makes a call, and its answer is the message that comes; on the other side the message that
+ * comes is a call, and the next `send` answers it.
+ *
  * `isRaw`: bytes without messages. `isSingle`: one connection only. `isOneWay`: takes part in the one-way rows only.
  * `needsBroker`: of NATS. `variant`: how its file shall behave. `build()` → `{ command, version }`: a program that is
  * run instead of side.js and answers the same calls.
@@ -72,6 +76,20 @@ export const VARIANTS = {
     variant: { isSmall: true },
     isRaw: true,
     isSmall: true
+  },
+  'ours-request': {
+    title: 'token/2, request and handle',
+    file: './ours.js',
+    variant: { protocol: 'token/2', isAsked: true },
+    isOurs: true
+  },
+  'socket.io-ack': { title: 'Socket.IO, emitWithAck', file: './socket-io.js', variant: { isAsked: true } },
+  'grpc-unary': { title: 'grpc-js, unary calls', file: './grpc.js', variant: { isAsked: true } },
+  'nats-request': {
+    title: 'NATS, request',
+    file: './nats.js',
+    variant: { isAsked: true },
+    needsBroker: true
   },
   idle: { title: 'idle', isIdle: true }
 }

@@ -5,8 +5,11 @@ import { connect as dial } from '@nats-io/transport-node'
 const FLUSH_BYTES = 256 * 1024
 const MAX_OPEN_FLUSHES = 2
 
+/** Milliseconds for an answer. */
+const TIMEOUT = 10_000
+
 /** Both sides are clients of a broker, which runs in a process of its own. */
-export async function listen({ credentials, brokerPort }, onChannel) {
+export async function listen({ credentials, brokerPort, variant }, onChannel) {
   const connection = await dialBroker(brokerPort, credentials.server)
   const channels = new Map()
   connection.subscribe('hello.*', {
@@ -19,19 +22,24 @@ export async function listen({ credentials, brokerPort }, onChannel) {
     }
   })
   connection.subscribe('server.*', {
-    callback: (_error, { subject, data }) => channels.get(subject).onmessage(data)
+    callback: (_error, message) => {
+      const channel = channels.get(message.subject)
+      if (variant.isAsked) channel.send = answer => message.respond(answer)
+      channel.onmessage(message.data)
+    }
   })
   await connection.flush()
   return { port: brokerPort }
 }
 
-export async function connect({ credentials }, port) {
+export async function connect({ credentials, variant }, port) {
   const connection = await dialBroker(port, credentials.client)
   const id = randomUUID()
   const channel = channelOf(connection, `server.${id}`)
   connection.subscribe(`client.${id}`, { callback: (_error, { data }) => channel.onmessage(data) })
   await connection.flush()
-  await connection.request(`hello.${id}`, undefined, { timeout: 10_000 })
+  await connection.request(`hello.${id}`, undefined, { timeout: TIMEOUT })
+  if (variant.isAsked) askInstead(channel, connection, `server.${id}`)
   return channel
 }
 
@@ -69,4 +77,13 @@ function channelOf(connection, subject) {
     cipher: null
   }
   return channel
+}
+
+function askInstead(channel, connection, subject) {
+  const onAnswer = ({ data }) => channel.onmessage(data)
+  const onFailed = error => process.emit('uncaughtException', error)
+  channel.send = message => {
+    connection.request(subject, message, { timeout: TIMEOUT }).then(onAnswer, onFailed)
+    return true
+  }
 }

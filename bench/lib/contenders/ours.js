@@ -36,7 +36,7 @@ function optionsOf({ protocol, session }) {
   return session === undefined ? { protocol } : { protocol, session }
 }
 
-function channelOf(connection, { isDelivered, isChunked }) {
+function channelOf(connection, { isDelivered, isChunked, isAsked }) {
   const channel = { onmessage: null, ondrain: null, send: null, cipher: null }
   channel.cipher = connection.socket.getCipher?.().name ?? null
   channel.send = message => {
@@ -44,7 +44,8 @@ function channelOf(connection, { isDelivered, isChunked }) {
     return !connection.writableNeedDrain
   }
   if (isDelivered) deliverInstead(channel, connection)
-  if (isChunked) takeChunks(channel, connection)
+  if (isAsked) askInstead(channel, connection)
+  else if (isChunked) takeChunks(channel, connection)
   else connection.on('token', token => channel.onmessage(token))
   connection.on('drain', () => channel.ondrain?.())
   return channel
@@ -67,6 +68,24 @@ function deliverInstead(channel, connection) {
       whenSettled = resolve
       if (open === 0) resolve()
     })
+}
+
+function askInstead(channel, connection) {
+  const onAnswer = answer => channel.onmessage(answer)
+  const onFailed = error => process.emit('uncaughtException', error)
+  channel.send = message => {
+    connection.request(message).then(onAnswer, onFailed)
+    return !connection.writableNeedDrain
+  }
+  connection.handle(request => {
+    let answer = null
+    channel.send = message => {
+      answer = message
+    }
+    channel.onmessage(request)
+    // As an async handler.
+    return Promise.resolve(answer)
+  })
 }
 
 function takeChunks(channel, connection) {

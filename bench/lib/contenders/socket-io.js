@@ -6,7 +6,7 @@ import { io } from 'socket.io-client'
 const HIGH_WATER_MARK = 256 * 1024
 const MAX_MESSAGE_LENGTH = 16 * 1024 * 1024
 
-export async function listen({ credentials }, onChannel) {
+export async function listen({ credentials, variant }, onChannel) {
   const server = https.createServer({ ...credentials.server, requestCert: true, minVersion: 'TLSv1.3' })
   const sockets = new Server(server, {
     transports: ['websocket'],
@@ -15,13 +15,13 @@ export async function listen({ credentials }, onChannel) {
     httpCompression: false,
     maxHttpBufferSize: MAX_MESSAGE_LENGTH
   })
-  sockets.on('connection', socket => onChannel(channelOf(socket, socket.conn)))
+  sockets.on('connection', socket => onChannel(channelOf(socket, socket.conn, variant)))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return { port: server.address().port }
 }
 
-export async function connect({ credentials }, port) {
+export async function connect({ credentials, variant }, port) {
   const socket = io(`https://127.0.0.1:${port}`, {
     ...credentials.client,
     transports: ['websocket'],
@@ -33,14 +33,14 @@ export async function connect({ credentials }, port) {
     socket.once('connect', resolve)
     socket.once('connect_error', reject)
   })
-  return channelOf(socket, socket.io.engine)
+  return channelOf(socket, socket.io.engine, variant)
 }
 
 /**
  * Socket.IO has no word for "wait": its engine's `drain`, and below it the WebSocket's queue, say it. The event comes
  * between a message's header and its bytes: what is sent from within it would break the message.
  */
-function channelOf(socket, engine) {
+function channelOf(socket, engine, { isAsked }) {
   let waiting = 0
   let isScheduled = false
   const drain = () => {
@@ -69,6 +69,20 @@ function channelOf(socket, engine) {
     },
     cipher: null
   }
-  socket.on('m', message => channel.onmessage(message))
+  if (isAsked) askInstead(channel, socket)
+  else socket.on('m', message => channel.onmessage(message))
   return channel
+}
+
+function askInstead(channel, socket) {
+  const onAnswer = answer => channel.onmessage(answer)
+  const onFailed = error => process.emit('uncaughtException', error)
+  channel.send = message => {
+    socket.emitWithAck('m', message).then(onAnswer, onFailed)
+    return true
+  }
+  socket.on('m', (request, answer) => {
+    channel.send = answer
+    channel.onmessage(request)
+  })
 }
