@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type X509Certificate } from 'node:crypto'
 import tls, { type SecureContext, type SecureContextOptions } from 'node:tls'
 import { readCredentials } from '../tls/read-credentials'
 import { addValue } from '../tls/session-id-context'
@@ -6,7 +6,9 @@ import type { TrustSources } from '../tls/trust-anchors'
 
 export interface ClientCredentials {
   readonly context: SecureContext
-  /** SHA-256 of each certificate that may be presented. */
+  /** The certificates that may be presented. */
+  readonly own: readonly X509Certificate[]
+  /** SHA-256 of each of them. */
   readonly fingerprints: readonly Uint8Array[]
   readonly trust: Pick<TrustSources, 'cas' | 'lists'>
 }
@@ -30,9 +32,9 @@ export function clientCredentials(options: SecureContextOptions): ClientCredenti
   const name = nameOf(options)
   const known = name === null ? undefined : shared.get(name)?.deref()
   if (known !== undefined) return known
-  const { context, fingerprints, trust } = readCredentials(options)
+  const { context, own, fingerprints, trust } = readCredentials(options)
   const { cas, lists } = trust
-  const credentials = Object.freeze({ context, fingerprints, trust: { cas, lists } })
+  const credentials = Object.freeze({ context, own, fingerprints, trust: { cas, lists } })
   if (name !== null) {
     shared.set(name, new WeakRef(credentials))
     forgotten.register(credentials, name)

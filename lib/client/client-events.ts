@@ -4,6 +4,7 @@ import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { Goaway } from '../protocol/goaway'
 import type { SessionLoss } from '../session/session'
+import type { ExpiringCertificate } from '../tls/expiry-notices'
 
 /** Events of a `TokenClient`. */
 export interface TokenClientEvents<Data = unknown> {
@@ -29,6 +30,8 @@ export interface TokenClientEvents<Data = unknown> {
   'session-lost': [loss: SessionLoss]
   /** The next dial comes in `delay` milliseconds. */
   reconnecting: [next: Reconnecting]
+  /** A certificate that this client presents ends in 14 days, or in 1: see `expiryNoticeDays`. */
+  'certificate-expiring': [certificate: ExpiringCertificate]
   /** The dial failed or the connection broke, for good. Always followed by `close`. */
   error: [error: TokenError]
   /** The last event after each `connect()`, exactly once. */

@@ -114,6 +114,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     closeOnAbort(this.settings.policies.signal, this.report.closed, () => this.close())
     this.#isClosing = false
     this.#redial.restart()
+    this.#dialler.begin()
     this.#wait(delay)
     return true
   }
@@ -391,7 +392,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     this.#fault = null
     this.#flushing.end()
     this.#state = 'closed'
-    this.#dialler.first()
+    this.#dialler.end()
     this.report.ended(info)
   }
 }

@@ -11,6 +11,7 @@ import {
   checksOf,
   complete,
   copyOf,
+  days,
   type Numbers,
   object,
   pick,
@@ -74,6 +75,8 @@ export interface ClientPolicies {
   stablePeriod?: number | undefined
   /** Servers that are tried in turn; instead of `host` and `port`. */
   servers?: readonly ServerAddress[] | undefined
+  /** Days before the end of the client's certificate on which `certificate-expiring` tells of it. Default [14, 1]. */
+  expiryNoticeDays?: readonly number[] | undefined
   /** Aborting it is `close()`. */
   signal?: AbortSignal | undefined
 }
@@ -120,7 +123,13 @@ const servers: Check = value => {
   return value.length === 0 ? 'must name at least one server' : null
 }
 
-const POLICY_CHECKS: Checks = { ...PROTOCOL_CHECKS, session: anything, reconnect, signal: abortSignal }
+const POLICY_CHECKS: Checks = {
+  ...PROTOCOL_CHECKS,
+  session: anything,
+  reconnect,
+  expiryNoticeDays: days,
+  signal: abortSignal
+}
 
 const OWN_CHECKS: Checks = {
   ...CONNECTION_CHECKS,
@@ -145,7 +154,9 @@ const OF_THE_WAY = [
 export type ClientSettings = Readonly<Record<keyof typeof DIAL_NUMBERS, number>> &
   SharedSettings & {
     readonly tcp: TcpOptions
-    readonly policies: Readonly<Pick<ClientPolicies, 'protocol' | 'session' | 'reconnect' | 'signal'>>
+    readonly policies: Readonly<
+      Pick<ClientPolicies, 'protocol' | 'session' | 'reconnect' | 'expiryNoticeDays' | 'signal'>
+    >
     /** At least one; over a `socket` one that is empty. */
     readonly servers: readonly ServerAddress[]
     /** What `tls.createSecureContext` gets. */

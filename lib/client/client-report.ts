@@ -8,6 +8,7 @@ import { TokenError } from '../errors/token-error'
 import { tell } from '../runtime/application-call'
 import { Readiness, tellError } from '../runtime/readiness'
 import type { SessionLoss } from '../session/session'
+import type { ExpiringCertificate } from '../tls/expiry-notices'
 import type { Reconnecting, TokenClientEvents } from './client-events'
 
 /** What this side has decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone. */
@@ -82,6 +83,11 @@ export class ClientReport {
   /** A connection has closed. */
   left(connection: Connection): void {
     if (this.#connections.delete(connection)) this.#traffic.add(connection.stats)
+  }
+
+  expiring(certificate: ExpiringCertificate): void {
+    lives.clientCertificateExpiring.tell(this.#client, certificate)
+    tell(this.#client, 'certificate-expiring', certificate)
   }
 
   sessionLost(loss: SessionLoss): void {

@@ -6,6 +6,7 @@ import type { TransportFacts } from '../connection/transport-facts'
 import { TokenError } from '../errors/token-error'
 import { ask } from '../runtime/application-call'
 import { currentCredentials } from '../tls/current-credentials'
+import { ExpiryNotices } from '../tls/expiry-notices'
 import { ownFingerprints, peerFrom } from '../tls/peer'
 import { type ClientCredentials, clientCredentials } from './client-credentials'
 import type { ClientSettings } from './client-options'
@@ -24,10 +25,12 @@ export interface DiallerEvents {
 /** Dials the servers of a client in turn, with the credentials of the moment and the last TLS ticket of each. */
 export class Dialler {
   readonly #settings: ClientSettings
-  readonly #report: Pick<ClientReport, 'dials' | 'guesses'>
+  readonly #report: Pick<ClientReport, 'dials' | 'expiring' | 'guesses'>
+  readonly #notices: ExpiryNotices
   /** Each set of credentials has its own map: a ticket that comes late belongs to the one that its dial had. */
   #tickets = new Map<number, Ticket>()
   #given: SecureContextOptions | null = null
+  #isWatching = false
   #credentials!: ClientCredentials
   /** The server that is dialled next. */
   #next = 0
@@ -37,9 +40,10 @@ export class Dialler {
   #home = 0
 
   /** @throws TokenError `ERR_OPTION` */
-  constructor(settings: ClientSettings, report: Pick<ClientReport, 'dials' | 'guesses'>) {
+  constructor(settings: ClientSettings, report: Pick<ClientReport, 'dials' | 'expiring' | 'guesses'>) {
     this.#settings = settings
     this.#report = report
+    this.#notices = new ExpiryNotices(settings.policies.expiryNoticeDays)
     this.#readCredentials()
   }
 
@@ -67,9 +71,17 @@ export class Dialler {
     this.#next = this.#home
   }
 
-  /** The next dial goes to the first server. */
-  first(): void {
+  /** `connect()` was called: tells of the ends of this side's certificates from now on. */
+  begin(): void {
+    this.#isWatching = true
+    this.#watch()
+  }
+
+  /** The client has closed: a later dial begins with the first server. */
+  end(): void {
     this.#next = 0
+    this.#isWatching = false
+    this.#notices.clear()
   }
 
   /**
@@ -132,6 +144,11 @@ export class Dialler {
     }
   }
 
+  #watch(): void {
+    this.#notices.clear()
+    this.#notices.addCertificates(this.#credentials.own, certificate => this.#report.expiring(certificate))
+  }
+
   /** With new credentials the tickets are void: a resumed connection would show the old certificate. */
   #readCredentials(): void {
     const given: SecureContextOptions = currentCredentials(this.#settings.context)
@@ -141,6 +158,7 @@ export class Dialler {
     this.#credentials = clientCredentials(given)
     this.#given = given
     this.#tickets = new Map()
+    if (this.#isWatching) this.#watch()
   }
 }
 

@@ -2,6 +2,7 @@ import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import { Diagnostic } from '../runtime/diagnostic'
 import type { SessionLoss } from '../session/session'
+import type { ExpiringCertificate, ExpiringList } from '../tls/expiry-notices'
 import type { UnconsumedTokens } from './consumer-watch'
 
 /*
@@ -57,6 +58,21 @@ export const tokensDropped = new Diagnostic(
   (connection: object, owner: Owner, count: number) => ({ connection, owner, count })
 )
 
+export const serverCertificateExpiring = new Diagnostic(
+  'server:certificate-expiring',
+  (server: object, certificate: ExpiringCertificate) => ({ server, certificate })
+)
+
+export const peerCertificateExpiring = new Diagnostic(
+  'connection:certificate-expiring',
+  (connection: object, owner: Owner, certificate: ExpiringCertificate) => ({ connection, owner, certificate })
+)
+
+export const crlExpiring = new Diagnostic('server:crl-expiring', (server: object, list: ExpiringList) => ({
+  server,
+  list
+}))
+
 export const serverClosed = new Diagnostic('server:close', (server: object, info: CloseInfo) => ({
   server,
   info
@@ -82,6 +98,11 @@ export const clientReconnecting = new Diagnostic(
     client,
     ...next
   })
+)
+
+export const clientCertificateExpiring = new Diagnostic(
+  'client:certificate-expiring',
+  (client: object, certificate: ExpiringCertificate) => ({ client, certificate })
 )
 
 export const clientClosed = new Diagnostic('client:close', (client: object, info: CloseInfo) => ({

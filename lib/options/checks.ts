@@ -53,6 +53,14 @@ export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Check {
     )
 }
 
+/** Days before an end; none at all turn the notice off. */
+export const days: Check = value =>
+  demand(
+    Array.isArray(value) && value.every(day => whole(1)(day) === null),
+    'be a list of whole numbers of days from 1 on',
+    value
+  )
+
 export function among(...allowed: readonly unknown[]): Check {
   return value => demand(allowed.includes(value), `be one of ${allowed.join(', ')}`, value)
 }

@@ -1,16 +1,16 @@
 import { type Connection, controlOf } from '../connection/connection'
 import type { CloseInfo } from '../errors/close-info'
 import { TokenError } from '../errors/token-error'
-import { certificateExpired } from '../errors/trust-errors'
 import { ask } from '../runtime/application-call'
 import { CountsByKey } from '../runtime/counts-by-key'
 import { setImmediate } from '../runtime/event-loop'
 import { identityOf, type Peer } from '../tls/peer'
 import type { SessionLookup, SessionPart } from '../wire/hello'
-import { CertificateExpiry } from './certificate-expiry'
 import type { LiveTrust } from './live-trust'
+import { PeerExpiry } from './peer-expiry'
 import { type PendingClients, type SecuredClient, tooManyOfIdentity } from './pending-clients'
 import type { ServerSettings } from './server-options'
+import type { ServerReport } from './server-report'
 import { ServerSessions } from './server-sessions'
 
 /** How many certificates are checked again in one turn of the event loop: each may need a signature. */
@@ -24,18 +24,24 @@ export class Admission {
   readonly #trust: LiveTrust
   readonly #pendingClients: PendingClients
   readonly #connections = new Set<Connection>()
-  readonly #expiry = new CertificateExpiry<Connection>(connection =>
-    controlOf(connection).fail(certificateExpired('peer'))
-  )
+  readonly #expiry: PeerExpiry
   /** Counts those that have a transport: sessions that wait have limits of their own. */
   readonly #countByIdentity = new CountsByKey<Connection>()
   readonly #sessions: ServerSessions
 
-  constructor(settings: ServerSettings, trust: LiveTrust, pendingClients: PendingClients) {
+  constructor(
+    settings: ServerSettings,
+    trust: LiveTrust,
+    pendingClients: PendingClients,
+    report: Pick<ServerReport, 'onPeerExpiring'>
+  ) {
     this.#settings = settings
     this.#trust = trust
     this.#pendingClients = pendingClients
     this.#sessions = new ServerSessions(settings)
+    this.#expiry = new PeerExpiry(settings.policies.expiryNoticeDays, (certificate, connection) =>
+      report.onPeerExpiring(certificate, connection)
+    )
   }
 
   /** The connections that are open, and those whose session waits for its client. */
@@ -139,8 +145,7 @@ export class Admission {
   }
 
   #endWithCertificate(connection: Connection): void {
-    if (connection.peer === null || !this.#trust.isDemanded) return
-    this.#expiry.set(connection, connection.peer.validTo)
+    if (this.#trust.isDemanded) this.#expiry.set(connection)
   }
 }
 

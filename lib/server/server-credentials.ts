@@ -2,48 +2,39 @@ import { constants } from 'node:crypto'
 import type { Server, TlsOptions } from 'node:tls'
 import { TokenError } from '../errors/token-error'
 import { cannotUse } from '../options/checks'
-import { clock } from '../runtime/clock'
-import { WallClockDeadline } from '../runtime/wall-clock-deadline'
 import { secureDefaults } from '../tls/context'
 import { type CredentialSources, currentCredentials } from '../tls/current-credentials'
-import { validityOf } from '../tls/peer'
+import { type ExpiringCertificate, type ExpiringList, ExpiryNotices } from '../tls/expiry-notices'
 import { type ReadCredentials, readCredentials } from '../tls/read-credentials'
 import { sessionIdContext } from '../tls/session-id-context'
 import { TrustAnchors, type TrustSources } from '../tls/trust-anchors'
 import type { ServerTlsOptions } from './server-options'
 
-const DAY = 86_400_000
-
-/** When `certificate-expiring` is told: days before the end, and those of the notice that comes next. */
-const NOTICES = [
-  [14, 1],
-  [1, 0]
-] as const
-
-/** A certificate of this side that ends soon. */
-export interface ExpiringCertificate {
-  /** The subject as Node prints it. */
-  readonly subject: string
-  readonly validTo: Date
-  /** 14 or 1: how many days ahead this notice comes, or should have come. */
-  readonly days: number
+/** What a server tells of the ends of its credentials. */
+export interface ExpiryEvents {
+  onCertificateExpiring(certificate: ExpiringCertificate): void
+  onCrlExpiring(list: ExpiringList): void
 }
 
 /** The key, certificate and CAs of a server, which `reload` changes while it runs. */
 export class ServerCredentials {
-  readonly #onExpiring: (certificate: ExpiringCertificate) => void
+  readonly #events: ExpiryEvents
+  readonly #notices: ExpiryNotices
   /** The options as they were given. */
   #options: ServerTlsOptions
   #read: ReadCredentials<TlsOptions>
   /** Null until they are needed. */
   #anchors: TrustAnchors | null = null
-  #notices: WallClockDeadline[] = []
 
-  /** @throws TokenError `ERR_OPTION` when a function gives none, or Node refuses them */
-  constructor(options: ServerTlsOptions, onExpiring: (certificate: ExpiringCertificate) => void) {
+  /**
+   * @param days before an end at which it is told
+   * @throws TokenError `ERR_OPTION` when a function gives none, or Node refuses them
+   */
+  constructor(options: ServerTlsOptions, days: readonly number[] | undefined, events: ExpiryEvents) {
     this.#options = options
     this.#read = readOwn(options)
-    this.#onExpiring = onExpiring
+    this.#events = events
+    this.#notices = new ExpiryNotices(days)
   }
 
   /** What `tls.createServer` and `setSecureContext` get. A TLS ticket is void when what it was given under changes. */
@@ -86,19 +77,14 @@ export class ServerCredentials {
   }
 
   watch(): void {
-    this.stop()
-    for (const certificate of this.#read.own) {
-      const { subject } = certificate
-      const end = validityOf(certificate).notAfter
-      for (const { at, days } of expiryNotices(end, clock.date())) {
-        const notice = Object.freeze({ subject, validTo: new Date(end), days })
-        this.#notices.push(new WallClockDeadline(new Date(at), () => this.#onExpiring(notice)))
-      }
-    }
+    const { own, trust } = this.#read
+    this.#notices.clear()
+    this.#notices.addCertificates(own, certificate => this.#events.onCertificateExpiring(certificate))
+    this.#notices.addLists(trust, list => this.#events.onCrlExpiring(list))
   }
 
   stop(): void {
-    for (const notice of this.#notices.splice(0)) notice.clear()
+    this.#notices.clear()
   }
 }
 
@@ -112,17 +98,4 @@ function readOwn(options: ServerTlsOptions): ReadCredentials<TlsOptions> {
     )
   }
   return read
-}
-
-/**
- * When to tell that a certificate ends; a time that has passed means at once. Of the notices that were missed, only the last
- * one is given.
- *
- * @param end and now: milliseconds since 1970
- */
-export function expiryNotices(end: number, now: number): { at: number; days: number }[] {
-  return NOTICES.filter(([, next]) => now < end - next * DAY).map(([days]) => ({
-    at: end - days * DAY,
-    days
-  }))
 }

@@ -3,8 +3,8 @@ import type { UnconsumedTokens } from '../connection/consumer-watch'
 import type { CloseInfo } from '../errors/close-info'
 import type { TokenError } from '../errors/token-error'
 import type { SessionLoss } from '../session/session'
+import type { ExpiringCertificate, ExpiringList } from '../tls/expiry-notices'
 import type { Refusal } from './pending-clients'
-import type { ExpiringCertificate } from './server-credentials'
 
 /** Events of a `TokenServer`. */
 export interface TokenServerEvents<Data = unknown> {
@@ -28,8 +28,12 @@ export interface TokenServerEvents<Data = unknown> {
   unconsumed: [waiting: UnconsumedTokens, connection: Connection<Data>]
   /** A handler has thrown, or its promise was rejected. The client knows that it failed, and the connection goes on. */
   handlerError: [error: unknown, connection: Connection<Data>]
-  /** A certificate that this server presents ends in 14 days, or in 1. */
+  /** A certificate that this server presents ends in 14 days, or in 1: see `expiryNoticeDays`. */
   'certificate-expiring': [certificate: ExpiringCertificate]
+  /** The certificate of a peer ends so soon, and its connection with it. */
+  'peer-certificate-expiring': [certificate: ExpiringCertificate, connection: Connection<Data>]
+  /** A list in `crl` ends so soon: then no client of its issuer is let in any more. */
+  'crl-expiring': [list: ExpiringList]
   /** The server can't listen. Always followed by `close`. */
   error: [error: TokenError]
   /** The last event after each `connect()`, exactly once. */

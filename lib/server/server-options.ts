@@ -13,6 +13,7 @@ import {
   checksOf,
   complete,
   copyOf,
+  days,
   MAX_DELAY,
   type Numbers,
   object,
@@ -98,6 +99,11 @@ export interface ServerPolicies<Data = unknown> {
   sessionIdentity?: ((peer: Peer | null) => string | null) | undefined
   /** Other protocols on the same port, by their ALPN names. */
   protocols?: Record<string, OtherProtocol> | undefined
+  /**
+   * Days before an end on which it is told: of the server's certificates and lists of revoked ones, and of the certificates of
+   * its peers. Default [14, 1].
+   */
+  expiryNoticeDays?: readonly number[] | undefined
   /** Aborting it is `close()`. */
   signal?: AbortSignal | undefined
 }
@@ -164,6 +170,7 @@ const POLICY_CHECKS: Checks = {
   session: anything,
   sessionIdentity: callback,
   protocols: object,
+  expiryNoticeDays: days,
   signal: abortSignal
 }
 

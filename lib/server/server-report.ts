@@ -8,8 +8,8 @@ import { TokenError } from '../errors/token-error'
 import { tell } from '../runtime/application-call'
 import { Readiness, tellError } from '../runtime/readiness'
 import type { SessionLoss } from '../session/session'
+import type { ExpiringCertificate, ExpiringList } from '../tls/expiry-notices'
 import type { Refusal } from './pending-clients'
-import type { ExpiringCertificate } from './server-credentials'
 import type { TokenServerEvents } from './server-events'
 
 /** What a server has counted since its construction. */
@@ -136,8 +136,19 @@ export class ServerReport {
     if (error !== null) tell(this.#server, 'connectionError', error, connection)
   }
 
-  expiring(certificate: ExpiringCertificate): void {
+  onCertificateExpiring(certificate: ExpiringCertificate): void {
+    lives.serverCertificateExpiring.tell(this.#server, certificate)
     tell(this.#server, 'certificate-expiring', certificate)
+  }
+
+  onPeerExpiring(certificate: ExpiringCertificate, connection: Connection): void {
+    lives.peerCertificateExpiring.tell(connection, this.#server, certificate)
+    tell(this.#server, 'peer-certificate-expiring', certificate, connection)
+  }
+
+  onCrlExpiring(list: ExpiringList): void {
+    lives.crlExpiring.tell(this.#server, list)
+    tell(this.#server, 'crl-expiring', list)
   }
 
   /** The server has closed. */

@@ -75,16 +75,15 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
   constructor(options: TokenServerOptions<Data>) {
     super()
     this.#settings = serverSettings(options as TokenServerOptions)
-    this.#credentials = new ServerCredentials(this.#settings.tls, certificate =>
-      this.#report.expiring(certificate)
-    )
+    const { expiryNoticeDays } = this.#settings.policies
+    this.#credentials = new ServerCredentials(this.#settings.tls, expiryNoticeDays, this.#report)
     this.#trust = new LiveTrust(this.#credentials, this.#settings.tls)
     this.#others = new OtherProtocols(this.#settings.policies.protocols)
     this.#pendingClients = new PendingClients(this.#settings, {
       onSecured: client => this.#secured(client),
       onRefused: refusal => this.#report.refused(refusal)
     })
-    this.#admission = new Admission(this.#settings, this.#trust, this.#pendingClients)
+    this.#admission = new Admission(this.#settings, this.#trust, this.#pendingClients, this.#report)
     const connectionHost: ConnectionHost = {
       server: this,
       settings: this.#settings,

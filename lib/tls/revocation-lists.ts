@@ -30,6 +30,17 @@ export class RevocationLists {
     return this.#byIssuer.get(issuerOf(certificate))?.[0]
   }
 
+  /** Of each issuer the list that ends last. @param cas where the names of the issuers stand */
+  newest(cas: readonly X509Certificate[]): (Validity & { readonly issuer: string })[] {
+    const names = new Map(cas.map(ca => [subjectOf(ca), ca.subject ?? '']))
+    return [...this.#byIssuer].map(([issuer, lists]) => {
+      const { notBefore, notAfter } = lists.reduce((one, other) =>
+        other.notAfter > one.notAfter ? other : one
+      )
+      return { issuer: names.get(issuer) ?? '', notBefore, notAfter }
+    })
+  }
+
   /** What the lists say against a path, in OpenSSL's words; null when they say nothing. */
   failure(path: readonly X509Certificate[], now: number): string | null {
     for (const certificate of path) {
@@ -79,9 +90,19 @@ function readCrl(der: Buffer): Crl {
 
 /** The issuer's name in DER. */
 function issuerOf(certificate: X509Certificate): string {
+  return fieldOf(certificate, 2)
+}
+
+/** The subject's name in DER. */
+function subjectOf(certificate: X509Certificate): string {
+  return fieldOf(certificate, 4)
+}
+
+/** @param index of a field of RFC 5280, 4.1, behind the version */
+function fieldOf(certificate: X509Certificate, index: number): string {
   const fields = tbsOf(certificate.raw)
   if (fields[0]?.tag === TAG.versionOfCertificate) fields.shift()
-  return (fields[2] as Element).whole.toString('latin1')
+  return (fields[index] as Element).whole.toString('latin1')
 }
 
 /** The fields of what is signed, in a certificate or a list. */

@@ -221,6 +221,20 @@ const SERVER_EVENTS: readonly Scenario[] = [
     },
     client: { rejectUnauthorized: false }
   },
+  { event: 'peer-certificate-expiring', server: { expiryNoticeDays: [4000] } },
+  {
+    event: 'crl-expiring',
+    server: async () => {
+      const { createAuthority } = await import('@token-server/certs')
+      const { ca, crl } = await certificates()
+      const authority = await createAuthority({ name: 'of the short lived' })
+      const dates = {
+        thisUpdate: new Date(Date.now() - 3_600_000),
+        nextUpdate: new Date(Date.now() + 600_000)
+      }
+      return { ca: [ca, authority.cert], crl: [crl, await authority.createCrl([], dates)] }
+    }
+  },
   { event: 'unconsumed', server: QUICK, client: QUICK, provoke: leaveUntaken },
   { event: 'close' }
 ]
@@ -247,6 +261,7 @@ const CLIENT_EVENTS: readonly Scenario[] = [
     provoke: evict
   },
   { event: 'error', client: { reconnect: (): false => false }, provoke: cut },
+  { event: 'certificate-expiring', client: { expiryNoticeDays: [4000] } },
   { event: 'unconsumed', server: QUICK, client: QUICK, provoke: leaveUntaken },
   { event: 'close' }
 ]
@@ -427,6 +442,8 @@ describe('Listeners that throw', () => {
       'session-lost': true,
       dropped: true,
       handlerError: true,
+      'peer-certificate-expiring': true,
+      'crl-expiring': true,
       'certificate-expiring': true,
       error: true,
       unconsumed: true,
@@ -445,6 +462,7 @@ describe('Listeners that throw', () => {
       reconnecting: true,
       error: true,
       unconsumed: true,
+      'certificate-expiring': true,
       close: true
     }
     const connection: Record<keyof ConnectionEvents, true> = {

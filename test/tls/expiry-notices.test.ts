@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { expiryNotices } from '../../lib/server/server-credentials'
+import { expiryNotices } from '../../lib/tls/expiry-notices'
 
 const DAY = 86_400_000
 const NOW = Date.UTC(2030, 0, 1)
@@ -32,8 +32,29 @@ describe('expiryNotices', () => {
   })
 
   it('are none for a certificate that has ended or whose end is no time', () => {
-    for (const end of [inDays(0), inDays(-1), Number.NaN]) {
+    for (const end of [inDays(0), inDays(-1), Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(expiryNotices(end, NOW)).to.deep.equal([])
     }
+  })
+
+  it('come on other days, or never, where these are given', () => {
+    expect(expiryNotices(inDays(365), NOW, [60, 30, 7]).map(({ at }) => at)).to.deep.equal([
+      inDays(305),
+      inDays(335),
+      inDays(358)
+    ])
+    expect(expiryNotices(inDays(10), NOW, [60, 30, 7])).to.deep.equal([
+      { at: inDays(-20), days: 30 },
+      { at: inDays(3), days: 7 }
+    ])
+    expect(expiryNotices(inDays(10), NOW, [])).to.deep.equal([])
+  })
+
+  it('do not come before the earliest time, and of those that it moves together the last one comes', () => {
+    expect(expiryNotices(inDays(20), NOW, [14, 1], inDays(10))).to.deep.equal([
+      { at: inDays(10), days: 14 },
+      { at: inDays(19), days: 1 }
+    ])
+    expect(expiryNotices(inDays(1), NOW, [14, 1], inDays(0.5))).to.deep.equal([{ at: inDays(0.5), days: 1 }])
   })
 })

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { CertificateExpiry } from '../../lib/server/certificate-expiry'
+import { CertificateExpiry } from '../../lib/tls/certificate-expiry'
 import { until } from '../helpers/loopback'
 
 describe('CertificateExpiry', () => {
