@@ -1,7 +1,7 @@
 import { failureNumber, type HandlerFailure } from '../errors/handler-failures'
 import type { Outcome } from '../receiving/token-handler'
 import type { UnsettledToken } from '../receiving/unsettled-token'
-import type { Answer } from '../sending/answer-queue'
+import { type Answer, bytesOf } from '../sending/answer-queue'
 import { encodeControl } from '../wire/control-frame'
 
 const EMPTY = new Uint8Array(0)
@@ -19,7 +19,8 @@ export function answerOf(token: UnsettledToken, outcome: Outcome, maxLength: num
   if (body.length > maxLength) {
     return failed(token, 'answer-too-large', `${body.length} bytes, maxTokenLength is ${maxLength}`)
   }
-  return { token, head: encodeControl({ type: 'answer', to: token.number }), body }
+  const head = encodeControl({ type: 'answer', to: token.number })
+  return { token, head, body, bytes: bytesOf(head, body) }
 }
 
 /** Whoever takes the tokens gives no answers. */
@@ -29,11 +30,18 @@ export function noHandler(token: UnsettledToken): Answer {
 
 function failed(token: UnsettledToken, failure: HandlerFailure, reason: string): Answer {
   const head = encodeControl({ type: 'failed', to: token.number, code: failureNumber(failure), reason })
-  return { token, head, body: null }
+  return { token, head, body: null, bytes: head.length }
 }
 
-/** The message of an error that says by `expose` that it is meant for the other side; of others nothing leaves. */
+/**
+ * The message of an error that says by `expose` that it is meant for the other side; of others nothing leaves. What is
+ * thrown may be anything, and throw again when it is looked at.
+ */
 function exposed(error: unknown): string {
-  const { expose, message } = (error ?? {}) as { expose?: unknown; message?: unknown }
-  return expose === true && typeof message === 'string' ? message : ''
+  try {
+    const { expose, message } = (error ?? {}) as { expose?: unknown; message?: unknown }
+    return expose === true && typeof message === 'string' ? message : ''
+  } catch {
+    return ''
+  }
 }

@@ -61,8 +61,8 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
   readonly #mustBeClose: boolean
   /** Null before the first. */
   #answers: IncomingAnswers | null = null
-  /** Tokens that the peer's handlers have begun, as it says before CLOSE. */
-  #begun = 0
+  /** Tokens that the peer's handlers have begun, as it says before CLOSE; null: it has not. */
+  #begun: number | null = null
   #isDiscarding = false
   #isStopped = false
 
@@ -301,6 +301,7 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     } else if (frame.type === 'answered') {
       sender.confirmAnswers(frame.count)
     } else if (frame.type === 'begun') {
+      this.#checkCount(frame.count)
       this.#begun = frame.count
     } else {
       return false
@@ -319,15 +320,21 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
   /** The peer's application has had the first `handed` tokens. */
   #ackRead(handed: number): void {
     const { sender, session } = this.#host
-    const least = session.deliveries.handed
-    if (handed < least || handed > sender.tokensSent) {
-      throw protocolError(
-        'protocol-error',
-        `Cannot read a count of tokens: it is ${handed}, and may be from ${least} to ${sender.tokensSent}`
-      )
-    }
+    this.#checkCount(handed)
     sender.acknowledge(handed)
     session.deliveries.acknowledge(handed)
+  }
+
+  /** @throws TokenError for a count that can't be true of this side's tokens */
+  #checkCount(count: number): void {
+    const { sender, session } = this.#host
+    const least = session.deliveries.handed
+    const most = this.#begun ?? sender.tokensSent
+    if (count >= least && count <= most) return
+    throw protocolError(
+      'protocol-error',
+      `Cannot read a count of tokens: it is ${count}, and may be from ${least} to ${most}`
+    )
   }
 
   /** The count in CLOSE is final if the connection has no session, or if the code ends it; else it is an ACK. */
@@ -342,8 +349,7 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     // The peer has said its last word, and confirms nothing any more.
     sender.keepNoAnswers()
     const error = isOrderly(code) ? null : peerClosed(frame)
-    const begun = Math.max(frame.handed, this.#begun)
-    session.deliveries.end(sender.firstUnsent, frame.handed, error, begun)
+    session.deliveries.end(sender.firstUnsent, frame.handed, error, this.#begun ?? frame.handed)
     if (error !== null) throw error
     this.#closing.answerClose(code, this.#fragments.isBegun)
   }

@@ -63,28 +63,31 @@ export class TokenHandler implements Consumer {
 
   handle(token: Buffer, unsettled: UnsettledToken): void {
     let answer: unknown
+    let isPromise: boolean
     try {
       answer = this.#call(token)
+      isPromise = typeof (answer as PromiseLike<unknown> | null | undefined)?.then === 'function'
     } catch (error) {
       this.#host.settle(unsettled, { error })
       return
     }
-    if (typeof (answer as PromiseLike<unknown> | undefined)?.then !== 'function') {
-      this.#host.settle(unsettled, outcomeOf(answer, unsettled))
-      return
-    }
-    this.#running++
-    Promise.resolve(answer).then(
-      value => this.#settle(unsettled, outcomeOf(value, unsettled)),
-      error => this.#settle(unsettled, { error })
-    )
+    if (isPromise) void this.#settleLater(unsettled, answer)
+    else this.#host.settle(unsettled, outcomeOf(answer, unsettled))
   }
 
   finish(_error: TokenError | null): void {
     this.#isOver = true
   }
 
-  #settle(token: UnsettledToken, outcome: Outcome): void {
+  /** `await` also catches what a promise of the application's own kind throws instead of settling. */
+  async #settleLater(token: UnsettledToken, promise: unknown): Promise<void> {
+    this.#running++
+    let outcome: Outcome
+    try {
+      outcome = outcomeOf(await promise, token)
+    } catch (error) {
+      outcome = { error }
+    }
     this.#running--
     this.#host.settle(token, outcome)
     this.#claim.pull()

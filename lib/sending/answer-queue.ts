@@ -9,6 +9,8 @@ export interface Answer {
   readonly head: Uint8Array
   /** The payload; null of FAILED. */
   readonly body: Uint8Array | null
+  /** Bytes of both when the answer was given: its memory may go away. */
+  readonly bytes: number
 }
 
 /**
@@ -30,10 +32,14 @@ export class AnswerQueue {
   /** Bytes that are kept, those that wait included. */
   keptBytes = 0
   readonly #onSettled: (token: UnsettledToken) => void
-  #all: Answer[] = []
+  /** Those before `#first` are done with. */
+  #all: (Answer | null)[] = []
+  #first = 0
   #next = 0
-  /** Answers that the peer has had in this session. */
+  /** Answers that are done with since the beginning. */
   #confirmed = 0
+  /** What the peer's last count was. */
+  #counted = 0
   #isKept = false
   #isOver = false
 
@@ -43,7 +49,13 @@ export class AnswerQueue {
 
   /** The answer to be written next, or being written. */
   get head(): Answer | undefined {
-    return this.#all[this.#next]
+    return this.#all[this.#next] as Answer | undefined
+  }
+
+  /** True when the head no longer has the length that it was given with. */
+  get isHeadLost(): boolean {
+    const { head } = this
+    return head !== undefined && bytesOf(head.head, head.body) !== head.bytes
   }
 
   /** Answers that wait, with the one begun. */
@@ -53,16 +65,15 @@ export class AnswerQueue {
 
   push(answer: Answer): void {
     if (this.#isOver) return
-    const bytes = bytesOf(answer)
     this.#all.push(answer)
-    this.waitingBytes += bytes
-    this.keptBytes += bytes
+    this.waitingBytes += answer.bytes
+    this.keptBytes += answer.bytes
   }
 
   /** The last byte of the head goes out. */
   finish(): void {
     this.#next++
-    if (!this.#isKept) this.#settle(this.#next)
+    if (!this.#isKept) this.#settle(this.#next - this.#first)
   }
 
   /** The transport is gone: the head goes back to its first byte. */
@@ -73,7 +84,7 @@ export class AnswerQueue {
   /** Whether what is written is kept until the peer has it. */
   keep(isKept: boolean): void {
     this.#isKept = isKept
-    if (!isKept) this.#settle(this.#next)
+    if (!isKept) this.#settle(this.#next - this.#first)
   }
 
   /**
@@ -82,36 +93,38 @@ export class AnswerQueue {
    * @throws TokenError `ERR_PROTOCOL` when so many were never written, or it has said more before
    */
   confirm(count: number): void {
-    const written = this.#confirmed + this.#next
-    if (count < this.#confirmed || count > written) {
+    const written = this.#confirmed + this.#next - this.#first
+    if (count < this.#counted || count > written) {
       throw protocolError(
         'protocol-error',
-        `Cannot read a count of answers: it is ${count}, and may be from ${this.#confirmed} to ${written}`
+        `Cannot read a count of answers: it is ${count}, and may be from ${this.#counted} to ${written}`
       )
     }
+    this.#counted = count
     this.#settle(count - this.#confirmed)
   }
 
   /** As `confirm`, on the next transport: those behind are written again. */
   rewind(count: number): void {
     this.confirm(count)
-    this.#next = 0
+    this.#next = this.#first
     this.#countWaiting()
   }
 
   /** Gives up what is not begun, and takes no more: this side says its last word. */
   abandon(isBegun: boolean): void {
     this.#isOver = true
-    const given = this.#all.splice(this.#next + (isBegun ? 1 : 0))
-    for (const answer of given) {
-      this.keptBytes -= bytesOf(answer)
-      this.waitingBytes -= bytesOf(answer)
+    const given = this.#all.splice(this.#next + (isBegun ? 1 : 0)) as Answer[]
+    for (const { bytes } of given) {
+      this.keptBytes -= bytes
+      this.waitingBytes -= bytes
     }
   }
 
   /** Lets go of everything. */
   clear(): void {
     this.#all = []
+    this.#first = 0
     this.#next = 0
     this.waitingBytes = 0
     this.keptBytes = 0
@@ -119,19 +132,26 @@ export class AnswerQueue {
 
   /** The first ones are done with: whoever is told may push others. */
   #settle(count: number): void {
-    if (count === 0) return
-    const settled = this.#all.splice(0, count)
-    this.#next -= count
-    this.#confirmed += count
-    for (const answer of settled) this.keptBytes -= bytesOf(answer)
-    for (const { token } of settled) this.#onSettled(token)
+    for (let left = count; left > 0; left--) {
+      const { token, bytes } = this.#all[this.#first] as Answer
+      this.#all[this.#first++] = null
+      this.#confirmed++
+      this.keptBytes -= bytes
+      this.#onSettled(token)
+    }
+    if (this.#first * 2 <= this.#all.length) return
+    this.#all.splice(0, this.#first)
+    this.#next -= this.#first
+    this.#first = 0
   }
 
   #countWaiting(): void {
-    this.waitingBytes = this.#all.slice(this.#next).reduce((sum, answer) => sum + bytesOf(answer), 0)
+    const waiting = this.#all.slice(this.#next) as Answer[]
+    this.waitingBytes = waiting.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 }
 
-function bytesOf({ head, body }: Answer): number {
+/** What an answer of this head and payload has on the wire. */
+export function bytesOf(head: Uint8Array, body: Uint8Array | null): number {
   return body === null ? head.length : head.length + costOf(body.length)
 }

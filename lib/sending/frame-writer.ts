@@ -170,13 +170,14 @@ export class FrameWriter {
       used = control.length
     }
     while (this.#body !== null || this.#answers.size > 0 || this.#mayBegin) {
+      // What is in the chunk has been counted as sent.
+      if (this.#body === null && used > 0 && this.#answers.isHeadLost) break
       if (this.#body === null && !this.#beginAnswer()) {
         const whole = this.#copyWhole(slab, used)
         if (whole > used) {
           used = whole
           continue
         }
-        // What is in the chunk has been counted as sent.
         if (used > 0 && this.#isHeadLost) break
       }
       if (this.#body === null && !this.#begin()) break
@@ -274,6 +275,7 @@ export class FrameWriter {
   #beginAnswer(): boolean {
     const answer = this.#answers.head
     if (answer === undefined) return false
+    if (this.#answers.isHeadLost) throw memoryLost()
     this.#isAnswer = true
     // FAILED has no data frame.
     const headLength = answer.body === null ? answer.head.length : answer.head.length + HEADER_LENGTH

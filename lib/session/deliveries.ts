@@ -49,6 +49,11 @@ export class Delivery {
     return this.state === PENDING
   }
 
+  /** The peer may still answer it, also when it was given up. */
+  get isUnanswered(): boolean {
+    return this.isRequest && !this.isAnswered
+  }
+
   giveUp(reason: GiveUpReason, cause: unknown): void {
     this.holder?.giveUp(this, reason, cause)
   }
@@ -89,7 +94,7 @@ export class Deliveries {
     this.goesOn = goesOn
   }
 
-  /** How many wait for their fate. */
+  /** How many wait for their fate, or were given up and may still be answered. */
   get size(): number {
     return this.#all.length - this.#first - this.#idle
   }
@@ -140,13 +145,13 @@ export class Deliveries {
       const delivery = all[this.#first] as Delivery
       if (delivery.place - this.#passedGaps > count) break
       all[this.#first++] = null
-      if (delivery.isRequest && !delivery.isAnswered) this.#unanswered--
+      if (delivery.isUnanswered) this.#unanswered--
       if (delivery.state === PENDING) {
         delivery.state = TOLD
         if (delivery.isRequest) delivery.reject(fateUnknown('unanswered'))
         else delivery.resolve(undefined as never)
       } else {
-        this.#idle--
+        if (!delivery.isUnanswered) this.#idle--
         if (delivery.state !== GONE) continue
         this.#passedGaps++
         this.#gaps--
@@ -171,8 +176,7 @@ export class Deliveries {
 
   /** True when the token of this number asks for an answer that has not come. */
   isAsked(number: number): boolean {
-    const delivery = this.#findNumber(number)
-    return delivery?.isRequest === true && !delivery.isAnswered
+    return this.#findNumber(number)?.isUnanswered === true
   }
 
   /** The answer to the token of this number, which asks for it. */
@@ -194,8 +198,11 @@ export class Deliveries {
   }
 
   #answered(delivery: Delivery): void {
+    if (delivery.isUnanswered) {
+      this.#unanswered--
+      if (delivery.state !== PENDING) this.#idle++
+    }
     delivery.isAnswered = true
-    if (delivery.isRequest) this.#unanswered--
   }
 
   #findNumber(number: number): Delivery | null {
@@ -214,7 +221,7 @@ export class Deliveries {
   tell(delivery: Delivery): boolean {
     if (delivery.state !== PENDING) return false
     delivery.state = TOLD
-    this.#idle++
+    if (!delivery.isUnanswered) this.#idle++
     return true
   }
 
@@ -222,7 +229,7 @@ export class Deliveries {
   leaveGap(delivery: Delivery): void {
     delivery.state = GONE
     this.#gaps++
-    if (delivery.isRequest && !delivery.isAnswered) this.#answered(delivery)
+    this.#answered(delivery)
   }
 
   /** The queue has moved together behind tokens that were taken out of it. @param places that they had, in order */
@@ -247,7 +254,9 @@ export class Deliveries {
     let gaps = 0
     this.#keep(delivery => {
       if (delivery.state === GONE) gaps++
-      const isKept = delivery.state === PENDING || (delivery.state === TOLD && delivery.place >= firstToSend)
+      const isTold = delivery.state === TOLD
+      const isKept =
+        delivery.isPending || (isTold && (delivery.isUnanswered || delivery.place >= firstToSend))
       delivery.place -= gaps
       return isKept
     })
@@ -302,9 +311,9 @@ export class Deliveries {
     this.#gaps = 0
     this.#unanswered = 0
     for (const delivery of kept) {
-      if (delivery.state !== PENDING) this.#idle++
+      if (delivery.isUnanswered) this.#unanswered++
+      else if (delivery.state !== PENDING) this.#idle++
       if (delivery.state === GONE) this.#gaps++
-      if (delivery.isRequest && !delivery.isAnswered) this.#unanswered++
     }
     this.#all = kept
   }

@@ -85,7 +85,7 @@ export class Session {
 
   /** The application was given the `count` tokens up to number `last`, and has returned. */
   given(count: number, last: number): void {
-    if (this.handed + count === last) this.handed = last
+    if (this.handed + count === last) this.handed = this.#settled?.after(last) ?? last
     else for (let number = last - count + 1; number <= last; number++) this.settle(number)
   }
 

@@ -13,10 +13,13 @@ export class SettledTokens {
 
   /** @returns the count that `handed` stands for once the token of this number is settled */
   add(number: number, handed: number): number {
-    if (number !== handed + 1) {
-      this.#waiting.add(number)
-      return handed
-    }
+    if (number === handed + 1) return this.after(number)
+    this.#waiting.add(number)
+    return handed
+  }
+
+  /** @returns the count once all up to this number are settled */
+  after(number: number): number {
     let result = number
     if (this.#waiting.size > 0) while (this.#waiting.delete(result + 1)) result++
     return result

@@ -380,6 +380,20 @@ describe('A handler', () => {
       expect(told).to.deep.equal(['a ERR_FATE_UNKNOWN', 'b: B'])
     })
 
+    it('that were given up by the hundred may all be answered late', async () => {
+      const { client, server } = await open()
+      const jobs = new Jobs()
+      server.handle(jobs.handler, { concurrency: 200 })
+      const { told, request } = fates(client)
+      await Promise.all(Array.from({ length: 100 }, (_, i) => request(`${i}`, 5)))
+      expect(new Set(told.map(text => text.split(' ')[1]))).to.deep.equal(new Set(['ERR_FATE_UNKNOWN']))
+      for (let i = 0; i < 100; i++) await jobs.done(`${i}`, 'late')
+      void request('next')
+      await settled()
+      await jobs.done('next', 'answer')
+      expect([told.length, told.at(-1), client.isOpen]).to.deep.equal([101, 'next: answer', true])
+    })
+
     it('takes no more than maxPendingRequests', async () => {
       const { client, server } = await open({ hasSession: false, client: { maxPendingRequests: 2 } })
       const jobs = new Jobs()

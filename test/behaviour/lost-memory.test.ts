@@ -126,6 +126,30 @@ describe('memory that goes away after its token was taken', () => {
       await pair.destroy()
     })
 
+    for (const length of [1, 100, 600 * KIB]) {
+      it(`an answer of ${length} bytes whose memory ${what} ends its session when it has to be sent, and no other answer takes its place`, async () => {
+        const pair = await SessionPair.open()
+        const { token, change } = way(length)
+        let answer: (bytes: Uint8Array) => void = () => {}
+        pair.server.handle(text =>
+          String(text) === 'first' ? text : new Promise<Uint8Array>(resolve => (answer = resolve))
+        )
+        const first = pair.client.request(Buffer.from('first'))
+        const fate = codeOf(pair.client.request(Buffer.from('ask')) as Promise<never>)
+        await settled()
+        await pair.cut()
+        answer(token)
+        await settled()
+        change()
+        await pair.resume()
+        await clock.elapse(60_000)
+        expect((await pair.server.closed).code).to.equal('ERR_DETACHED')
+        expect([String(await first), await fate]).to.deep.equal(['first', 'ERR_FATE_UNKNOWN'])
+        expect((await pair.client.closed).error?.closeCode).to.equal('internal-error')
+        await pair.destroy()
+      })
+    }
+
     for (const length of [10 * KIB, 20 * KIB]) {
       it(`a chunk of ${length} bytes of a stream whose memory ${what} keeps its token alone from being sent`, async () => {
         const features = FEATURE_ACK | FEATURE_END | FEATURE_PART

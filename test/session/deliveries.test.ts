@@ -78,6 +78,38 @@ describe('Deliveries', () => {
     expect(told).to.deep.equal(['1 handed', '6 handed'])
   })
 
+  it('that ask and were given up are kept until they are answered, however many wait for nothing', () => {
+    const { deliveries } = pending(1)
+    const asked = Array.from({ length: 100 }, (_, i) => {
+      const delivery = new Delivery(
+        i + 2,
+        () => {},
+        () => {},
+        true
+      )
+      deliveries.add(delivery)
+      deliveries.tell(delivery)
+      return delivery
+    })
+    expect([deliveries.unanswered, deliveries.isSparse(0)]).to.deep.equal([100, false])
+    deliveries.closeGaps(200)
+    expect([deliveries.unanswered, deliveries.isAsked(2), deliveries.isAsked(101)]).to.deep.equal([
+      100,
+      true,
+      true
+    ])
+    for (const { place } of asked.slice(0, 99)) deliveries.answer(place, Buffer.alloc(0))
+    expect([deliveries.unanswered, deliveries.isAsked(2), deliveries.isSparse(0)]).to.deep.equal([
+      1,
+      false,
+      true
+    ])
+    deliveries.closeGaps(200)
+    expect([deliveries.find(2), deliveries.find(101), deliveries.size]).to.deep.equal([null, asked[99], 2])
+    deliveries.acknowledge(101)
+    expect([deliveries.unanswered, deliveries.size]).to.deep.equal([0, 0])
+  })
+
   it('move up when tokens before them were taken out of the queue, and theirs are forgotten', () => {
     const { deliveries, told } = pending(1, 2, 3, 5)
     deliveries.removed([2, 3])
