@@ -29,6 +29,7 @@ const UNKNOWN = {
   closed: 'this side has closed',
   'connection-lost': 'the connection broke',
   destroyed: 'this side has destroyed the connection',
+  'peer-closed': 'the peer has closed while its handler worked on it',
   refused: 'the server refuses this client',
   'session-lost': 'the session was lost',
   timeout: 'its timeout passed',

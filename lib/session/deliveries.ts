@@ -279,8 +279,7 @@ export class Deliveries {
       this.#begun = begun ?? final
       if (this.goesOn && mayBeRepeated(cause)) this.#returnsAbove = this.#begun
     }
-    const reason = reasonOfEnd(cause)
-    const reasonOfNotSent = cause === null && this.#isFinal ? 'peer-closed' : reason
+    const reason = cause === null && this.#isFinal ? 'peer-closed' : reasonOfEnd(cause)
     let gaps = this.#passedGaps
     for (const delivery of this.#open()) {
       if (delivery.state === GONE) gaps++
@@ -288,7 +287,7 @@ export class Deliveries {
       if (this.#returnsAbove !== null && number > this.#returnsAbove) continue
       if (!this.tell(delivery)) continue
       const isNotSent = delivery.place >= firstUnsent || (this.#isFinal && number > this.#begun)
-      delivery.reject(isNotSent ? notSent(reasonOfNotSent, cause) : fateUnknown(reason, cause))
+      delivery.reject(isNotSent ? notSent(reason, cause) : fateUnknown(reason, cause))
     }
   }
 

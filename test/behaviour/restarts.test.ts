@@ -276,6 +276,42 @@ describe('a server that closes in order and is started again', () => {
         expect(await fate).to.equal('ERR_NOT_SENT peer-closed')
       })
 
+      it('asks the next server what the handler of the first one had not begun, and leaves the rest unknown', async () => {
+        let calls = 0
+        const hangs: Take = (connection, got) =>
+          connection.handle(
+            async token => {
+              got.push(String(token))
+              // The second one never ends.
+              if (++calls === 2) await new Promise(() => {})
+              return Buffer.from(`first: ${token}`)
+            },
+            { concurrency: 1 }
+          )
+        const answers: Take = (connection, got) =>
+          connection.handle(token => {
+            got.push(String(token))
+            return Buffer.from(`second: ${token}`)
+          })
+        const { world, client } = await begin(hangs, {}, { closeTimeout: 200 })
+        const ask = (text: string) =>
+          client
+            .request(Buffer.from(text))
+            .then(String, (error: TokenError) => `${error.code} ${error.reason}`)
+        const asked = ['1', '2', '3'].map(ask)
+        client.send(Buffer.from('4'))
+        asked.push(ask('5'))
+        await until(() => world.got.length === 2 && client.bufferedAmount === 0)
+        const gone = once(client, 'disconnect')
+        await world.close()
+        const [info] = (await gone) as [CloseInfo]
+        await world.start(answers, { session })
+        const [one, two, ...others] = await Promise.all(asked)
+        expect([one, ...others]).to.deep.equal(['first: 1', 'second: 3', 'second: 5'])
+        expect(two).to.equal('ERR_FATE_UNKNOWN peer-closed')
+        expect([world.got, info.unconfirmed, info.unsent]).to.deep.equal([['1', '2', '3', '4', '5'], 1, 0])
+      })
+
       it('goes on at another of its servers, in order', async () => {
         const there: string[] = []
         const { server: other, port } = await startServer({ session })

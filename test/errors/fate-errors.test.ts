@@ -7,8 +7,8 @@ import { TokenError, type TokenErrorCode } from '../../lib/errors/token-error'
 import { ROOT } from '../helpers/program'
 
 const UNKNOWN = [
-  ...(['aborted', 'close-timeout', 'closed', 'connection-lost', 'destroyed', 'refused'] as const),
-  ...(['session-lost', 'timeout', 'unanswered'] as const)
+  ...(['aborted', 'close-timeout', 'closed', 'connection-lost', 'destroyed', 'peer-closed'] as const),
+  ...(['refused', 'session-lost', 'timeout', 'unanswered'] as const)
 ]
 const NOT_SENT = [
   ...([

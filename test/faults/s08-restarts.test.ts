@@ -23,8 +23,15 @@ interface Stream {
 describe('S8 servers that close in order, one after the other', () => {
   closesWhatItOpened()
 
-  it(`S8 ${RESTARTS} restarts under two clients: all that send() and deliver() took arrives once and in order, and every promise resolves`, async function () {
-    this.timeout(RESTARTS * 3_000)
+  for (const kind of ['listeners and loops', 'handlers'] as const) {
+    it(`S8 ${RESTARTS} restarts under two clients, servers with ${kind}: all that was taken arrives once and in order, and every promise is kept`, async function () {
+      this.timeout(RESTARTS * 3_000)
+      await run(kind === 'handlers')
+    })
+  }
+
+  /** @param handles the servers take tokens by handlers, which answer requests */
+  async function run(handles: boolean): Promise<void> {
     const seed = Number(process.env.SEED ?? Date.now() % 1_000_000)
     figures(`seed ${seed}`)
     const random = numbersFrom(seed)
@@ -32,8 +39,12 @@ describe('S8 servers that close in order, one after the other', () => {
     const port = await freePort()
     const streams: Stream[] = []
 
-    /** Takes tokens by listeners or by a loop, some at once and some slowly. */
+    /** Takes tokens by handlers, by listeners or by a loop, some at once and some slowly. */
     async function take(connection: Connection): Promise<void> {
+      if (handles) {
+        connection.handle(answer, { concurrency: 1 + below(8) })
+        return
+      }
       if (below(2) === 0) {
         connection.on('token', had)
         return
@@ -43,9 +54,15 @@ describe('S8 servers that close in order, one after the other', () => {
         if (below(10) === 0) await new Promise(resolve => setTimeout(resolve, below(3)))
       }
     }
-    function had(token: Buffer): void {
+    async function answer(token: Buffer): Promise<Buffer> {
+      const number = had(token)
+      if (below(5) === 0) await new Promise(resolve => setTimeout(resolve, below(5)))
+      return Buffer.from(`${number}`)
+    }
+    function had(token: Buffer): number {
       const [name, number] = token.toString('latin1', 0, 20).split(' ') as [string, string]
       streams.find(stream => stream.name === name)?.had.push(Number(number))
+      return Number(number)
     }
     async function start(): Promise<TokenServer> {
       const server = await makeServer({ port, session: true, receiveWindow: 1 + below(100_000) })
@@ -65,10 +82,13 @@ describe('S8 servers that close in order, one after the other', () => {
           continue
         }
         const number = ++stream.sent
-        stream.client.deliver(token).then(
-          () => {
+        const asks = handles && below(2) === 0
+        const promise: Promise<unknown> = asks ? stream.client.request(token) : stream.client.deliver(token)
+        promise.then(
+          answer => {
             stream.handed++
             if (!stream.had.includes(number)) stream.wrong.push(`${number} was told handed and was not`)
+            if (asks && String(answer) !== `${number}`) stream.wrong.push(`${number} was answered ${answer}`)
           },
           error => stream.wrong.push(`${number}: ${error.code} ${error.reason}`)
         )
@@ -99,7 +119,7 @@ describe('S8 servers that close in order, one after the other', () => {
     }
     for (const { client } of streams) client.close()
     for (const { client } of streams)
-      expect(await client.closed).to.include({ code: 'normal', unsent: 0, unconfirmed: 0 })
+      expect(await client.closed).to.include({ hadError: false, unsent: 0, unconfirmed: 0 })
     await until(() => streams.every(({ had, sent }) => had.length >= sent))
     for (const { name, had, sent, handed, wrong, back } of streams) {
       figures(`${name}: ${sent} sent, ${had.length} had, ${handed} promises kept, ${back} bytes came back`)
@@ -109,5 +129,5 @@ describe('S8 servers that close in order, one after the other', () => {
       )
       expect(back).to.be.above(0)
     }
-  })
+  }
 })
