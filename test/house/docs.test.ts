@@ -49,8 +49,8 @@ describe('documentation', () => {
       expect(rows).to.include.members([...reasons, ...others])
     })
 
-    it('have one row each in the table of the README', () => {
-      const rows = matches(readme, /^\| \[(ERR_\w+)\]\(docs\/errors\.md#err_\w+\) \|/gm)
+    it('have one row each in the table at the top of docs/errors.md', () => {
+      const rows = matches(textOf('docs/errors.md'), /^\| \[(ERR_\w+)\]\(#err_\w+\) \|/gm)
       expect(rows).to.deep.equal(codes)
     })
   })
@@ -90,10 +90,10 @@ describe('documentation', () => {
     })
 
     for (const [name, value] of defaults) {
-      it(`${name} stands in docs/api.md with its default, and in the table of the README`, () => {
+      it(`${name} stands in docs/api.md with its default, and in the table of its limits`, () => {
         const entry = api.match(new RegExp(`^ *- \`${name}\` \\{integer\\}(?:(?!^ *- )[\\s\\S])*`, 'm'))?.[0]
         expect(entry?.replace(/\s+/g, ' ')).to.include(`**Default:** \`${value}\``)
-        expect(readme).to.include(`\n| \`${name}\` | `)
+        expect(sectionOf(api, 'Limits')).to.include(`\n| \`${name}\` | `)
       })
     }
   })
@@ -113,9 +113,11 @@ describe('documentation', () => {
     for (const name of tests) expect(existsSync(join(ROOT, 'test', name)), name).to.equal(true)
   })
 
-  it('the example of the README is examples/seed.cjs', () => {
-    expect(readme).to.include(`\`\`\`js\n${textOf('examples/seed.cjs')}\`\`\`\n`)
-  })
+  for (const example of ['server', 'client']) {
+    it(`the README has examples/${example}.cjs, whole`, () => {
+      expect(readme).to.include(`\`\`\`js\n${textOf(`examples/${example}.cjs`)}\`\`\`\n`)
+    })
+  }
 
   for (const [heading, example] of [
     ['Delivery you can believe', 'deliver'],

@@ -106,6 +106,35 @@ describe('examples, against the built package', () => {
     })
   }
 
+  it('server.cjs and client.cjs are two programs: an order is stored, one is refused, and SIGTERM ends the server', async () => {
+    const text = (name: string) => readFileSync(join(ROOT, 'examples', name), 'utf8')
+    const port = await freePort('localhost')
+    for (const name of ['server.cjs', 'client.cjs'])
+      writeFileSync(join(folder, `${port}-${name}`), text(name).replaceAll('8090', String(port)))
+    const server = new Program(process.execPath, [`${port}-server.cjs`], folder)
+    try {
+      await server.printed(`The server listens on port ${port}\n`)
+      const client = await runNode([`${port}-client.cjs`], folder)
+      expect([client.stdout.split('\n'), client.stderr, client.code]).to.deep.equal([
+        [
+          'order 7 is stored',
+          'order 8: ERR_HANDLER_FAILED: Cannot have a token handled: the peer had it, and its handler failed: a price must be above 0',
+          ''
+        ],
+        '',
+        0
+      ])
+    } finally {
+      server.kill()
+    }
+    const { stdout, stderr, code } = await server.ended
+    expect([
+      stdout.includes('client orders 7 for 3.2'),
+      stderr.includes('a price must be above 0')
+    ]).to.deep.equal([true, true])
+    expect(code).to.equal(0)
+  })
+
   it('publish.cjs sends a token to all, and one to all but one', async () => {
     const { code, stdout, stderr } = await runNode([await copyOf('publish.cjs')], folder)
     const lines = stdout.trimEnd().split('\n').sort()
