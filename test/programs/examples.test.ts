@@ -1,10 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeCerts } from '@token-server/certs'
 import { expect } from 'chai'
-import { freePort } from '../helpers/loopback'
-import { Program, ROOT, remove, runNode, temporaryFolder } from '../helpers/program'
+import { copyExample, exampleFolder } from '../helpers/example-copies'
+import { Program, remove, runNode } from '../helpers/program'
 
 const GREETING = 'The client says: Hello!\nThe server responds I am happy to see you!\n'
 const RUNS = process.env.LONG ? 100 : 20
@@ -13,25 +12,12 @@ describe('examples, against the built package', () => {
   let folder: string
 
   before(async () => {
-    folder = temporaryFolder()
-    mkdirSync(join(folder, 'node_modules'))
-    symlinkSync(ROOT, join(folder, 'node_modules/token-server'), 'junction')
-    symlinkSync(
-      join(ROOT, 'node_modules/@token-server'),
-      join(folder, 'node_modules/@token-server'),
-      'junction'
-    )
-    await makeCerts({ out: join(folder, 'certs') })
+    folder = await exampleFolder()
   })
   after(() => remove(folder))
 
-  /** A copy whose fixed port is a free one. */
   async function copyOf(example: string): Promise<string> {
-    const text = readFileSync(join(ROOT, 'examples', example), 'utf8')
-    const port = await freePort('localhost')
-    const name = `${port}-${example}`
-    writeFileSync(join(folder, name), text.replaceAll('8090', String(port)))
-    return name
+    return (await copyExample(example, folder)).name
   }
 
   /** Both lines are printed; then the program stays up, as it has no close(), and is killed. */

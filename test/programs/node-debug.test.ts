@@ -1,27 +1,18 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { makeCerts } from '@token-server/certs'
 import { expect } from 'chai'
-import { freePort } from '../helpers/loopback'
-import { Program, ROOT, remove, temporaryFolder } from '../helpers/program'
+import { copyExample, exampleFolder } from '../helpers/example-copies'
+import { remove, runNode } from '../helpers/program'
 
 describe('NODE_DEBUG=token-server', () => {
   let folder: string
 
   before(async () => {
-    folder = temporaryFolder()
-    mkdirSync(join(folder, 'node_modules'))
-    symlinkSync(ROOT, join(folder, 'node_modules/token-server'), 'junction')
-    await makeCerts({ out: join(folder, 'certs') })
+    folder = await exampleFolder()
   })
   after(() => remove(folder))
 
   async function run(env: NodeJS.ProcessEnv): Promise<string> {
-    const port = await freePort('localhost')
-    const text = readFileSync(join(ROOT, 'examples/hello.cjs'), 'utf8')
-    writeFileSync(join(folder, 'hello.cjs'), text.replaceAll('8090', String(port)))
-    const program = new Program(process.execPath, ['hello.cjs'], folder, { ...process.env, ...env })
-    const { code, stderr } = await program.ended
+    const { name, port } = await copyExample('hello.cjs', folder)
+    const { code, stderr } = await runNode([name], folder, { ...process.env, ...env })
     expect(code).to.equal(0)
     return stderr.replaceAll(String(port), 'PORT')
   }
