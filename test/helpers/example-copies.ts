@@ -15,13 +15,14 @@ export async function exampleFolder(): Promise<string> {
   return folder
 }
 
-/** A copy of an example whose fixed port is a free one. */
+/** A copy of an example whose fixed port is another one: by default one that is free. */
 export async function copyExample(
   example: string,
-  folder: string
+  folder: string,
+  toPort?: number
 ): Promise<{ readonly name: string; readonly port: number }> {
   const text = readFileSync(join(ROOT, 'examples', example), 'utf8')
-  const port = await freePort('localhost')
+  const port = toPort ?? (await freePort('localhost'))
   const name = `${port}-${example}`
   writeFileSync(join(folder, name), text.replaceAll('8090', String(port)))
   return { name, port }

@@ -93,14 +93,12 @@ describe('examples, against the built package', () => {
   }
 
   it('server.cjs and client.cjs are two programs: an order is stored, one is refused, and SIGTERM ends the server', async () => {
-    const text = (name: string) => readFileSync(join(ROOT, 'examples', name), 'utf8')
-    const port = await freePort('localhost')
-    for (const name of ['server.cjs', 'client.cjs'])
-      writeFileSync(join(folder, `${port}-${name}`), text(name).replaceAll('8090', String(port)))
-    const server = new Program(process.execPath, [`${port}-server.cjs`], folder)
+    const { name, port } = await copyExample('server.cjs', folder)
+    const { name: itsClient } = await copyExample('client.cjs', folder, port)
+    const server = new Program(process.execPath, [name], folder)
     try {
       await server.printed(`The server listens on port ${port}\n`)
-      const client = await runNode([`${port}-client.cjs`], folder)
+      const client = await runNode([itsClient], folder)
       expect([client.stdout.split('\n'), client.stderr, client.code]).to.deep.equal([
         [
           'order 7 is stored',
