@@ -12,7 +12,7 @@ import {
   type TokenServerOptions
 } from '../../lib'
 import { type Certificates, certificates } from '../helpers/certificates'
-import { closesWhatItOpened, makeClient, startServer } from '../helpers/loopback'
+import { closesWhatItOpened, connectPair, makeClient, startServer } from '../helpers/loopback'
 import { pfxOf } from '../helpers/pfx'
 import { refusal } from '../helpers/refusal'
 import { addSecretPassphrase, secretIn } from '../helpers/secrets'
@@ -40,6 +40,9 @@ const CLOCK = /the clock of this machine says \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/
 let made: Promise<Authority> | undefined
 
 const print = (pem: string) => new X509Certificate(pem).fingerprint256
+
+/** What only the side that judges says. */
+const DETAILS = /CN=|SHA-256|serial|\d{4}-\d\d-|option c/
 
 describe('errors in words', () => {
   closesWhatItOpened()
@@ -258,6 +261,7 @@ describe('errors in words', () => {
       const { error } = await client.closed
       const [told] = (await refused) as [Refusal]
       expectWords(error, clientSays)
+      if (error?.code === 'ERR_REFUSED') expect(error.message).not.to.match(DETAILS)
       expectWords(told.error, serverSays)
     })
   }
@@ -392,6 +396,23 @@ describe('errors in words', () => {
       ]
       for (const server of servers) expect((await server.closed).hadError).to.equal(false)
     })
+  })
+
+  it('a client that reload() no longer trusts is told by both fingerprints, and reads a code', async () => {
+    const { key, cert } = all.client
+    const { server } = await startServer()
+    const { client } = await connectPair(server, { key, cert: cert + all.ca })
+    const broken = once(server, 'connectionError')
+    server.reload({ ca: all.otherCa })
+    const [ofServer] = (await broken) as [TokenError]
+    const { error } = await client.closed
+    expectWords(ofServer, [
+      /CN=authority of the tests/,
+      /ca holds CN=another authority/,
+      has(print(all.otherCa))
+    ])
+    expectWords(error, [/certificate-unknown/, /its log says why/])
+    expect(error?.message).not.to.match(DETAILS)
   })
 
   it('what authorize must not answer is told at the server, and the client is refused without it', async () => {
