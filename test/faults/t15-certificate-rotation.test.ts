@@ -5,6 +5,7 @@ import type { TokenError } from '../../lib'
 import { startProgram } from '../helpers/fault-program'
 import { figures, isLong } from '../helpers/figures'
 import { closesWhatItOpened, makeClient, startServer, until } from '../helpers/loopback'
+import { settled } from '../helpers/moments'
 import type { HerdReport } from './programs/herd'
 
 const ROTATIONS = isLong ? 100 : 20
@@ -15,7 +16,7 @@ const PAUSE = isLong ? 300 : 100
 describe('T15 certificates rotated under load', () => {
   closesWhatItOpened()
 
-  it(`T15 ${ROTATIONS} times under ${CLIENTS} connections: none trusted is closed, no handshake fails, a revoked one goes within a second`, async function () {
+  it(`T15 ${ROTATIONS} times under ${CLIENTS} connections: none trusted is closed, no handshake fails, a revoked one goes at once`, async function () {
     this.timeout(120_000)
     const before = await createAuthority({ name: 'before' })
     const after = await createAuthority({ name: 'after' })
@@ -52,10 +53,12 @@ describe('T15 certificates rotated under load', () => {
         })
         visits += 5
       }
-    })()
+    })().finally(() => {
+      isOver = true
+    })
     let slowest = 0
     // A busy machine makes fewer handshakes in the same time: it goes on until there were enough.
-    for (let i = 1; i <= ROTATIONS || visits < ROTATIONS; i++) {
+    for (let i = 1; !isOver && (i <= ROTATIONS || visits < ROTATIONS); i++) {
       const begin = performance.now()
       server.reload({ ...(pairs[i % 2] as KeyAndCert), ca: i % 3 === 0 ? [...trust].reverse() : trust })
       slowest = Math.max(slowest, performance.now() - begin)
@@ -78,13 +81,16 @@ describe('T15 certificates rotated under load', () => {
     expect(Object.keys(subjects).sort()).to.deep.equal(['CN=one', 'CN=two'])
     expect(visits).to.be.at.least(ROTATIONS)
 
+    const ofVictim = [...server.connections].find(({ peer }) => peer?.subject === 'CN=revoked')
+    expect(ofVictim?.isOpen).to.equal(true)
+    const crl = [await after.createCrl([revoked.cert]), await before.createCrl([])]
     const begin = performance.now()
-    server.reload({ crl: [await after.createCrl([revoked.cert]), await before.createCrl([])] })
+    server.reload({ crl })
+    await settled()
+    expect(ofVictim?.isOpen, 'some turns of the event loop later').to.equal(false)
     const { error } = await victim.closed
-    const took = performance.now() - begin
-    figures(`the revoked one was closed after ${took.toFixed(0)} ms`)
+    figures(`the revoked one was closed after ${(performance.now() - begin).toFixed(0)} ms (demanded: 1000)`)
     expect(error as TokenError).to.include({ code: 'ERR_PEER_CLOSED', closeCode: 'certificate-unknown' })
-    expect(took).to.be.below(1_000)
     const end = await herd.ask<HerdReport>({ ask: 'report' })
     expect(end.connected).to.equal(CLIENTS)
     expect(end.codes).to.deep.equal({})
