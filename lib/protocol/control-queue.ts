@@ -4,6 +4,7 @@ import type { Session } from '../session/session'
 import {
   type CloseFrame,
   COUNT_LENGTH,
+  COUNTS_LENGTH,
   type ControlFrame,
   encodeControl,
   writeAck,
@@ -20,13 +21,12 @@ const ACK_AFTER_TOKENS = 4096
 /** The same for all, for an empty array of its own costs each connection 32 bytes. */
 const NO_FRAMES: readonly Uint8Array[] = []
 
-/** WINDOW, ACK and ANSWERED. */
-const MOST_COUNTS = 3
-
 /** @returns views of the same memory, by how many frames they have */
 function countFrames(): readonly Buffer[] {
-  const memory = Buffer.allocUnsafe(MOST_COUNTS * COUNT_LENGTH)
-  return Array.from({ length: MOST_COUNTS + 1 }, (_, count) => memory.subarray(0, count * COUNT_LENGTH))
+  const memory = Buffer.allocUnsafe(COUNTS_LENGTH)
+  return Array.from({ length: COUNTS_LENGTH / COUNT_LENGTH + 1 }, (_, count) =>
+    memory.subarray(0, count * COUNT_LENGTH)
+  )
 }
 
 /**
@@ -99,14 +99,14 @@ export class ControlQueue implements ControlSource, AckScheduleEvents {
 
   takeControl(isAccompanied: boolean): Uint8Array | null {
     const isQuiet = this.#said.length === 0 && this.#pongOwed === null
-    if (isQuiet) return isAccompanied || this.schedule.isDue ? this.#takeCounts() : null
+    if (isQuiet) return isAccompanied || this.schedule.isDue ? this.takeCounts() : null
     const frames = [...this.#said]
     this.#said = NO_FRAMES
     if (this.#pongOwed !== null) {
       frames.push(encodeControl({ type: 'pong', opaque: this.#pongOwed }))
       this.#pongOwed = null
     }
-    const counts = this.#takeCounts()
+    const counts = this.takeCounts()
     if (counts !== null) frames.push(counts)
     return frames.length === 1 ? (frames[0] as Uint8Array) : Buffer.concat(frames)
   }
@@ -124,7 +124,7 @@ export class ControlQueue implements ControlSource, AckScheduleEvents {
   }
 
   /** WINDOW, ACK and ANSWERED as far as there is news, in memory that the next ones are written to. */
-  #takeCounts(): Uint8Array | null {
+  takeCounts(): Uint8Array | null {
     if (this.#isClosed) return null
     this.schedule.told()
     const { handed } = this.#session
@@ -132,7 +132,7 @@ export class ControlQueue implements ControlSource, AckScheduleEvents {
     const hasAnswered = this.#hasAnswerNews
     if (!hasAck && !hasAnswered && !this.#credit.isDue) return null
     this.#countFrames ??= countFrames()
-    const frames = this.#countFrames[MOST_COUNTS] as Buffer
+    const frames = this.#countFrames[COUNTS_LENGTH / COUNT_LENGTH] as Buffer
     let end = 0
     if (this.#credit.isDue) end = writeWindow(frames, end, this.#credit.grant())
     if (hasAck) {

@@ -1,7 +1,7 @@
 import { BufferView } from '../runtime/buffer-view'
 import { SLAB_LENGTH, slabs } from '../runtime/slab-pool'
 import { memoryLost } from '../wire/check-token'
-import { encodeControl } from '../wire/control-frame'
+import { COUNTS_LENGTH, encodeControl } from '../wire/control-frame'
 import {
   costOf,
   HEADER_LENGTH,
@@ -40,10 +40,12 @@ export interface ControlSource {
    * @returns whole control frames, which stay as they are until the chunk that has them is written; or null
    */
   takeControl(hasData: boolean): Uint8Array | null
+  /** @returns what there is to say of counts alone, at most `COUNTS_LENGTH` bytes that are copied at once; or null */
+  takeCounts(): Uint8Array | null
 }
 
 /** Has nothing to say. */
-export const NO_CONTROL: ControlSource = { takeControl: () => null }
+export const NO_CONTROL: ControlSource = { takeControl: () => null, takeCounts: () => null }
 
 /**
  * Turns queued tokens into chunks of bytes. Knows no socket: write what `next` returns, say `written` when that is
@@ -57,7 +59,8 @@ export const NO_CONTROL: ControlSource = { takeControl: () => null }
  *           slab 64 KiB  slab             its own memory  slab, 16 KiB
  * ```
  *
- * Control frames go before the frames that wait, never inside one; P is PART. A data frame begins while `credit` is
+ * Control frames go before the frames that wait, never inside one, and the counts that answers have moved behind those;
+ * P is PART. A data frame begins while `credit` is
  * above zero and then goes to its end. A token is looked at only when its turn comes: it must not be changed before.
  */
 export class FrameWriter {
@@ -163,7 +166,8 @@ export class FrameWriter {
   }
 
   #fill(control: Uint8Array | null): Uint8Array {
-    const slab = this.#memory(control?.length ?? 0)
+    const countsLength = this.#answers.size > 0 ? COUNTS_LENGTH : 0
+    const slab = this.#memory((control?.length ?? 0) + countsLength)
     let used = 0
     if (control !== null) {
       set.call(slab, control, 0)
@@ -184,7 +188,17 @@ export class FrameWriter {
       used = this.#copy(slab, used)
       if (this.#body !== null) break
     }
+    if (countsLength > 0) used = this.#addCounts(slab, used)
     return used === slab.length ? slab : new BufferView(slab.buffer, slab.byteOffset, used)
+  }
+
+  /** An answer that is written settles its token: to say so by itself would be a second write. */
+  #addCounts(slab: Buffer, start: number): number {
+    if (this.#body !== null || slab.length - start < COUNTS_LENGTH) return start
+    const counts = this.control.takeCounts()
+    if (counts === null) return start
+    set.call(slab, counts, start)
+    return start + counts.length
   }
 
   /** The tokens that the slab has room for, whole. @returns where they end */

@@ -167,13 +167,13 @@ export class Sender implements WriteLoopEvents {
 
   /** As `send`, for a token that asks for an answer. The peer must know that. */
   request(token: Uint8Array): boolean {
-    return this.#take(new Request(token), costOf(token.length))
+    return this.#take(new Request(token), costOf(token.length), true)
   }
 
   /** Tells the peer what became of one of its tokens. It needs no credit, and the outbox has no bound for it. */
   answer(answer: Answer): void {
     this.#answers.push(answer)
-    this.wake()
+    this.#loop.wakeSoon()
   }
 
   /** Bytes of answers that are not out, or that a session keeps. */
@@ -327,13 +327,14 @@ export class Sender implements WriteLoopEvents {
     this.protocol.flushed?.()
   }
 
-  #take(token: QueuedToken, cost: number): boolean {
+  #take(token: QueuedToken, cost: number, isAsking = false): boolean {
     const buffered = this.bufferedAmount + cost
     const isTaken = buffered <= this.#limits.outboxBytes
     if (!isTaken || buffered >= this.#limits.highWaterMark) this.#needsDrain = true
     if (!isTaken) return false
     this.#queue.push(token, cost)
-    this.wake()
+    if (isAsking) this.#loop.wakeSoon()
+    else this.wake()
     return true
   }
 

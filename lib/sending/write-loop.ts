@@ -41,7 +41,8 @@ const YIELD_LEAST_BYTES = 64 * 1024
  * ```
  *
  * A token alone in its turn of the event loop is written at once; when the last flush carried several, the next
- * one waits for the end of the tick and carries all that came in it. While corked nothing leaves: the answers to one
+ * one waits for the end of the tick and carries all that came in it; requests, and the answers of handlers that are
+ * asynchronous, always do, as one chunk that is read settles many promises. While corked nothing leaves: the answers to one
  * chunk of tokens leave in one write, with the control frames about them. When they were split into two writes
  * nevertheless, the peer answers in two, and so on for ever: the next ones wait once for all that is read in this turn.
  */
@@ -107,16 +108,18 @@ export class WriteLoop {
   }
 
   wake(): void {
+    if (this.#lastFlushTokens > 1) this.wakeSoon()
+    else if (this.#isIdle && !this.#isFlushScheduled) this.#flush()
+  }
+
+  /** As `wake`, for what others are likely to follow in this tick, whatever the last flush had. */
+  wakeSoon(): void {
     if (!this.#isIdle || this.#isFlushScheduled) return
-    if (this.#lastFlushTokens <= 1) {
-      this.#flush()
-    } else {
-      this.#isFlushScheduled = true
-      nextTick(() => {
-        this.#isFlushScheduled = false
-        this.flush()
-      })
-    }
+    this.#isFlushScheduled = true
+    nextTick(() => {
+      this.#isFlushScheduled = false
+      this.flush()
+    })
   }
 
   /** As `wake`, and does not wait for the end of the turn. */

@@ -70,6 +70,9 @@ const FIRST_CRITICAL_TYPE = 0x80
 /** The length of ACK and of WINDOW, bytes, head included. */
 export const COUNT_LENGTH = HEADER_LENGTH + 9
 
+/** Bytes of WINDOW, ACK and ANSWERED together. */
+export const COUNTS_LENGTH = 3 * COUNT_LENGTH
+
 const COUNT_HEAD = CONTROL_BIT + 9
 const OPAQUE_LENGTH = 8
 const GOAWAY_LENGTH = 7

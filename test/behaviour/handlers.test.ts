@@ -148,6 +148,25 @@ describe('A handler', () => {
     expect(jobs.begun.length).to.be.below(12)
   })
 
+  it('costs one write for all that one chunk asks: the count that the answers move goes with them', async () => {
+    const { client, server } = await open()
+    server.handle(async token => token)
+    const { socket } = server
+    const { write } = socket
+    let writes = 0
+    socket.write = ((...args: Parameters<typeof write>) => {
+      writes++
+      return write.apply(socket, args)
+    }) as typeof write
+    for (const count of [1, 64]) {
+      writes = 0
+      await Promise.all(Array.from({ length: count }, () => client.request(Buffer.from('a'))))
+      await settled()
+      expect(writes, `${count} requests`).to.equal(1)
+    }
+    expect(client.retainedBytes).to.equal(0)
+  })
+
   it('is refused beside another consumer, and refuses others', async () => {
     const { client, server } = await open()
     server.handle(echo)

@@ -9,7 +9,7 @@ export class QueuedWriter extends FrameWriter {
 
   constructor(takeControl: ControlSource['takeControl'] = () => null, queue = new TokenQueue()) {
     super(queue, new AnswerQueue(() => {}))
-    this.control = { takeControl }
+    this.control = { takeControl, takeCounts: () => null }
     this.queue = queue
   }
 

@@ -33,7 +33,7 @@ function detached(highWaterMark = 64 * KIB * KIB) {
   const attach = (): HeldDuplex => {
     const socket = new HeldDuplex()
     socket.on('error', () => {})
-    sender.attach(socket, { takeControl: () => said.shift() ?? null })
+    sender.attach(socket, { takeControl: () => said.shift() ?? null, takeCounts: () => null })
     sender.splitsTokens = true
     return socket
   }

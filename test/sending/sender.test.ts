@@ -33,7 +33,7 @@ function open(options?: ConnectionOptions, control: Buffer[] = []) {
     }
   })
   sender.protocol = { wrote: () => void log.push('wrote'), flushed: () => void socket.end() }
-  sender.attach(socket, { takeControl: () => control.shift() ?? null })
+  sender.attach(socket, { takeControl: () => control.shift() ?? null, takeCounts: () => null })
   return { sender, socket, log, stalled, events, control }
 }
 
