@@ -57,6 +57,12 @@ describe('examples, against the built package', () => {
       'second: nobody knows: ask before you repeat it',
       'third: it has not had it and never will: send it again'
     ],
+    'request.cjs': [
+      '3 apples',
+      "[ '7 apples', '11 apples' ]",
+      'A handler of the server failed: there are no negative fruits',
+      'ERR_HANDLER_FAILED Cannot have a token handled: the peer had it, and its handler failed: there are no negative fruits'
+    ],
     'authorize.cjs': [
       'The server lets in CN=client',
       'Cannot connect: the server refused this client with refused, "closed on Sundays"',
@@ -115,6 +121,14 @@ describe('examples, against the built package', () => {
     expect(readFileSync(join(folder, 'orders.txt'), 'utf8')).to.equal('client 7 3.2\n')
     expect(stderr).to.include('a price must be above 0')
     expect(code).to.equal(0)
+  })
+
+  it('work-queue.cjs hands a job out again that failed, or was with a worker whose connection was lost', async () => {
+    const { code, stdout, stderr } = await runNode([await copyOf('work-queue.cjs')], folder)
+    const lines = stdout.trimEnd().split('\n')
+    expect([lines.at(-1), stderr, code]).to.deep.equal(['0 jobs are left', '', 0])
+    expect(lines).to.include('job 7 comes again: ERR_HANDLER_FAILED')
+    expect(lines).to.include('job 20 comes again: ERR_FATE_UNKNOWN')
   })
 
   it('publish.cjs sends a token to all, and one to all but one', async () => {
