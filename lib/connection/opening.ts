@@ -79,6 +79,10 @@ export class Opening implements Protocol, HandshakeHost {
     return this.#handshake?.isOver === true
   }
 
+  get isHeldUp(): boolean {
+    return this.#host.sender.isFullOfAnswers
+  }
+
   get heldBytes(): number {
     return this.#isStopped ? 0 : (this.#handshake?.demultiplexer.heldBytes ?? 0)
   }

@@ -101,10 +101,6 @@ export class TokenFlow implements TokenHandlerHost {
     sayClose(socket, code, { handed: this.session.handed })
   }
 
-  get answerBytes(): number {
-    return this.sender.answerBytes
-  }
-
   settle(token: UnsettledToken, outcome: Outcome): void {
     if (!this.#hasEnded) {
       const { peerHandles, peerMaxTokenLength } = this.session
@@ -147,9 +143,9 @@ export class TokenFlow implements TokenHandlerHost {
     this.receiver.stop(error)
   }
 
-  /** A handler may have waited for room for its answers. This can be in the middle of a write. */
+  /** Tokens may have waited for room for answers. This can be in the middle of a write. */
   #deliverSoon(): void {
-    if (this.#isDeliveryDue || !this.receiver.hasHandler || this.receiver.unreadBytes === 0) return
+    if (this.#isDeliveryDue || this.receiver.unreadBytes === 0) return
     this.#isDeliveryDue = true
     nextTick(() => {
       this.#isDeliveryDue = false

@@ -38,7 +38,7 @@ export class IncomingAnswers {
     const { deliveries } = this.#session
     if (to <= deliveries.handed || to > tokensSent) throw notAsked('FAILED', to)
     this.#session.answered++
-    if (!deliveries.fail(to, failureError(code, escaped(reason)))) throw notAsked('FAILED', to)
+    if (!deliveries.fail(to, () => failureError(code, escaped(reason)))) throw notAsked('FAILED', to)
   }
 }
 

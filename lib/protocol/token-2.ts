@@ -85,6 +85,10 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
     this.#mustBeClose = handshake.hasEarlyBytes
   }
 
+  get isHeldUp(): boolean {
+    return this.#host.sender.isFullOfAnswers
+  }
+
   get isOver(): boolean {
     return this.#closing.isOver
   }

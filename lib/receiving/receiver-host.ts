@@ -18,6 +18,8 @@ export interface ReceiverHost {
 
 /** What a receiver tells the protocol that is spoken at the moment. */
 export interface ReceiverEvents {
+  /** Answers that have not left fill this side's memory: no token is handed over meanwhile. `deliver` follows. */
+  readonly isHeldUp?: boolean
   /**
    * The application has had the `count` tokens up to number `last`, and what `cost` bytes of credit were needed for is held
    * no longer; told once for a run of tokens. Without a token (`count` 0) when parts of one were taken.

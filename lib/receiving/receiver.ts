@@ -233,7 +233,7 @@ export class Receiver {
   #handOver(): boolean {
     if (this.#isBroken) return true
     try {
-      while (this.#isWanting && !this.#isDiscarding) {
+      while (this.#isWanting && !this.#isDiscarding && this.protocol.isHeldUp !== true) {
         const consumer = this.#consumer
         if (consumer === null) {
           if (!this.#toListeners()) return true
@@ -261,7 +261,7 @@ export class Receiver {
       this.#tokens++
       if (reader.isRequest) {
         this.#refuseRequest()
-        continue
+        return true
       }
       try {
         listeners.onToken(token)

@@ -9,14 +9,9 @@ export type Outcome = { readonly answer: Uint8Array | null } | { readonly error:
 
 /** Whom a handler tells. */
 export interface TokenHandlerHost {
-  /** Bytes of answers that have not left, or that a session keeps. */
-  readonly answerBytes: number
   /** Told once for each token. */
   settle(token: UnsettledToken, outcome: Outcome): void
 }
-
-/** Bytes of answers above which no other token is begun: a peer that does not read must not fill this side's memory. */
-const MAX_ANSWER_BYTES = 1024 * 1024
 
 /**
  * A function of the application that is given one token after another, and says by its promise when each is done.
@@ -52,7 +47,7 @@ export class TokenHandler implements Consumer {
   }
 
   get isWanting(): boolean {
-    return this.#running < this.#concurrency && !this.#isOver && this.#host.answerBytes < MAX_ANSWER_BYTES
+    return this.#running < this.#concurrency && !this.#isOver
   }
 
   get isBusy(): boolean {

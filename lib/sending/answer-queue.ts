@@ -2,6 +2,9 @@ import { protocolError } from '../errors/token-error'
 import type { UnsettledToken } from '../receiving/unsettled-token'
 import { costOf } from '../wire/header'
 
+/** What an answer takes of memory beside its bytes, about: an empty one is no small matter when there are a million. */
+const BESIDE = 200
+
 /** What the peer is told of one of its tokens. */
 export interface Answer {
   readonly token: UnsettledToken
@@ -61,6 +64,11 @@ export class AnswerQueue {
   /** Answers that wait, with the one begun. */
   get size(): number {
     return this.#all.length - this.#next
+  }
+
+  /** Bytes that are kept, and what each answer takes beside them. */
+  get memory(): number {
+    return this.keptBytes + (this.#all.length - this.#first) * BESIDE
   }
 
   push(answer: Answer): void {

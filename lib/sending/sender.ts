@@ -12,6 +12,9 @@ import { TokenQueue } from './token-queue'
 import type { TokenSource } from './token-source'
 import { WriteLoop, type WriteLoopEvents } from './write-loop'
 
+/** Memory of answers above which no other token is begun, bytes: a peer that does not read must not fill this side's. */
+const MAX_ANSWER_MEMORY = 1024 * 1024
+
 /** What a sender does to its connection, and whom it tells there. */
 export interface SenderHost {
   readonly events: { onDrain(): void }
@@ -176,9 +179,9 @@ export class Sender implements WriteLoopEvents {
     this.#loop.wakeSoon()
   }
 
-  /** Bytes of answers that are not out, or that a session keeps. */
-  get answerBytes(): number {
-    return this.#answers.keptBytes
+  /** Answers that are not out, or that a session keeps, take so much memory that none should be caused. */
+  get isFullOfAnswers(): boolean {
+    return this.#answers.memory >= MAX_ANSWER_MEMORY
   }
 
   /** The peer has had so many answers. @throws TokenError `ERR_PROTOCOL` */

@@ -187,13 +187,18 @@ export class Deliveries {
     if (this.tell(delivery)) delivery.resolve(answer as never)
   }
 
-  /** The peer had the token of this number and did not do it. @returns false when it was answered before */
-  fail(number: number, error: TokenError): boolean {
+  /**
+   * The peer had the token of this number and did not do it.
+   *
+   * @param errorOf is asked only if somebody waits for it
+   * @returns false when it was answered before
+   */
+  fail(number: number, errorOf: () => TokenError): boolean {
     const delivery = this.#findNumber(number)
     if (delivery === null) return true
     if (delivery.isAnswered) return false
     this.#answered(delivery)
-    if (this.tell(delivery)) delivery.reject(error)
+    if (this.tell(delivery)) delivery.reject(errorOf())
     return true
   }
 

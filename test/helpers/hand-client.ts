@@ -4,6 +4,7 @@ import { connect, type TLSSocket } from 'node:tls'
 import type { KeyAndCert } from '@token-server/certs'
 import { type ControlFrame, decodeControl, encodeControl } from '../../lib/wire/control-frame'
 import { FEATURE_ACK, FEATURE_END, FEATURE_SESSION, type Hello, type SessionPart } from '../../lib/wire/hello'
+import { frame } from './bytes'
 import { onCleanUp } from './loopback'
 
 /** What a client that is made by hand read: control frames with their fields, tokens as buffers. */
@@ -40,7 +41,7 @@ export class HandClient {
   }
 
   /** Says HELLO, asks for this session, and resolves with the first frame that comes back; null when none does. */
-  async greet(session: SessionPart | null): Promise<ControlFrame | null> {
+  async greet(session: SessionPart | null, changes: Partial<Hello> = {}): Promise<ControlFrame | null> {
     const hello: Hello = {
       role: 'client',
       features: FEATURE_ACK | FEATURE_END | (session === null ? 0 : FEATURE_SESSION),
@@ -48,11 +49,26 @@ export class HandClient {
       heartbeat: 0,
       receiveWindow: 1_048_576,
       fingerprint: this.#fingerprint,
-      session
+      session,
+      ...changes
     }
     this.socket.write(encodeControl({ type: 'hello', ...hello }))
-    while (this.read.length === 0 && !this.socket.closed) await this.#somethingHappens()
+    await this.has(({ length }) => length > 0)
     return (this.read[0] as ControlFrame | undefined) ?? null
+  }
+
+  /** Writes control frames, tokens (strings) and bytes in one piece. */
+  say(...what: (ControlFrame | string | Buffer)[]): void {
+    const bytes = what.map(one => {
+      if (Buffer.isBuffer(one)) return one
+      return typeof one === 'string' ? frame(one) : encodeControl(one)
+    })
+    this.socket.write(Buffer.concat(bytes))
+  }
+
+  /** Resolves once what was read satisfies, or when the socket is closed. */
+  async has(isThere: (read: readonly HandRead[]) => boolean): Promise<void> {
+    while (!isThere(this.read) && !this.socket.closed) await this.#somethingHappens()
   }
 
   #somethingHappens(): Promise<unknown> {
