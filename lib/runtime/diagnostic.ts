@@ -30,16 +30,27 @@ export class Diagnostic<Values extends readonly unknown[]> {
   }
 }
 
-/** Names and values in one line: of an error its code and message, of a connection what `util.inspect` shows. */
+/** What it is about, in full, then the rest by name. */
 function lineOf(message: object): string {
-  const known = Object.entries(message).filter(([, value]) => value !== null)
-  return known.map(([name, value]) => `${name} ${shown(value)}`).join(', ')
+  const [[, subject], ...facts] = Object.entries(message) as [[string, unknown], ...[string, unknown][]]
+  return [shown(subject), ...facts.filter(([, value]) => value !== null).map(named)].join(', ')
 }
 
+function named([name, value]: [string, unknown]): string {
+  const isObject = typeof value === 'object' && value !== null
+  return `${name} ${isObject && isInspectable(value) ? value.constructor.name : shown(value)}`
+}
+
+/** Of an error its code and message, without its stack; of an object what is neither null nor 0. */
 function shown(value: unknown): string {
   if (typeof value !== 'object' || value === null) return escaped(String(value))
   if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`
-  if (isDate(value)) return inspect(value)
+  if (isDate(value) || isInspectable(value)) return inspect(value)
   if (isNativeError(value)) return escaped(`${(value as NodeJS.ErrnoException).code}: ${value.message}`)
-  return inspect.custom in value ? inspect(value) : `{ ${lineOf(value)} }`
+  const facts = Object.entries(value).filter(([, fact]) => fact !== null && fact !== 0)
+  return `{ ${facts.map(named).join(', ')} }`
+}
+
+function isInspectable(value: object): boolean {
+  return inspect.custom in value
 }

@@ -85,6 +85,23 @@ describe('Tokens that nobody takes', () => {
         expect(told).to.deep.equal([{ bytes: 7, hasConsumer: true }])
       })
 
+      it('are told when a handler hangs with the one before them, and not while it works on the last one', async () => {
+        const jobs: (() => void)[] = []
+        receiver.handle(() => new Promise<void>(resolve => jobs.push(resolve)))
+        await send('one')
+        await clock.elapse(10 * TIMEOUT)
+        expect(told).to.deep.equal([])
+        await send('two')
+        await clock.elapse(TIMEOUT)
+        expect(told).to.deep.equal([{ bytes: 7, hasConsumer: true }])
+        for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+          job()
+          await clock.settle()
+        }
+        await clock.elapse(10 * TIMEOUT)
+        expect(told).to.have.length(1)
+      })
+
       it('are told when nobody reads the stream that has them', async () => {
         receiver.stream().on('error', () => {})
         await send('one', 'two')

@@ -33,6 +33,10 @@ describe('NODE_DEBUG=token-server', () => {
       expect(place, first).to.be.within(0, stories.lastIndexOf(then) - 1)
     }
     const all = lines.join('\n')
+    expect(all).to.match(
+      / connection:open: Connection c\d+ <open, token\/2, CN=client, .*>, owner TokenServer$/m
+    )
+    expect(all).to.match(/ client:close: TokenClient <closed, .*>, info \{ code normal, hadError false \}$/m)
     expect(all).to.contain('localhost:PORT').and.contain('CN=')
     expect(all).not.to.match(/Hello|happy|BEGIN|PRIVATE/)
   })
