@@ -52,8 +52,9 @@ export class GivenTokens {
     return false
   }
 
-  /** It is settled by itself, whatever is before it. */
+  /** It is settled by itself, whatever is before it. What is lent was asked beyond: what is told together has no gap. */
   open(number: number, cost: number, isRequest: boolean): UnsettledToken {
+    this.settleLent()
     const token = new UnsettledToken(number, cost, isRequest)
     this.#unsettled ??= new Set()
     this.#unsettled.add(token)

@@ -348,16 +348,16 @@ export class Receiver {
   }
 
   #tellAborted(): void {
+    this.given.settleLent()
     this.#tellHanded()
     this.protocol.tokenAborted?.(this.#tokens)
   }
 
   #tellHanded(): void {
-    const given = this.given
-    const { count, last } = given
-    const cost = given.cost + this.#reader.takeFreed()
+    const { count, last } = this.given
+    const cost = this.given.cost + this.#reader.takeFreed()
     if (count === 0 && cost === 0) return
-    given.told()
+    this.given.told()
     this.protocol.handed?.(count, last, cost)
   }
 

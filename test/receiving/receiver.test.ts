@@ -2,20 +2,27 @@ import { expect } from 'chai'
 import type { TokenError } from '../../lib/errors/token-error'
 import type { Claim, Consumer } from '../../lib/receiving/consumer'
 import { Receiver } from '../../lib/receiving/receiver'
+import { encodeControl } from '../../lib/wire/control-frame'
 import { bytes, frame, frames, pattern } from '../helpers/bytes'
 import { settled, uncaughtDuring } from '../helpers/moments'
+import { aborted, encode } from '../helpers/parts'
 
 const KIB = 1024
 
-function make(hasListeners = true, maxTokenLength = 8 * KIB * KIB) {
+function make(hasListeners = true, maxTokenLength = 8 * KIB * KIB, hasMarks = false) {
   const log: string[] = []
   /** Tokens and their cost, as they were told. */
   const handed: [count: number, cost: number][] = []
+  /** The numbers of the tokens that were told. */
+  const numbers: number[] = []
   const events = {
     hasListeners,
     isDrained: true,
     onToken: (token: Buffer): void => void log.push(String(token)),
-    handed: (count: number, _last: number, cost: number): void => void handed.push([count, cost]),
+    handed: (count: number, last: number, cost: number): void => {
+      handed.push([count, cost])
+      for (let number = last - count + 1; number <= last; number++) numbers.push(number)
+    },
     tokenAborted: (number: number): void => void log.push(`aborted ${number}`),
     delivered: (isDrained: boolean): void => {
       events.isDrained = isDrained
@@ -25,7 +32,7 @@ function make(hasListeners = true, maxTokenLength = 8 * KIB * KIB) {
     allHanded: (holdsOpen: boolean): void => void log.push(holdsOpen ? 'end, held open' : 'end'),
     armClose: (): void => void log.push('abandoned')
   }
-  const receiver = new Receiver(maxTokenLength, events, events)
+  const receiver = new Receiver(maxTokenLength, events, events, hasMarks)
   receiver.protocol = events
   /** As a protocol does with each chunk that it reads. */
   const feed = (...chunks: Buffer[]) => {
@@ -34,12 +41,12 @@ function make(hasListeners = true, maxTokenLength = 8 * KIB * KIB) {
       receiver.deliver()
     }
   }
-  return { receiver, feed, log, handed, events }
+  return { receiver, feed, log, handed, numbers, events }
 }
 
 /** A receiver of an open connection. */
-function open(hasListeners = true, maxTokenLength?: number) {
-  const made = make(hasListeners, maxTokenLength)
+function open(hasListeners = true, maxTokenLength?: number, hasMarks?: boolean) {
+  const made = make(hasListeners, maxTokenLength, hasMarks)
   made.receiver.open()
   return made
 }
@@ -178,6 +185,21 @@ describe('Receiver', () => {
       claim.release()
       expect(receiver.isClaimed).to.equal(false)
       receiver.claim(new Taker(0))
+    })
+
+    it('that takes ahead is told by the right numbers, around a token that it is not given', () => {
+      const request = Buffer.concat([encodeControl({ type: 'request' }), frame('q')])
+      for (const notGiven of [request, encode(aborted())]) {
+        const { receiver, feed, numbers } = open(false, 1_000, true)
+        const taker = new Taker(4)
+        const claim = receiver.claim(taker)
+        feed(Buffer.concat([frame('a'), notGiven, frames('b', 'c')]))
+        taker.ask(claim, 1)
+        expect([taker.log, numbers]).to.deep.equal([
+          ['a', 'b', 'c'],
+          [1, 3, 4]
+        ])
+      }
     })
 
     it('leaves what was not wanted to the next one', () => {
