@@ -109,6 +109,24 @@ describe('Tokens that nobody takes', () => {
         expect(told.map(({ hasConsumer }) => hasConsumer)).to.deep.equal([true])
       })
 
+      it('are told when a handler settles none of those that it has', async () => {
+        const begun: string[] = []
+        receiver.handle(
+          token => {
+            begun.push(`${token}`)
+            return new Promise<void>(() => {})
+          },
+          { concurrency: 2 }
+        )
+        await send('one', 'two')
+        await clock.elapse(2 * TIMEOUT)
+        expect([begun, told]).to.deep.equal([['one', 'two'], []])
+        await send('three')
+        await clock.elapse(TIMEOUT)
+        expect(begun).to.have.length(2)
+        expect(told).to.deep.equal([{ bytes: 9, hasConsumer: true }])
+      })
+
       it('are not told of a consumer that is slow, but takes one in each consumerTimeout', async () => {
         await send('one', 'two', 'three', 'four', 'five', 'six')
         for await (const token of receiver) {
