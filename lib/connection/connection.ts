@@ -195,7 +195,7 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
   /** Counters, as they are at this moment. */
   get stats(): ConnectionStats {
     return Object.freeze({
-      tokensSent: this.tokensSent,
+      tokensSent: this.#sender.tokensSent,
       tokensReceived: this.tokensReceived,
       bytesSent: this.#sender.bytesWritten,
       bytesReceived: this.#life.session.bytesRead,

@@ -1,6 +1,6 @@
 /** What has passed in both directions. */
 export interface Traffic {
-  /** Tokens that `send()`, `deliver()` and `sendFrom()` took. */
+  /** Tokens of which the last byte was given to a socket: those that wait move to the next connection of a client. */
   readonly tokensSent: number
   /** Tokens given to this side's consumers. */
   readonly tokensReceived: number
@@ -12,7 +12,7 @@ export interface Traffic {
 
 /** The counters of a connection at one moment. */
 export interface ConnectionStats extends Traffic {
-  /** Of `tokensSent`, those of which the last byte has not left. */
+  /** Tokens that were taken, and of which the last byte has not left. */
   readonly tokensUnsent: number
   /** Bytes that wait to be sent. */
   readonly bufferedAmount: number

@@ -98,6 +98,22 @@ describe('stats of a server', () => {
 describe('stats of a client', () => {
   closesWhatItOpened()
 
+  it('counts a token once that waited on one connection and left on the next', async () => {
+    const { server } = await startServer({ receiveWindow: 1000 })
+    const { client, connection } = await connectPair(server, { reconnect: () => 1 })
+    for (let i = 0; i < 20; i++) client.send(Buffer.alloc(500))
+    await until(() => connection.unreadBytes > 0)
+    const left = client.stats.tokensSent
+    expect(left).to.be.within(1, 19)
+    let received = 0
+    const connected = once(client, 'connect')
+    connection.destroy()
+    await connected
+    server.on('token', () => received++)
+    await until(() => received === 20 - left)
+    expect(client.stats.tokensSent).to.equal(20)
+  })
+
   it('counts dials, connections, losses by code, and what passed on all of them', async () => {
     const { server, port } = await startServer()
     server.on('token', (token, connection) => connection.send(token))
