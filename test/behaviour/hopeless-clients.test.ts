@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:tls'
 import { expect } from 'chai'
-import type { TokenClientOptions, TokenServerOptions } from '../../lib'
+import type { TokenClient, TokenClientOptions, TokenServerOptions } from '../../lib'
 import { certificates } from '../helpers/certificates'
 import {
   closesWhatItOpened,
@@ -31,6 +31,13 @@ function warnings(): Warning[] {
     for (const printer of printers) process.on('warning', printer)
   })
   return seen
+}
+
+/** A client that only the test listens to. */
+async function lonelyClient(port: number, over: Partial<TokenClientOptions> = {}): Promise<TokenClient> {
+  const client = await makeClient(port, over)
+  client.removeAllListeners('disconnect')
+  return client
 }
 
 describe('A client that dials again in vain', () => {
@@ -84,7 +91,7 @@ describe('A client that dials again in vain', () => {
         dials++
         return 1
       }
-      await makeClient(port, { reconnect, ...(await client?.()) })
+      await lonelyClient(port, { reconnect, ...(await client?.()) })
       await until(() => dials >= 3)
       await settled()
       expect(seen.map(({ code }) => code)).to.deep.equal(['TOKEN_CLIENT_HOPELESS'])
@@ -100,7 +107,7 @@ describe('A client that dials again in vain', () => {
     let dials = 0
     const { bad, client } = await certificates()
     const { port } = await startServer({ authorize: () => answers[dials % 3] as false })
-    await makeClient(port, {
+    await lonelyClient(port, {
       key: () => (isTrusted ? client.key : bad.stranger.key),
       cert: () => (isTrusted ? client.cert : bad.stranger.cert),
       reconnect: () => {
@@ -118,7 +125,7 @@ describe('A client that dials again in vain', () => {
       const seen = warnings()
       const { port } = await startServer({ authorize: () => false })
       let told = 0
-      const client = await makeClient(port, { reconnect: () => 1 })
+      const client = await lonelyClient(port, { reconnect: () => 1 })
       client.on(event, () => told++)
       await until(() => told >= 2)
       await settled()
@@ -133,7 +140,7 @@ describe('A client that dials again in vain', () => {
       dials++
       return 1
     }
-    await makeClient(await freePort(), { reconnect, refusedRetryTimeout: 0 })
+    await lonelyClient(await freePort(), { reconnect, refusedRetryTimeout: 0 })
     await until(() => dials >= 3)
     await settled()
     expect(seen).to.deep.equal([])
@@ -142,7 +149,7 @@ describe('A client that dials again in vain', () => {
   it('without reconnect gives no warning: its error is told', async () => {
     const seen = warnings()
     const { port } = await startServer({ authorize: () => false })
-    const client = await makeClient(port)
+    const client = await lonelyClient(port)
     await client.closed
     await settled()
     expect(seen).to.deep.equal([])
@@ -168,7 +175,7 @@ describe('A client of a server that names no protocol, as those of 1.x', () => {
   it('is connected, and gives a warning of it, one for all its dials', async () => {
     const seen = warnings()
     const port = await silentServer()
-    const client = await makeClient(port)
+    const client = await lonelyClient(port)
     for (let i = 0; i < 2; i++) {
       if (i > 0) client.connect()
       await once(client, 'connect')
@@ -183,7 +190,7 @@ describe('A client of a server that names no protocol, as those of 1.x', () => {
 
   it("gives none when option protocol is 'token/1', nor does a client of a server of 2.x", async () => {
     const seen = warnings()
-    await once(await makeClient(await silentServer(), { protocol: 'token/1' }), 'connect')
+    await once(await lonelyClient(await silentServer(), { protocol: 'token/1' }), 'connect')
     for (const protocol of ['token/1', 'token/2'] as const) {
       const { server } = await startServer({ protocol })
       await connectPair(server)

@@ -71,6 +71,8 @@ export function portOf(server: TokenServer): number {
 export async function makeClient(port: number, over: Partial<TokenClientOptions> = {}): Promise<TokenClient> {
   const client = new TokenClient(await clientOptions(port, over))
   client.on('error', () => {})
+  // Without one the process would print a warning of a client that dials in vain.
+  client.on('disconnect', () => {})
   onCleanUp(() => {
     client.close({ timeout: 0 })
     return client.closed
