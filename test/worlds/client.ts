@@ -1,5 +1,5 @@
 import { type CloseInfo, type Connection, TokenClient, type TokenError } from '../../lib'
-import { expectBounded } from './bounds'
+import { expectBounded, expectNothingAsked } from './bounds'
 import { expectHonest } from './honest'
 import { Departed, type Ledger } from './ledger'
 import type { SimulatedSocket } from './network'
@@ -18,6 +18,8 @@ interface Known {
   hasRedialled: boolean
   /** The application has closed it. */
   isClosing: boolean
+  /** It has a session and no transport. */
+  isDetached: boolean
   info: CloseInfo | null
 }
 
@@ -45,7 +47,10 @@ export class SimulatedClient {
     this.#world = world
     this.#name = `client-${index}`
     const { setUp } = world
-    this.ledger = world.newLedger(setUp.server.handles)
+    this.ledger = world.newLedger({
+      handles: setUp.server.handles,
+      longestAnswer: setUp.client.maxTokenLength
+    })
     const { handles: _, ...limits } = setUp.client
     this.client = new TokenClient({
       ...world.clientCredentials,
@@ -56,6 +61,7 @@ export class SimulatedClient {
       heartbeat: setUp.heartbeat,
       outboxBytes: setUp.outboxBytes,
       writeTimeout: 0,
+      maxPendingRequests: setUp.maxPendingRequests,
       connectTimeout: 3_000,
       stablePeriod: 1_000,
       refusedRetryTimeout: setUp.refusedRetryTimeout,
@@ -147,7 +153,9 @@ export class SimulatedClient {
     if (this.#closeDue !== null && now > this.#closeDue)
       this.#world.fail(`close() of ${this.#name} does not settle`)
     const { connection } = this
-    if (connection !== null) expectBounded(this.#world, connection, this.#world.setUp.client, this.#name)
+    const taker = this.#taker
+    if (connection !== null && taker !== undefined)
+      expectBounded(this.#world, connection, 'client', taker, this.#name)
   }
 
   /** Nothing is on its way. */
@@ -156,13 +164,15 @@ export class SimulatedClient {
     const { connection } = this
     // Half-closed: `drain` comes with the next connection, and the other side may take its time.
     if (this.#isClosed || connection?.isOpen !== true || connection.isDead) return
+    expectNothingAsked(this.#world, connection, this.#know(connection).taker, this.#name)
     if (client.bufferedAmount === 0 && (this.talker.owesDrain || client.writableNeedDrain))
       this.#world.fail(`${this.#name} waits for drain for ever`)
   }
 
   checkEnd(): void {
     if (!this.#isClosed) this.#world.fail(`${this.#name} never closed`)
-    for (const { departed, info } of this.#known.values()) {
+    for (const { departed, info, taker } of this.#known.values()) {
+      taker.checkEnd()
       if (info === null) this.#world.fail(`a connection of ${this.#name} never closed`)
       else this.#checkCounts(departed, info)
     }
@@ -213,7 +223,11 @@ export class SimulatedClient {
     const known = this.#known.get(connection)
     if (known !== undefined) return known
     const world = this.#world
-    const taker = new Taker(world, connection, world.setUp.client.handles, false)
+    const taker = new Taker(world, connection, {
+      handles: world.setUp.client.handles,
+      takesLong: false,
+      ask: world.setUp.asks === 'client' ? () => this.talker.ask() : null
+    })
     const made: Known = {
       connection,
       departed: new Departed(this.ledger),
@@ -221,12 +235,14 @@ export class SimulatedClient {
       port: 0,
       hasRedialled: false,
       isClosing: false,
+      isDetached: false,
       info: null
     }
     this.#known.set(connection, made)
     if (world.isHealing) taker.heal()
     connection.on('detached', error => {
       if (made.info !== null) world.fail(`a connection of ${this.#name} told detached after close`)
+      made.isDetached = true
       // When a dial to its server has failed, the others are dialled.
       if (!made.hasRedialled) this.#mustDial = made.port
       world.detached(connection, error)
@@ -239,6 +255,8 @@ export class SimulatedClient {
     connection.on('error', error => world.broke(error, this.#name))
     connection.on('close', (_hadError, info) => {
       made.info = info
+      // The client has told its end before: who ends it then is told here alone what it did to the session.
+      if (made.isDetached && info.code !== 'ERR_SESSION_LOST') this.ledger.unconfirmed += info.unconfirmed
       this.#mustDial = null
       world.inListener('connection close', this.talker)
     })
@@ -255,6 +273,7 @@ export class SimulatedClient {
     const socket = connection.socket as unknown as SimulatedSocket
     known.port = socket.port
     known.hasRedialled = false
+    known.isDetached = false
     this.ledger.taps.push(...socket.written)
     this.#world.carries(socket, known.departed)
   }
@@ -306,8 +325,13 @@ export class SimulatedClient {
   #disconnected({ code, unsent, unconfirmed }: CloseInfo): void {
     this.ledger.unconfirmed += unconfirmed
     if (code !== 'shutdown') return
+    // What its handlers had begun is unknown when it did not end in time.
+    const { handles } = this.ledger.receiving
     const given = this.ledger.entries.filter(
-      ({ call, fate }) => call === 'sendFrom' || (fate !== 'none' && fate !== 'pending' && fate !== 'handed')
+      ({ call, fate, isGiven }) =>
+        call === 'sendFrom' ||
+        (handles && isGiven) ||
+        (fate !== 'none' && fate !== 'pending' && fate !== 'handed')
     )
     if (unsent + unconfirmed > given.length)
       this.#world.fail(

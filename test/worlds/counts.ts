@@ -2,6 +2,7 @@
 export interface Counts {
   steps: number
   handed: number
+  answered: number
   resumed: number
   lost: number
   kills: number
@@ -9,7 +10,7 @@ export interface Counts {
 }
 
 export function noCounts(): Counts {
-  return { steps: 0, handed: 0, resumed: 0, lost: 0, kills: 0, thrown: 0 }
+  return { steps: 0, handed: 0, answered: 0, resumed: 0, lost: 0, kills: 0, thrown: 0 }
 }
 
 export function addCounts(total: Counts, counts: Counts): void {

@@ -13,6 +13,7 @@ const CONTROL = 0x8000_0000
 const PART = 0x85
 const ABORT = 0x86
 const CLOSE = 0x89
+const ANSWER = 0x8d
 
 /** Reads along with the frames of token/2 (docs/wire-format.md), by a reader of its own. */
 export class FrameTap {
@@ -26,6 +27,8 @@ export class FrameTap {
   /** The first bytes of the frame at hand. */
   #start = Buffer.alloc(0)
   #isPart = false
+  /** The data frame that follows is an answer, and no token. */
+  #isAnswer = false
   #token: string | null = null
 
   constructor(events: TapEvents) {
@@ -37,7 +40,10 @@ export class FrameTap {
     while (rest.length > 0 || this.#missing === 0)
       rest = this.#missing === null ? this.#readHead(rest) : this.#readBody(rest)
     this.isUncertain =
-      this.#token === null && !this.#isControl && (this.#head.length > 0 || this.#missing !== null)
+      this.#token === null &&
+      !this.#isControl &&
+      !this.#isAnswer &&
+      (this.#head.length > 0 || this.#missing !== null)
   }
 
   #readHead(bytes: Buffer): Buffer {
@@ -57,7 +63,8 @@ export class FrameTap {
     this.#missing = (this.#missing as number) - body.length
     if (this.#start.length < TOKEN_HEAD) {
       this.#start = Buffer.concat([this.#start, body.subarray(0, TOKEN_HEAD - this.#start.length)])
-      if (!this.#isControl && this.#token === null && this.#start.length === TOKEN_HEAD) this.#begin()
+      const isToken = !this.#isControl && !this.#isAnswer
+      if (isToken && this.#token === null && this.#start.length === TOKEN_HEAD) this.#begin()
     }
     if (this.#missing === 0) this.#end()
     return bytes.subarray(body.length)
@@ -72,6 +79,7 @@ export class FrameTap {
     this.#missing = null
     const type = this.#isControl ? this.#start[0] : null
     if (type === PART) this.#isPart = true
+    else if (type === ANSWER) this.#isAnswer = true
     else if (type === ABORT) this.#token = null
     else if (type === CLOSE) this.#events.onClose(this.#start.readUInt16BE(1))
     else if (type === null) this.#endFrame()
@@ -79,6 +87,10 @@ export class FrameTap {
   }
 
   #endFrame(): void {
+    if (this.#isAnswer) {
+      this.#isAnswer = false
+      return
+    }
     if (!this.#isPart) {
       if (this.#token !== null) this.#events.onWhole(this.#token)
       this.#token = null

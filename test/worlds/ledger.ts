@@ -1,12 +1,22 @@
 import type { CloseInfo } from '../../lib'
 import type { FrameTap } from './frame-tap'
-import { simulatedToken } from './token'
+import { simulatedAnswer, simulatedToken } from './token'
 
 /** What a promise has said of a token; `none`: it has no promise. */
-export type Fate = 'none' | 'pending' | 'handed' | 'ERR_NOT_SENT' | 'ERR_FATE_UNKNOWN' | 'ERR_HANDLER_FAILED'
+export type Fate =
+  | 'none'
+  | 'pending'
+  | 'handed'
+  | 'ERR_NOT_SENT'
+  | 'ERR_FATE_UNKNOWN'
+  | 'ERR_HANDLER_FAILED'
+  | 'ERR_NO_HANDLER'
+
+/** How a handler can fail, as `reason` of `ERR_HANDLER_FAILED`. */
+export type Failure = 'handler-failed' | 'answer-too-large'
 
 /** By which call a token was sent. */
-export type Call = 'send' | 'deliver' | 'sendFrom' | 'write'
+export type Call = 'send' | 'deliver' | 'request' | 'sendFrom' | 'write'
 
 /** One token, from the call that sent it: what was said of it, and what became of it. */
 export interface Entry {
@@ -28,7 +38,17 @@ export interface Entry {
   isGiven: boolean
   isSkipped: boolean
   isDone: boolean
-  hasFailed: boolean
+  failure: Failure | null
+  /** Bytes that the handler has answered. */
+  answerLength: number
+}
+
+/** Who takes the tokens of a ledger. */
+export interface Receiving {
+  /** By a handler. */
+  readonly handles: boolean
+  /** Bytes of the longest answer that the sender takes. */
+  readonly longestAnswer: number
 }
 
 /** The tokens of one sender, in the order of its calls, and what is true of them. */
@@ -44,12 +64,11 @@ export class Ledger {
   readonly #isBuffered: () => boolean
 
   /**
-   * @param handles the receiver takes them by a handler
    * @param isBuffered true while a stream has a token that was not read out
    */
   constructor(
     readonly stream: number,
-    readonly handles: boolean,
+    readonly receiving: Receiving,
     fail: (why: string) => void,
     isBuffered: () => boolean
   ) {
@@ -74,7 +93,8 @@ export class Ledger {
       isGiven: false,
       isSkipped: false,
       isDone: false,
-      hasFailed: false
+      failure: null,
+      answerLength: 0
     }
     this.entries.push(entry)
     return { entry, bytes }
@@ -85,18 +105,37 @@ export class Ledger {
   }
 
   given(entry: Entry): void {
-    // What was given and not acknowledged, an end in order leaves over: the next server is given it.
-    if (entry.isGiven && !(this.handles && !entry.isDone)) this.#fail(`${nameOf(entry)} was handed twice`)
+    if (entry.isGiven) this.#fail(`${nameOf(entry)} was handed twice`)
     entry.isGiven = true
+    if (entry.call === 'request' && !this.receiving.handles)
+      this.#fail(`${nameOf(entry)} asks, and was handed to one who does not answer`)
     if (!entry.isBegun) this.#fail(`${nameOf(entry)} was handed and had never left`)
     if (entry.isRefused) this.#fail(`${nameOf(entry)} was refused and handed`)
     if (entry.fate === 'ERR_NOT_SENT') this.#fail(`${nameOf(entry)} was told not sent and was handed`)
   }
 
-  /** The handler that has it is done with it. */
-  handled(entry: Entry, hasFailed: boolean): void {
+  /** The handler that has it is done with it. @param answerLength bytes; null: it has failed */
+  handled(entry: Entry, answerLength: number | null): void {
     entry.isDone = true
-    entry.hasFailed = hasFailed
+    entry.answerLength = answerLength ?? 0
+    if (answerLength === null) entry.failure = 'handler-failed'
+    else if (entry.call === 'request' && answerLength > this.receiving.longestAnswer)
+      entry.failure = 'answer-too-large'
+  }
+
+  /** The promise of a token that asks was told its answer. */
+  answered(entry: Entry, answer: Buffer): void {
+    const { number, answerLength } = entry
+    if (!answer.equals(simulatedAnswer(this.stream, number, answerLength)))
+      this.#fail(
+        `${nameOf(entry)} has an answer of ${answer.length} bytes, which is not that of ${answerLength} bytes`
+      )
+  }
+
+  /** The promise of a token has told that its handler failed. */
+  failed(entry: Entry, reason: string | undefined): void {
+    if (reason !== entry.failure)
+      this.#fail(`${nameOf(entry)} was told ${reason} of its handler, which is ${entry.failure}`)
   }
 
   /** Its promise has told a fate, for the first time. */
@@ -105,9 +144,9 @@ export class Ledger {
     // What a stream has taken and nobody has read out, the one who closes counts: at the end it must have been read.
     if (fate === 'handed' && !this.had(entry) && !this.#isBuffered())
       this.#fail(`${nameOf(entry)} was told handed and was not`)
-    if (fate === 'ERR_HANDLER_FAILED' && !entry.hasFailed)
-      this.#fail(`${nameOf(entry)} was told that its handler failed, and it did not`)
-    if (fate === 'handed' && entry.hasFailed)
+    if (fate === 'ERR_NO_HANDLER' && this.receiving.handles)
+      this.#fail(`${nameOf(entry)} was told that there is no handler, and there is one`)
+    if (fate === 'handed' && entry.failure !== null)
       this.#fail(`${nameOf(entry)} was told handed, and its handler failed`)
     if (fate === 'ERR_NOT_SENT' && entry.isGiven && !entry.isSkipped)
       this.#fail(`${nameOf(entry)} was told not sent and was handed`)
@@ -117,7 +156,7 @@ export class Ledger {
 
   /** Whether the peer's application has had it, as this ledger's receiver means it. */
   had(entry: Entry): boolean {
-    return this.handles ? entry.isDone : entry.isGiven || entry.isSkipped
+    return this.receiving.handles ? entry.isDone : entry.isGiven || entry.isSkipped
   }
 
   /** Tokens whose sender was told nothing of them, and that did not arrive. */
@@ -164,13 +203,17 @@ export class Departed {
   faultOf({ unconfirmed }: Pick<CloseInfo, 'unconfirmed'>, lostInStreams: number): string | null {
     const entries = [...this.#entries]
     // In the place of one from a stream, which can't be said again after a cut, an abort is confirmed.
-    const isVoid = ({ call, fate }: Entry) => call === 'sendFrom' && fate !== 'handed'
+    const isVoid = ({ call, fate, ledger }: Entry) =>
+      (call === 'sendFrom' && fate !== 'handed') || (call === 'request' && !ledger.receiving.handles)
     const missing = entries.filter(entry => !entry.ledger.had(entry) && !isVoid(entry))
     if (missing.length > unconfirmed + lostInStreams) {
       return `${missing.length} tokens that left did not arrive, unconfirmed is ${unconfirmed}: ${missing.map(nameOf)}`
     }
     // What an end in order has left over left again by another connection.
-    const resolved = entries.filter(({ fate, departed }) => fate === 'handed' && departed === this).length
+    // An answer comes before the count that covers its token.
+    const isCovered = ({ call, fate, departed }: Entry) =>
+      call !== 'request' && fate === 'handed' && departed === this
+    const resolved = entries.filter(isCovered).length
     const voided = this.#ledger.entries.filter(({ call }) => call === 'sendFrom').length
     if (unconfirmed > entries.length - resolved + voided) {
       return `unconfirmed is ${unconfirmed}, and of ${entries.length} tokens ${resolved} were told handed`

@@ -7,7 +7,7 @@ import type { Talker } from './talker'
 export interface Play {
   readonly chance: Chance
   readonly clock: { now(): number }
-  readonly counts: { handed: number }
+  readonly counts: { handed: number; answered: number }
   readonly setUp: Lengths
   /** Of deliveries that may still be given up. */
   readonly aborts: AbortController[]

@@ -1,5 +1,5 @@
 import { type CloseInfo, type Connection, type DrainOptions, type Goaway, TokenServer } from '../../lib'
-import { expectBounded } from './bounds'
+import { expectBounded, expectNothingAsked } from './bounds'
 import { expectHonest } from './honest'
 import { Departed, type Ledger } from './ledger'
 import type { SimulatedSocket } from './network'
@@ -51,6 +51,7 @@ export class SimulatedServer {
       heartbeat: setUp.heartbeat,
       outboxBytes: setUp.outboxBytes,
       writeTimeout: 0,
+      maxPendingRequests: setUp.maxPendingRequests,
       handshakeTimeout: 3_000,
       maxSessions: 3,
       session: setUp.session,
@@ -150,13 +151,16 @@ export class SimulatedServer {
     const now = this.#world.clock.now()
     if (this.#closeDue !== null && now > this.#closeDue)
       this.#world.fail(`close() of ${this.#name} does not settle`)
-    for (const connection of this.#alive)
-      expectBounded(this.#world, connection, this.#world.setUp.server, this.#name)
+    for (const connection of this.#alive) {
+      const known = this.#known.get(connection)
+      if (known !== undefined) expectBounded(this.#world, connection, 'server', known.taker, this.#name)
+    }
   }
 
   checkRest(): void {
-    for (const { connection, talker } of this.#known.values()) {
+    for (const { connection, talker, taker } of this.#known.values()) {
       if (!connection.isOpen || connection.bufferedAmount > 0) continue
+      expectNothingAsked(this.#world, connection, taker, `a connection of ${this.#name}`)
       if (talker.owesDrain || connection.writableNeedDrain)
         this.#world.fail(`a connection of ${this.#name} waits for drain for ever`)
     }
@@ -165,7 +169,8 @@ export class SimulatedServer {
   checkEnd(): void {
     if (!this.#isClosed) this.#world.fail(`${this.#name} never closed`)
     if (this.server.connections.size > 0) this.#world.fail(`${this.#name} has closed, and has connections`)
-    for (const { departed, info, ledger } of this.#known.values()) {
+    for (const { departed, info, ledger, taker } of this.#known.values()) {
+      taker.checkEnd()
       if (info === null) {
         this.#world.fail(`a connection of ${this.#name} never closed`)
       } else {
@@ -244,13 +249,15 @@ export class SimulatedServer {
 
   #accepted(connection: Connection): void {
     const world = this.#world
-    const ledger = world.newLedger(world.setUp.client.handles)
-    const taker = new Taker(
-      world,
-      connection,
-      world.setUp.server.handles,
-      world.setUp.server.maxStreamLength > 0
-    )
+    const ledger = world.newLedger({
+      handles: world.setUp.client.handles,
+      longestAnswer: world.setUp.server.maxTokenLength
+    })
+    const taker: Taker = new Taker(world, connection, {
+      handles: world.setUp.server.handles,
+      takesLong: world.setUp.server.maxStreamLength > 0,
+      ask: world.setUp.asks === 'server' ? () => talker.ask() : null
+    })
     const talker = new Talker(world, ledger, connection, {
       connection: () => (connection.isOpen ? connection : null),
       isDead: () => connection.isDead,

@@ -28,6 +28,9 @@ export interface SetUp {
   readonly outboxBytes: number
   readonly heartbeat: number
   readonly authorizes: boolean
+  /** Whose handlers ask the other side from inside: if those of both did, each could wait for the other. */
+  readonly asks: 'client' | 'server' | null
+  readonly maxPendingRequests: number
   /** Bytes that a transport holds before a write waits. */
   readonly room: number
   /** Of a thousand tokens so many are of any length, up to the longest that may be joined. */
@@ -68,6 +71,8 @@ export function setUpOf(chance: Chance): SetUp {
     outboxBytes: 900 * KIB,
     heartbeat: 1_000,
     authorizes: chance.oneIn(3),
+    asks: chance.pick(['client', 'server', null]),
+    maxPendingRequests: chance.pick([3, 1_000]),
     room: chance.pick([1, 30 * KIB, Number.POSITIVE_INFINITY]),
     longOfThousand: chance.pick([15, 15, 300]),
     longestStream: 600 * KIB,

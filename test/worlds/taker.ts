@@ -1,15 +1,27 @@
 import type { Connection, IncomingToken, TokenError, TokenStream } from '../../lib'
 import type { Entry } from './ledger'
 import type { TakingPlay } from './play'
-import { readSimulatedToken, TOKEN_HEAD, tokenId } from './token'
+import { readSimulatedToken, simulatedAnswer, TOKEN_HEAD, tokenId } from './token'
 
 type Mode = 'none' | 'listener' | 'loop' | 'pieces' | 'stream' | 'handler' | 'over'
 
 /** A token that a handler has. */
 interface Job {
   readonly entry: Entry
-  done(): void
+  done(answer: Buffer | undefined): void
   fail(error: Error): void
+}
+
+const KIB = 1024
+
+/** What an application does with the tokens of a connection. */
+export interface Taking {
+  /** By a handler and nothing else. */
+  readonly handles: boolean
+  /** Tokens come that are longer than may be joined: only pieces will do. */
+  readonly takesLong: boolean
+  /** Asks the other side from inside the handler, and resolves when that was told its fate; null: it never asks. */
+  readonly ask: (() => Promise<void>) | null
 }
 
 /** An application that takes the tokens of a connection: by which kind of consumer, and how slowly, is left to chance. */
@@ -18,23 +30,24 @@ export class Taker {
   readonly #world: TakingPlay
   readonly #connection: Connection
   readonly #modes: readonly Mode[]
+  readonly #ask: (() => Promise<void>) | null
   #mode: Mode = 'none'
   #isLeaving = false
   /** Given to a handler, and not settled. */
   readonly #jobs: Job[] = []
+  /** Given to a handler, whose promise is open. */
+  #running = 0
+  #concurrency = 0
   #last: Entry | null = null
   readonly #listener = (token: Buffer) => {
     this.give(token)
     this.#world.inListener('token')
   }
 
-  /**
-   * @param handles by a handler and nothing else
-   * @param takesLong tokens come that are longer than may be joined: only pieces will do
-   */
-  constructor(world: TakingPlay, connection: Connection, handles: boolean, takesLong: boolean) {
+  constructor(world: TakingPlay, connection: Connection, { handles, takesLong, ask }: Taking) {
     this.#world = world
     this.#connection = connection
+    this.#ask = ask
     if (handles) this.#modes = ['handler']
     else this.#modes = takesLong ? ['pieces', 'none'] : ['none', 'listener', 'loop', 'pieces', 'stream']
     this.change()
@@ -43,6 +56,21 @@ export class Taker {
   /** True when it has a listener of its own, beside which that of the client or the server is told, too. */
   get isListening(): boolean {
     return this.#mode === 'listener'
+  }
+
+  /** Jobs of the handler that are not settled. */
+  get running(): number {
+    return this.#running
+  }
+
+  /** Bytes that answers may have at once, beside the bound that the library sets. */
+  mostAnswerBytes(longest: number): number {
+    return this.#concurrency * (longest + KIB)
+  }
+
+  /** Nothing goes on any more. */
+  checkEnd(): void {
+    if (this.#running > 0) this.#world.fail(`a handler still has ${this.#running} tokens at the end`)
   }
 
   /** Goes on with another kind of consumer, when the one before has left. */
@@ -80,11 +108,22 @@ export class Taker {
     const { chance, isClean } = this.#world
     for (let count = Math.min(most, this.#jobs.length); count > 0; count--) {
       const [job] = this.#jobs.splice(chance.below(this.#jobs.length), 1) as [Job]
-      const hasFailed = !isClean && chance.oneIn(5)
-      job.entry.ledger.handled(job.entry, hasFailed)
-      if (hasFailed) job.fail(new Error('the handler has failed'))
-      else job.done()
+      const { ledger, number } = job.entry
+      const length = !isClean && chance.oneIn(5) ? null : this.#answerLength(ledger.receiving.longestAnswer)
+      ledger.handled(job.entry, length)
+      if (length === null) job.fail(new Error('the handler has failed'))
+      else
+        job.done(length === 0 && chance.oneIn(2) ? undefined : simulatedAnswer(ledger.stream, number, length))
     }
+  }
+
+  /** Of any length, now and then longer than may be. */
+  #answerLength(longest: number): number {
+    const { chance, setUp } = this.#world
+    const dice = chance.below(1_000)
+    if (dice < setUp.longOfThousand) return chance.below(longest + KIB)
+    if (dice < setUp.longOfThousand + 5) return longest + chance.below(2)
+    return chance.below(dice < 200 ? Math.min(20 * KIB, longest) : 100)
   }
 
   /** The loop or stream that has not come to its end; null for none. */
@@ -201,12 +240,25 @@ export class Taker {
     const handler = (token: Buffer) => {
       const entry = this.give(token)
       if (entry === null) return
-      return new Promise<void>((done, fail) => {
-        this.#jobs.push({ entry, done, fail })
-        if (this.#world.isHealing || chance.oneIn(3)) this.settle(1)
+      this.#running++
+      return this.#work(entry).finally(() => {
+        this.#running--
       })
     }
-    this.#connection.handle(handler, { concurrency: chance.pick([1, 3, 100]) })
+    this.#concurrency = chance.pick([1, 3, 100])
+    this.#connection.handle(handler, { concurrency: this.#concurrency })
+  }
+
+  async #work(entry: Entry): Promise<Buffer | undefined> {
+    const { chance, isClean } = this.#world
+    if (this.#running > this.#concurrency)
+      this.#world.fail(`a handler has ${this.#running} tokens, and takes ${this.#concurrency} at once`)
+    // Who ends in order hands out nothing, and may itself wait for this handler: that is over after its timeout only.
+    if (this.#ask !== null && !isClean && chance.oneIn(4)) await this.#ask()
+    return await new Promise<Buffer | undefined>((done, fail) => {
+      this.#jobs.push({ entry, done, fail })
+      if (this.#world.isHealing || chance.oneIn(3)) this.settle(1)
+    })
   }
 
   #flow(): void {

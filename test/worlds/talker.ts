@@ -1,5 +1,5 @@
 import type { Connection, DeliverOptions, TokenError, TokenStream } from '../../lib'
-import type { Entry, Fate, Ledger } from './ledger'
+import { type Entry, type Fate, type Ledger, nameOf } from './ledger'
 import type { Play } from './play'
 
 /** What tokens are sent with: a client, or a server's connection. */
@@ -8,6 +8,7 @@ export interface Mouth {
   readonly writableNeedDrain: boolean
   send(token: Uint8Array): boolean
   deliver(token: Uint8Array, options?: DeliverOptions): Promise<void>
+  request(token: Uint8Array, options?: DeliverOptions): Promise<Buffer>
 }
 
 /** Where a talker stands. */
@@ -46,10 +47,17 @@ export class Talker {
     const stream = this.#place.stream()
     const dice = chance.below(20)
     if (stream?.writable && dice < 10 && this.#world.has('write')) this.#write(stream, length)
-    else if (dice < 9) this.#deliver(length)
+    else if (dice < 5) this.#deliver(length)
+    else if (dice < 9) void this.#request(length, this.#mouth)
     else if (dice < 12) this.#sendFrom(length)
     else this.#send(length)
     if (this.#mouth.writableNeedDrain && !this.#place.isDead()) this.owesDrain = true
+  }
+
+  /** From inside a handler: asks by the connection, when nothing would be overtaken. @returns when the fate is told */
+  async ask(): Promise<void> {
+    const connection = this.#isWriting ? null : this.#place.connection()
+    if (connection !== null) await this.#request(this.#length(), connection)
   }
 
   #length(): number {
@@ -81,7 +89,16 @@ export class Talker {
 
   #deliver(length: number): void {
     const { entry, bytes } = this.#ledger.add('deliver', length)
-    this.#watch(entry, options => this.#mouth.deliver(bytes, options))
+    void this.#watch(entry, options => this.#mouth.deliver(bytes, options))
+  }
+
+  #request(length: number, mouth: Pick<Mouth, 'request'>): Promise<void> {
+    const { entry, bytes } = this.#ledger.add('request', length)
+    return this.#watch(entry, async options => {
+      const answer = await mouth.request(bytes, options)
+      this.#world.counts.answered++
+      this.#ledger.answered(entry, answer)
+    })
   }
 
   #sendFrom(length: number): void {
@@ -93,7 +110,7 @@ export class Talker {
       'sendFrom',
       isLong ? this.#world.chance.below(most) : Math.min(length, most)
     )
-    this.#watch(entry, options => connection.sendFrom(this.#pieces(bytes), bytes.length, options))
+    void this.#watch(entry, options => connection.sendFrom(this.#pieces(bytes), bytes.length, options))
   }
 
   /** One stream in ten fails before its end. */
@@ -109,7 +126,7 @@ export class Talker {
     }
   }
 
-  #watch(entry: Entry, call: (options?: DeliverOptions) => Promise<void>): void {
+  #watch(entry: Entry, call: (options?: DeliverOptions) => Promise<void>): Promise<void> {
     const { chance, clock, aborts } = this.#world
     const dice = this.#world.isClean ? 9 : chance.below(10)
     entry.fate = 'pending'
@@ -124,15 +141,20 @@ export class Talker {
       aborts.push(abort)
       options = { signal: abort.signal }
     }
-    call(options).then(
+    return call(options).then(
       () => this.#settled(entry, 'handed'),
       error => this.#settled(entry, this.#fateOf(entry, error as TokenError))
     )
   }
 
   #fateOf(entry: Entry, error: TokenError): Fate {
-    const { code } = error
+    const { code, reason } = error
+    if (code === 'ERR_FATE_UNKNOWN' && this.#world.isClean)
+      this.#world.fail(`${nameOf(entry)} was told unknown, and both sides ended in order: ${error.message}`)
+    if (code === 'ERR_HANDLER_FAILED') this.#ledger.failed(entry, reason)
+    if (reason === 'unanswered') this.#world.fail(`${nameOf(entry)} was counted as done, and has no answer`)
     if (code === 'ERR_FATE_UNKNOWN' || code === 'ERR_NOT_SENT' || code === 'ERR_HANDLER_FAILED') return code
+    if (code === 'ERR_NO_HANDLER' && entry.call === 'request') return code
     if (error.code === 'ERR_TOKEN_TOO_LARGE') this.#checkRefusal(entry, error)
     // A peer with another set-up takes no parts.
     else if (error.code !== 'ERR_PROTOCOL_REQUIRED')
@@ -141,10 +163,6 @@ export class Talker {
   }
 
   #settled(entry: Entry, fate: Fate): void {
-    if (fate === 'ERR_FATE_UNKNOWN' && this.#world.isClean)
-      this.#world.fail(
-        `token ${entry.number} of stream ${entry.ledger.stream} was told unknown, and both sides ended in order`
-      )
     this.#ledger.settled(entry, fate)
   }
 

@@ -2,6 +2,7 @@
 export const TOKEN_HEAD = 16
 
 const MAGIC = 0xfee1_600d
+const ANSWER_MAGIC = 0xa450_0e12
 /** A prime, so that no cut of a token at a round place looks like another one. */
 const PATTERN = Buffer.from(Array.from({ length: 251 }, (_, at) => at))
 
@@ -27,6 +28,20 @@ export function readSimulatedToken(token: Buffer): { stream: number; number: num
     throw new Error(`token ${number} of stream ${stream} has other bytes than were sent`)
   }
   return { stream, number }
+}
+
+/** What a handler answers to that token: its bytes begin as no token does, and say whom they answer. */
+export function simulatedAnswer(stream: number, number: number, length: number): Buffer {
+  const turn = (number * 17 + stream * 7 + 1) % PATTERN.length
+  const answer = Buffer.alloc(length, Buffer.concat([PATTERN.subarray(turn), PATTERN.subarray(0, turn)]))
+  const head = Buffer.alloc(TOKEN_HEAD)
+  head.writeUInt32BE(ANSWER_MAGIC, 0)
+  head.writeUInt32BE(stream, 4)
+  head.writeUInt32BE(number, 8)
+  head.writeUInt32BE(length, 12)
+  // What is shorter than the head has its end, with the number and the length.
+  head.reverse().copy(answer)
+  return answer
 }
 
 /** Which token begins with these bytes; null for none. */

@@ -5,7 +5,7 @@ import { SimulatedClient } from './client'
 import { noCounts } from './counts'
 import { FrameTap } from './frame-tap'
 import { expectHonest } from './honest'
-import { type Departed, type Entry, Ledger } from './ledger'
+import { type Departed, type Entry, Ledger, type Receiving } from './ledger'
 import { MemoryTls } from './memory-tls'
 import type { Network, SimulatedSocket } from './network'
 import type { TakingPlay } from './play'
@@ -163,10 +163,10 @@ export class World implements TakingPlay {
     else this.fail(`uncaught: ${(error as Error)?.stack}`)
   }
 
-  newLedger(handles: boolean): Ledger {
+  newLedger(receiving: Receiving): Ledger {
     const ledger = new Ledger(
       this.#ledgers.size,
-      handles,
+      receiving,
       why => this.fail(why),
       () => this.lostInStreams > 0 || [...this.streams].some(stream => stream.readableLength > 0)
     )

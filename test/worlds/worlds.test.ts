@@ -32,6 +32,7 @@ describe('worlds of clients and servers', () => {
     )
     expect(total.resumed).to.be.greaterThan(0)
     expect(total.handed).to.be.greaterThan(0)
+    expect(total.answered).to.be.greaterThan(0)
   })
 
   it('come to the same end when a seed is played again', async () => {
@@ -39,12 +40,12 @@ describe('worlds of clients and servers', () => {
   })
 
   describe('find a fault that is planted:', () => {
-    for (const { fault, plant } of PLANTS) {
+    for (const { fault, first, plant } of PLANTS) {
       it(fault, async function () {
         this.timeout(MOST_WORLDS * 4_000)
         const takeOut = plant()
         try {
-          figures(await firstFailure(MOST_WORLDS))
+          figures(await firstFailure(first, MOST_WORLDS))
         } finally {
           takeOut()
         }
@@ -53,9 +54,9 @@ describe('worlds of clients and servers', () => {
   })
 })
 
-/** @returns what broke first, in the worlds from seed 1 on */
-async function firstFailure(worlds: number): Promise<string> {
-  for (let seed = 1; seed <= worlds; seed++) {
+/** @returns what broke first, in so many worlds from this seed on */
+async function firstFailure(first: number, worlds: number): Promise<string> {
+  for (let seed = first; seed < first + worlds; seed++) {
     try {
       await runWorlds(seed, 1)
     } catch (error) {

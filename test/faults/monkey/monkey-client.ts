@@ -48,7 +48,11 @@ export class MonkeyClient {
     this.#name = nameOfClient(index)
     this.#plan = clientPlan(chance, monkey.plan, index)
     const abort = chance.oneIn(3) ? new AbortController() : null
-    this.ledger = monkey.newLedger(`${this.#plan.kind} ${this.#name}`, monkey.plan.server.handles, () =>
+    const receiving = {
+      handles: monkey.plan.server.handles,
+      longestAnswer: monkey.plan.lengths.client.maxTokenLength
+    }
+    this.ledger = monkey.newLedger(`${this.#plan.kind} ${this.#name}`, receiving, () =>
       monkey.seatsOfServers(index)
     )
     const { credentials } = monkey
@@ -232,6 +236,7 @@ export class MonkeyClient {
       receivers: () => this.#monkey.seatsOfServers(this.index),
       handles: this.#plan.handles,
       takesLong: false,
+      asks: this.#monkey.plan.asks === 'client',
       talker: () => this.talker
     })
     this.#played.set(connection, made)

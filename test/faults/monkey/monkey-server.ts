@@ -329,7 +329,7 @@ export class MonkeyServer {
     if (this.#plan.authorizes && !this.#allowed.has(connection))
       monkey.fail(`${this.#name} accepted a client to whom authorize had not said yes`)
     const index = indexOfClient((connection.socket as TLSSocket & { servername: string }).servername)
-    const ledger = monkey.newLedger(`${this.#name} to client-${index}`, monkey.handlesAt(index), () =>
+    const ledger = monkey.newLedger(`${this.#name} to client-${index}`, monkey.receivingAt(index), () =>
       monkey.seatsOfClients(index)
     )
     const played: PlayedConnection = new PlayedConnection(monkey, connection, {
@@ -339,6 +339,7 @@ export class MonkeyServer {
       receivers: () => monkey.seatsOfClients(index),
       handles: monkey.plan.server.handles,
       takesLong: monkey.plan.server.takesLong,
+      asks: monkey.plan.asks === 'server',
       talker: () => talker,
       onDrain: () => {
         talker.owesDrain = false

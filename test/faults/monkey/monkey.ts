@@ -4,7 +4,7 @@ import { setImmediate, setTimeout as wait } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { type ProtocolName, TokenError, type TokenErrorCode } from '../../../lib'
 import type { Passage, TcpProxy } from '../../helpers/tcp-proxy'
-import { type Entry, Ledger } from '../../worlds/ledger'
+import { type Entry, Ledger, type Receiving } from '../../worlds/ledger'
 import type { Play } from '../../worlds/play'
 import { Chance } from '../../worlds/random'
 import type { Talker } from '../../worlds/talker'
@@ -21,6 +21,7 @@ import { Wire } from './wire'
 export interface Counts {
   acts: number
   handed: number
+  answered: number
   connects: number
   resumed: number
   lost: number
@@ -31,7 +32,18 @@ export interface Counts {
 }
 
 export function noCounts(): Counts {
-  return { acts: 0, handed: 0, connects: 0, resumed: 0, lost: 0, refused: 0, reloads: 0, cuts: 0, thrown: 0 }
+  return {
+    acts: 0,
+    handed: 0,
+    answered: 0,
+    connects: 0,
+    resumed: 0,
+    lost: 0,
+    refused: 0,
+    reloads: 0,
+    cuts: 0,
+    thrown: 0
+  }
 }
 
 /** What a listener throws. */
@@ -202,8 +214,10 @@ export class Monkey implements Play {
     return index % 2 === 0 ? ports : ports.reverse()
   }
 
-  handlesAt(index: number): boolean {
-    return this.plan.clients[index]?.handles === true
+  /** How the client of a place takes what a server sends. */
+  receivingAt(index: number): Receiving {
+    const { maxTokenLength } = this.plan.lengths.server
+    return { handles: this.plan.clients[index]?.handles === true, longestAnswer: maxTokenLength }
   }
 
   serialOf(index: number): string {
@@ -218,10 +232,10 @@ export class Monkey implements Play {
    * @param whose says who sends, for messages
    * @param seats of those who may get its tokens
    */
-  newLedger(whose: string, handles: boolean, seats: () => readonly Seat[]): Ledger {
+  newLedger(whose: string, receiving: Receiving, seats: () => readonly Seat[]): Ledger {
     const ledger = new Ledger(
       this.#ledgers.length,
-      handles,
+      receiving,
       why => this.fail(`${whose}: ${why}`),
       () => seats().some(({ isBuffered }) => isBuffered)
     )

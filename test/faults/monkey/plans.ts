@@ -19,6 +19,8 @@ export interface RoundPlan {
     readonly maxStreamLength: number
   }
   readonly clients: readonly ClientKind[]
+  /** Whose handlers ask the other side from inside: if those of both did, each could wait for the other. */
+  readonly asks: 'client' | 'server'
   readonly tls: Pick<TokenServerOptions, 'minVersion'>
 }
 
@@ -59,6 +61,7 @@ export function roundPlan(chance: Chance): RoundPlan {
       const kind = handles && spoken === 'token/1' ? 'token/2' : spoken
       return { kind, handles: kind !== 'token/1' && chance.oneIn(5) }
     }),
+    asks: chance.pick(['client', 'server']),
     tls: chance.oneIn(3) ? { minVersion: 'TLSv1.2' } : {}
   }
 }

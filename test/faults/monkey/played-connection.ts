@@ -21,6 +21,8 @@ export interface Owner {
   readonly handles: boolean
   /** Only pieces will do. */
   readonly takesLong: boolean
+  /** Its handler asks the other side from inside. */
+  readonly asks: boolean
   talker(): Talker | null
   /** Before a listener throws, behind which no other is called. */
   onDrain?(): void
@@ -43,7 +45,12 @@ export class PlayedConnection {
     this.#owner = owner
     this.connection = connection
     this.departed = new Departed(owner.ledger)
-    this.taker = new Taker(owner.seat, connection, owner.handles, owner.takesLong)
+    const { seat, handles, takesLong, asks } = owner
+    this.taker = new Taker(seat, connection, {
+      handles,
+      takesLong,
+      ask: asks ? async () => owner.talker()?.ask() : null
+    })
     if (monkey.isHealing) this.taker.heal()
     this.#listen()
     monkey.remember(connection)
@@ -98,6 +105,7 @@ export class PlayedConnection {
   checkEnd(): void {
     const { connection, info } = this
     const { name, receivers } = this.#owner
+    this.taker.checkEnd()
     if (info === null) {
       this.#monkey.fail(`a connection of ${name} never closed`)
       return
