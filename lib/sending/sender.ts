@@ -175,13 +175,15 @@ export class Sender implements WriteLoopEvents {
 
   /** Tells the peer what became of one of its tokens. It needs no credit, and the outbox has no bound for it. */
   answer(answer: Answer): void {
+    // An iterator may have read on after the end: nobody can be told any more.
+    if (this.#isStopped) return
     this.#answers.push(answer)
     this.#loop.wakeSoon()
   }
 
   /** Answers that are not out, or that a session keeps, take so much memory that none should be caused. */
   get isFullOfAnswers(): boolean {
-    return this.#answers.memory >= MAX_ANSWER_MEMORY
+    return this.#answers.memory >= MAX_ANSWER_MEMORY && !this.#isStopped
   }
 
   /** The peer has had so many answers. @throws TokenError `ERR_PROTOCOL` */

@@ -231,6 +231,23 @@ describe('A handler', () => {
     }
   })
 
+  it('that there is none: what is read after the end has its requests left out, and no refusal of them waits', async () => {
+    const { client, server } = await open()
+    for (const name of ['a', 'b', 'c']) {
+      client.send(Buffer.from(name))
+      client.request(Buffer.from(`${name}?`)).catch(() => {})
+    }
+    await settled()
+    client.destroy()
+    const taken: string[] = []
+    await server.closed
+    const reading = (async () => {
+      for await (const token of server) taken.push(`${token}`)
+    })()
+    await reading.catch(() => {})
+    expect([taken, server.bufferedAmount]).to.deep.equal([['a', 'b', 'c'], 0])
+  })
+
   it('may ask the other side from inside, in windows that are full', async () => {
     const options = { receiveWindow: 20_000, maxTokenLength: 20_000 }
     const { client, server } = await open({ hasSession: false, client: options, server: options })
