@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import type { Connection } from '../../lib'
+import type { Connection, TokenError } from '../../lib'
 import type { CloseInfo } from '../../lib/errors/close-info'
 import type { Role } from '../../lib/wire/hello'
 import { bytes } from '../helpers/bytes'
@@ -20,9 +20,14 @@ interface Vector {
     maxStreamLength?: number
     features?: number
     sent?: number
+    asks?: number[]
   }
   hex: Bytes
-  expected: { tokens: (Bytes | { aborted: true })[]; end: { by: string; code: string } }
+  expected: {
+    tokens: (Bytes | { aborted: true } | { request: Bytes })[]
+    answers?: ({ to: number; answer: Bytes } | { to: number; failed: number })[]
+    end: { by: string; code: string }
+  }
 }
 
 const FILE = join(__dirname, '../../../test/vectors/token-2-sequences.json')
@@ -32,6 +37,14 @@ const vectors = JSON.parse(readFileSync(FILE, 'utf8')) as Vector[]
 const FIRST_FRAME = 4 + 51
 
 const END = 8
+const HANDLER = 32
+
+/** What a promise of `request()` says to each code of FAILED; others count as 1. */
+const FAILURES: Record<number, string> = {
+  1: 'ERR_HANDLER_FAILED handler-failed',
+  2: 'ERR_NO_HANDLER',
+  3: 'ERR_HANDLER_FAILED answer-too-large'
+}
 
 /**
  * Vectors of which the end depends on a feature that the reader must not offer, or must: this library offers ACK, PART
@@ -51,10 +64,23 @@ function decode(value: Bytes): Buffer {
 }
 
 /** `count` has those that were aborted: listeners see nothing of them. */
-function expectedOf(vector: Vector): { tokens: string[]; count: number; code: string; by: string } {
-  const { tokens, end } = vector.expected
-  const whole = tokens.filter((token): token is Bytes => typeof token !== 'object' || !('aborted' in token))
-  return { tokens: whole.map(token => decode(token).toString('hex')), count: tokens.length, ...end }
+function expectedOf(vector: Vector) {
+  const { tokens, answers = [], end } = vector.expected
+  const whole = tokens.flatMap(token => {
+    if (typeof token !== 'object') return [token]
+    if ('aborted' in token) return []
+    return ['request' in token ? token.request : token]
+  })
+  return {
+    tokens: whole.map(token => decode(token).toString('hex')),
+    count: tokens.length,
+    answers: answers.map(one =>
+      'answer' in one
+        ? `${one.to}: ${decode(one.answer).toString('hex')}`
+        : `${one.to}: ${FAILURES[one.failed] ?? FAILURES[1]}`
+    ),
+    ...end
+  }
 }
 
 /** Takes tokens as they come, which are then longer than others may be. */
@@ -80,15 +106,32 @@ function byteByByte(rest: Buffer): Buffer[] {
 
 /** What a reader made of the bytes of a vector, cut as `cuts` says. */
 async function read(vector: Vector, cuts: (rest: Buffer) => Buffer[]) {
-  const { sent = 0, maxTokenLength, receiveWindow, maxStreamLength } = vector.reader ?? {}
+  const { sent = 0, asks = [], features = 0, ...limits } = vector.reader ?? {}
+  const { maxStreamLength } = limits
   const role = vector.from === 'client' ? 'server' : 'client'
-  const peer = new BarePeer(role, { maxTokenLength, receiveWindow, maxStreamLength })
+  const peer = new BarePeer(role, limits)
   const tokens: string[] = []
   if (maxStreamLength !== undefined) takePieces(peer.connection, tokens).catch(() => {})
+  else if ((features & HANDLER) !== 0)
+    peer.connection.handle(token => void tokens.push(token.toString('hex')))
   else peer.connection.on('token', token => tokens.push(token.toString('hex')))
   const input = decode(vector.hex)
   await peer.say(input.subarray(0, FIRST_FRAME))
-  for (let i = 0; i < sent; i++) peer.connection.send(Buffer.from('sent'))
+  const answers: string[] = []
+  for (let number = 1; number <= sent; number++) {
+    if (!asks.includes(number)) {
+      peer.connection.send(Buffer.from('sent'))
+      continue
+    }
+    peer.connection.request(Buffer.from('sent')).then(
+      answer => answers.push(`${number}: ${answer.toString('hex')}`),
+      // What an end tells is no answer.
+      ({ code, reason }: TokenError) => {
+        if (code !== 'ERR_FATE_UNKNOWN' && code !== 'ERR_NOT_SENT')
+          answers.push(`${number}: ${[code, reason].filter(Boolean).join(' ')}`)
+      }
+    )
+  }
   await settled()
   for (const piece of cuts(input.subarray(FIRST_FRAME))) {
     peer.socket.write(piece)
@@ -99,7 +142,7 @@ async function read(vector: Vector, cuts: (rest: Buffer) => Buffer[]) {
   await settled()
   peer.socket.end()
   const info = await peer.connection.closed
-  return { tokens, count: peer.connection.tokensReceived, ...endOf(info), said: peer.frames() }
+  return { tokens, answers, count: peer.connection.tokensReceived, ...endOf(info), said: peer.frames() }
 }
 
 function endOf({ code, error }: CloseInfo): { by: string; code: string } {
@@ -144,6 +187,7 @@ describe('the vectors of token-2-sequences.json', () => {
       const expected = expectedOf(vector)
       expect(result.tokens, how).to.deep.equal(other?.tokens ?? expected.tokens)
       expect(result.count, how).to.equal(other?.tokens.length ?? expected.count)
+      expect(result.answers, how).to.deep.equal(expected.answers)
       if (other === undefined)
         expect([result.by, result.code], how).to.deep.equal([expected.by, expected.code])
       else expect(result.code, how).to.be.oneOf([other.code, 'lost'])
