@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import fc from 'fast-check'
 import { FragmentRules } from '../../lib/protocol/fragment-rules'
 
 const PART_LENGTH = 16_384
@@ -20,7 +21,79 @@ function fault(steps: (number | string)[], maxTokenLength = 100_000, maxStreamLe
   return null
 }
 
+type Step = 'data' | 'PART' | 'ABORT' | 'REQUEST' | 'ANSWER' | 'END' | 'PING'
+
+/** What sections 12 and 18 allow, as a table: the state after a step, nothing where it is refused. */
+const TABLE: Record<string, Partial<Record<Step, string>>> = {
+  between: {
+    data: 'between',
+    PART: 'announced',
+    ABORT: 'between',
+    REQUEST: 'requested',
+    ANSWER: 'between answer',
+    END: 'between',
+    PING: 'between'
+  },
+  requested: { data: 'between', PART: 'announced' },
+  announced: { data: 'begun' },
+  begun: {
+    data: 'between',
+    PART: 'begun announced',
+    ABORT: 'between',
+    ANSWER: 'begun answer',
+    PING: 'begun'
+  },
+  'begun announced': { data: 'begun' },
+  'between answer': { data: 'between' },
+  'begun answer': { data: 'begun' }
+}
+
+/** Does a step as token/2 does it. @returns whether it is refused */
+function isRefused(rules: FragmentRules, step: Step): boolean {
+  if (step === 'data')
+    return (rules.isAnswer ? rules.answerData(PART_LENGTH) : rules.data(PART_LENGTH)) !== null
+  if (step === 'PART') return rules.part() !== null
+  if (step === 'ABORT') return rules.abort() !== null
+  if (step === 'REQUEST') return rules.request() !== null
+  if (rules.control(step) !== null) return true
+  if (step === 'ANSWER') rules.answer()
+  return false
+}
+
 describe('FragmentRules', () => {
+  it('lets pass and refuses what a table says, in any order', () => {
+    const steps = fc.array(
+      fc.constantFrom<Step>('data', 'data', 'data', 'PART', 'ABORT', 'REQUEST', 'ANSWER', 'END', 'PING'),
+      { maxLength: 40 }
+    )
+    fc.assert(
+      fc.property(steps, all => {
+        const rules = new FragmentRules(PART_LENGTH, 100 * PART_LENGTH)
+        let state = 'between'
+        for (const [i, step] of all.entries()) {
+          const next = TABLE[state]?.[step]
+          expect(isRefused(rules, step), `${i}: ${step} in ${state}`).to.equal(next === undefined)
+          if (next === undefined) return
+          state = next
+          expect(rules.isBegun).to.equal(state.startsWith('begun'))
+          expect(rules.isMidToken).to.equal(state.startsWith('begun') || state === 'announced')
+        }
+      }),
+      { numRuns: 3000, ...(process.env.SEED !== undefined && { seed: Number(process.env.SEED) }) }
+    )
+  })
+
+  it('bounds an answer, and counts it as no token and to no sum', () => {
+    const rules = new FragmentRules(100_000, 0)
+    expect(rules.part()).to.equal(null)
+    expect(rules.data(90_000)).to.equal(null)
+    rules.answer()
+    expect(rules.answerData(100_000)).to.equal(null)
+    expect([rules.tokensBegun, rules.isBegun, rules.data(10_000)]).to.deep.equal([1, true, null])
+    rules.answer()
+    expect(rules.answerData(100_001)?.code).to.equal('ERR_TOKEN_TOO_LARGE')
+  })
+
   it('lets pass what section 12 draws', () => {
     for (const steps of [
       [0, 5, 100_000],

@@ -246,6 +246,157 @@ describe('Demultiplexer', () => {
     })
   })
 
+  describe('with answers', () => {
+    const ANSWER = control('answer')
+
+    /** What was passed on, and in their order the frames and the answers; `hold` holds until all is pushed. */
+    function read(chunks: Buffer[]) {
+      const data: Buffer[] = []
+      const log: string[] = []
+      let pieces: Buffer[] = []
+      let isAnnounced = false
+      const events = {
+        isAnswer: false,
+        onFrame: (length: number) => {
+          events.isAnswer = isAnnounced
+          isAnnounced = false
+          if (!events.isAnswer) log.push(`frame of ${length}`)
+          return length > 9000 ? new TokenError('ERR_TOKEN_TOO_LARGE', 'Cannot') : null
+        },
+        onAnswer: (bytes: Buffer, left: number) => {
+          pieces.push(bytes)
+          if (left > 0) return
+          log.push(`answer ${Buffer.concat(pieces)}`)
+          pieces = []
+        },
+        onData: (run: Buffer) => void data.push(run),
+        onControl: (body: Buffer) => {
+          log.push(String(body))
+          if (String(body) === 'answer') isAnnounced = true
+          if (String(body) === 'hold') demultiplexer.hold()
+        }
+      }
+      const demultiplexer = new Demultiplexer(events)
+      let error = ''
+      try {
+        for (const chunk of chunks) demultiplexer.push(chunk)
+        for (const chunk of demultiplexer.handTo(events)) demultiplexer.push(chunk)
+      } catch (thrown) {
+        error = (thrown as TokenError).code
+      }
+      return { data, pieces, passed: Buffer.concat(data).toString('hex'), log, error, demultiplexer }
+    }
+
+    const input = Buffer.concat([
+      frame('ab'),
+      ANSWER,
+      frame('one'),
+      frame('c'),
+      ANSWER,
+      frame(''),
+      ANSWER,
+      frame('2'),
+      control('p')
+    ])
+    const passed = frames('ab', 'c').toString('hex')
+    const log = [
+      'frame of 2',
+      'answer',
+      'answer one',
+      'frame of 1',
+      'answer',
+      'answer ',
+      'answer',
+      'answer 2',
+      'p'
+    ]
+
+    it('gives each by itself, also empty ones, and passes the rest on, at every cut into two and into three', () => {
+      for (let first = 0; first <= input.length; first++) {
+        for (let second = first; second <= input.length; second++) {
+          const result = read(cutAt(input, first, second))
+          expect(result, `${first} ${second}`).to.deep.include({ passed, log, error: '' })
+        }
+      }
+      expect(read(Array.from(input, byte => Buffer.of(byte)))).to.deep.include({ passed, log, error: '' })
+    })
+
+    it('gives views of the chunk, and copies none', () => {
+      const body = pattern(5000)
+      const chunk = Buffer.concat([ANSWER, frame(body)]).subarray(0, -1)
+      const { pieces, demultiplexer } = read([chunk])
+      expect([pieces[0]?.length, pieces[0]?.buffer === chunk.buffer]).to.deep.equal([4999, true])
+      expect(demultiplexer.isMidFrame).to.equal(true)
+    })
+
+    it('knows after each byte of one whether it stands in the middle of a frame', () => {
+      const states = [...Array(4).keys()].map(
+        length =>
+          read([Buffer.concat([ANSWER, frame('123')]).subarray(0, ANSWER.length + 4 + length)]).demultiplexer
+            .isMidFrame
+      )
+      expect(states).to.deep.equal([true, true, true, false])
+    })
+
+    it('refuses one that its owner refuses, before its bytes, at every cut', () => {
+      const head = Buffer.from([0, 0, 0x23, 0x29])
+      const broken = Buffer.concat([frame('a'), ANSWER, head, pattern(100)])
+      for (let cut = 0; cut <= broken.length; cut++) {
+        const result = read(cutAt(broken, cut))
+        expect(result, `${cut}`).to.deep.include({
+          passed: frame('a').toString('hex'),
+          log: ['frame of 1', 'answer'],
+          pieces: [],
+          error: 'ERR_TOKEN_TOO_LARGE'
+        })
+      }
+    })
+
+    it('gives those that were held when it is handed over, at every cut', () => {
+      const held = Buffer.concat([frame('x'), control('hold'), input])
+      for (let cut = 0; cut <= held.length; cut++) {
+        expect(read(cutAt(held, cut)), `${cut}`).to.deep.include({
+          passed: frames('x', 'ab', 'c').toString('hex'),
+          log: ['frame of 1', 'hold', ...log],
+          error: ''
+        })
+      }
+    })
+
+    it('finds the same of any frames, however they are cut', () => {
+      const one = fc.oneof(
+        fc.nat(30).map(length => ({ bytes: frame(pattern(length)), line: `frame of ${length}`, data: true })),
+        fc.nat(30).map(length => ({
+          bytes: Buffer.concat([ANSWER, frame(pattern(length))]),
+          line: `answer,answer ${pattern(length)}`,
+          data: false
+        })),
+        fc.constant({ bytes: control('q'), line: 'q', data: false })
+      )
+      fc.assert(
+        fc.property(
+          fc.array(one, { maxLength: 8 }),
+          fc.array(fc.nat(40), { maxLength: 20 }),
+          (all, lengths) => {
+            const bytes = Buffer.concat(all.map(frame => frame.bytes))
+            const chunks: Buffer[] = []
+            let at = 0
+            for (const length of lengths) {
+              chunks.push(bytes.subarray(at, at + length))
+              at += length
+            }
+            chunks.push(bytes.subarray(at))
+            const result = read(chunks)
+            expect(result.log.join()).to.equal(all.map(({ line }) => line).join())
+            const data = all.flatMap(frame => (frame.data ? [frame.bytes] : []))
+            expect(result.passed).to.equal(Buffer.concat(data).toString('hex'))
+          }
+        ),
+        parameters
+      )
+    })
+  })
+
   describe('held', () => {
     const input = Buffer.concat([frame('a'), control('hold'), frame('b'), control('c'), frame('d')])
 
