@@ -242,8 +242,9 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
    * @throws (rejects) TokenError as `deliver()`; `ERR_HANDLER_FAILED` when the handler has thrown, `ERR_NO_HANDLER` when
    * the peer has none, `ERR_NOT_SENT` when `maxPendingRequests` wait
    */
-  request(token: Uint8Array, options: DeliverOptions = {}): Promise<Buffer> {
-    return this.#life.delivering.request(token, options)
+  request(token: Uint8Array, options?: DeliverOptions): Promise<Buffer> {
+    const { delivering } = this.#life
+    return options === undefined ? delivering.request(token) : delivering.requestWithin(token, options)
   }
 
   /**

@@ -108,8 +108,12 @@ export class Delivering implements Holder {
     }
   }
 
-  /** As `deliverWithin`, and resolves with the answer of the peer's handler. */
-  async request(token: Uint8Array, options: DeliverOptions): Promise<Buffer> {
+  /** As `deliver`, and resolves with the answer of the peer's handler. */
+  request(token: Uint8Array): Promise<Buffer> {
+    return new Promise((resolve, reject) => this.take(token, new Delivery(0, resolve, reject, true)))
+  }
+
+  async requestWithin(token: Uint8Array, options: DeliverOptions): Promise<Buffer> {
     requireToken2(this.#host.protocolName, 'request()')
     checkOptions(options)
     const { delivery, fate } = promised<Buffer>(true)

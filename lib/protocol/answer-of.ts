@@ -2,7 +2,7 @@ import { failureNumber, type HandlerFailure } from '../errors/handler-failures'
 import type { Outcome } from '../receiving/token-handler'
 import type { UnsettledToken } from '../receiving/unsettled-token'
 import { type Answer, bytesOf } from '../sending/answer-queue'
-import { encodeControl } from '../wire/control-frame'
+import { encodeAnswer, encodeControl } from '../wire/control-frame'
 
 const EMPTY = new Uint8Array(0)
 
@@ -19,7 +19,7 @@ export function answerOf(token: UnsettledToken, outcome: Outcome, maxLength: num
   if (body.length > maxLength) {
     return failed(token, 'answer-too-large', `${body.length} bytes, maxTokenLength is ${maxLength}`)
   }
-  const head = encodeControl({ type: 'answer', to: token.number })
+  const head = encodeAnswer(token.number)
   return { token, head, body, bytes: bytesOf(head, body) }
 }
 

@@ -9,7 +9,8 @@ import {
   decodeControl,
   decodeCount,
   type GoawayFrame,
-  isAck
+  isAck,
+  isAnswerFrame
 } from '../wire/control-frame'
 import type { Demultiplexer, DemultiplexerEvents } from '../wire/demultiplexer'
 import { ABORT_COST, costOf, TYPE_ABORT, TYPE_PART, TYPE_REQUEST } from '../wire/header'
@@ -252,6 +253,12 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
   }
 
   onCount(frame: Buffer, offset: number): void {
+    if (isAnswerFrame(frame, offset)) {
+      this.#admit('ANSWER')
+      if (!this.#host.session.peerHandles) throw unexpected('ANSWER', 'another frame')
+      this.#answerBegins(decodeCount(frame, offset))
+      return
+    }
     const isCountOfTokens = isAck(frame, offset)
     this.#admit(isCountOfTokens ? 'ACK' : 'WINDOW')
     const count = decodeCount(frame, offset)
@@ -295,13 +302,11 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
 
   /** @returns false when the frame is none of those about single tokens */
   #answerRead(frame: ControlFrame): boolean {
-    const { session, sender, limits } = this.#host
-    this.#answers ??= new IncomingAnswers(session, limits.maxTokenLength)
+    const { sender } = this.#host
     if (frame.type === 'answer') {
-      this.#fragments.answer()
-      this.#answers.begin(frame.to)
+      this.#answerBegins(frame.to)
     } else if (frame.type === 'failed') {
-      this.#answers.failed(frame, sender.tokensSent)
+      this.#incomingAnswers.failed(frame, sender.tokensSent)
     } else if (frame.type === 'answered') {
       sender.confirmAnswers(frame.count)
     } else if (frame.type === 'begun') {
@@ -311,6 +316,17 @@ export class Token2 implements Protocol, DemultiplexerEvents, HeartbeatEvents {
       return false
     }
     return true
+  }
+
+  #answerBegins(to: number): void {
+    this.#fragments.answer()
+    this.#incomingAnswers.begin(to)
+  }
+
+  get #incomingAnswers(): IncomingAnswers {
+    const { session, limits } = this.#host
+    this.#answers ??= new IncomingAnswers(session, limits.maxTokenLength)
+    return this.#answers
   }
 
   #windowRead(granted: number): void {

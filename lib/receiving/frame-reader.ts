@@ -6,6 +6,7 @@ import {
   ABORT_COST,
   HEADER_LENGTH,
   isMark,
+  MARK_LENGTH,
   readHeader,
   TYPE_PART,
   TYPE_REQUEST,
@@ -131,6 +132,7 @@ export class FrameReader {
         this.isRequest = false
         return new BufferView(cursor.memory, cursor.offset + start, length)
       }
+      if (this.#hasMarks && isMark(length)) return this.#nextRequest() ?? this.#nextByPieces()
     }
     return this.#nextByPieces()
   }
@@ -199,6 +201,23 @@ export class FrameReader {
     this.cost = 0
     this.#heldCost = 0
     this.#freedCost = 0
+  }
+
+  /** @returns the token behind REQUEST when both are whole in the chunk, and nothing else is between */
+  #nextRequest(): Buffer | null {
+    const cursor = this.#cursor
+    const { chunk, position } = cursor
+    const head = position + MARK_LENGTH
+    const start = head + HEADER_LENGTH
+    if (start > chunk.length || chunk[position + HEADER_LENGTH] !== TYPE_REQUEST) return null
+    const length = readHeader(chunk, head)
+    const end = start + length
+    if (end > chunk.length || length > this.#maxTokenLength) return null
+    cursor.position = end
+    this.#hasRead = true
+    this.cost = length + HEADER_LENGTH
+    this.isRequest = true
+    return new BufferView(cursor.memory, cursor.offset + start, length)
   }
 
   #nextByPieces(): Buffer | null {

@@ -310,6 +310,7 @@ export class FrameWriter {
   #copy(slab: Buffer, start: number): number {
     const body = this.#body as Uint8Array
     let used = start
+    if (this.#out === 0 && slab.length - start >= this.#headLength) used = this.#copyHead(slab, start)
     while (this.#out < this.#headLength && used < slab.length) slab[used++] = this.#headByte(this.#out++)
     if (this.#out < this.#headLength) return used
     const from = this.#out - this.#headLength
@@ -320,6 +321,15 @@ export class FrameWriter {
     set.call(slab, bytes === body.length ? body : body.subarray(from, from + bytes), used)
     this.#advance(body, bytes)
     return used + bytes
+  }
+
+  #copyHead(slab: Buffer, start: number): number {
+    const prefix = this.#prefix
+    for (let at = 0; at < prefix.length; at++) slab[start + at] = prefix[at] as number
+    if (this.#headLength > prefix.length)
+      writeHeader(slab, start + prefix.length, (this.#body as Uint8Array).length)
+    this.#out = this.#headLength
+    return start + this.#headLength
   }
 
   #headByte(at: number): number {

@@ -158,19 +158,25 @@ export class Sender implements WriteLoopEvents {
 
   /** @returns false when the outbox is full: then nothing was taken, and `onDrain` will come */
   send(token: Uint8Array): boolean {
-    return this.#take(token, costOf(token.length))
+    if (!this.#take(token, costOf(token.length))) return false
+    this.wake()
+    return true
   }
 
   /** As `send`, for a token from a stream. It leaves only where PART is agreed. */
   sendFrom(source: TokenSource): boolean {
     source.onChange = () => this.#changed(source)
     source.place = this.#queue.nextPlace
-    return this.#take(source, HEADER_LENGTH)
+    if (!this.#take(source, HEADER_LENGTH)) return false
+    this.wake()
+    return true
   }
 
   /** As `send`, for a token that asks for an answer. The peer must know that. */
   request(token: Uint8Array): boolean {
-    return this.#take(new Request(token), costOf(token.length), true)
+    if (!this.#take(new Request(token), costOf(token.length))) return false
+    this.#loop.wakeSoon()
+    return true
   }
 
   /** Tells the peer what became of one of its tokens. It needs no credit, and the outbox has no bound for it. */
@@ -332,15 +338,12 @@ export class Sender implements WriteLoopEvents {
     this.protocol.flushed?.()
   }
 
-  #take(token: QueuedToken, cost: number, isAsking = false): boolean {
+  #take(token: QueuedToken, cost: number): boolean {
     const buffered = this.bufferedAmount + cost
     const isTaken = buffered <= this.#limits.outboxBytes
     if (!isTaken || buffered >= this.#limits.highWaterMark) this.#needsDrain = true
-    if (!isTaken) return false
-    this.#queue.push(token, cost)
-    if (isAsking) this.#loop.wakeSoon()
-    else this.wake()
-    return true
+    if (isTaken) this.#queue.push(token, cost)
+    return isTaken
   }
 
   #changed(source: TokenSource): void {

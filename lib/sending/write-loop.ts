@@ -108,13 +108,17 @@ export class WriteLoop {
   }
 
   wake(): void {
-    if (this.#lastFlushTokens > 1) this.wakeSoon()
-    else if (this.#isIdle && !this.#isFlushScheduled) this.#flush()
+    if (!this.#isIdle || this.#isFlushScheduled) return
+    if (this.#lastFlushTokens <= 1) this.#flush()
+    else this.#flushSoon()
   }
 
   /** As `wake`, for what others are likely to follow in this tick, whatever the last flush had. */
   wakeSoon(): void {
-    if (!this.#isIdle || this.#isFlushScheduled) return
+    if (this.#isIdle && !this.#isFlushScheduled) this.#flushSoon()
+  }
+
+  #flushSoon(): void {
     this.#isFlushScheduled = true
     nextTick(() => {
       this.#isFlushScheduled = false

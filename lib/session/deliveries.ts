@@ -163,6 +163,10 @@ export class Deliveries {
   /** @returns the delivery of the token at that place, or null when it was sent without one */
   find(place: number): Delivery | null {
     const all = this.#all
+    const first = all[this.#first]
+    // Where it is when all tokens since the first have a promise.
+    const direct = first ? all[this.#first + place - first.place] : undefined
+    if (direct?.place === place) return direct
     let low = this.#first
     let high = all.length
     while (low < high) {

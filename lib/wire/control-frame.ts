@@ -104,7 +104,7 @@ export function encodeControl(frame: ControlFrame): Buffer {
     case 'request':
       return begin(REQUEST, 1)
     case 'answer':
-      return encodeCount(ANSWER, frame.to, 'to of ANSWER')
+      return encodeAnswer(frame.to)
     case 'answered':
       return encodeCount(ANSWERED, frame.count, 'count of ANSWERED')
     case 'begun':
@@ -185,22 +185,31 @@ export function decodeControl(body: Buffer): ControlFrame | null {
   }
 }
 
-/** True when ACK or WINDOW stands whole at `offset`; `head` was read there. */
+/** True when ACK, WINDOW or ANSWER stands whole at `offset`; `head` was read there. */
 export function isCount(source: Uint8Array, offset: number, head: number): boolean {
   if (head !== COUNT_HEAD || source.length - offset < COUNT_LENGTH) return false
   const type = source[offset + HEADER_LENGTH]
-  return type === ACK || type === WINDOW
+  return type === ACK || type === WINDOW || type === ANSWER
 }
 
-/** True when the frame at `offset` is ACK, false when it is WINDOW; it was found by {@link isCount}. */
+/** True when the frame at `offset`, which was found by {@link isCount}, is ANSWER. */
+export function isAnswerFrame(source: Uint8Array, offset: number): boolean {
+  return source[offset + HEADER_LENGTH] === ANSWER
+}
+
+/** True when the frame at `offset`, which was found by {@link isCount}, is ACK. */
 export function isAck(source: Uint8Array, offset: number): boolean {
   return source[offset + HEADER_LENGTH] === ACK
 }
 
 /** Reads the count of a frame found by {@link isCount}. @throws TokenError `ERR_PROTOCOL` */
 export function decodeCount(source: Buffer, offset: number): number {
-  const field = isAck(source, offset) ? 'handed of ACK' : 'granted of WINDOW'
-  return readCount(source, offset + HEADER_LENGTH + 1, field)
+  return readCount(source, offset + HEADER_LENGTH + 1, fieldOf(source[offset + HEADER_LENGTH] as number))
+}
+
+function fieldOf(type: number): string {
+  if (type === ACK) return 'handed of ACK'
+  return type === WINDOW ? 'granted of WINDOW' : 'to of ANSWER'
 }
 
 /** Writes WINDOW at `offset`. @returns where it ends */
@@ -216,6 +225,11 @@ export function writeAck(target: Buffer, offset: number, handed: number): number
 /** Writes ANSWERED at `offset`. @returns where it ends */
 export function writeAnswered(target: Buffer, offset: number, count: number): number {
   return putCount(target, offset, ANSWERED, count, 'count of ANSWERED')
+}
+
+/** The ANSWER to the token of this number. */
+export function encodeAnswer(to: number): Buffer {
+  return encodeCount(ANSWER, to, 'to of ANSWER')
 }
 
 /** A frame with its head and type, of which the fields are still to be written. */

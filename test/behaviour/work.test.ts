@@ -78,6 +78,7 @@ describe('Work for a handler at the other end of TLS', () => {
   it('that is asked of a server which refuses the client fails with the refusal as its cause', async () => {
     const { port } = await startServer({ authorize: () => ({ reason: 'not today' }) })
     const client = await makeClient(port, { reconnect: true })
+    client.on('disconnect', () => {}) // no warning
     await once(client, 'disconnect')
     const asked = client.request(bytes('x'), { timeout: 1 })
     const error = (await asked.catch((reason: unknown) => reason)) as TokenError & { cause: Error }

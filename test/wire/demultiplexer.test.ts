@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { TokenError } from '../../lib/errors/token-error'
 import { FrameReader } from '../../lib/receiving/frame-reader'
-import { decodeControl, decodeCount, encodeControl, isAck } from '../../lib/wire/control-frame'
+import { decodeControl, decodeCount, encodeControl, isAck, isAnswerFrame } from '../../lib/wire/control-frame'
 import { Demultiplexer, type DemultiplexerEvents } from '../../lib/wire/demultiplexer'
 import { TYPE_ABORT } from '../../lib/wire/header'
 import { bytes, frame, frames, pattern } from '../helpers/bytes'
@@ -487,10 +487,11 @@ describe('Demultiplexer', () => {
     )
   })
 
-  it('gives ACK and WINDOW as counts where they stand whole, and as control frames where a chunk cuts them', () => {
+  it('gives ACK, WINDOW and ANSWER as counts where they stand whole, and as control frames where a chunk cuts them', () => {
     const counts = [
       encodeControl({ type: 'ack', handed: 7 }),
-      encodeControl({ type: 'window', granted: 300 })
+      encodeControl({ type: 'window', granted: 300 }),
+      encodeControl({ type: 'answer', to: 4 })
     ]
     const input = Buffer.concat([
       frame('a'),
@@ -499,19 +500,22 @@ describe('Demultiplexer', () => {
       ...counts,
       encodeControl({ type: 'end' })
     ])
-    const expected = ['ack 7', 'window 300', 'ack 7', 'window 300', 'end']
+    const expected = ['ack 7', 'window 300', 'answer 4', 'ack 7', 'window 300', 'answer 4', 'end']
     for (let cut = 0; cut <= input.length; cut++) {
       const data: Buffer[] = []
       const told: string[] = []
       const demultiplexer = new Demultiplexer({
         onFrame: () => null,
         onData: run => void data.push(run),
-        onCount: (bytes, offset) =>
-          void told.push(`${isAck(bytes, offset) ? 'ack' : 'window'} ${decodeCount(bytes, offset)}`),
+        onCount: (bytes, offset) => {
+          const type = isAnswerFrame(bytes, offset) ? 'answer' : isAck(bytes, offset) ? 'ack' : 'window'
+          told.push(`${type} ${decodeCount(bytes, offset)}`)
+        },
         onControl: body => {
           const control = decodeControl(body)
           if (control?.type === 'ack') told.push(`ack ${control.handed}`)
           else if (control?.type === 'window') told.push(`window ${control.granted}`)
+          else if (control?.type === 'answer') told.push(`answer ${control.to}`)
           else told.push(String(control?.type))
         }
       })
