@@ -80,8 +80,10 @@ export class Transport implements ReadSink {
     else this.fail(chunkError(chunk))
   }
 
+  /** A peer that has the last CLOSE may be gone before the socket has ended: that resets it, and is no error. */
   fail(error: Error): void {
-    this.#host.fail(socketError(error))
+    if (this.protocol.isOver) this.socket.destroy()
+    else this.#host.fail(socketError(error))
   }
 
   closed(): void {

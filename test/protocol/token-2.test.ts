@@ -693,6 +693,14 @@ describe('token/2', () => {
   })
 
   describe('an orderly end', () => {
+    it('is none the worse when the transport is reset after both have said CLOSE', async () => {
+      const peer = await greeted('server')
+      peer.connection.close()
+      await peer.say(close())
+      peer.connection.socket.destroy(Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
+      expect(await peer.connection.closed).to.include({ code: 'normal', error: null })
+    })
+
     it('sends what waits, then CLOSE, and is over when the peer has answered', async () => {
       const peer = await greeted('client')
       for (const text of ['a', 'b']) peer.connection.send(Buffer.from(text))
