@@ -44,3 +44,11 @@ export function expectNothingAsked(world: World, connection: Connection, taker: 
   if (taker.running > 0)
     world.fail(`${where} has ${taker.running} tokens with its handler, and all is at rest`)
 }
+
+/** Fails the world when a connection that is over still holds bytes, or a token with its handler. */
+export function expectNothingLeft(world: World, connection: Connection, taker: Taker, where: string): void {
+  const { bufferedAmount, retainedBytes } = connection
+  if (bufferedAmount + retainedBytes > 0)
+    world.fail(`${where} is over, has ${bufferedAmount} bytes that wait and keeps ${retainedBytes}`)
+  if (taker.running > 0) world.fail(`${where} is over, and its handler still has ${taker.running} tokens`)
+}

@@ -1,5 +1,5 @@
 import { type CloseInfo, type Connection, TokenClient, type TokenError } from '../../lib'
-import { expectBounded, expectNothingAsked } from './bounds'
+import { expectBounded, expectNothingAsked, expectNothingLeft } from './bounds'
 import { expectHonest } from './honest'
 import { Departed, type Ledger } from './ledger'
 import type { SimulatedSocket } from './network'
@@ -171,8 +171,8 @@ export class SimulatedClient {
 
   checkEnd(): void {
     if (!this.#isClosed) this.#world.fail(`${this.#name} never closed`)
-    for (const { departed, info, taker } of this.#known.values()) {
-      taker.checkEnd()
+    for (const { connection, departed, info, taker } of this.#known.values()) {
+      expectNothingLeft(this.#world, connection, taker, `a connection of ${this.#name}`)
       if (info === null) this.#world.fail(`a connection of ${this.#name} never closed`)
       else this.#checkCounts(departed, info)
     }

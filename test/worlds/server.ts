@@ -1,5 +1,5 @@
 import { type CloseInfo, type Connection, type DrainOptions, type Goaway, TokenServer } from '../../lib'
-import { expectBounded, expectNothingAsked } from './bounds'
+import { expectBounded, expectNothingAsked, expectNothingLeft } from './bounds'
 import { expectHonest } from './honest'
 import { Departed, type Ledger } from './ledger'
 import type { SimulatedSocket } from './network'
@@ -169,8 +169,8 @@ export class SimulatedServer {
   checkEnd(): void {
     if (!this.#isClosed) this.#world.fail(`${this.#name} never closed`)
     if (this.server.connections.size > 0) this.#world.fail(`${this.#name} has closed, and has connections`)
-    for (const { departed, info, ledger, taker } of this.#known.values()) {
-      taker.checkEnd()
+    for (const { connection, departed, info, ledger, taker } of this.#known.values()) {
+      expectNothingLeft(this.#world, connection, taker, `a connection of ${this.#name}`)
       if (info === null) {
         this.#world.fail(`a connection of ${this.#name} never closed`)
       } else {

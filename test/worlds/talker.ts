@@ -47,7 +47,7 @@ export class Talker {
     const stream = this.#place.stream()
     const dice = chance.below(20)
     if (stream?.writable && dice < 10 && this.#world.has('write')) this.#write(stream, length)
-    else if (dice < 5) this.#deliver(length)
+    else if (dice < (this.#ledger.receiving.handles ? 3 : 7)) this.#deliver(length)
     else if (dice < 9) void this.#request(length, this.#mouth)
     else if (dice < 12) this.#sendFrom(length)
     else this.#send(length)
