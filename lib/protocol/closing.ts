@@ -126,12 +126,13 @@ export class Closing {
 
   /** This side ends: CLOSE follows the last token. */
   close(code: CloseCode): void {
-    const { sender, receiver } = this.#host
+    const { sender, receiver, session } = this.#host
     if (!this.isOpen) return
     this.#local = 'closing'
     if (this.#remote === 'closed') sender.abandon()
     else this.#code = code === 'shutdown' ? 'shutdown' : 'normal'
     receiver.stopHandling()
+    if (session.isAgreed) sender.unbound()
     sender.end()
   }
 

@@ -222,6 +222,11 @@ export class Sender implements WriteLoopEvents {
     this.#answers.keep(keepsAnswers)
   }
 
+  /** This side closes, and no transport follows: what is kept holds back nothing, for the peer may throw it away untold. */
+  unbound(): void {
+    this.#queue.keep(Number.POSITIVE_INFINITY)
+  }
+
   acknowledge(count: number): void {
     this.#queue.acknowledge(count)
     this.wake()

@@ -400,6 +400,20 @@ describe('A handler', () => {
     })
   })
 
+  it('of both sides of a session that end at once keeps neither waiting, whatever is kept for replay', async () => {
+    const { client, server } = await open({})
+    client.handle(() => {})
+    server.handle(() => {})
+    const large = Buffer.alloc(6_000_000)
+    for (const connection of [client, server]) {
+      // More than the session keeps.
+      for (let i = 0; i < 2; i++) connection.send(large)
+      connection.close({ timeout: 2_000 })
+    }
+    const codes = (await Promise.all([client.closed, server.closed])).map(({ code }) => code)
+    expect(codes).to.deep.equal(['normal', 'normal'])
+  })
+
   describe('request()', () => {
     it('gives up after its timeout, and the answer that comes later is thrown away', async () => {
       const { client, server } = await open()
