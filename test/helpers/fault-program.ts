@@ -1,6 +1,8 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { KeyAndCert } from '@token-server/certs'
 import { certificates } from './certificates'
 import { onCleanUp } from './loopback'
@@ -90,9 +92,16 @@ export function answerParent(answer: (question: never, credentials: Credentials)
   })
 }
 
-/** Memory after a collection of garbage, bytes; needs --expose-gc. Zeros when no file is left to read it from. */
+let collectGarbage: (() => void) | undefined = globalThis.gc
+
+/** Memory after a collection of garbage, bytes. Zeros when no file is left to read it from. */
 export function memory(): { rss: number; used: number } {
-  ;(globalThis as { gc?: () => void }).gc?.()
+  // A process that was not started with --expose-gc gets it now.
+  if (collectGarbage === undefined) {
+    setFlagsFromString('--expose-gc')
+    collectGarbage = runInNewContext('gc') as () => void
+  }
+  collectGarbage()
   try {
     const { rss, heapUsed, external } = process.memoryUsage()
     return { rss, used: heapUsed + external }
