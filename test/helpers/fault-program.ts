@@ -92,6 +92,19 @@ export function answerParent(answer: (question: never, credentials: Credentials)
   })
 }
 
+/**
+ * How many bytes more are in use after `run`, at least, of several times: a leak grows each time, a pool or a cache of Node once.
+ */
+export async function leastGrowth(run: () => Promise<unknown>, times = 4): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (let time = 0; time < times; time++) {
+    const before = memory().used
+    await run()
+    least = Math.min(least, memory().used - before)
+  }
+  return least
+}
+
 let collectGarbage: (() => void) | undefined = globalThis.gc
 
 /** Memory after a collection of garbage, bytes. Zeros when no file is left to read it from. */
