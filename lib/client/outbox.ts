@@ -4,8 +4,8 @@ import type { ReturnedToken } from '../connection/delivering'
 import type { CloseInfo } from '../errors/close-info'
 import { givenUp, type NotSentReason, notSent, reasonOfEnd } from '../errors/fate-errors'
 import { TokenError } from '../errors/token-error'
-import { Delivery, type GiveUpReason, type Holder } from '../session/deliveries'
-import { within } from '../session/within'
+import type { Delivery, GiveUpReason, Holder } from '../session/deliveries'
+import { promised, within } from '../session/within'
 import { memoryLost } from '../wire/check-token'
 import { costOf } from '../wire/header'
 
@@ -95,10 +95,7 @@ export class Outbox {
   /** The promise waits for a connection, then for the fate of the token on it. */
   async deliver(token: Uint8Array, options: DeliverOptions, isRequest: boolean): Promise<unknown> {
     if (options.signal?.aborted) throw notSent('aborted', options.signal.reason)
-    let delivery!: Delivery
-    const fate = new Promise<unknown>((resolve, reject) => {
-      delivery = new Delivery(0, resolve, reject, isRequest)
-    })
+    const { delivery, fate } = promised<unknown>(isRequest)
     if (!this.add(token, delivery)) throw notSent('outbox-full')
     return await within(delivery, fate, options)
   }

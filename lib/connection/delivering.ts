@@ -8,7 +8,7 @@ import type { Sender } from '../sending/sender'
 import { TokenSource } from '../sending/token-source'
 import { Delivery, type GiveUpReason, type Holder } from '../session/deliveries'
 import type { Session } from '../session/session'
-import { within } from '../session/within'
+import { promised, within } from '../session/within'
 import { checkLength, checkToken, tooLargeError } from '../wire/check-token'
 import { MIN_PART_LENGTH, type ProtocolName } from '../wire/header'
 import type { DeliverOptions } from './connection-context'
@@ -295,14 +295,6 @@ export class Delivering implements Holder {
     const waiting = deliveries.goesOn ? sender.tokensTaken - deliveries.handed : sender.tokensUnsent
     if (deliveries.isSparse(waiting)) sender.closeGaps(deliveries.closeGaps(sender.firstUnsent))
   }
-}
-
-function promised<T>(isRequest = false): { delivery: Delivery; fate: Promise<T> } {
-  let delivery!: Delivery
-  const fate = new Promise<T>((resolve, reject) => {
-    delivery = new Delivery(0, resolve, reject, isRequest)
-  })
-  return { delivery, fate }
 }
 
 /** @throws TokenError `ERR_PROTOCOL_REQUIRED` on token/1 */

@@ -1,13 +1,22 @@
 import { timeoutError } from '../errors/fate-errors'
 import { unwatchSignal, watchSignal } from '../runtime/abort-signals'
 import { PatientDeadline } from '../runtime/patient-deadline'
-import type { Delivery } from './deliveries'
+import { Delivery } from './deliveries'
 
 /** How long whoever has called `deliver()` waits. */
 export interface Patience {
   readonly signal?: AbortSignal | undefined
   /** Milliseconds. */
   readonly timeout?: number | undefined
+}
+
+/** @returns a delivery that nobody has yet, and the promise of its fate */
+export function promised<T>(isRequest = false): { delivery: Delivery; fate: Promise<T> } {
+  let delivery!: Delivery
+  const fate = new Promise<T>((resolve, reject) => {
+    delivery = new Delivery(0, resolve, reject, isRequest)
+  })
+  return { delivery, fate }
 }
 
 /**
