@@ -312,7 +312,8 @@ describe('a server that closes in order and is started again', () => {
         expect([world.got, info.unconfirmed, info.unsent]).to.deep.equal([['1', '2', '3', '4', '5'], 1, 0])
       })
 
-      it('goes on at another of its servers, in order', async () => {
+      /** A client of two servers: the first one takes one token of the three that are sent. */
+      async function withAnother() {
         const there: string[] = []
         const { server: other, port } = await startServer({ session })
         other.on('token', token => there.push(String(token)))
@@ -322,6 +323,11 @@ describe('a server that closes in order and is started again', () => {
         const client = await makeClient(home, { servers, reconnect: () => 5, ...(session && { session }) })
         await once(client, 'connect')
         for (const text of ['1', '2', '3']) client.send(Buffer.from(text))
+        return { there, world, client }
+      }
+
+      it('goes on at another of its servers, in order', async () => {
+        const { there, world, client } = await withAnother()
         const fate = client.deliver(Buffer.from('4'))
         await until(() => world.got.length === 1)
         await closedAmid(world, client)
@@ -330,15 +336,7 @@ describe('a server that closes in order and is started again', () => {
       })
 
       it('hands over in order to the connection that takes over after GOAWAY', async () => {
-        const there: string[] = []
-        const { server: other, port } = await startServer({ session })
-        other.on('token', token => there.push(String(token)))
-        const world = new Restarted()
-        const home = await world.start(only(1), { session })
-        const servers = [home, port].map(each => ({ host: '127.0.0.1', port: each }))
-        const client = await makeClient(home, { servers, reconnect: () => 5, ...(session && { session }) })
-        await once(client, 'connect')
-        for (const text of ['1', '2', '3']) client.send(Buffer.from(text))
+        const { there, world, client } = await withAnother()
         await until(() => world.got.length === 1)
         const left = world.server.drain({ code: 'shutdown', timeout: 200 })
         await once(client, 'goaway')
