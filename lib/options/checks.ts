@@ -53,6 +53,11 @@ export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Check {
     )
 }
 
+export function wholeOrInfinity(least: number): Check {
+  const check = whole(least)
+  return value => (value === Number.POSITIVE_INFINITY ? null : check(value))
+}
+
 /** Days before an end; none at all turn the notice off. */
 export const days: Check = value =>
   demand(

@@ -7,6 +7,7 @@ import { tidied } from '../errors/tls-words'
 import { TokenError, type TokenErrorCode } from '../errors/token-error'
 import { sayClose } from '../protocol/say-close'
 import { clock } from '../runtime/clock'
+import { ConnectRate } from '../runtime/connect-rate'
 import { CountsByKey } from '../runtime/counts-by-key'
 import { setImmediate } from '../runtime/event-loop'
 import { PatientDeadline } from '../runtime/patient-deadline'
@@ -77,10 +78,12 @@ export class PendingClients {
   /** Counts those whose connection waits to be accepted, by identity. */
   readonly #waiting = new CountsByKey<PendingClient>()
   readonly #byAddress = new CountsByKey<PendingClient>()
+  readonly #connectRate: ConnectRate
 
   constructor(settings: ServerSettings, events: PendingClientsEvents) {
     this.#settings = settings
     this.#events = events
+    this.#connectRate = new ConnectRate(settings.maxConnectRatePerAddress)
     const left = (raw: Socket) => this.#left(this.#clients.get(raw) as PendingClient)
     this.#onClose = function () {
       left(this)
@@ -214,9 +217,12 @@ export class PendingClients {
   }
 
   #isWithinLimits(client: PendingClient): boolean {
-    const { maxConnectionsPerAddress, maxPendingHandshakes } = this.#settings
+    const { maxConnectionsPerAddress, maxConnectRatePerAddress, maxPendingHandshakes } = this.#settings
     if (this.#isFull(client)) return false
-    if (this.#byAddress.of(client.address) > maxConnectionsPerAddress) {
+    if (client.raw.remoteAddress !== undefined && !this.#connectRate.take(client.address)) {
+      const code = 'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS'
+      this.reject(client, limitError(code, 'maxConnectRatePerAddress', maxConnectRatePerAddress))
+    } else if (this.#byAddress.of(client.address) > maxConnectionsPerAddress) {
       const code = 'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS'
       this.reject(client, limitError(code, 'maxConnectionsPerAddress', maxConnectionsPerAddress))
     } else if (this.#pending.size > maxPendingHandshakes) {

@@ -21,6 +21,7 @@ import {
   refuse,
   wait,
   whole,
+  wholeOrInfinity,
   without
 } from '../options/checks'
 import {
@@ -51,6 +52,11 @@ export interface ServerLimits {
   maxConnections?: number | undefined
   /** Connections and handshakes of one address at once. Default 4,096. */
   maxConnectionsPerAddress?: number | undefined
+  /**
+   * How often one address may connect a second in the long run; ten times as often at once. The addresses of one /64 of IPv6
+   * are one. Default 1,000; Infinity: as often as it likes.
+   */
+  maxConnectRatePerAddress?: number | undefined
   /**
    * Sockets of {@link ServerPolicies.protocols} at once whose client showed no trusted certificate. Default 1,024, and at
    * most half of `maxConnections`.
@@ -152,6 +158,7 @@ const MIB = 1024 * 1024
 const SERVER_NUMBERS = {
   maxConnections: [10_000, whole(1)],
   maxConnectionsPerAddress: [4_096, whole(1)],
+  maxConnectRatePerAddress: [1_000, wholeOrInfinity(1)],
   maxStrangers: [1_024, whole(1)],
   maxPendingHandshakes: [16_384, whole(1)],
   maxConnectionsPerIdentity: [1_024, whole(1)],

@@ -231,6 +231,20 @@ describe('PendingClients', () => {
     await connectPair(server)
   })
 
+  it('refuses an address that connects more often than maxConnectRatePerAddress before any TLS work', async () => {
+    const { server, port } = await startServer({ maxConnectRatePerAddress: 1 })
+    const seen = refusals(server)
+    for (let i = 0; i < 10; i++) (await visitor(port)).destroy()
+    await until(() => seen.length === 10)
+    const gone = once(await visitor(port), 'close')
+    await until(() => seen.length === 11)
+    await gone
+    expect(seen[10]).to.include({ code: 'ERR_TOO_MANY_CONNECTIONS_PER_ADDRESS', address: '127.0.0.1' })
+    expect(seen[10]?.error.message).to.equal('Cannot accept a connection: maxConnectRatePerAddress is 1')
+    expect(seen.slice(0, 10).map(({ code }) => code)).to.deep.equal(new Array(10).fill('ERR_HANDSHAKE'))
+    await connectPair(server, { localAddress: '127.0.0.2' })
+  })
+
   it('cuts the oldest handshake above maxPendingHandshakes, so that a newcomer gets his turn', async () => {
     const { server, port } = await startServer({ maxPendingHandshakes: 3 })
     const seen = refusals(server)

@@ -29,6 +29,7 @@ describe('serverSettings', () => {
 
   const refused: [Record<string, unknown>, string][] = [
     [{ maxConnectionsPerAddress: 0.5 }, 'maxConnectionsPerAddress'],
+    [{ maxConnectRatePerAddress: 0 }, 'maxConnectRatePerAddress'],
     [{ maxPendingHandshakes: -1 }, 'maxPendingHandshakes'],
     [{ handshakeTimeout: Infinity }, 'handshakeTimeout'],
     [{ maxQueueAge: -1 }, 'maxQueueAge'],
