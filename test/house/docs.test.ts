@@ -11,7 +11,10 @@ import { ROOT } from '../helpers/program'
 const PAGES = [
   ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'certs-scripts/README.md'],
   'examples/README.md',
-  ...readdirSync(join(ROOT, 'docs')).flatMap(name => (name.endsWith('.md') ? [`docs/${name}`] : []))
+  ...readdirSync(join(ROOT, 'docs')).flatMap(name => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+  ...readdirSync(join(ROOT, 'systems'), { recursive: true, encoding: 'utf8' })
+    .filter(path => path.endsWith('.md') && !/(^|\/)(node_modules|dist)\//.test(path))
+    .map(path => `systems/${path}`)
 ]
 
 describe('documentation', () => {
