@@ -99,7 +99,7 @@ function checkSigned(cert: string, authority: string): void {
   if (isSignedBy(cert, authority)) return
   const { subject, serialNumber } = describeCertificate(cert)
   const reason = `another authority signed this certificate (${subject}, serial number ${serialNumber})`
-  throw new CertsError('ERR_CERTS_AUTHORITY', `Cannot revoke a certificate: because ${reason}`)
+  throw new CertsError('ERR_CERTS_AUTHORITY', `Cannot revoke a certificate: ${reason}`)
 }
 
 async function keyIdOf(cert: X509Certificate): Promise<string> {
@@ -110,5 +110,5 @@ async function keyIdOf(cert: X509Certificate): Promise<string> {
 }
 
 function refuse(reason: string, cause?: unknown): CertsError {
-  return new CertsError('ERR_CERTS_AUTHORITY', `Cannot use the authority: because ${reason}`, { cause })
+  return new CertsError('ERR_CERTS_AUTHORITY', `Cannot use the authority: ${reason}`, { cause })
 }

@@ -95,10 +95,10 @@ function parse(args: readonly string[]) {
 
 function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text)
-  const reason = `--days is not a whole number (${quoted(text)})`
-  throw new CertsError('ERR_CERTS_VALIDITY', `Cannot make a certificate: because ${reason}`)
+  const reason = `--days is not an integer (${quoted(text)})`
+  throw new CertsError('ERR_CERTS_VALIDITY', `Cannot make a certificate: ${reason}`)
 }
 
 function refuse(reason: string): CertsError {
-  return new CertsError('ERR_CERTS_ARGUMENT', `Cannot read the command line: because ${reason}`)
+  return new CertsError('ERR_CERTS_ARGUMENT', `Cannot read the command line: ${reason}`)
 }

@@ -14,5 +14,5 @@ export function checkCommonName(name: string): void {
 }
 
 function refuse(name: string, reason: string): CertsError {
-  return new CertsError('ERR_CERTS_NAME', `Cannot use a name: because ${reason} (${quoted(name)})`)
+  return new CertsError('ERR_CERTS_NAME', `Cannot use a name: ${reason} (${quoted(name)})`)
 }

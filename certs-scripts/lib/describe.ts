@@ -41,7 +41,7 @@ export function readCertificate(pem: string): { node: NodeCertificate; cert: X50
   } catch (error) {
     throw new CertsError(
       'ERR_CERTS_CERTIFICATE',
-      `Cannot read a certificate: because its text is no certificate in PEM (${reasonOf(error)})`,
+      `Cannot read a certificate: its text is no certificate in PEM (${reasonOf(error)})`,
       { cause: error }
     )
   }

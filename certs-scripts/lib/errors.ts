@@ -11,7 +11,7 @@ export type CertsErrorCode =
   | 'ERR_CERTS_FILE'
 
 /**
- * The one error of this package. `message` reads "Cannot do this: because of that (value)" and never
+ * The one error of this package. `message` reads "Cannot do this: why not (value)" and never
  * holds a key; `code` is for programs; `cause` is the error below, where there is one.
  */
 export class CertsError extends Error {

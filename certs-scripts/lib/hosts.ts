@@ -26,7 +26,7 @@ export function defaultHosts(machine: string = hostname()): string[] {
  */
 export function resolveHosts(hosts: readonly string[]): Host[] {
   if (hosts.length === 0) {
-    throw new CertsError('ERR_CERTS_HOST', 'Cannot make a server certificate: because hosts is empty ([])')
+    throw new CertsError('ERR_CERTS_HOST', 'Cannot make a server certificate: hosts is empty ([])')
   }
   const found = new Map<string, Host>()
   for (const text of hosts) {
@@ -64,5 +64,5 @@ function isDnsName(name: string): boolean {
 }
 
 function refuse(text: string, reason: string): CertsError {
-  return new CertsError('ERR_CERTS_HOST', `Cannot use a host: because ${reason} (${quoted(text)})`)
+  return new CertsError('ERR_CERTS_HOST', `Cannot use a host: ${reason} (${quoted(text)})`)
 }

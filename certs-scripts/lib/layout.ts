@@ -41,5 +41,5 @@ export function checkClientNames(names: readonly string[]): void {
 }
 
 function refuse(name: string, reason: string): CertsError {
-  return new CertsError('ERR_CERTS_NAME', `Cannot use a client name: because ${reason} (${quoted(name)})`)
+  return new CertsError('ERR_CERTS_NAME', `Cannot use a client name: ${reason} (${quoted(name)})`)
 }

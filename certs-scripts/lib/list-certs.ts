@@ -84,5 +84,5 @@ function warningsOf(info: CertificateInfo, foreign: boolean, now: Date): string[
 }
 
 function missing(reason: string, cause?: unknown): CertsError {
-  return new CertsError('ERR_CERTS_MISSING', `Cannot list certificates: because ${reason}`, { cause })
+  return new CertsError('ERR_CERTS_MISSING', `Cannot list certificates: ${reason}`, { cause })
 }

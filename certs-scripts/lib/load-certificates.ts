@@ -40,13 +40,13 @@ function read(path: string, missing: () => CertsError): string {
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) throw missing()
-    const message = `Cannot load a certificate: because its file can't be read (${reasonOf(error)})`
+    const message = `Cannot load a certificate: its file can't be read (${reasonOf(error)})`
     throw new CertsError('ERR_CERTS_FILE', message, { cause: error })
   }
 }
 
 function missing(path: string, folder: string, name: string): CertsError {
-  const message = `Cannot load a certificate: because there is no such file (${quoted(path)}); ${adviceFor(folder, name)}`
+  const message = `Cannot load a certificate: there is no file ${quoted(path)}. ${adviceFor(folder, name)}`
   return new CertsError('ERR_CERTS_MISSING', message)
 }
 
@@ -57,11 +57,11 @@ function adviceFor(folder: string, name: string): string {
   const own = pathsOf(folder, name)
   const isClient = name !== serverName
   if (!existsSync(authority.key)) {
-    if (existsSync(authority.cert)) return 'copy it from the folder that has ca.key'
+    if (existsSync(authority.cert)) return 'Copy it from the folder that has ca.key'
     const client = isClient && name !== clientName ? ` --client ${shellWord(name)}` : ''
-    return `token-certs${client}${where} makes it, with its authority`
+    return `To make it, with its authority, run: npx token-certs${client}${where}`
   }
   const command = isClient ? `client ${shellWord(name)}` : serverName
   const force = existsSync(own.key) || existsSync(own.cert) ? ' --force' : ''
-  return `token-certs ${command}${force}${where} makes it`
+  return `To make it, run: npx token-certs ${command}${force}${where}`
 }

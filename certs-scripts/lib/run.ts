@@ -64,7 +64,7 @@ Next:
 
 // A defect of ours still gets one line, and no stack.
 function messageOf(error: unknown): string {
-  return error instanceof CertsError ? error.message : `Cannot finish: because ${reasonOf(error)}`
+  return error instanceof CertsError ? error.message : `Cannot finish: ${reasonOf(error)}`
 }
 
 /** What to do next; nothing that is advised here loses a name or an authority. */
@@ -73,18 +73,18 @@ function hintFor(error: unknown, command: Command | undefined, self: string): st
   if (error.code === 'ERR_CERTS_ARGUMENT') return `; see ${self} --help`
   if (error.code === 'ERR_CERTS_EXISTS') return renewalHint(command, self)
   if (error.code !== 'ERR_CERTS_MISSING') return ''
-  if (command?.kind !== 'make') return `; ${self} makes an authority and its certificates`
-  return '; put the authority back, or make another one by --new-authority'
+  if (command?.kind !== 'make') return `. To make an authority and its certificates, run: ${self}`
+  return '. Put the authority back, or make another one with --new-authority'
 }
 
 function renewalHint(command: Command | undefined, self: string): string {
   if (command === undefined || !('options' in command)) return ''
   const where = whereOf(command.options.out)
   const server = `${self} server --force${where}`
-  if (command.kind === 'server') return `; ${server} renews it, with the names it has`
+  if (command.kind === 'server') return `. To renew it, run: ${server}`
   if (command.kind === 'make') {
-    return `; ${server} renews the server, ${self} client NAME --force${where} a client, with the names they have`
+    return `. To renew the server, run: ${server}; a client: ${self} client NAME --force${where}`
   }
   const names = command.options.clients.map(shellWord).join(' ')
-  return `; ${self} client ${names} --force${where} renews what exists, with the names it has`
+  return `. To renew what exists, run: ${self} client ${names} --force${where}`
 }

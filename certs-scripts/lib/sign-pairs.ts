@@ -53,7 +53,7 @@ async function renewed(
   } catch (error) {
     if (!(error instanceof CertsError) || error.code !== 'ERR_CERTS_CERTIFICATE') throw error
     const reason = `what it says can't be read (${quoted(cert)}: ${reasonOf(error.cause)}); move it away for a new one`
-    throw new CertsError('ERR_CERTS_CERTIFICATE', `Cannot renew a certificate: because ${reason}`, {
+    throw new CertsError('ERR_CERTS_CERTIFICATE', `Cannot renew a certificate: ${reason}`, {
       cause: error
     })
   }

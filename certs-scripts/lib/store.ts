@@ -52,7 +52,7 @@ export async function loadCertificate(out: string, name: string): Promise<string
     return await readFile(cert, 'utf8')
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined
-    const message = `Cannot renew a certificate: because its file can't be read (${reasonOf(error)})`
+    const message = `Cannot renew a certificate: its file can't be read (${reasonOf(error)})`
     throw new CertsError('ERR_CERTS_FILE', message, { cause: error })
   }
 }
@@ -89,7 +89,7 @@ async function read(path: string): Promise<string> {
   } catch (error) {
     throw new CertsError(
       'ERR_CERTS_MISSING',
-      `Cannot use the authority: because its file can't be read (${reasonOf(error)})`,
+      `Cannot use the authority: its file can't be read (${reasonOf(error)})`,
       { cause: error }
     )
   }

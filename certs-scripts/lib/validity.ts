@@ -19,7 +19,7 @@ const maxDays = 36_500
 export function resolveValidity(options: ValidityOptions, defaultDays: number, latest?: Date): Validity {
   const { days = defaultDays, notBefore, notAfter } = options
   if (!Number.isInteger(days) || days < 1 || days > maxDays) {
-    throw refuse(`days is not a whole number from 1 to ${maxDays} (${quoted(days)})`)
+    throw refuse(`days is not an integer from 1 to ${maxDays} (${quoted(days)})`)
   }
   for (const date of [notBefore, notAfter]) {
     if (date !== undefined && Number.isNaN(date.getTime())) throw refuse('a date is not valid')
@@ -31,7 +31,7 @@ export function resolveValidity(options: ValidityOptions, defaultDays: number, l
   if (latest !== undefined && notAfter === undefined && latest.getTime() <= Math.max(start.getTime(), now)) {
     throw new CertsError(
       'ERR_CERTS_AUTHORITY',
-      `Cannot sign a certificate: because its authority ends before it would start (${latest.toISOString()})`
+      `Cannot sign a certificate: its authority ends before it would start (${latest.toISOString()})`
     )
   }
   if (end <= start) {
@@ -57,5 +57,5 @@ function earlier(one: Date, other: Date | undefined): Date {
 }
 
 function refuse(reason: string): CertsError {
-  return new CertsError('ERR_CERTS_VALIDITY', `Cannot make a certificate: because ${reason}`)
+  return new CertsError('ERR_CERTS_VALIDITY', `Cannot make a certificate: ${reason}`)
 }

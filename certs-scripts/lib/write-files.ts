@@ -103,14 +103,11 @@ async function undo(written: readonly string[], folders: readonly string[]): Pro
 }
 
 function existsError(paths: readonly string[]): CertsError {
-  const reason = `${paths.length === 1 ? 'a file exists' : 'files exist'} already`
-  return new CertsError(
-    'ERR_CERTS_EXISTS',
-    `Cannot write certificates: because ${reason} (${paths.join(', ')})`
-  )
+  const reason = paths.length === 1 ? 'this file already exists' : 'these files already exist'
+  return new CertsError('ERR_CERTS_EXISTS', `Cannot write certificates: ${reason}: ${paths.join(', ')}`)
 }
 
 function writeError(path: string, error: unknown): CertsError {
-  const message = `Cannot write a file: because ${reasonOf(error)} (${quoted(path)})`
+  const message = `Cannot write a file: ${reasonOf(error)} (${quoted(path)})`
   return new CertsError('ERR_CERTS_FILE', message, { cause: error })
 }

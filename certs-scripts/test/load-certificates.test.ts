@@ -64,14 +64,14 @@ describe('loadCertificates()', () => {
     it('when nobody has made anything', async () => {
       const out = join(folder(), 'none')
       const ca = join(out, 'ca', 'ca.crt')
-      await expectMissing(() => loadCertificates(out, 'server'), ca, `token-certs --out ${out} makes it`)
-      const forZoe = `token-certs --client zoe --out ${out} makes it`
+      await expectMissing(() => loadCertificates(out, 'server'), ca, `run: npx token-certs --out ${out}`)
+      const forZoe = `run: npx token-certs --client zoe --out ${out}`
       await expectMissing(() => loadCertificates(out, 'zoe'), ca, forZoe)
     })
 
     it('when the authority is there, and nobody of this name', async () => {
       const key = join(folder(), 'a b', 'a b.key')
-      const advice = `token-certs client 'a b' --out ${folder()} makes it`
+      const advice = `run: npx token-certs client 'a b' --out ${folder()}`
       await expectMissing(() => loadCertificates(folder(), 'a b'), key, advice)
     })
 
@@ -79,7 +79,7 @@ describe('loadCertificates()', () => {
       const { key: load } = loadCertificates(folder(), 'server')
       const key = join(folder(), 'server', 'server.key')
       await rm(key)
-      await expectMissing(load, key, `token-certs server --force --out ${folder()} makes it`)
+      await expectMissing(load, key, `run: npx token-certs server --force --out ${folder()}`)
       await call(folder(), 'server --force')
       expect(load()).to.equal(keyOf(folder(), 'server'))
     })

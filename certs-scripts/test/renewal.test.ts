@@ -101,7 +101,7 @@ describe('a renewal', () => {
       const before = (await readdir(folder(), { recursive: true })).sort()
       const { code, said } = await call(folder(), '--force')
       expect(code).to.equal(1)
-      expect(said).to.include('; put the authority back, or make another one by --new-authority\n')
+      expect(said).to.include('. Put the authority back, or make another one with --new-authority\n')
       expect((await readdir(folder(), { recursive: true })).sort()).to.deep.equal(before)
     })
   }

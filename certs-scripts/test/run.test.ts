@@ -58,7 +58,7 @@ describe('running a command', () => {
   it('answers 2 to what the user wrote wrongly, in one line', async () => {
     for (const args of [['--frob'], ['--days', '0'], ['--host', 'a b'], ['client', '../x']]) {
       expect(await call(...args, '--out', join(folder(), 'out'))).to.equal(2)
-      expect(complained).to.match(/^Cannot [^:\n]+: because [^\n]+\n$/)
+      expect(complained).to.match(/^Cannot [^:\n]+: [^\n]+\n$/)
       expect(printed).to.equal('')
     }
     expect(await readdir(folder())).to.deep.equal([])
@@ -67,17 +67,21 @@ describe('running a command', () => {
   it('answers 1 to what cannot be done, with a way out', async () => {
     const out = ['--out', join(folder(), 'out')]
     expect(await call('list', ...out)).to.equal(1)
-    expect(complained).to.include('token-certs makes an authority')
+    expect(complained).to.include('. To make an authority and its certificates, run: token-certs\n')
     await call(...out)
     expect(await call(...out)).to.equal(1)
-    expect(complained).to.include(`; token-certs server --force --out ${folder()}/out renews the server, `)
+    expect(complained).to.include(
+      `. To renew the server, run: token-certs server --force --out ${folder()}/out; a client: token-certs client NAME`
+    )
     expect(await call('server', ...out)).to.equal(1)
-    expect(complained).to.include(`; token-certs server --force --out ${folder()}/out renews it`)
+    expect(complained).to.include(`. To renew it, run: token-certs server --force --out ${folder()}/out\n`)
     expect(await call('client', 'client', ...out)).to.equal(1)
-    expect(complained).to.include(`; token-certs client client --force --out ${folder()}/out renews`)
+    expect(complained).to.include(
+      `. To renew what exists, run: token-certs client client --force --out ${folder()}/out\n`
+    )
     await writeFile(join(folder(), 'out', 'ca', 'ca.crt'), 'broken')
     expect(await call('client', 'ann', ...out)).to.equal(1)
-    expect(complained).to.match(/^Cannot use the authority: because [^\n]+\n$/)
+    expect(complained).to.match(/^Cannot use the authority: [^\n]+\n$/)
   })
 
   it('answers 1 to a failure that nobody thought of, in one line as well', async () => {
@@ -89,6 +93,6 @@ describe('running a command', () => {
       error += text
     }
     expect(await run(['--help'], { self: 'x', print, printError })).to.equal(1)
-    expect(error).to.equal('Cannot finish: because the screen is gone\n')
+    expect(error).to.equal('Cannot finish: the screen is gone\n')
   })
 })

@@ -113,13 +113,13 @@ const reconnect: Check = value => {
   if (value === fullJitter) return 'must be called: fullJitter()'
   if (typeof value === 'boolean' || typeof value === 'function') return null
   if (object(value) === null) {
-    return 'must be true, false or a policy, and is an object: put it into fullJitter(), as in fullJitter({ maxDelay: 5000 })'
+    return 'must be true, false or a policy, got an object: put it into fullJitter(), as in fullJitter({ maxDelay: 5000 })'
   }
-  return `must be true, false or a policy such as fullJitter({ maxDelay: 5000 }), and is ${shown(value)}`
+  return `must be true, false or a policy such as fullJitter({ maxDelay: 5000 }), got ${shown(value)}`
 }
 
 const servers: Check = value => {
-  if (!Array.isArray(value)) return `must be a list of { host, port }, and is ${shown(value)}`
+  if (!Array.isArray(value)) return `must be a list of { host, port }, got ${shown(value)}`
   return value.length === 0 ? 'must name at least one server' : null
 }
 
@@ -203,7 +203,7 @@ function addresses(given: TokenClientOptions): readonly ServerAddress[] {
   return list.map((server, i) => {
     const named = given.servers === undefined ? '' : `servers[${i}].`
     if (typeof server !== 'object' || server === null) {
-      throw refuse(`servers[${i}]`, `must be { host, port } or { path }, and is ${shown(server)}`)
+      throw refuse(`servers[${i}]`, `must be { host, port } or { path }, got ${shown(server)}`)
     }
     checkAllOptions(server, ADDRESS_CHECKS, 'a server', named)
     const address = { ...common, ...pick<ServerAddress>(server, ADDRESS_CHECKS) }

@@ -63,7 +63,7 @@ function delay(least: number): Check {
   return value =>
     Number.isFinite(value) && (value as number) >= least && (value as number) <= MAX_DELAY
       ? null
-      : `must be milliseconds from ${least} to ${MAX_DELAY}, and is ${shown(value)}`
+      : `must be milliseconds from ${least} to ${MAX_DELAY}, got ${shown(value)}`
 }
 
 const JITTER_CHECKS: Checks = {

@@ -48,7 +48,7 @@ export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Check {
   return value =>
     demand(
       Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
-      `be a whole number from ${least} to ${most}`,
+      `be an integer from ${least} to ${most}`,
       value
     )
 }
@@ -62,7 +62,7 @@ export function wholeOrInfinity(least: number): Check {
 export const days: Check = value =>
   demand(
     Array.isArray(value) && value.every(day => whole(1)(day) === null),
-    'be a list of whole numbers of days from 1 on',
+    'be a list of integers, days, each at least 1',
     value
   )
 
@@ -181,7 +181,7 @@ function prefixed<T>(values: Readonly<Record<string, T>> | object, before: strin
 }
 
 function demand(isMet: boolean, what: string, value: unknown): string | null {
-  return isMet ? null : `must ${what}, and is ${shown(value)}`
+  return isMet ? null : `must ${what}, got ${shown(value)}`
 }
 
 function isMisspelt(name: string, meant: string): boolean {

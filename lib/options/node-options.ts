@@ -85,7 +85,7 @@ export const SERVER_CHECKS: Checks = {
   SNICallback: callback,
   blockList: value => {
     if (!isBlockList) return IS_UNKNOWN
-    return isBlockList(value) ? null : `must be a net.BlockList, and is ${shown(value)}`
+    return isBlockList(value) ? null : `must be a net.BlockList, got ${shown(value)}`
   },
   enableTrace: boolean,
   pskCallback: callback,
@@ -128,7 +128,7 @@ export const CONNECT_CHECKS: Checks = {
   family: among(0, 4, 6),
   hints: whole(0, 0x7fff_ffff),
   localAddress: value =>
-    typeof value === 'string' && isIP(value) !== 0 ? null : `must be an IP address, and is ${shown(value)}`,
+    typeof value === 'string' && isIP(value) !== 0 ? null : `must be an IP address, got ${shown(value)}`,
   localPort: whole(0, PORT_MAX),
   lookup: callback,
   minDHSize: whole(1),
@@ -137,7 +137,7 @@ export const CONNECT_CHECKS: Checks = {
   secureContext: object,
   servername: text,
   socket: value =>
-    typeof (value as Duplex | null)?.pipe === 'function' ? null : `must be a Duplex, and is ${shown(value)}`,
+    typeof (value as Duplex | null)?.pipe === 'function' ? null : `must be a Duplex, got ${shown(value)}`,
 
   ALPNProtocols: never(IS_OURS),
   allowHalfOpen: never(IS_OURS),
@@ -182,7 +182,7 @@ function port(least: number): Check {
   const isPort = whole(least, PORT_MAX)
   return value => {
     const why = isPort(typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value)
-    return why === null ? null : `must be a whole number from ${least} to ${PORT_MAX}, and is ${shown(value)}`
+    return why === null ? null : `must be an integer from ${least} to ${PORT_MAX}, got ${shown(value)}`
   }
 }
 
@@ -193,7 +193,7 @@ function host(value: unknown): string | null {
   if (isIP(name) !== 0) return null
   // Node would look up a URL, or an address with its port, as a name.
   return /[\s/:@\0]/.test(name) || asciiOf(name) === ''
-    ? `must be a name or an address alone, and is ${shown(value)}`
+    ? `must be a name or an address alone, got ${shown(value)}`
     : null
 }
 

@@ -11,7 +11,7 @@ export function checkToken(token: Uint8Array, maxTokenLength: number): void {
   if (!isUint8Array(token)) {
     throw new TokenError(
       'ERR_TOKEN_TYPE',
-      `Cannot send a token: it must be a Buffer or Uint8Array, and is ${kindOf(token)}`
+      `Cannot send a token: it must be a Buffer or Uint8Array, got ${kindOf(token)}`
     )
   }
   if (token.length > maxTokenLength) throw tooLargeError(token.length, maxTokenLength)

@@ -320,24 +320,14 @@ describe('errors in words', () => {
         /is missing.*key and cert, or pfx/,
         'server'
       ],
-      'authorize: true': [
-        () => ({ authorize: true }),
-        'authorize',
-        /must be a function, and is true/,
-        'server'
-      ],
+      'authorize: true': [() => ({ authorize: true }), 'authorize', /must be a function, got true/, 'server'],
       "authorize: 'ann'": [
         () => ({ authorize: 'ann' }),
         'authorize',
-        /must be a function, and is "ann"/,
+        /must be a function, got "ann"/,
         'server'
       ],
-      'authorize: null': [
-        () => ({ authorize: null }),
-        'authorize',
-        /must be a function, and is null/,
-        'server'
-      ],
+      'authorize: null': [() => ({ authorize: null }), 'authorize', /must be a function, got null/, 'server'],
       authorise: [() => ({ authorise: () => true }), 'authorise', /did you mean authorize/, 'server'],
       maxTokenLenght: [() => ({ maxTokenLenght: 5 }), 'maxTokenLenght', /did you mean maxTokenLength/],
       hots: [() => ({ hots: 'localhost' }), 'hots', /did you mean host/],
@@ -350,24 +340,24 @@ describe('errors in words', () => {
       'reconnect: 5000': [
         () => ({ reconnect: 5000 }),
         'reconnect',
-        /must be true, false or a policy.*and is 5000/,
+        /must be true, false or a policy.*got 5000/,
         'client'
       ],
       "reconnect: 'yes'": [
         () => ({ reconnect: 'yes' }),
         'reconnect',
-        /must be true, false or a policy.*and is "yes"/,
+        /must be true, false or a policy.*got "yes"/,
         'client'
       ],
       'servers as texts': [
         () => ({ servers: ['localhost:8090'] }),
         'servers[0]',
-        /must be \{ host, port \} or \{ path \}, and is "localhost:8090"/,
+        /must be \{ host, port \} or \{ path \}, got "localhost:8090"/,
         'client'
       ],
       'no port': [() => ({ port: undefined }), 'port', /is missing/],
-      'port: 99999': [() => ({ port: 99999 }), 'port', /from [01] to 65535, and is 99999/],
-      "port: '80x'": [() => ({ port: '80x' }), 'port', /from [01] to 65535, and is "80x"/]
+      'port: 99999': [() => ({ port: 99999 }), 'port', /from [01] to 65535, got 99999/],
+      "port: '80x'": [() => ({ port: '80x' }), 'port', /from [01] to 65535, got "80x"/]
     }
     for (const [title, [make, name, words, onlySide]] of Object.entries(wrong)) {
       for (const side of ['client', 'server'] as const) {

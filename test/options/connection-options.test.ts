@@ -114,7 +114,7 @@ describe('connectionLimits', () => {
   it('says the range and the value', () => {
     const error = refusal(() => connectionLimits({ highWaterMark: -5 }))
     expect(error.message).to.equal(
-      `Cannot use option highWaterMark: it must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}, and is -5`
+      `Cannot use option highWaterMark: it must be an integer from 1 to ${Number.MAX_SAFE_INTEGER}, got -5`
     )
   })
 })

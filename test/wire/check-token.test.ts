@@ -37,7 +37,7 @@ describe('checkToken', () => {
     it(`refuses ${kind}, and says what it is and not what is in it`, () => {
       const error = refusal(() => checkToken(value as Uint8Array, 8))
       expect(error.code).to.equal('ERR_TOKEN_TYPE')
-      expect(error.message).to.equal(`Cannot send a token: it must be a Buffer or Uint8Array, and is ${kind}`)
+      expect(error.message).to.equal(`Cannot send a token: it must be a Buffer or Uint8Array, got ${kind}`)
     })
   }
 })

@@ -58,7 +58,7 @@ describe('the program token-certs', () => {
     const before = read()
     const refused = call([])
     expect(refused.status).to.equal(1)
-    expect(refused.stderr).to.match(/^Cannot write certificates: because files exist already[^\n]+\n$/)
+    expect(refused.stderr).to.match(/^Cannot write certificates: these files already exist: [^\n]+\n$/)
     expect(read()).to.deep.equal(before)
     expect(call(['--force']).status).to.equal(0)
     for (const [i, text] of read().entries()) {
@@ -79,7 +79,7 @@ describe('the program token-certs', () => {
     for (const args of [['--nope'], ['client', '..'], ['--client', 'ca'], ['--days', 'x'], ['--host', '']]) {
       const { status, stdout, stderr } = call(args)
       expect({ status, stdout }).to.deep.equal({ status: 2, stdout: '' })
-      expect(stderr).to.match(/^Cannot [^:\n]+: because [^\n]+\n$/)
+      expect(stderr).to.match(/^Cannot [^:\n]+: [^\n]+\n$/)
     }
     expect(await all()).to.deep.equal([])
   })
