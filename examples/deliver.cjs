@@ -30,10 +30,10 @@ client.on('error', () => {}) // deliver() tells what became of each token
 async function fateOf(token) {
   try {
     await client.deliver(token, { timeout: 5000 })
-    return "the server's application has had it"
+    return 'processed'
   } catch (error) {
-    if (error.code === 'ERR_NOT_SENT') return 'it has not had it and never will: send it again'
-    if (error.code === 'ERR_FATE_UNKNOWN') return 'nobody knows: ask before you repeat it'
+    if (error.code === 'ERR_NOT_SENT') return 'not processed, and never will be: send it again'
+    if (error.code === 'ERR_FATE_UNKNOWN') return 'unknown: ask before you repeat it'
     throw error
   }
 }

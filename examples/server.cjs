@@ -6,7 +6,7 @@ const server = new TokenServer({ port: 8090, ...loadCertificates('certs', 'serve
 
 // deliver() and request() on the client wait until this promise settles.
 server.handle(async (token, connection) => {
-  const order = JSON.parse(token)
+  const order = JSON.parse(token.toString())
   if (!(order.price > 0)) throw Object.assign(new Error('a price must be above 0'), { expose: true })
   await store(order, connection.peer.commonName)
   return Buffer.from(`order ${order.id} is stored`)

@@ -42,7 +42,7 @@ type EndReason = NotSentReason & UnknownReason
 
 /** The peer's application has not had the token and never will: sending it again makes no duplicate. */
 export function notSent(reason: NotSentReason, cause?: unknown): TokenError {
-  const message = `Cannot deliver a token: ${NOT_SENT[reason]}. The peer has not had it and will not get it`
+  const message = `Cannot deliver a token: ${NOT_SENT[reason]}. The peer has not processed it and never will`
   return new TokenError('ERR_NOT_SENT', message, { reason, ...causeOf(cause) })
 }
 

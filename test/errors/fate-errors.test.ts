@@ -41,7 +41,7 @@ describe('the errors that tell the fate of a token', () => {
     const { code, reason, message } = notSent('outbox-full')
     expect([code, reason]).to.deep.equal(['ERR_NOT_SENT', 'outbox-full'])
     expect(message).to.equal(
-      'Cannot deliver a token: the outbox is full. The peer has not had it and will not get it'
+      'Cannot deliver a token: the outbox is full. The peer has not processed it and never will'
     )
     expect(fateUnknown('connection-lost')).to.include({ code: 'ERR_FATE_UNKNOWN', reason: 'connection-lost' })
     expect(fateUnknown('timeout').message).to.equal(

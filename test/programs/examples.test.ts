@@ -52,10 +52,10 @@ describe('examples, against the built package', () => {
   const OUTPUT = {
     'deliver.cjs': [
       'The server has first',
-      "first: the server's application has had it",
+      'first: processed',
       'The server has second',
-      'second: nobody knows: ask before you repeat it',
-      'third: it has not had it and never will: send it again'
+      'second: unknown: ask before you repeat it',
+      'third: not processed, and never will be: send it again'
     ],
     'request.cjs': [
       '3 apples',
