@@ -1,0 +1,5 @@
+export { type BaseConfig, baseSchema, jwtFields } from './config/base-schema'
+export { onOrOff, secret, url, wholeNumber } from './config/fields'
+export { type Environment, type OldName, type OldNames, renamed } from './config/old-names'
+export { type Config, type ReadConfigOptions, readConfig } from './config/read-config'
+export { ServiceError, type ServiceErrorCode } from './errors/service-error'
