@@ -11,6 +11,7 @@ import {
   copyOf,
   MAX_DELAY,
   type Numbers,
+  never,
   refuse,
   wait,
   whole
@@ -115,7 +116,12 @@ const SESSION_NUMBERS = {
 /** {@link ConnectionOptions}, checked and complete. */
 export type ConnectionLimits = Readonly<Record<keyof typeof CONNECTION_NUMBERS, number>>
 
-export const CONNECTION_CHECKS = checksOf(CONNECTION_NUMBERS)
+export const CONNECTION_CHECKS: Checks = {
+  ...checksOf(CONNECTION_NUMBERS),
+  ack: never(
+    'is not an option: use handle(), which acknowledges a token when the promise of its handler has settled'
+  )
+}
 
 export const PROTOCOL_CHECKS: Checks = {
   protocol: among('token/1', 'token/2')

@@ -330,6 +330,7 @@ describe('errors in words', () => {
       'authorize: null': [() => ({ authorize: null }), 'authorize', /must be a function, got null/, 'server'],
       authorise: [() => ({ authorise: () => true }), 'authorise', /did you mean authorize/, 'server'],
       maxTokenLenght: [() => ({ maxTokenLenght: 5 }), 'maxTokenLenght', /did you mean maxTokenLength/],
+      "ack: 'manual'": [() => ({ ack: 'manual' }), 'ack', /is not an option: use handle\(\)/],
       hots: [() => ({ hots: 'localhost' }), 'hots', /did you mean host/],
       'reconnect: { initialDelay }': [
         () => ({ reconnect: { initialDelay: 100 } }),
