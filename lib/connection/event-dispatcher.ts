@@ -95,6 +95,7 @@ export class EventDispatcher<Connection extends Emitter> {
 
   /** A handler has failed; the peer is told. */
   onHandlerError(error: unknown): void {
+    lives.handlerFailed.tell(this.#connection, this.#maker, error)
     this.#owner.onHandlerError?.(error, this.#connection)
     tell(this.#connection, 'handlerError', error)
   }

@@ -39,6 +39,12 @@ export const tokensUnconsumed = new Diagnostic(
   (connection: object, owner: Owner, waiting: UnconsumedTokens) => ({ connection, owner, waiting })
 )
 
+/** @param error whatever the handler has thrown */
+export const handlerFailed = new Diagnostic(
+  'connection:handler-error',
+  (connection: object, owner: Owner, error: unknown) => ({ connection, owner, error })
+)
+
 export const connectionClosed = new Diagnostic(
   'connection:close',
   (connection: object, owner: Owner, info: CloseInfo) => ({ connection, owner, info })

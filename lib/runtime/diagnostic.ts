@@ -37,6 +37,8 @@ function lineOf(message: object): string {
 }
 
 function named([name, value]: [string, unknown]): string {
+  // A handler may throw anything, also a token, whose bytes are nobody's business.
+  if (name === 'error' && !isNativeError(value)) return `error, of type ${typeof value}`
   const isObject = typeof value === 'object' && value !== null
   return `${name} ${isObject && isInspectable(value) ? value.constructor.name : shown(value)}`
 }
@@ -46,7 +48,10 @@ function shown(value: unknown): string {
   if (typeof value !== 'object' || value === null) return escaped(String(value))
   if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`
   if (isDate(value) || isInspectable(value)) return inspect(value)
-  if (isNativeError(value)) return escaped(`${(value as NodeJS.ErrnoException).code}: ${value.message}`)
+  if (isNativeError(value)) {
+    const { code = value.name, message } = value as NodeJS.ErrnoException
+    return escaped(`${code}: ${message}`)
+  }
   const facts = Object.entries(value).filter(([, fact]) => fact !== null && fact !== 0)
   return `{ ${facts.map(named).join(', ')} }`
 }

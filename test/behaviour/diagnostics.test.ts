@@ -106,6 +106,22 @@ describe('diagnostics_channel', () => {
     expect(names).to.deep.equal(['connection:open', 'connection:detached', 'connection:resumed'])
   })
 
+  it('tells what a handler has thrown, of its own side alone', async () => {
+    const heard = listen()
+    const { server } = await startServer()
+    const { client, connection } = await connectPair(server)
+    const thrown = new Error('of the test')
+    connection.handle(() => {
+      throw thrown
+    })
+    await client.request(Buffer.from('x')).catch(() => {})
+    const failures = heard.filter(({ name }) => name === 'connection:handler-error')
+    expect(failures.map(({ message }) => message)).to.deep.equal([
+      { connection, owner: server, error: thrown }
+    ])
+    expect(failures[0]?.message.error).to.equal(thrown)
+  })
+
   it('tells a connection that nobody else owns, with no owner', async () => {
     const heard = listen()
     const [one, other] = connectionPair()

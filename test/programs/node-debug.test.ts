@@ -41,6 +41,28 @@ describe('NODE_DEBUG=token-server', () => {
     expect(all).not.to.match(/Hello|happy|BEGIN|PRIVATE/)
   })
 
+  it('prints the error of a handler, and nothing of a token that a handler throws', async () => {
+    const program = `
+      const { Connection } = require('token-server')
+      const { memoryPair } = require('token-server/testing')
+      const { a, b } = memoryPair()
+      const client = new Connection(a, { protocol: 'token/2', role: 'client' })
+      const server = new Connection(b, { protocol: 'token/2', role: 'server' })
+      server.handle(token => {
+        throw token.length === 1 ? new TypeError('of the test') : token
+      })
+      const fates = [Buffer.from('1'), Buffer.from('SECRET')].map(token => client.deliver(token).catch(() => {}))
+      Promise.all(fates).then(() => client.close())
+    `
+    const { stderr } = await runNode(['-e', program], folder, { ...process.env, NODE_DEBUG: 'token-server' })
+    const told = stderr.split('\n').filter(line => line.includes('connection:handler-error'))
+    expect(told.map(line => line.split('>, ')[1])).to.deep.equal([
+      'error TypeError: of the test',
+      'error, of type object'
+    ])
+    expect(stderr).not.to.include('SECRET')
+  })
+
   it('prints nothing when it names others', async () => {
     expect(await run({ NODE_DEBUG: 'token' })).to.equal('')
   })
