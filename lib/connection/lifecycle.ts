@@ -202,7 +202,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
    * still there, is let go of first.
    */
   attach(socket: Duplex, facts: TransportFacts): void {
-    this.#dropTransport(replacedError())
+    this.#dropTransport(replacedError(), true)
     if (this.#state === OPEN) this.#state = DETACHED
     if (this.#resumeDeadline?.isArmed === false) this.#resumeDeadline.arm()
     const opening = this.#carry(socket, facts)
@@ -347,8 +347,8 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
   }
 
   /** @param error what the peer is told of it */
-  #dropTransport(error: TokenError | null = null): void {
-    if (this.transport.isAttached) this.#flow.drop(error, this.#state === OPEN ? error : null)
+  #dropTransport(error: TokenError | null = null, isReplaced = false): void {
+    if (this.transport.isAttached) this.#flow.drop(error, this.#state === OPEN ? error : null, isReplaced)
   }
 
   /** Of a transport that is still greeted. */

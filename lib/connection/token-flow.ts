@@ -44,6 +44,8 @@ export class TokenFlow implements TokenHandlerHost {
   /** Made when tokens wait for the first time. */
   #consumerWatch: ConsumerWatch | null = null
   #transport!: Transport
+  /** Ends the transport before, which nobody reads any more; null: it has ended. */
+  #endPrevious: (() => void) | null = null
   #isDeliveryDue = false
   #hasEnded = false
 
@@ -68,11 +70,16 @@ export class TokenFlow implements TokenHandlerHost {
 
   carry(transport: Transport): void {
     this.#transport = transport
-    this.speak(transport.protocol)
+    this.#use(transport.protocol)
   }
 
-  /** This protocol is spoken from now on. */
+  /** The two sides have agreed on this protocol. */
   speak(protocol: Protocol): void {
+    this.#use(protocol)
+    this.#previousEnds()
+  }
+
+  #use(protocol: Protocol): void {
     this.#transport.protocol = protocol
     this.sender.protocol = protocol
     this.receiver.protocol = protocol
@@ -83,8 +90,10 @@ export class TokenFlow implements TokenHandlerHost {
    *
    * @param cause why a token from a stream that was begun on it will not be whole
    * @param told what the peer is told, where it can be; null: nothing
+   * @param isReplaced the next one is there: this one ends when the two sides have agreed on that, so that the peer is never without
    */
-  drop(cause: TokenError | null, told: TokenError | null): void {
+  drop(cause: TokenError | null, told: TokenError | null, isReplaced: boolean): void {
+    this.#previousEnds()
     const { socket, protocol } = this.#transport
     const code = told === null ? null : closeCodeOf(told)
     const canSpeak = code !== null && !this.sender.isMidToken && socket.writable
@@ -93,12 +102,19 @@ export class TokenFlow implements TokenHandlerHost {
     this.#idleDeadline?.clear()
     this.sender.detach(cause ?? undefined)
     this.session.received = this.receiver.restart()
-    if (!canSpeak) {
-      socket.destroy()
-      return
+    if (canSpeak && told !== null) isTold(told, code)
+    const { handed } = this.session
+    this.#endPrevious = () => {
+      if (canSpeak && socket.writable) sayClose(socket, code, { handed })
+      else socket.destroy()
     }
-    if (told !== null) isTold(told, code)
-    sayClose(socket, code, { handed: this.session.handed })
+    if (!isReplaced) this.#previousEnds()
+  }
+
+  #previousEnds(): void {
+    const end = this.#endPrevious
+    this.#endPrevious = null
+    end?.()
   }
 
   settle(token: UnsettledToken, outcome: Outcome): void {
@@ -136,6 +152,7 @@ export class TokenFlow implements TokenHandlerHost {
   /** Nothing flows any more. @param error what has broken the connection */
   end(error: TokenError | null): void {
     this.#hasEnded = true
+    this.#previousEnds()
     this.#idleDeadline?.clear()
     this.#consumerWatch?.clear()
     this.protocol.stop()

@@ -70,6 +70,48 @@ describe('server.drain()', () => {
     }
   }
 
+  for (const what of ['quiet', 'busy'] as const) {
+    it(`moves a ${what} session without telling 'detached' on either side`, async () => {
+      const { server } = await startServer({ session: true, maxTokenLength: 1_000_000 })
+      const { client, connection } = await connectPair(server, { session: true })
+      connection.handle(() => {})
+      const told: string[] = []
+      for (const [side, end] of Object.entries({
+        server: connection,
+        client: client.connection as Connection
+      })) {
+        for (const event of ['detached', 'resumed'] as const)
+          end.on(event, () => told.push(`${side} ${event}`))
+      }
+      // Of a busy one the old transport is left in the middle of a token.
+      const tokens = what === 'busy' ? 12 : 0
+      const fates = Array.from({ length: tokens }, () => client.deliver(Buffer.alloc(1_000_000)))
+      const resumed = Promise.all([once(client, 'resumed'), once(server, 'resumed')])
+      expect(await server.drain({ timeout: 5_000 })).to.equal(0)
+      await Promise.all([resumed, ...fates])
+      client.close()
+      await Promise.all([client.closed, connection.closed])
+      expect(told.sort()).to.deep.equal(['client resumed', 'server resumed'])
+    })
+  }
+
+  it('tells detached of a session that has let go of its transport and is not accepted on the next one', async () => {
+    let isOpen = true
+    const { server } = await startServer({ session: true, authorize: () => isOpen })
+    const { client, connection } = await connectPair(server, {
+      session: true,
+      reconnect: attempt => (attempt === 1 ? 0 : 60_000)
+    })
+    isOpen = false
+    const detached = Promise.all([
+      once(connection, 'detached'),
+      once(client.connection as Connection, 'detached')
+    ])
+    void server.drain({ timeout: 100 })
+    await detached
+    expect([connection.isDetached, client.connection?.isDetached]).to.deep.equal([true, true])
+  })
+
   it('counts a session whose client does not come back in time', async () => {
     const { server } = await startServer({ session: true })
     const { client, connection } = await connectPair(server, { session: true, reconnect: () => 60_000 })
