@@ -175,7 +175,7 @@ function sourcesOf(system: string): Source[] {
       .map(path => {
         const text = readFileSync(join(SYSTEMS, system, folder, path), 'utf8')
         const imports = [
-          ...text.matchAll(/\b(?:from|import|require)\s*\(?\s*'([^'\n]+)'/g),
+          ...text.matchAll(/\b(?:from\s+|(?:import|require)\s*\(\s*)'([^'\n]+)'/g),
           ...text.matchAll(/^import '([^']+)'/gm)
         ].map(([, name]) => name as string)
         return { system, path: `${folder}/${path}`, text, imports }

@@ -1,5 +1,29 @@
+export {
+  type CertificateOptions,
+  type OpenCertificates,
+  openCertificates
+} from './certificates/open-certificates'
+export { watchFiles } from './certificates/watch-files'
 export { type BaseConfig, baseSchema, jwtFields } from './config/base-schema'
 export { onOrOff, secret, url, wholeNumber } from './config/fields'
 export { type Environment, type OldName, type OldNames, renamed } from './config/old-names'
 export { type Config, type ReadConfigOptions, readConfig } from './config/read-config'
 export { ServiceError, type ServiceErrorCode } from './errors/service-error'
+export { type Check, Readiness, type ReadinessEvents } from './health/readiness'
+export { type AdminListener, type AdminOptions, listenForAdmin } from './http/admin-listener'
+export { type Fetch, HttpDoor, type HttpDoorOptions, type HttpLimits } from './http/http-door'
+export type { WebSocketPath } from './http/web-sockets'
+export { createLogger, type LoggerOptions } from './logging/create-logger'
+export { LimitedLog } from './logging/limited-log'
+export { withoutSecrets } from './logging/without-secrets'
+export { createMetrics } from './metrics/create-metrics'
+export { tokenMetrics } from './metrics/token-metrics'
+export { createService, type Service } from './service/create-service'
+export type { ServiceOptions, ServiceProtocol } from './service/service-options'
+export {
+  Shutdown,
+  type ShutdownOptions,
+  type ShutdownPhase,
+  type ShutdownResult,
+  type ShutdownStep
+} from './shutdown/shutdown'

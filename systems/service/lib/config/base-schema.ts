@@ -39,7 +39,9 @@ export const baseSchema = z.object({
   ADMIN_TOKEN: secret(16).optional(),
 
   /** Milliseconds that a shutdown may take, until the process ends anyway. */
-  SHUTDOWN_TIMEOUT: wholeNumber(0, 3_600_000).default(25_000)
+  SHUTDOWN_TIMEOUT: wholeNumber(0, 3_600_000).default(25_000),
+  /** Milliseconds of it in which `/ready` says no and everybody is still served, for balancers to notice. */
+  SHUTDOWN_DELAY: wholeNumber(0, 3_600_000).default(0)
 })
 
 /** For systems that verify JWTs: `baseSchema.extend(jwtFields)`. What the values must be is the verifier's matter. */

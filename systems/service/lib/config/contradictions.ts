@@ -2,6 +2,9 @@ import type { Environment } from './old-names'
 
 const LOOPBACK: readonly (string | undefined)[] = [undefined, '127.0.0.1', '::1', '[::1]', 'localhost']
 
+/** The default of the schema, milliseconds. */
+const SHUTDOWN_TIMEOUT = 25_000
+
 /** Says in words which values of {@link baseSchema} can't stand together. */
 export function contradictions(env: Environment): string[] {
   const found: string[] = []
@@ -20,5 +23,7 @@ export function contradictions(env: Environment): string[] {
     if (env.ADMIN_PORT !== '0' && env.ADMIN_PORT === env.PORT)
       found.push('ADMIN_PORT is the same as PORT: each needs its own')
   }
+  if (Number(env.SHUTDOWN_DELAY ?? 0) > Number(env.SHUTDOWN_TIMEOUT ?? SHUTDOWN_TIMEOUT))
+    found.push('SHUTDOWN_DELAY is longer than SHUTDOWN_TIMEOUT: no time would be left')
   return found
 }

@@ -29,6 +29,8 @@ export interface Config<Values> {
   readonly values: Readonly<Values>
   /** Sentences for the log: old names that were used, names that look misspelt. */
   readonly notices: readonly string[]
+  /** The values that no log may show. */
+  readonly secrets: readonly string[]
 }
 
 /**
@@ -56,7 +58,12 @@ export function readConfig<Schema extends z.ZodObject>(
     const lines = [...new Set(wrong)].map(line => `\n  - ${line}`)
     throw new ServiceError('ERR_CONFIG', `Cannot use the configuration:${lines.join('')}`)
   }
-  return Object.freeze({ values: Object.freeze(parsed.data), notices: Object.freeze(notices) })
+  const secrets = Object.keys(schema.shape).flatMap(name => {
+    const value = env[name]
+    return value !== undefined && isSecret(name, schema) ? [value] : []
+  })
+  const values = Object.freeze(parsed.data)
+  return Object.freeze({ values, notices: Object.freeze(notices), secrets: Object.freeze(secrets) })
 }
 
 function readEnvFile(name: string | null = '.env', isGiven = name !== '.env'): Environment {

@@ -59,6 +59,7 @@ describe('readConfig', () => {
       LOG_LEVEL: 'info',
       ADMIN_HOST: '127.0.0.1',
       SHUTDOWN_TIMEOUT: 25_000,
+      SHUTDOWN_DELAY: 0,
       MAX_DEVICES: 100,
       WITH_PAGE: true
     })
@@ -137,6 +138,17 @@ describe('readConfig', () => {
         if (name !== 'ADMIN_PORT')
           expect(message).to.match(new RegExp(`  - ${name} \\(not shown\\) (must|can't be used) `))
     }
+  })
+
+  it('tells the values that no log may show', () => {
+    const { secrets } = read({
+      JWT_SECRET: 'a',
+      REDIS_URL: 'redis://b',
+      TLS_KEY: 'c',
+      TLS_CERT: 'd',
+      HOST: 'e'
+    })
+    expect(secrets).to.have.members(['a', 'redis://b'])
   })
 
   const contradicting: [string, Environment, string][] = [

@@ -1,0 +1,151 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { getRequestListener, RequestError } from '@hono/node-server'
+import type { Route } from '../health/health-routes'
+import { type WebSocketPath, WebSockets } from './web-sockets'
+
+/** What serves a request, such as `app.fetch` of Hono (where `env` is `c.env`). `env.incoming.socket` is the TLS socket. */
+export type Fetch = (
+  request: Request,
+  env: { incoming: IncomingMessage; outgoing: ServerResponse }
+) => Response | Promise<Response>
+
+/** Limits of HTTP, each finite. */
+export interface HttpLimits {
+  /** Milliseconds until all headers of a request are there. Default 10,000. */
+  readonly headersTimeout?: number | undefined
+  /** Milliseconds until all of a request is there. Default 60,000. */
+  readonly requestTimeout?: number | undefined
+  /** Milliseconds between two requests. Default 5,000. */
+  readonly keepAliveTimeout?: number | undefined
+  /** Bytes of the headers of a request together. Default 16 KiB. */
+  readonly maxHeaderBytes?: number | undefined
+  /** Headers of a request. Default 100. */
+  readonly maxHeaders?: number | undefined
+}
+
+export interface HttpDoorOptions {
+  /** Default: nothing is there, 404. */
+  readonly fetch?: Fetch | undefined
+  /** By path. */
+  readonly webSockets?: Readonly<Record<string, WebSocketPath>> | undefined
+  /** What `fetch` has thrown, which is a 500 for the client. Default: nobody is told. */
+  readonly onError?: ((error: unknown) => void) | undefined
+  readonly limits?: HttpLimits | undefined
+  /** Are asked before `fetch`, by the path as it was sent. */
+  readonly routes?: ReadonlyMap<string, Route> | undefined
+}
+
+/** How often Node looks for requests that are too slow, milliseconds. */
+const LOOK_INTERVAL = 1_000
+
+/** How often a door that closes looks for connections whose last request is answered, milliseconds. */
+const IDLE_INTERVAL = 50
+
+/** Serves HTTP/1.1 and WebSocket on sockets that somebody else has accepted. */
+export class HttpDoor {
+  readonly server: Server
+  readonly #webSockets: WebSockets
+  /** Those that speak HTTP. */
+  readonly #sockets = new Set<Socket>()
+  #isClosing = false
+  #onEmpty: (() => void) | null = null
+
+  constructor(options: HttpDoorOptions) {
+    const { limits = {}, routes, fetch } = options
+    const server = createServer({
+      headersTimeout: limits.headersTimeout ?? 10_000,
+      requestTimeout: limits.requestTimeout ?? 60_000,
+      keepAliveTimeout: limits.keepAliveTimeout ?? 5_000,
+      maxHeaderSize: limits.maxHeaderBytes ?? 16_384,
+      connectionsCheckingInterval: LOOK_INTERVAL
+    })
+    const { maxHeaders = 100 } = limits
+    // Node leaves out what is above it without a word, and a proxy might see what we don't: one more tells.
+    server.maxHeadersCount = maxHeaders + 1
+    this.server = server
+    this.#webSockets = new WebSockets(options.webSockets ?? {})
+    const app = fetch && requestListener(fetch, options.onError)
+    server.on('request', (request, response) => {
+      if (this.#isClosing) response.setHeader('connection', 'close')
+      const route = routes?.get(request.url ?? '')
+      if (route !== undefined) route(request, response)
+      else if (request.rawHeaders.length > 2 * maxHeaders) end(response, 431)
+      else if (app === undefined) end(response, 404)
+      else app(request, response)
+    })
+    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
+    // It never listens: without this Node enforces neither headersTimeout nor requestTimeout.
+    server.emit('listening')
+  }
+
+  /** WebSockets that are open. */
+  get openWebSockets(): number {
+    return this.#webSockets.size
+  }
+
+  /** Takes a socket that was accepted. */
+  readonly handler = (socket: Socket): void => {
+    if (this.#isClosing) {
+      socket.destroy()
+      return
+    }
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#left(socket))
+    this.server.emit('connection', socket)
+  }
+
+  /**
+   * Answers the requests that have begun, says goodbye to WebSockets, and takes no more of either. What is left when the signal
+   * aborts is cut.
+   */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#isClosing = true
+    const cut = () => this.server.closeAllConnections()
+    if (signal.aborted) cut()
+    else signal.addEventListener('abort', cut, { once: true })
+    this.server.closeIdleConnections()
+    const idle = setInterval(() => this.server.closeIdleConnections(), IDLE_INTERVAL)
+    await Promise.all([this.#webSockets.close(signal), this.#empty()])
+    clearInterval(idle)
+    signal.removeEventListener('abort', cut)
+    // Ends what looks for slow requests. That it never listened is an error to Node.
+    this.server.close(() => {})
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#left(socket as Socket)
+    this.#webSockets.upgrade(request, socket, head)
+  }
+
+  #left(socket: Socket): void {
+    this.#sockets.delete(socket)
+    if (this.#sockets.size === 0) this.#onEmpty?.()
+  }
+
+  /** Node counts the connections of a server that listens only. */
+  #empty(): Promise<void> {
+    return new Promise(resolve => {
+      if (this.#sockets.size === 0) resolve()
+      else this.#onEmpty = resolve
+    })
+  }
+}
+
+/** @param onError gets what `fetch` has thrown; the client gets 500 */
+export function requestListener(fetch: Fetch, onError: (error: unknown) => void = () => {}): Route {
+  const listener = getRequestListener(fetch as Parameters<typeof getRequestListener>[0], {
+    overrideGlobalObjects: false,
+    errorHandler: error => {
+      if (error instanceof RequestError) return new Response(null, { status: 400 })
+      onError(error)
+      return new Response(null, { status: 500 })
+    }
+  })
+  return (request, response) => void listener(request, response)
+}
+
+function end(response: ServerResponse, status: number): void {
+  response.writeHead(status, { 'content-length': 0, connection: 'close' }).end()
+}

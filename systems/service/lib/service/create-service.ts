@@ -1,0 +1,227 @@
+import type { AddressInfo } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import { TokenServer, type TokenServerOptions } from 'token-server'
+import { type OpenCertificates, openCertificates } from '../certificates/open-certificates'
+import { watchFiles } from '../certificates/watch-files'
+import { type BaseConfig, baseSchema } from '../config/base-schema'
+import { readConfig } from '../config/read-config'
+import { ServiceError } from '../errors/service-error'
+import { healthRoutes } from '../health/health-routes'
+import { Readiness } from '../health/readiness'
+import { type AdminListener, listenForAdmin } from '../http/admin-listener'
+import { HttpDoor } from '../http/http-door'
+import { createLogger } from '../logging/create-logger'
+import { createMetrics } from '../metrics/create-metrics'
+import { tokenMetrics } from '../metrics/token-metrics'
+import { Shutdown } from '../shutdown/shutdown'
+import { logServer } from './log-server'
+import type { ServiceOptions } from './service-options'
+
+/** Of the time that a shutdown may take, so much is for those behind the doors. */
+const SHARE_OF_DOORS = 0.8
+
+/** Milliseconds until a client must have said which protocol it speaks, TLS included. */
+const HANDSHAKE_TIMEOUT = 5_000
+
+/** Connects of one address a second; ten times as many at once. */
+const CONNECT_RATE = 200
+
+const MAX_CONNECTIONS = 20_000
+
+/** Clients without a certificate get so many of the places; the others are for handlers and servers, which have one. */
+const SHARE_OF_STRANGERS = 0.9
+
+const CERTIFICATES_CHANGED = 'The certificate files have changed'
+
+/**
+ * A server with what each of ours needs: one TLS port for tokens, HTTP and whatever else it speaks, certificates, a log, metrics,
+ * an admin listener, and an end in order.
+ */
+export class Service {
+  readonly name: string
+  readonly log: Logger
+  readonly metrics: Registry
+  readonly readiness: Readiness
+  readonly shutdown: Shutdown
+  /** The one port. Tokens are taken as from any `TokenServer`. */
+  readonly server: TokenServer
+  /** Serves HTTP and WebSocket on that port. */
+  readonly http: HttpDoor
+  /** Null without ADMIN_PORT. */
+  readonly admin: AdminListener | null
+
+  constructor(parts: Omit<Service, 'address' | 'close'>) {
+    this.name = parts.name
+    this.log = parts.log
+    this.metrics = parts.metrics
+    this.readiness = parts.readiness
+    this.shutdown = parts.shutdown
+    this.server = parts.server
+    this.http = parts.http
+    this.admin = parts.admin
+  }
+
+  get address(): AddressInfo {
+    return this.server.address() as AddressInfo
+  }
+
+  /** Ends it in order, as SIGTERM does, but leaves the process running. Never rejects. */
+  async close(): Promise<void> {
+    await this.shutdown.run('it was asked to close')
+  }
+}
+
+/**
+ * Starts a service; it is ready when the promise resolves.
+ *
+ * @throws (rejects) ServiceError `ERR_CONFIG`, `ERR_CERTIFICATES`, `ERR_ADMIN`; TokenError `ERR_OPTION`, `ERR_LISTEN`
+ */
+export async function createService(options: ServiceOptions): Promise<Service> {
+  const { config, notices, secrets } = configurationOf(options)
+  const log = createLogger({
+    name: options.name,
+    level: config.LOG_LEVEL,
+    secrets,
+    destination: options.logTo
+  })
+  const metrics = options.metrics ?? createMetrics(options.name)
+  const readiness = new Readiness()
+  readiness.set('service', 'it is starting')
+  const shutdown = new Shutdown({ timeout: config.SHUTDOWN_TIMEOUT, log })
+  for (const notice of notices) log.warn(notice)
+
+  const certificates = await openCertificates({
+    key: config.TLS_KEY,
+    cert: config.TLS_CERT,
+    ca: config.TLS_CA,
+    folder: config.CERTS_DIR,
+    hosts: options.hosts
+  })
+  for (const notice of certificates.notices) log.warn(notice)
+  if (certificates.madeIn !== null) log.info(`Certificates were made in ${certificates.madeIn}`)
+
+  const http = new HttpDoor({
+    onError: error => log.error({ err: error }, 'An HTTP request failed'),
+    ...options.http,
+    routes: healthRoutes(readiness, false)
+  })
+  const server = new TokenServer(serverOptions(options, config, certificates, http))
+  logServer(server, log)
+  await server.ready
+  tokenMetrics(server, metrics)
+  const stopWatching = watchFiles(certificates.files, () => reload(server, log))
+  shutdown.add('the port', signal => closePort(signal, options, config, { server, http, readiness }), 'doors')
+  shutdown.add('watching the certificates', stopWatching, 'doors')
+
+  const admin = await openAdmin(options, config, { metrics, readiness, server })
+  if (admin !== null) shutdown.add('the admin listener', () => admin.close(), 'outputs')
+  if (options.signals !== false) shutdown.onSignals()
+  readiness.set('service', null)
+  const service = new Service({ name: options.name, log, metrics, readiness, shutdown, server, http, admin })
+  const { address, port } = service.address
+  log.info({ address, port, ...(admin !== null && { admin: admin.address }) }, `${options.name} is ready`)
+  return service
+}
+
+interface Configuration {
+  readonly config: BaseConfig
+  readonly notices: readonly string[]
+  readonly secrets: readonly string[]
+}
+
+function configurationOf({ config, notices = [], secrets = [] }: ServiceOptions): Configuration {
+  if (config === undefined) {
+    const read = readConfig(baseSchema)
+    return {
+      config: read.values,
+      notices: [...read.notices, ...notices],
+      secrets: [...read.secrets, ...secrets]
+    }
+  }
+  const { LOGGLY_TOKEN, ADMIN_TOKEN, REDIS_URL } = config
+  const known = [LOGGLY_TOKEN, ADMIN_TOKEN, REDIS_URL].filter(value => value !== undefined)
+  return { config: { ...baseSchema.parse({}), ...config }, notices, secrets: [...known, ...secrets] }
+}
+
+function serverOptions(
+  { tokens, protocols, http: httpOptions, defaultPort }: ServiceOptions,
+  { HOST, PORT, TLS_MIN_VERSION }: BaseConfig,
+  { key, cert, ca, crl }: OpenCertificates,
+  http: HttpDoor
+): TokenServerOptions {
+  const port = PORT ?? defaultPort
+  if (port === undefined)
+    throw new ServiceError(
+      'ERR_CONFIG',
+      'Cannot listen: PORT is not set, and this service has no port of its own'
+    )
+  const others = Object.entries(protocols ?? {}).map(([name, { close, ...protocol }]) => [name, protocol])
+  const maxConnections = tokens?.maxConnections ?? MAX_CONNECTIONS
+  return {
+    handshakeTimeout: HANDSHAKE_TIMEOUT,
+    maxConnectRatePerAddress: CONNECT_RATE,
+    maxStrangers: Math.ceil(SHARE_OF_STRANGERS * maxConnections),
+    minVersion: TLS_MIN_VERSION,
+    ...tokens,
+    maxConnections,
+    port,
+    ...(HOST !== undefined && { host: HOST }),
+    key,
+    cert,
+    ca,
+    ...(crl !== undefined && { crl }),
+    protocols: {
+      ...Object.fromEntries(others),
+      'http/1.1': { handler: http.handler, clientCertificate: httpOptions?.clientCertificate ?? 'optional' }
+    }
+  }
+}
+
+function reload(server: TokenServer, log: Logger): void {
+  try {
+    server.reload()
+    log.info(`${CERTIFICATES_CHANGED}, and are in use`)
+  } catch (error) {
+    log.error({ err: error }, `${CERTIFICATES_CHANGED}, and can't be used: the old ones stay`)
+  }
+}
+
+function openAdmin(
+  { admin }: ServiceOptions,
+  { ADMIN_PORT, ADMIN_HOST, ADMIN_TOKEN }: BaseConfig,
+  { metrics, readiness, server }: Pick<Service, 'metrics' | 'readiness' | 'server'>
+): Promise<AdminListener | null> {
+  if (ADMIN_PORT === undefined) return Promise.resolve(null)
+  const options = {
+    host: ADMIN_HOST,
+    port: ADMIN_PORT,
+    token: ADMIN_TOKEN,
+    metrics,
+    readiness,
+    fetch: admin?.fetch
+  }
+  return listenForAdmin(options).catch(error => {
+    server.close({ timeout: 0 })
+    throw error
+  })
+}
+
+/** Balancers see first that it is not ready; then nobody new is let in, and those who are in leave in order. */
+async function closePort(
+  signal: AbortSignal,
+  { protocols = {} }: ServiceOptions,
+  { SHUTDOWN_DELAY, SHUTDOWN_TIMEOUT }: BaseConfig,
+  { server, http, readiness }: Pick<Service, 'server' | 'http' | 'readiness'>
+): Promise<void> {
+  readiness.set('service', 'it is shutting down')
+  await wait(SHUTDOWN_DELAY, undefined, { signal }).catch(() => {})
+  const time = SHARE_OF_DOORS * (SHUTDOWN_TIMEOUT - SHUTDOWN_DELAY)
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(Math.max(time, 0))])
+  server.close({ timeout: time })
+  const owners = Object.values(protocols).map(async protocol => protocol.close?.(inTime))
+  const results = await Promise.allSettled([...owners, http.close(inTime)])
+  await server.closed
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+}

@@ -1,0 +1,43 @@
+import type { Registry } from 'prom-client'
+import type { OtherProtocol, TokenServerOptions } from 'token-server'
+import type { BaseConfig } from '../config/base-schema'
+import type { Fetch, HttpDoorOptions } from '../http/http-door'
+import type { LoggerOptions } from '../logging/create-logger'
+
+/** A protocol beside tokens and HTTP on the port, by its ALPN name; `mqtt` is known by its first bytes, too. */
+export interface ServiceProtocol extends OtherProtocol {
+  /** Ends its sockets in order when the service shuts down; those that are left when the signal aborts are destroyed. */
+  readonly close?: ((signal: AbortSignal) => unknown) | undefined
+}
+
+export interface ServiceOptions {
+  /** Stands in each line of the log and in each metric. */
+  readonly name: string
+  /** What `readConfig` gave. Default: what it says of the environment of this process. */
+  readonly config?: Partial<BaseConfig> | undefined
+  /** Sentences for the log, as `readConfig` gives them. */
+  readonly notices?: readonly string[] | undefined
+  /** Values that must stand in no line of the log, as `readConfig` gives them. */
+  readonly secrets?: readonly string[] | undefined
+  /** Is listened on when the configuration has no PORT. */
+  readonly defaultPort?: number | undefined
+  /** Options of the `TokenServer`; where to listen, the certificates and the other protocols are the service's matter. */
+  readonly tokens?:
+    | Omit<TokenServerOptions, 'host' | 'port' | 'path' | 'fd' | 'key' | 'cert' | 'ca' | 'crl' | 'protocols'>
+    | undefined
+  readonly protocols?: Readonly<Record<string, ServiceProtocol>> | undefined
+  /** HTTP and WebSocket. `/health` and `/ready` are there anyway. Clients need no certificate unless `clientCertificate` says so. */
+  readonly http?:
+    | (Omit<HttpDoorOptions, 'routes'> & { readonly clientCertificate?: 'required' | 'optional' | undefined })
+    | undefined
+  /** More pages on the admin listener, behind its token. */
+  readonly admin?: { readonly fetch: Fetch } | undefined
+  /** Names and addresses for a certificate that is made. Default: localhost, 127.0.0.1, ::1 and this machine's name. */
+  readonly hosts?: readonly string[] | undefined
+  /** Where the log goes. Default: standard output. */
+  readonly logTo?: LoggerOptions['destination']
+  /** Default: a new one with the metrics of Node. */
+  readonly metrics?: Registry | undefined
+  /** Ends the service on SIGTERM and SIGINT. Default true. */
+  readonly signals?: boolean | undefined
+}

@@ -1,0 +1,312 @@
+import { constants } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
+import { loadCertificates, renewServer } from '@token-server/certs'
+import { closesWhatItOpened, onCleanUp, Program, until } from '@token-server/test-helpers'
+import { expect } from 'chai'
+import { Hono } from 'hono'
+import { TokenClient } from 'token-server'
+import { WebSocket } from 'ws'
+import { askTls, certificateFolder, folder, type Started, startService, tlsClient } from '../helpers/services'
+
+const MQTT_CONNECT = Buffer.from([0x10, 0x0c, 0, 4, ...Buffer.from('MQTT'), 4, 2, 0, 60, 0, 0])
+
+describe('createService', () => {
+  closesWhatItOpened()
+
+  /** A protocol that tells what it gets, and answers `mqtt`. */
+  function mqtt(sockets: TLSSocket[] = []) {
+    return {
+      clientCertificate: 'optional' as const,
+      handler: (socket: TLSSocket) => {
+        sockets.push(socket)
+        socket.on('data', data => socket.write(`mqtt ${data.length}`))
+      },
+      close: () => {
+        for (const socket of sockets) socket.end()
+      }
+    }
+  }
+
+  async function tokenClient(port: number, withCertificate = true): Promise<TokenClient> {
+    const { ca, key, cert } = loadCertificates(await certificateFolder(), 'client')
+    const client = new TokenClient({ host: '127.0.0.1', port, ca, ...(withCertificate && { key, cert }) })
+    client.on('error', () => {})
+    client.on('disconnect', () => {})
+    onCleanUp(() => {
+      client.close({ timeout: 0 })
+      return client.closed
+    })
+    return client
+  }
+
+  async function webSocket(port: number, path: string): Promise<WebSocket> {
+    const socket = new WebSocket(`wss://127.0.0.1:${port}${path}`, {
+      ca: loadCertificates(await certificateFolder(), 'client').ca()
+    })
+    onCleanUp(() => socket.terminate())
+    socket.on('error', () => {})
+    await once(socket, 'open')
+    return socket
+  }
+
+  it('serves tokens, HTTP, WebSocket and MQTT on one port', async () => {
+    const app = new Hono().get('/hello', context => context.text('hello'))
+    const { service, port } = await startService({
+      protocols: { mqtt: mqtt() },
+      http: {
+        fetch: app.fetch,
+        webSockets: {
+          '/echo': { onConnection: socket => socket.on('message', data => socket.send(`${data}!`)) }
+        }
+      }
+    })
+    service.server.on('token', (token, connection) => connection.send(token))
+
+    const client = await tokenClient(port)
+    await once(client, 'connect')
+    client.send(Buffer.from('a token'))
+    expect(String((await once(client, 'token'))[0])).to.equal('a token')
+
+    expect(await askTls(port, '/hello')).to.include({ status: 200, body: 'hello' })
+
+    const socket = await webSocket(port, '/echo')
+    socket.send('ping')
+    expect(String((await once(socket, 'message'))[0])).to.equal('ping!')
+
+    const device = await tlsClient(port, { ALPNProtocols: ['mqtt'] })
+    device.write(MQTT_CONNECT)
+    expect(String((await once(device, 'data'))[0])).to.equal('mqtt 14')
+  })
+
+  it('knows MQTT and HTTP by their first bytes where a client names no protocol', async () => {
+    const { port } = await startService({ protocols: { mqtt: mqtt() } })
+    const device = await tlsClient(port)
+    // One byte after another: the protocol shows late.
+    for (const byte of MQTT_CONNECT.subarray(0, -1)) device.write(Buffer.of(byte))
+    device.write(MQTT_CONNECT.subarray(-1))
+    const seen = await once(device, 'data')
+    expect(String(seen[0])).to.match(/^mqtt \d+$/)
+
+    const web = await tlsClient(port)
+    web.write('GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    expect(String((await once(web, 'data'))[0])).to.match(/^HTTP\/1\.1 200 OK\r\n/)
+  })
+
+  it('cuts a client that says nothing within handshakeTimeout', async () => {
+    const { port, lines } = await startService({
+      tokens: { handshakeTimeout: 300 },
+      protocols: { mqtt: mqtt() }
+    })
+    const socket = await tlsClient(port)
+    await once(socket.resume(), 'close')
+    await until(() => lines.with('Cannot tell the protocol of a client: it sent nothing').length === 1)
+  })
+
+  it('lets devices in without a certificate, and demands a trusted one for tokens', async () => {
+    const { port, lines } = await startService({ protocols: { mqtt: mqtt() } })
+    const device = await tlsClient(port, { ALPNProtocols: ['mqtt'] })
+    device.write('x')
+    await once(device, 'data')
+    const client = await tokenClient(port, false)
+    await client.closed
+    await until(() => lines.all.some(({ code }) => code === 'ERR_CERTIFICATE'))
+  })
+
+  it('demands a certificate of devices and of HTTP where that is told', async () => {
+    const { port } = await startService({
+      http: { clientCertificate: 'required' },
+      protocols: { mqtt: { ...mqtt(), clientCertificate: 'required' } }
+    })
+    for (const name of ['mqtt', 'http/1.1']) {
+      const stranger = await tlsClient(port, { ALPNProtocols: [name] })
+      await once(stranger.resume(), 'close')
+      const { key, cert } = loadCertificates(await certificateFolder(), 'client')
+      const known = await tlsClient(port, { ALPNProtocols: [name], key: key(), cert: cert() })
+      known.write('GET /health HTTP/1.1\r\nHost: a\r\n\r\n')
+      await once(known, 'data')
+    }
+  })
+
+  it('speaks TLS 1.3 only, unless it is told TLS 1.2', async () => {
+    const { port } = await startService()
+    let failed: NodeJS.ErrnoException | undefined
+    await tlsClient(port, { maxVersion: 'TLSv1.2' }).catch(error => {
+      failed = error as NodeJS.ErrnoException
+    })
+    expect(failed).to.have.property('code', 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION')
+  })
+
+  it('speaks TLS 1.2 where it is told so, and cuts who wants to renegotiate', async () => {
+    const { port } = await startService({
+      config: { TLS_MIN_VERSION: 'TLSv1.2' },
+      protocols: { mqtt: mqtt() }
+    })
+    const socket = await tlsClient(port, { maxVersion: 'TLSv1.2', ALPNProtocols: ['mqtt'] })
+    expect(socket.getProtocol()).to.equal('TLSv1.2')
+    socket.write('x')
+    await once(socket, 'data')
+    const renegotiated = await new Promise(resolve => {
+      socket.once('error', () => resolve(false)).once('close', () => resolve(false))
+      socket.renegotiate({ rejectUnauthorized: false }, error => resolve(error === null))
+    })
+    expect(renegotiated).to.equal(false)
+    const plain = await tlsClient(port, {
+      secureOptions: constants.SSL_OP_NO_TLSv1_2,
+      ALPNProtocols: ['mqtt']
+    })
+    expect(plain.getProtocol()).to.equal('TLSv1.3')
+  })
+
+  it('refuses an address that connects too often', async () => {
+    const { port, lines } = await startService({ tokens: { maxConnectRatePerAddress: 1 } })
+    for (let i = 0; i < 10; i++) expect((await askTls(port, '/health')).status).to.equal(200)
+    let refused: unknown
+    await tlsClient(port).catch(error => {
+      refused = error
+    })
+    expect(refused).to.have.property('code', 'ECONNRESET')
+    await until(() => lines.with('maxConnectRatePerAddress is 1').length === 1)
+  })
+
+  describe('with certificates', () => {
+    it('makes them on the first run, the key for its owner alone, and takes the same on the next', async () => {
+      const CERTS_DIR = join(folder(), 'new')
+      const first = await startService({ config: { CERTS_DIR } })
+      expect(first.lines.with(`Certificates were made in ${CERTS_DIR}`)).to.have.length(1)
+      expect(statSync(join(CERTS_DIR, 'server/server.key')).mode & 0o777).to.equal(0o600)
+      const made = readFileSync(join(CERTS_DIR, 'server/server.crt'), 'utf8')
+      const second = await startService({ config: { CERTS_DIR } })
+      expect(second.lines.with('Certificates were made')).to.have.length(0)
+      expect(readFileSync(join(CERTS_DIR, 'server/server.crt'), 'utf8')).to.equal(made)
+    })
+
+    it('takes renewed ones without a restart, and open connections stay', async () => {
+      const CERTS_DIR = folder()
+      const { port, lines } = await startService({ config: { CERTS_DIR }, protocols: { mqtt: mqtt() } })
+      const ca = loadCertificates(CERTS_DIR, 'server').ca()
+      const before = await tlsClient(port, { ca, ALPNProtocols: ['mqtt'] })
+      const old = before.getPeerX509Certificate()?.fingerprint256
+      await renewServer({ out: CERTS_DIR, force: true })
+      await until(() => lines.with('The certificate files have changed, and are in use').length === 1)
+      const after = await tlsClient(port, { ca, ALPNProtocols: ['mqtt'] })
+      expect(after.getPeerX509Certificate()?.fingerprint256).to.be.a('string').and.not.equal(old)
+      before.write('x')
+      await once(before, 'data')
+    })
+  })
+
+  describe('when it closes', () => {
+    it('is not ready, answers what has begun, lets the other protocols end, and closes the port', async () => {
+      let answer = () => {}
+      const asked = new Promise<void>(begun => {
+        answer = begun
+      })
+      let release = () => {}
+      const held = new Promise<void>(done => {
+        release = done
+      })
+      const app = new Hono().get('/slow', async context => {
+        answer()
+        await held
+        return context.text('done')
+      })
+      const sockets: TLSSocket[] = []
+      const { service, port } = await startService({
+        http: { fetch: app.fetch },
+        protocols: { mqtt: mqtt(sockets) }
+      })
+      const client = await tokenClient(port)
+      await once(client, 'connect')
+      const device = await tlsClient(port, { ALPNProtocols: ['mqtt'] })
+      const slow = askTls(port, '/slow')
+      await asked
+      await until(() => sockets.length === 1)
+
+      const closed = service.close()
+      const clientClosed = once(client, 'close')
+      await until(() => !service.readiness.isReady)
+      expect(service.readiness.because()).to.deep.equal([['service', 'it is shutting down']])
+      await once(device.resume(), 'end')
+      await clientClosed
+      let refused: unknown
+      await tlsClient(port).catch(error => {
+        refused = error
+      })
+      expect(refused).to.have.property('code', 'ECONNREFUSED')
+      release()
+      expect(await slow).to.deep.include({ status: 200, body: 'done' })
+      await closed
+    })
+
+    it('cuts what does not end within its time', async () => {
+      const { service, port } = await startService({
+        config: { SHUTDOWN_TIMEOUT: 500 },
+        http: { fetch: () => new Promise<Response>(() => {}) },
+        protocols: { mqtt: { ...mqtt(), close: () => new Promise(() => {}) } }
+      })
+      const [device, web] = [await tlsClient(port, { ALPNProtocols: ['mqtt'] }), await tlsClient(port)]
+      web.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+      device.write('x')
+      await once(device, 'data')
+      const gone = [once(device.resume(), 'close'), once(web.resume(), 'close')]
+      const begun = performance.now()
+      await service.close()
+      expect(performance.now() - begun).to.be.lessThan(2_000)
+      await Promise.all(gone)
+    })
+  })
+
+  describe('as a process', () => {
+    const PROGRAM = join(__dirname, '../helpers/program.js')
+
+    async function started(how: string): Promise<Program> {
+      const program = new Program(process.execPath, [PROGRAM, how, await certificateFolder()], folder())
+      onCleanUp(() => program.kill('SIGKILL'))
+      await program.printed('is ready')
+      return program
+    }
+
+    it('drains on SIGTERM, and exits with 0', async () => {
+      const program = await started('quick')
+      program.kill('SIGTERM')
+      const { code, stdout } = await program.ended
+      expect(code).to.equal(0)
+      expect(stdout).to.include('Shutting down: SIGTERM').and.include('the work has ended')
+    })
+
+    it('exits with 1 when a step is not done in time', async () => {
+      const program = await started('stuck')
+      program.kill('SIGINT')
+      const { code, stdout } = await program.ended
+      expect(code).to.equal(1)
+      expect(stdout).to.include('Shutdown: no time was left for the work')
+    })
+
+    it('exits at once on a second signal', async () => {
+      const program = await started('patient')
+      program.kill('SIGTERM')
+      await program.printed('Shutting down')
+      program.kill('SIGTERM')
+      const { code } = await program.ended
+      expect(code).to.equal(128 + 15)
+    })
+  })
+
+  it('writes no secret of its configuration into its log', async () => {
+    const canary = 'canary-of-the-admin-8d21'
+    const { lines, service } = (await startService({
+      config: { ADMIN_TOKEN: canary, ADMIN_PORT: 0 },
+      http: {
+        fetch: () => {
+          throw new Error(`failed with ${canary}`)
+        }
+      }
+    })) satisfies Started
+    expect((await askTls(service.address.port, '/')).status).to.equal(500)
+    expect(lines.with('An HTTP request failed')).to.have.length(1)
+    expect(lines.text).to.include('[not shown]').and.not.include(canary)
+  })
+})
