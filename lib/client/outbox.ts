@@ -64,6 +64,7 @@ export class Outbox {
   /** How many were given up and still stand in `#waiting`. */
   #gone = 0
   #bytes = 0
+  #requests = 0
 
   /**
    * @param limit bytes, 4 for each token's header included
@@ -82,6 +83,11 @@ export class Outbox {
     return this.#bytes
   }
 
+  /** How many of them ask for an answer. */
+  get requests(): number {
+    return this.#requests
+  }
+
   /** @returns false when it is full, and then nothing was taken */
   add(token: Uint8Array, delivery: Delivery | null = null): boolean {
     const bytes = this.#bytes + costOf(token.byteLength)
@@ -89,6 +95,7 @@ export class Outbox {
     if (bytes > this.#limit) return false
     this.#waiting.push(new Waiting(this, token, token.byteLength, delivery))
     this.#bytes = bytes
+    if (delivery?.isRequest) this.#requests++
     return true
   }
 
@@ -116,7 +123,10 @@ export class Outbox {
     const back = tokens.map(({ token, length, delivery }) => new Waiting(this, token, length, delivery))
     this.#waiting = [...back, ...this.#waiting.slice(this.#first)]
     this.#first = 0
-    for (const { length } of tokens) this.#bytes += costOf(length)
+    for (const { length, delivery } of tokens) {
+      this.#bytes += costOf(length)
+      if (delivery?.isRequest) this.#requests++
+    }
     if (this.needsDrain) this.owesDrain = true
   }
 
@@ -137,7 +147,7 @@ export class Outbox {
         this.#gone--
         continue
       }
-      this.#bytes -= bytes
+      this.#leaves(waiting)
       if (!waiting.send(connection)) undeliverable.push(waiting.token)
     }
     this.#waiting.splice(0, this.#first)
@@ -164,6 +174,7 @@ export class Outbox {
     this.#waiting = []
     this.#gone = 0
     this.#bytes = 0
+    this.#requests = 0
     for (const { delivery } of waiting) {
       if (delivery === null) continue
       delivery.holder = null
@@ -182,12 +193,17 @@ export class Outbox {
 
   remove(waiting: Waiting): void {
     waiting.isGone = true
-    this.#bytes -= costOf(waiting.length)
+    this.#leaves(waiting)
     this.#gone++
     // Not during flush(), and seldom: many that are given up one by one must not each move all.
     if (this.#first > 0 || this.#gone * 2 <= this.#waiting.length) return
     this.#waiting = this.#waiting.filter(({ isGone }) => !isGone)
     this.#gone = 0
+  }
+
+  #leaves({ length, delivery }: Waiting): void {
+    this.#bytes -= costOf(length)
+    if (delivery?.isRequest) this.#requests--
   }
 }
 

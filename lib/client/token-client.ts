@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { inspect } from 'node:util'
-import type { Connection } from '../connection/connection'
+import { type Connection, controlOf } from '../connection/connection'
 import type { DeliverOptions, Handler } from '../connection/connection-context'
 import { checkOptions } from '../connection/delivering'
 import type { CloseInfo, CloseOptions } from '../errors/close-info'
@@ -131,7 +131,15 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
     checkOptions(options)
     checkToken(token, this.#settings.connection.maxTokenLength)
     if (!this.#lifecycle.takesTokens) throw notSent('closed', this.#lifecycle.report.error)
+    if (isRequest && this.#pendingRequests >= this.#settings.connection.maxPendingRequests)
+      throw notSent('too-many-requests')
     return await this.#outbox.deliver(token, options, isRequest)
+  }
+
+  /** Requests that wait for their answer, on the connection or for one. */
+  get #pendingRequests(): number {
+    const { connection } = this
+    return this.#outbox.requests + (connection === null ? 0 : controlOf(connection).delivering.unanswered)
   }
 
   /**

@@ -82,6 +82,11 @@ export class Delivering implements Holder {
     return returnsAbove !== null && sender.tokensTaken > returnsAbove
   }
 
+  /** Requests that wait for their answer, also those that were given up. */
+  get unanswered(): number {
+    return this.#host.session.deliveries.unanswered
+  }
+
   /** The straight path: a promise and nothing around it. What is thrown rejects it. */
   deliver(token: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => this.take(token, new Delivery(0, resolve, reject)))
@@ -236,7 +241,7 @@ export class Delivering implements Holder {
   #checkRequest(): void {
     const { session, limits } = this.#host
     if (session.isGreeted && !session.peerHandles) throw handlerRequired()
-    if (session.deliveries.unanswered >= limits.maxPendingRequests) throw notSent('too-many-requests')
+    if (this.unanswered >= limits.maxPendingRequests) throw notSent('too-many-requests')
   }
 
   /** Before it is sent: over a Duplex in memory the answer can come while that is done. */

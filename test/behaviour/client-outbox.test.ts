@@ -15,6 +15,59 @@ import { escapedDuring } from '../helpers/moments'
 describe('the outbox of a client', () => {
   closesWhatItOpened()
 
+  describe('requests above maxPendingRequests', () => {
+    /** Asks, and tells each fate as soon as it is known. */
+    function asking(client: TokenClient) {
+      const told: string[] = []
+      const ask = (text: string, options = {}) =>
+        client.request(Buffer.from(text), options).then(
+          answer => void told.push(`${text}: ${answer}`),
+          (error: TokenError) => void told.push(`${text}: ${error.code} ${error.reason}`)
+        )
+      return { told, ask }
+    }
+
+    it('are refused at the call while the others wait for a connection, and none is refused later', async () => {
+      const port = await freePort()
+      const client = await makeClient(port, { maxPendingRequests: 2, reconnect: () => 5 })
+      const { told, ask } = asking(client)
+      const fates = ['a', 'b', 'c'].map(text => ask(text))
+      await fates[2]
+      expect(told).to.deep.equal(['c: ERR_NOT_SENT too-many-requests'])
+      const { server } = await startServer({ port })
+      server.handle(token => token)
+      await Promise.all(fates)
+      await ask('d')
+      expect(told.slice(1)).to.deep.equal(['a: a', 'b: b', 'd: d'])
+    })
+
+    it('that were given up before they left make room', async () => {
+      const over = { maxPendingRequests: 1, refusedRetryTimeout: 0, reconnect: () => 60_000 }
+      const client = await makeClient(await freePort(), over)
+      await once(client, 'disconnect')
+      const { told, ask } = asking(client)
+      await ask('a', { timeout: 5 })
+      await ask('b', { timeout: 5 })
+      expect(told).to.deep.equal(['a: ERR_NOT_SENT unreachable', 'b: ERR_NOT_SENT unreachable'])
+    })
+
+    it('count over a restart of the server, which gives those back that it has not answered', async () => {
+      const { server, port } = await startServer()
+      const client = await makeClient(port, { maxPendingRequests: 2, reconnect: () => 5 })
+      await client.ready
+      const { told, ask } = asking(client)
+      // Nobody takes them.
+      const fates = ['a', 'b'].map(text => ask(text))
+      server.close()
+      await Promise.all([server.closed, once(client, 'disconnect')])
+      await ask('c')
+      const { server: next } = await startServer({ port })
+      next.handle(token => token)
+      await Promise.all(fates)
+      expect(told).to.deep.equal(['c: ERR_NOT_SENT too-many-requests', 'a: a', 'b: b'])
+    })
+  })
+
   describe("a listener of 'undeliverable'", () => {
     /** Sends A, B, which is too long, C, D, and delivers E, before the connection is up. */
     async function run(listener: (client: TokenClient) => void) {
