@@ -1,3 +1,6 @@
+export type { Bus, BusEvents, BusLimits, BusListener, BusStats } from './bus/bus'
+export { type BusOptions, createBus } from './bus/create-bus'
+export { MemoryHub } from './bus/memory-bus'
 export {
   type CertificateOptions,
   type OpenCertificates,
@@ -16,10 +19,11 @@ export type { WebSocketPath } from './http/web-sockets'
 export { createLogger, type LoggerOptions } from './logging/create-logger'
 export { LimitedLog } from './logging/limited-log'
 export { withoutSecrets } from './logging/without-secrets'
+export { busMetrics } from './metrics/bus-metrics'
 export { createMetrics } from './metrics/create-metrics'
 export { tokenMetrics } from './metrics/token-metrics'
 export { createService, type Service } from './service/create-service'
-export type { ServiceOptions, ServiceProtocol } from './service/service-options'
+export type { ServiceOptions, ServiceParts, ServiceProtocol } from './service/service-options'
 export {
   Shutdown,
   type ShutdownOptions,

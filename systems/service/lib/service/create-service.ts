@@ -3,6 +3,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { TokenServer, type TokenServerOptions } from 'token-server'
+import type { Bus } from '../bus/bus'
+import { createBus } from '../bus/create-bus'
 import { type OpenCertificates, openCertificates } from '../certificates/open-certificates'
 import { watchFiles } from '../certificates/watch-files'
 import { type BaseConfig, baseSchema } from '../config/base-schema'
@@ -13,11 +15,12 @@ import { Readiness } from '../health/readiness'
 import { type AdminListener, listenForAdmin } from '../http/admin-listener'
 import { HttpDoor } from '../http/http-door'
 import { createLogger } from '../logging/create-logger'
+import { busMetrics } from '../metrics/bus-metrics'
 import { createMetrics } from '../metrics/create-metrics'
 import { tokenMetrics } from '../metrics/token-metrics'
 import { Shutdown } from '../shutdown/shutdown'
 import { logServer } from './log-server'
-import type { ServiceOptions } from './service-options'
+import type { ServiceOptions, ServiceParts } from './service-options'
 
 /** Of the time that a shutdown may take, so much is for those behind the doors. */
 const SHARE_OF_DOORS = 0.8
@@ -37,14 +40,15 @@ const CERTIFICATES_CHANGED = 'The certificate files have changed'
 
 /**
  * A server with what each of ours needs: one TLS port for tokens, HTTP and whatever else it speaks, certificates, a log, metrics,
- * an admin listener, and an end in order.
+ * an admin listener, a bus, and an end in order.
  */
-export class Service {
+export class Service implements ServiceParts {
   readonly name: string
   readonly log: Logger
   readonly metrics: Registry
   readonly readiness: Readiness
   readonly shutdown: Shutdown
+  readonly bus: Bus
   /** The one port. Tokens are taken as from any `TokenServer`. */
   readonly server: TokenServer
   /** Serves HTTP and WebSocket on that port. */
@@ -58,11 +62,13 @@ export class Service {
     this.metrics = parts.metrics
     this.readiness = parts.readiness
     this.shutdown = parts.shutdown
+    this.bus = parts.bus
     this.server = parts.server
     this.http = parts.http
     this.admin = parts.admin
   }
 
+  /** Where the port is. */
   get address(): AddressInfo {
     return this.server.address() as AddressInfo
   }
@@ -80,49 +86,62 @@ export class Service {
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
   const { config, notices, secrets } = configurationOf(options)
-  const log = createLogger({
-    name: options.name,
-    level: config.LOG_LEVEL,
-    secrets,
-    destination: options.logTo
-  })
-  const metrics = options.metrics ?? createMetrics(options.name)
+  const { name } = options
+  const log = createLogger({ name, level: config.LOG_LEVEL, secrets, destination: options.logTo })
+  const metrics = options.metrics ?? createMetrics(name)
   const readiness = new Readiness()
   readiness.set('service', 'it is starting')
   const shutdown = new Shutdown({ timeout: config.SHUTDOWN_TIMEOUT, log })
   for (const notice of notices) log.warn(notice)
+  try {
+    const bus = createBus({ name, url: config.REDIS_URL, log })
+    busMetrics(bus, metrics)
+    shutdown.add('the bus', () => bus.close(), 'outputs')
+    readiness.add('bus', () => (bus.isUp ? null : 'it has no connection to Redis'))
+    const parts: ServiceParts = { name, log, metrics, readiness, shutdown, bus }
+    const certificates = await open(config, options, log)
+    const admin = await openAdmin(options, config, parts)
+    if (admin !== null) shutdown.add('the admin listener', () => admin.close(), 'outputs')
+    await options.prepare?.(parts)
 
-  const certificates = await openCertificates({
-    key: config.TLS_KEY,
-    cert: config.TLS_CERT,
-    ca: config.TLS_CA,
-    folder: config.CERTS_DIR,
-    hosts: options.hosts
-  })
+    const http = new HttpDoor({
+      onError: error => log.error({ err: error }, 'An HTTP request failed'),
+      ...options.http,
+      routes: healthRoutes(readiness, false)
+    })
+    const server = new TokenServer(serverOptions(options, config, certificates, http))
+    logServer(server, log)
+    tokenMetrics(server, metrics)
+    shutdown.add(
+      'the port',
+      signal => closePort(signal, options, config, { server, http, readiness }),
+      'doors'
+    )
+    shutdown.add(
+      'watching the certificates',
+      watchFiles(certificates.files, () => reload(server, log)),
+      'doors'
+    )
+    // Nothing is waited for from here on, so that whoever asked misses no client.
+    await server.ready
+    readiness.set('service', null)
+    if (options.signals !== false) shutdown.onSignals()
+    const service = new Service({ ...parts, server, http, admin })
+    const { address, port } = service.address
+    log.info({ address, port, ...(admin !== null && { admin: admin.address }) }, `${name} is ready`)
+    return service
+  } catch (error) {
+    await shutdown.run('it could not start')
+    throw error
+  }
+}
+
+async function open(config: BaseConfig, { hosts }: ServiceOptions, log: Logger): Promise<OpenCertificates> {
+  const { TLS_KEY: key, TLS_CERT: cert, TLS_CA: ca, CERTS_DIR: folder } = config
+  const certificates = await openCertificates({ key, cert, ca, folder, hosts })
   for (const notice of certificates.notices) log.warn(notice)
   if (certificates.madeIn !== null) log.info(`Certificates were made in ${certificates.madeIn}`)
-
-  const http = new HttpDoor({
-    onError: error => log.error({ err: error }, 'An HTTP request failed'),
-    ...options.http,
-    routes: healthRoutes(readiness, false)
-  })
-  const server = new TokenServer(serverOptions(options, config, certificates, http))
-  logServer(server, log)
-  await server.ready
-  tokenMetrics(server, metrics)
-  const stopWatching = watchFiles(certificates.files, () => reload(server, log))
-  shutdown.add('the port', signal => closePort(signal, options, config, { server, http, readiness }), 'doors')
-  shutdown.add('watching the certificates', stopWatching, 'doors')
-
-  const admin = await openAdmin(options, config, { metrics, readiness, server })
-  if (admin !== null) shutdown.add('the admin listener', () => admin.close(), 'outputs')
-  if (options.signals !== false) shutdown.onSignals()
-  readiness.set('service', null)
-  const service = new Service({ name: options.name, log, metrics, readiness, shutdown, server, http, admin })
-  const { address, port } = service.address
-  log.info({ address, port, ...(admin !== null && { admin: admin.address }) }, `${options.name} is ready`)
-  return service
+  return certificates
 }
 
 interface Configuration {
@@ -191,20 +210,16 @@ function reload(server: TokenServer, log: Logger): void {
 function openAdmin(
   { admin }: ServiceOptions,
   { ADMIN_PORT, ADMIN_HOST, ADMIN_TOKEN }: BaseConfig,
-  { metrics, readiness, server }: Pick<Service, 'metrics' | 'readiness' | 'server'>
+  { metrics, readiness }: ServiceParts
 ): Promise<AdminListener | null> {
   if (ADMIN_PORT === undefined) return Promise.resolve(null)
-  const options = {
+  return listenForAdmin({
     host: ADMIN_HOST,
     port: ADMIN_PORT,
     token: ADMIN_TOKEN,
     metrics,
     readiness,
     fetch: admin?.fetch
-  }
-  return listenForAdmin(options).catch(error => {
-    server.close({ timeout: 0 })
-    throw error
   })
 }
 

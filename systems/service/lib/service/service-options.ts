@@ -1,13 +1,29 @@
+import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { OtherProtocol, TokenServerOptions } from 'token-server'
+import type { Bus } from '../bus/bus'
 import type { BaseConfig } from '../config/base-schema'
+import type { Readiness } from '../health/readiness'
 import type { Fetch, HttpDoorOptions } from '../http/http-door'
 import type { LoggerOptions } from '../logging/create-logger'
+import type { Shutdown } from '../shutdown/shutdown'
 
 /** A protocol beside tokens and HTTP on the port, by its ALPN name; `mqtt` is known by its first bytes, too. */
 export interface ServiceProtocol extends OtherProtocol {
   /** Ends its sockets in order when the service shuts down; those that are left when the signal aborts are destroyed. */
   readonly close?: ((signal: AbortSignal) => unknown) | undefined
+}
+
+/** What a service has before it listens. */
+export interface ServiceParts {
+  readonly name: string
+  readonly log: Logger
+  readonly metrics: Registry
+  readonly readiness: Readiness
+  /** Ends it in order: a system adds its own steps. */
+  readonly shutdown: Shutdown
+  /** To the other processes of this name, where REDIS_URL is set. */
+  readonly bus: Bus
 }
 
 export interface ServiceOptions {
@@ -34,6 +50,8 @@ export interface ServiceOptions {
   readonly admin?: { readonly fetch: Fetch } | undefined
   /** Names and addresses for a certificate that is made. Default: localhost, 127.0.0.1, ::1 and this machine's name. */
   readonly hosts?: readonly string[] | undefined
+  /** Is waited for before the port opens: to open a store, to listen to the bus. What it throws ends the start. */
+  readonly prepare?: ((parts: ServiceParts) => unknown) | undefined
   /** Where the log goes. Default: standard output. */
   readonly logTo?: LoggerOptions['destination']
   /** Default: a new one with the metrics of Node. */

@@ -4,12 +4,20 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { loadCertificates, renewServer } from '@token-server/certs'
-import { closesWhatItOpened, onCleanUp, Program, until } from '@token-server/test-helpers'
+import { closesWhatItOpened, freePort, onCleanUp, Program, until } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { Hono } from 'hono'
 import { TokenClient } from 'token-server'
 import { WebSocket } from 'ws'
-import { askTls, certificateFolder, folder, type Started, startService, tlsClient } from '../helpers/services'
+import {
+  askPlain,
+  askTls,
+  certificateFolder,
+  folder,
+  type Started,
+  startService,
+  tlsClient
+} from '../helpers/services'
 
 const MQTT_CONNECT = Buffer.from([0x10, 0x0c, 0, 4, ...Buffer.from('MQTT'), 4, 2, 0, 60, 0, 0])
 
@@ -293,6 +301,49 @@ describe('createService', () => {
       const { code } = await program.ended
       expect(code).to.equal(128 + 15)
     })
+  })
+
+  it('waits for what is prepared before its port opens, and closes all when that fails', async () => {
+    const ADMIN_PORT = await freePort()
+    const PORT = await freePort()
+    const steps: string[] = []
+    const failure = await startService({
+      config: { PORT, ADMIN_PORT },
+      prepare: async ({ shutdown, readiness, bus }) => {
+        await bus.ready
+        steps.push(readiness.because().join())
+        shutdown.add('store', () => steps.push('closed'))
+        expect((await askPlain(ADMIN_PORT, '/health')).status).to.equal(200)
+        throw new Error('the store is broken')
+      }
+    }).catch(error => error as Error)
+    expect(failure).to.have.property('message', 'the store is broken')
+    expect(steps).to.deep.equal(['service,it is starting', 'closed'])
+    for (const port of [PORT, ADMIN_PORT]) {
+      const refused = await askPlain(port, '/health').catch(error => error as Error)
+      expect(refused).to.have.property('code', 'ECONNREFUSED')
+    }
+  })
+
+  it('says in words that its port is taken, and leaves nothing open', async () => {
+    const { port } = await startService()
+    const failure = await startService({ config: { PORT: port, ADMIN_PORT: 0 } }).catch(
+      error => error as Error
+    )
+    expect(failure).to.have.property('code', 'ERR_LISTEN')
+  })
+
+  it('has a bus, which is in the way of readiness while Redis is away', async () => {
+    const { service } = await startService()
+    await service.bus.ready
+    expect(service.readiness.isReady).to.equal(true)
+    const REDIS_URL = `redis://:canary-of-redis@127.0.0.1:${await freePort()}`
+    const { service: lonely, lines } = await startService({ config: { REDIS_URL } })
+    expect(lonely.readiness.because()).to.deep.equal([['bus', 'it has no connection to Redis']])
+    expect((await askTls(lonely.address.port, '/ready')).body).to.equal('{"ready":false}')
+    await until(() => lines.with('The bus has lost Redis').length === 1)
+    expect(lines.text).not.to.include('canary-of-redis')
+    expect(await lonely.metrics.metrics()).to.match(/^bus_up\{service="test"\} 0$/m)
   })
 
   it('writes no secret of its configuration into its log', async () => {
