@@ -110,8 +110,8 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
 
   connect(delay: number): boolean {
     if (this.#state !== 'closed') return false
-    this.report.began()
-    closeOnAbort(this.settings.policies.signal, this.report.closed, () => this.close())
+    this.report.life.begin()
+    closeOnAbort(this.settings.policies.signal, this.report.life.closed, () => this.close())
     this.#isClosing = false
     this.#redial.restart()
     this.#dialler.begin()

@@ -4,15 +4,12 @@ import * as lives from '../connection/lives'
 import { CountsByCode, type Traffic, TrafficTotals } from '../connection/traffic-totals'
 import type { CloseInfo } from '../errors/close-info'
 import { codeOf } from '../errors/socket-error'
-import { TokenError } from '../errors/token-error'
+import type { TokenError } from '../errors/token-error'
 import { tell } from '../runtime/application-call'
-import { Readiness, tellError } from '../runtime/readiness'
+import { Lifetime } from '../runtime/lifetime'
 import type { SessionLoss } from '../session/session'
 import type { ExpiringCertificate } from '../tls/expiry-notices'
 import type { Reconnecting, TokenClientEvents } from './client-events'
-
-/** What this side has decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone. */
-const OWN_DECISIONS: readonly string[] = ['ERR_CLOSE_TIMEOUT', 'ERR_ABORTED']
 
 const NO_ALPN = 'TOKEN_CLIENT_NO_ALPN'
 
@@ -33,8 +30,7 @@ export interface ClientStats extends Traffic {
 
 /** Tells what becomes of a client: its listeners, who waits for `ready`, and who watches the process; and counts it. */
 export class ClientReport {
-  /** What has ended the client; null when it ended in order, and before. */
-  error: TokenError | null = null
+  readonly life: Lifetime
   readonly #client: EventEmitter<TokenClientEvents>
   /** Causes that a warning was given of. */
   readonly #warned = new Set<string>()
@@ -45,22 +41,13 @@ export class ClientReport {
   #connected = 0
   #resumed = 0
   #sessionsLost = 0
-  #ready = new Readiness()
-  #closed!: Promise<CloseInfo>
-  #resolveClosed!: (info: CloseInfo) => void
 
   constructor(client: EventEmitter<TokenClientEvents>) {
     this.#client = client
-  }
-
-  /** Settles when the client is accepted for the first time since `connect()`, or has closed before. */
-  get ready(): Promise<void> {
-    return this.#ready.promise
-  }
-
-  /** Settles when the client has closed; never rejects. */
-  get closed(): Promise<CloseInfo> {
-    return this.#closed
+    this.life = new Lifetime(
+      client,
+      'Cannot connect: the client was closed before the server had accepted it'
+    )
   }
 
   stats(bufferedAmount: number): ClientStats {
@@ -95,15 +82,6 @@ export class ClientReport {
     tell(this.#client, 'session-lost', loss)
   }
 
-  /** `connect()` was called. */
-  began(): void {
-    this.#closed = new Promise(resolve => {
-      this.#resolveClosed = resolve
-    })
-    this.#ready = new Readiness()
-    this.error = null
-  }
-
   /** @param target where: `host:port` or a path */
   dials(target: string): void {
     this.#dials++
@@ -128,7 +106,7 @@ export class ClientReport {
 
   /** The server has accepted the client. */
   opened(event: 'connect' | 'resumed'): void {
-    this.#ready.succeed()
+    this.life.succeed()
     if (event === 'resumed') {
       this.#resumed++
     } else {
@@ -156,14 +134,8 @@ export class ClientReport {
 
   /** The client has closed. */
   ended(info: CloseInfo): void {
-    const client = this.#client
-    this.#resolveClosed(info)
-    const { error } = info
-    this.error = error
-    lives.clientClosed.tell(client, info)
-    if (error !== null && !OWN_DECISIONS.includes(error.code)) tellError(client, error, this.#ready)
-    else this.#ready.fail(error ?? closedBefore(), true)
-    tell(client, 'close', info.hadError, info)
+    lives.clientClosed.tell(this.#client, info)
+    this.life.end(info)
   }
 
   /** Says it once for each cause, where no listener gets it: such a client would be silent for ever. */
@@ -179,11 +151,4 @@ export class ClientReport {
       detail: "A listener of 'disconnect' gets every cause, and turns this warning off."
     })
   }
-}
-
-function closedBefore(): TokenError {
-  return new TokenError(
-    'ERR_ABORTED',
-    'Cannot connect: the client was closed before the server had accepted it'
-  )
 }

@@ -49,7 +49,7 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
 
   /** Settles when the client has closed, anew after each `connect()`; never rejects. */
   get closed(): Promise<CloseInfo> {
-    return this.#lifecycle.report.closed
+    return this.#lifecycle.report.life.closed
   }
 
   /**
@@ -57,7 +57,7 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
    * closed before: with its error, which is then not thrown by `error` if nobody listens for that, or with `ERR_ABORTED`.
    */
   get ready(): Promise<void> {
-    return this.#lifecycle.report.ready
+    return this.#lifecycle.report.life.ready
   }
 
   /** Bytes that `send()` took and the operating system has not, 4 for each token's header included. */
@@ -130,7 +130,7 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
   async #deliverLater(token: Uint8Array, options: DeliverOptions, isRequest: boolean): Promise<unknown> {
     checkOptions(options)
     checkToken(token, this.#settings.connection.maxTokenLength)
-    if (!this.#lifecycle.takesTokens) throw notSent('closed', this.#lifecycle.report.error)
+    if (!this.#lifecycle.takesTokens) throw notSent('closed', this.#lifecycle.report.life.error)
     if (isRequest && this.#pendingRequests >= this.#settings.connection.maxPendingRequests)
       throw notSent('too-many-requests')
     return await this.#outbox.deliver(token, options, isRequest)

@@ -4,9 +4,8 @@ import type { UnconsumedTokens } from '../connection/consumer-watch'
 import * as lives from '../connection/lives'
 import { CountsByCode, type Traffic, TrafficTotals } from '../connection/traffic-totals'
 import type { CloseInfo } from '../errors/close-info'
-import { TokenError } from '../errors/token-error'
 import { tell } from '../runtime/application-call'
-import { Readiness, tellError } from '../runtime/readiness'
+import { Lifetime } from '../runtime/lifetime'
 import type { SessionLoss } from '../session/session'
 import type { ExpiringCertificate, ExpiringList } from '../tls/expiry-notices'
 import type { Refusal } from './pending-clients'
@@ -37,6 +36,7 @@ export interface ServerStats extends Traffic {
 
 /** Tells what becomes of a server: its listeners, who waits for `ready`, and who watches the process; and counts it. */
 export class ServerReport {
+  readonly life: Lifetime
   readonly #server: EventEmitter<TokenServerEvents>
   readonly #traffic = new TrafficTotals()
   readonly #refusedByCode = new CountsByCode()
@@ -45,22 +45,10 @@ export class ServerReport {
   #resumed = 0
   #sessionsLost = 0
   #tokensDropped = 0
-  #ready = new Readiness()
-  #closed!: Promise<CloseInfo>
-  #resolveClosed!: (info: CloseInfo) => void
 
   constructor(server: EventEmitter<TokenServerEvents>) {
     this.#server = server
-  }
-
-  /** Settles when the server listens, or has closed before. */
-  get ready(): Promise<void> {
-    return this.#ready.promise
-  }
-
-  /** Settles when the server has closed; never rejects. */
-  get closed(): Promise<CloseInfo> {
-    return this.#closed
+    this.life = new Lifetime(server, 'Cannot listen: the server was closed before it listened')
   }
 
   stats(
@@ -80,16 +68,8 @@ export class ServerReport {
     })
   }
 
-  /** `connect()` was called. */
-  began(): void {
-    this.#closed = new Promise(resolve => {
-      this.#resolveClosed = resolve
-    })
-    this.#ready = new Readiness()
-  }
-
   listening(): void {
-    this.#ready.succeed()
+    this.life.succeed()
     lives.serverListening.tell(this.#server)
     tell(this.#server, 'connect')
   }
@@ -153,16 +133,7 @@ export class ServerReport {
 
   /** The server has closed. */
   ended(info: CloseInfo): void {
-    const server = this.#server
-    this.#resolveClosed(info)
-    const { error } = info
-    lives.serverClosed.tell(server, info)
-    if (error !== null) tellError(server, error, this.#ready)
-    else this.#ready.fail(closedBefore(), true)
-    tell(server, 'close', info.hadError, info)
+    lives.serverClosed.tell(this.#server, info)
+    this.life.end(info)
   }
-}
-
-function closedBefore(): TokenError {
-  return new TokenError('ERR_ABORTED', 'Cannot listen: the server was closed before it listened')
 }

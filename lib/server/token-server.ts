@@ -149,7 +149,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
 
   /** Settles when the server has closed, anew after each `connect()`; never rejects. */
   get closed(): Promise<CloseInfo> {
-    return this.#report.closed
+    return this.#report.life.closed
   }
 
   /**
@@ -157,7 +157,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
    * error, which is then not thrown by `error` if nobody listens for that, or with `ERR_ABORTED`.
    */
   get ready(): Promise<void> {
-    return this.#report.ready
+    return this.#report.life.ready
   }
 
   /** Where the server listens: `{ address, family, port }`, a path, or null while it does not listen. */
@@ -179,8 +179,8 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     this.#listener = listener
     this.#lost = { unsent: 0, unconfirmed: 0, undeliveredBytes: 0 }
     this.#arrivals.begin()
-    this.#report.began()
-    closeOnAbort(this.#settings.policies.signal, this.#report.closed, () => this.close())
+    this.#report.life.begin()
+    closeOnAbort(this.#settings.policies.signal, this.#report.life.closed, () => this.close())
     this.#state = 'waiting'
     if (delay === 0) this.#listen(listener)
     else this.#delay = setTimeout(() => this.#listen(listener), delay)
@@ -294,7 +294,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
   /** Closes in order and waits until that is done. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close()
-    await this.#report.closed
+    await this.#report.life.closed
   }
 
   // --- listening
