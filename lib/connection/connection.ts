@@ -231,7 +231,7 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
    */
   deliver(token: Uint8Array, options?: DeliverOptions): Promise<void> {
     const { delivering } = this.#life
-    return options === undefined ? delivering.deliver(token) : delivering.deliverWithin(token, options)
+    return options === undefined ? delivering.deliver(token) : delivering.within<void>(token, options, false)
   }
 
   /**
@@ -244,7 +244,7 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
    */
   request(token: Uint8Array, options?: DeliverOptions): Promise<Buffer> {
     const { delivering } = this.#life
-    return options === undefined ? delivering.request(token) : delivering.requestWithin(token, options)
+    return options === undefined ? delivering.request(token) : delivering.within<Buffer>(token, options, true)
   }
 
   /**

@@ -92,12 +92,17 @@ export class Delivering implements Holder {
     return new Promise((resolve, reject) => this.take(token, new Delivery(0, resolve, reject)))
   }
 
-  async deliverWithin(token: Uint8Array, options: DeliverOptions): Promise<void> {
-    requireToken2(this.#host.protocolName, 'deliver()')
+  /** As `deliver`, and resolves with the answer of the peer's handler. */
+  request(token: Uint8Array): Promise<Buffer> {
+    return new Promise((resolve, reject) => this.take(token, new Delivery(0, resolve, reject, true)))
+  }
+
+  /** Either of them, for as long as the caller waits. */
+  async within<T>(token: Uint8Array, options: DeliverOptions, isRequest: boolean): Promise<T> {
     checkOptions(options)
-    const { delivery, fate } = promised<void>()
+    const { delivery, fate } = promised<T>(isRequest)
     this.take(token, delivery)
-    await within(delivery, fate, options)
+    return await within(delivery, fate, options)
   }
 
   /** Sends a token that has a promise, which is rejected when it can't be sent. */
@@ -111,19 +116,6 @@ export class Delivering implements Holder {
     } catch (error) {
       delivery.reject(error as TokenError)
     }
-  }
-
-  /** As `deliver`, and resolves with the answer of the peer's handler. */
-  request(token: Uint8Array): Promise<Buffer> {
-    return new Promise((resolve, reject) => this.take(token, new Delivery(0, resolve, reject, true)))
-  }
-
-  async requestWithin(token: Uint8Array, options: DeliverOptions): Promise<Buffer> {
-    requireToken2(this.#host.protocolName, 'request()')
-    checkOptions(options)
-    const { delivery, fate } = promised<Buffer>(true)
-    this.take(token, delivery)
-    return await within(delivery, fate, options)
   }
 
   /** Takes out the requests, which this peer does not know. */
