@@ -29,6 +29,22 @@ async function connected(over: Parameters<typeof connectPair>[1] = {}) {
   return { server, ...(await connectPair(server, over)) }
 }
 
+/** A token has left, and nobody answers. */
+async function departed(over: Parameters<typeof connectPair>[1] = {}) {
+  const { client, server } = await connected(over)
+  const promise = client.deliver(token())
+  await until(() => client.bufferedAmount === 0)
+  return { client, server, promise }
+}
+
+/** A session has lost its transport, and dials in vain. */
+async function cut(over: Parameters<typeof connectPair>[1]): Promise<TokenClient> {
+  const { client } = await connected(over)
+  own(client).socket.destroy()
+  await once(client, 'reconnecting')
+  return client
+}
+
 const own = (client: TokenClient) => client.connection as Connection
 const reason = new Error('not needed any more')
 
@@ -95,9 +111,7 @@ const SITUATIONS: readonly Situation[] = [
     is: 'this side destroys the connection when the token has left',
     ...{ code: 'ERR_FATE_UNKNOWN', reason: 'destroyed', cause: 'ERR_ABORTED' },
     arrange: async () => {
-      const { client } = await connected()
-      const promise = client.deliver(token())
-      await until(() => client.bufferedAmount === 0)
+      const { client, promise } = await departed()
       own(client).destroy()
       return promise
     }
@@ -144,9 +158,7 @@ const SITUATIONS: readonly Situation[] = [
     is: 'the session has lost its transport, and the client dials on',
     ...{ code: 'ERR_NOT_SENT', reason: 'unreachable', cause: 'ERR_SOCKET' },
     arrange: async () => {
-      const { client } = await connected({ session: true, reconnect: () => 60_000 })
-      own(client).socket.destroy()
-      await once(client, 'reconnecting')
+      const client = await cut({ session: true, reconnect: () => 60_000 })
       return client.deliver(token(), { timeout: 50 })
     }
   },
@@ -191,9 +203,7 @@ const SITUATIONS: readonly Situation[] = [
     is: 'the connection breaks when the token has left',
     ...{ code: 'ERR_FATE_UNKNOWN', reason: 'connection-lost', cause: 'ERR_SOCKET' },
     arrange: async () => {
-      const { client } = await connected()
-      const promise = client.deliver(token())
-      await until(() => client.bufferedAmount === 0)
+      const { client, promise } = await departed()
       own(client).socket.destroy()
       return promise
     }
@@ -202,9 +212,7 @@ const SITUATIONS: readonly Situation[] = [
     is: 'the session is lost when the token has left',
     ...{ code: 'ERR_FATE_UNKNOWN', reason: 'session-lost', cause: 'ERR_SESSION_LOST' },
     arrange: async () => {
-      const { client } = await connected({ session: true, reconnect: () => false })
-      const promise = client.deliver(token())
-      await until(() => client.bufferedAmount === 0)
+      const { client, promise } = await departed({ session: true, reconnect: () => false })
       own(client).socket.destroy()
       return promise
     }
@@ -213,9 +221,7 @@ const SITUATIONS: readonly Situation[] = [
     is: 'the session is lost while the token waits',
     ...{ code: 'ERR_NOT_SENT', reason: 'session-lost', cause: 'ERR_SESSION_LOST' },
     arrange: async () => {
-      const { client } = await connected({ session: { resumeTimeout: 50 }, reconnect: () => 60_000 })
-      own(client).socket.destroy()
-      await once(client, 'reconnecting')
+      const client = await cut({ session: { resumeTimeout: 50 }, reconnect: () => 60_000 })
       return client.deliver(token())
     }
   },
@@ -223,9 +229,7 @@ const SITUATIONS: readonly Situation[] = [
     is: 'the server closes in order without having had the token, and the client does not go on',
     ...{ code: 'ERR_NOT_SENT', reason: 'peer-closed', cause: null },
     arrange: async () => {
-      const { server, client } = await connected()
-      const promise = client.deliver(token())
-      await until(() => client.bufferedAmount === 0)
+      const { server, promise } = await departed()
       server.close()
       return promise
     }

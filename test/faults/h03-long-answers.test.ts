@@ -58,7 +58,7 @@ describe('H3 an answer of 100 MiB', () => {
     peer.socket.pause()
     const before = memory().used
     for (let i = 0; i < 1000; i++) peer.say({ type: 'request' }, 'ask')
-    // The kernel takes some MiB.
+    // Real time: the kernel takes some MiB, and tells nobody when it is full.
     let last = -1
     while (last !== handled || handled === 0) {
       last = handled

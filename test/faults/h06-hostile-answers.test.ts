@@ -243,6 +243,7 @@ describe('H6 a peer that answers what it was never asked', () => {
         // More than its credit: who does not read WINDOW may know better.
         await flood(scene, [REQUEST, ''], 700_000)
         await until(() => scene.connection.tokensReceived + scene.connection.unreadBytes > 0)
+        // Real time: the kernel takes what it has room for, and tells nobody when it is full.
         let last = -1
         const progress = () => scene.connection.tokensReceived + scene.connection.unreadBytes
         while (last !== progress()) {
