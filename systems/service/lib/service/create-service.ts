@@ -15,8 +15,10 @@ import { Readiness } from '../health/readiness'
 import { type AdminListener, listenForAdmin } from '../http/admin-listener'
 import { HttpDoor } from '../http/http-door'
 import { createLogger } from '../logging/create-logger'
+import { Loggly } from '../logging/loggly'
 import { busMetrics } from '../metrics/bus-metrics'
 import { createMetrics } from '../metrics/create-metrics'
+import { logglyMetrics } from '../metrics/loggly-metrics'
 import { tokenMetrics } from '../metrics/token-metrics'
 import { Shutdown } from '../shutdown/shutdown'
 import { logServer } from './log-server'
@@ -87,11 +89,23 @@ export class Service implements ServiceParts {
 export async function createService(options: ServiceOptions): Promise<Service> {
   const { config, notices, secrets } = configurationOf(options)
   const { name } = options
-  const log = createLogger({ name, level: config.LOG_LEVEL, secrets, destination: options.logTo })
   const metrics = options.metrics ?? createMetrics(name)
+  const loggly = openLoggly(options, config)
+  const log = createLogger({
+    name,
+    level: config.LOG_LEVEL,
+    secrets,
+    destination: options.logTo,
+    also: loggly === null ? [] : [loggly]
+  })
   const readiness = new Readiness()
   readiness.set('service', 'it is starting')
   const shutdown = new Shutdown({ timeout: config.SHUTDOWN_TIMEOUT, log })
+  if (loggly !== null) {
+    loggly.reportTo(log)
+    logglyMetrics(loggly, metrics)
+    shutdown.add('Loggly', () => loggly.close(), 'log')
+  }
   for (const notice of notices) log.warn(notice)
   try {
     const bus = createBus({ name, url: config.REDIS_URL, log })
@@ -129,11 +143,19 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     const service = new Service({ ...parts, server, http, admin })
     const { address, port } = service.address
     log.info({ address, port, ...(admin !== null && { admin: admin.address }) }, `${name} is ready`)
+    if (config.LOGGLY_SUBDOMAIN)
+      log.info(`This log is also at https://${config.LOGGLY_SUBDOMAIN}.loggly.com/search`)
     return service
   } catch (error) {
     await shutdown.run('it could not start')
     throw error
   }
+}
+
+/** The tag is that of the loggers before us, by which people have saved their searches. */
+function openLoggly({ name, loggly }: ServiceOptions, { LOGGLY_TOKEN }: BaseConfig): Loggly | null {
+  if (LOGGLY_TOKEN === undefined) return null
+  return new Loggly({ tags: ['Winston-NodeJS', name], ...loggly, token: LOGGLY_TOKEN })
 }
 
 async function open(config: BaseConfig, { hosts }: ServiceOptions, log: Logger): Promise<OpenCertificates> {

@@ -6,6 +6,7 @@ import type { BaseConfig } from '../config/base-schema'
 import type { Readiness } from '../health/readiness'
 import type { Fetch, HttpDoorOptions } from '../http/http-door'
 import type { LoggerOptions } from '../logging/create-logger'
+import type { LogglyOptions } from '../logging/loggly'
 import type { Shutdown } from '../shutdown/shutdown'
 
 /** A protocol beside tokens and HTTP on the port, by its ALPN name; `mqtt` is known by its first bytes, too. */
@@ -52,6 +53,8 @@ export interface ServiceOptions {
   readonly hosts?: readonly string[] | undefined
   /** Is waited for before the port opens: to open a store, to listen to the bus. What it throws ends the start. */
   readonly prepare?: ((parts: ServiceParts) => unknown) | undefined
+  /** More about Loggly, which gets the log when LOGGLY_TOKEN is set. */
+  readonly loggly?: Partial<LogglyOptions> | undefined
   /** Where the log goes. Default: standard output. */
   readonly logTo?: LoggerOptions['destination']
   /** Default: a new one with the metrics of Node. */

@@ -1,10 +1,10 @@
 import { constants } from 'node:os'
 import type { Logger } from 'pino'
 
-/** The doors are closed first, then what works behind them ends, then what both have used. */
-export type ShutdownPhase = 'doors' | 'work' | 'outputs'
+/** The doors are closed first, then what works behind them ends, then what both have used, and the log last. */
+export type ShutdownPhase = 'doors' | 'work' | 'outputs' | 'log'
 
-const PHASES: readonly ShutdownPhase[] = ['doors', 'work', 'outputs']
+const PHASES: readonly ShutdownPhase[] = ['doors', 'work', 'outputs', 'log']
 
 /** @param signal aborts when there is no time left */
 export type ShutdownStep = (signal: AbortSignal) => unknown
@@ -28,7 +28,7 @@ export interface ShutdownResult {
  * Ends a service in order, within a time.
  *
  * ```
- *  running ── run(), SIGTERM or SIGINT ──▶ doors, work, outputs: one step after another ──▶ ended
+ *  running ── run(), SIGTERM or SIGINT ──▶ doors, work, outputs, log: one step after another ──▶ ended
  *                                                     │ timeout: the signal aborts, nobody is waited for any more
  *                                                     │ a second signal ──▶ the process exits at once, 128 + its number
  * ```

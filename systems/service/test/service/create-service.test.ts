@@ -4,11 +4,19 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { loadCertificates, renewServer } from '@token-server/certs'
-import { closesWhatItOpened, freePort, onCleanUp, Program, until } from '@token-server/test-helpers'
+import {
+  closesWhatItOpened,
+  freePort,
+  needProgram,
+  onCleanUp,
+  Program,
+  until
+} from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { Hono } from 'hono'
 import { TokenClient } from 'token-server'
 import { WebSocket } from 'ws'
+import { LogglyStandIn } from '../helpers/loggly-stand-in'
 import {
   askPlain,
   askTls,
@@ -344,6 +352,41 @@ describe('createService', () => {
     await until(() => lines.with('The bus has lost Redis').length === 1)
     expect(lines.text).not.to.include('canary-of-redis')
     expect(await lonely.metrics.metrics()).to.match(/^bus_up\{service="test"\} 0$/m)
+  })
+
+  it('sends its log to Loggly as well, to the last line', async () => {
+    const standIn = await LogglyStandIn.start()
+    const { ca } = loadCertificates(await certificateFolder(), 'client')
+    const { service, lines } = await startService({
+      config: { LOGGLY_TOKEN: 'canary-of-loggly', LOGGLY_SUBDOMAIN: 'something' },
+      loggly: { url: `https://127.0.0.1:${standIn.port}`, ca: ca(), gatherTime: 60_000 }
+    })
+    service.log.info('between')
+    expect(await service.metrics.metrics()).to.match(/^loggly_dropped_lines_total\{service="test"\} 0$/m)
+    service.shutdown.add('work', () => service.log.info('last'))
+    await service.close()
+    const texts = standIn.events.map(({ msg }) => msg)
+    expect(texts).to.include.members([
+      'This log is also at https://something.loggly.com/search',
+      'between',
+      'last'
+    ])
+    expect(standIn.requests[0]?.path).to.equal('/bulk/canary-of-loggly/tag/Winston-NodeJS,test/')
+    expect(lines.text).not.to.include('canary-of-loggly')
+  })
+
+  it('writes for people on a terminal', async function () {
+    needProgram(this, 'script', 'bsdutils')
+    const program = join(__dirname, '../helpers/program.js')
+    const command = `${process.execPath} ${program} quick ${await certificateFolder()}`
+    const terminal = new Program('script', ['-qec', command, '/dev/null'], folder())
+    onCleanUp(() => terminal.kill('SIGKILL'))
+    await terminal.printed('is ready')
+    terminal.kill()
+    await terminal.ended
+    expect(terminal.stdout)
+      .to.match(/INFO.*program is ready/)
+      .and.not.include('"level"')
   })
 
   it('writes no secret of its configuration into its log', async () => {
