@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs, parseEnv } from 'node:util'
 import { parseDuration } from './duration'
-import { currentEnvironment, type Environment } from './environment'
+import { type Environment, secretOf } from './environment'
+import type { IdentityKind } from './identity'
 import { JwtError } from './jwt-error'
 import { signToken, tokenClaims } from './sign-token'
 
@@ -78,7 +79,7 @@ export async function runTokenJwt(args: readonly string[], surroundings: Surroun
     if (options.level !== undefined && !/^-?\d{1,9}$/.test(options.level)) {
       throw wrong(`--level is ${shown(options.level)}, and must be a whole number`)
     }
-    const { env, notes } = currentEnvironment({ ...dotEnv(surroundings.cwd), ...surroundings.env })
+    const env = { ...dotEnv(surroundings.cwd), ...surroundings.env }
     const claims = tokenClaims({
       userId: options.user,
       userUUID: options['user-uuid'],
@@ -86,7 +87,7 @@ export async function runTokenJwt(args: readonly string[], surroundings: Surroun
       level: options.level === undefined ? undefined : Number(options.level),
       handler: options.handler,
       device: options.device,
-      kind: options.kind,
+      kind: options.kind as IdentityKind | undefined,
       name: options.name,
       publish: options.publish,
       subscribe: options.subscribe,
@@ -95,8 +96,15 @@ export async function runTokenJwt(args: readonly string[], surroundings: Surroun
       audience: options.audience ?? (env.AUDIENCE || undefined),
       issuer: options.issuer ?? (env.ISSUER || undefined)
     })
-    const secret = secretOf(options['secret-file'], surroundings.cwd, env)
-    for (const note of notes.filter(note => note.includes('JWT_'))) printError(`${note}\n`)
+    const file = options['secret-file']
+    const { secret, notes } =
+      file === undefined ? secretOf(env) : { secret: secretIn(resolve(surroundings.cwd, file)), notes: [] }
+    if (secret === undefined) {
+      throw wrong(
+        'there is no secret. Set JWT_SECRET in the environment or in .env, or give --secret-file; it must be that of the server'
+      )
+    }
+    for (const note of notes) printError(`${note}\n`)
     print(`${await signToken(claims, { secret, dev: options.dev })}\n`)
     return 0
   } catch (error) {
@@ -106,18 +114,12 @@ export async function runTokenJwt(args: readonly string[], surroundings: Surroun
   }
 }
 
-function secretOf(file: string | undefined, cwd: string, env: Environment): string {
-  if (file !== undefined) {
-    try {
-      return readFileSync(resolve(cwd, file), 'utf8').replace(/\r?\n$/, '')
-    } catch (error) {
-      throw wrong(`--secret-file can't be read: ${(error as NodeJS.ErrnoException).code}`)
-    }
+function secretIn(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+  } catch (error) {
+    throw wrong(`--secret-file can't be read: ${(error as NodeJS.ErrnoException).code}`)
   }
-  if (env.JWT_SECRET) return env.JWT_SECRET
-  throw wrong(
-    'there is no secret. Set JWT_SECRET in the environment or in .env, or give --secret-file; it must be that of the server'
-  )
 }
 
 function dotEnv(cwd: string): Environment {

@@ -1,11 +1,5 @@
 export type { Clock, ClockTimer } from './clock'
-export {
-  type CurrentEnvironment,
-  currentEnvironment,
-  type Environment,
-  type EnvironmentVerifierOptions,
-  verifierOptionsOf
-} from './environment'
+export { type Environment, type EnvironmentOptions, verifierOptionsOf } from './environment'
 export type { Identity, IdentityKind } from './identity'
 export { JwtError, type JwtErrorCode } from './jwt-error'
 export type {

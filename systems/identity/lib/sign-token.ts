@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { SignJWT } from 'jose'
-import { KINDS } from './identity'
+import { type IdentityKind, KINDS } from './identity'
 import { JwtError } from './jwt-error'
 import { checkedSecret } from './options'
 
@@ -18,7 +18,8 @@ export interface TokenSubject {
   handler?: string | undefined
   /** The name of a device; with `userId` the device of that user, else its own id. */
   device?: string | undefined
-  kind?: string | undefined
+  /** For `guest` and `admin`: the others follow from the rest. */
+  kind?: IdentityKind | undefined
   name?: string | undefined
   publish?: readonly string[] | undefined
   subscribe?: readonly string[] | undefined
@@ -51,8 +52,13 @@ export function tokenClaims(options: TokenClaimsOptions): Record<string, unknown
   if (userUUID === undefined && (entityUUID ?? level) !== undefined) {
     throw wrong('entityUUID and level belong to userUUID')
   }
-  if ((userId ?? userUUID ?? handler ?? device) === undefined) throw wrong('it is of nobody')
-  if (kind !== undefined && !(KINDS as readonly string[]).includes(kind)) {
+  const names = { userId, userUUID, handler, device }
+  const empty = Object.entries(names).find(([, value]) => value === '')
+  if (empty !== undefined) throw wrong(`${empty[0]} is empty`)
+  if (Object.values(names).every(value => value === undefined)) {
+    throw wrong('it is of nobody: a user, a handler or a device is needed')
+  }
+  if (kind !== undefined && !KINDS.includes(kind)) {
     throw wrong(`kind is none of ${KINDS.join(', ')}`)
   }
   if (!(ttl > 0 && Number.isFinite(ttl))) throw wrong('ttl is no number of milliseconds above 0')

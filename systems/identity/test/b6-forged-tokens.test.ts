@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { inspect } from 'node:util'
 import { expect } from 'chai'
+import fc from 'fast-check'
 import { createVerifier, type JwtErrorCode, peerAnswer, type Verifier } from '../lib'
 import { refusalOf } from './helpers/refusal'
 import {
@@ -20,6 +21,9 @@ import {
   SECRET,
   token
 } from './helpers/tokens'
+
+// On a failure fast-check prints `{ seed, path }`; SEED=… repeats that run.
+const parameters = process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) }
 
 const JWT = { typ: 'JWT' }
 const HS = { alg: 'HS256', ...JWT }
@@ -468,6 +472,41 @@ describe('B6: a forged token', () => {
       ].map(wrong => refusalOf(bySecret.verify(token(HS, wrong, signer))))
     )
     expect(new Set(errors.map(({ code, message }) => `${code} ${message}`)).size).to.equal(1)
+  })
+
+  it('that was changed at any place is refused (by chance)', async () => {
+    const text = good(claims({}))
+    const digit = fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.')
+    await fc.assert(
+      fc.asyncProperty(fc.nat(text.length - 1), digit, fc.nat(2), async (at, digit, dropped) => {
+        const changed = text.slice(0, at) + digit + text.slice(at + dropped)
+        fc.pre(changed !== text)
+        await refusalOf(bySecret.verify(changed))
+      }),
+      { numRuns: 1000, ...parameters }
+    )
+  })
+
+  it('takes as long to refuse whatever is wrong with it, once its signature is looked at', async () => {
+    const wrong = [
+      token(HS, claims({}), hs256('another secret of 32 bytes or mo')),
+      `${goodHeader}.${part(claims({ user_id: '1' }))}.${goodSignature}`,
+      `${goodHeader}.${goodPayload}.`,
+      good(claims({ aud: 'chat' })),
+      good(claims({ exp: NOW - 60 })),
+      good(claims({ user_id: '' }))
+    ]
+    const times = wrong.map((): number[] => [])
+    // In turns, so that whatever else the machine does is the same for all.
+    for (let round = 0; round < 400; round++) {
+      for (const [i, text] of wrong.entries()) {
+        const begun = performance.now()
+        await refusalOf(bySecret.verify(text))
+        times[i]?.push(performance.now() - begun)
+      }
+    }
+    const medians = times.map(list => list.sort((a, b) => a - b)[list.length / 2] as number)
+    expect(Math.max(...medians) / Math.min(...medians), medians.join(' ')).to.be.below(2)
   })
 
   it('that is no string is refused, as a token that is', async () => {

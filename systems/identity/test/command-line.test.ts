@@ -145,6 +145,7 @@ describe('token-jwt', () => {
 
   const wrong: readonly (readonly [string, RegExp])[] = [
     ['', /it is of nobody/],
+    ['--user=', /userId is empty/],
     ['--user 7 --user-uuid u', /two kinds of tokens/],
     ['--handler h --device d', /a handler and a device/],
     ['--user 7 --level 5', /belong to userUUID/],
