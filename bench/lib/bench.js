@@ -136,7 +136,7 @@ export class Bench {
     const names = item.contenders.filter(name => pairs.has(name))
     const values = Object.fromEntries(names.map(name => [name, []]))
     const factor = item.turnFactor ?? 1
-    const warmUpMs = pace.warmUpMs * factor * (stage.warmUpFactor ?? 1)
+    const warmUpMs = pace.warmUpMs * factor * (item.warmUpFactor ?? stage.warmUpFactor ?? 1)
     const takeTurn = (name, ms) =>
       turn[item.kind]({ pair: pairs.get(name), broker: this.#broker, item, size: stage.size, ms })
     const takeRound = async (done, take) => {

@@ -29,6 +29,10 @@ export class Readiness {
     return this.#settle !== null
   }
 
+  get isKnown(): boolean {
+    return this.#failure !== undefined
+  }
+
   succeed(): void {
     this.#end(null)
   }
