@@ -32,13 +32,15 @@ export class Bench {
   #random
   #progress
   #patience
+  #startBroker
   #isPinned = availableParallelism() > 1 && canPin()
 
-  constructor({ random, progress, contenders = EVERYBODY, patience = PATIENCE }) {
+  constructor({ random, progress, contenders = EVERYBODY, patience = PATIENCE, broker = startBroker }) {
     this.#random = random
     this.#progress = progress
     this.#contenders = contenders
     this.#patience = patience
+    this.#startBroker = broker
   }
 
   get isPinned() {
@@ -92,8 +94,8 @@ export class Bench {
       this.#commands[name] = command
       this.versions[name] = version
     }
-    if (needsBroker) {
-      this.#broker = await startBroker(this.#credentials)
+    if (needsBroker && this.#broker === null) {
+      this.#broker = await this.#startBroker(this.#credentials)
       this.versions['nats-server'] = this.#broker.version
     }
   }

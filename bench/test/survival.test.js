@@ -157,6 +157,24 @@ test('when ours fails the others go on, and the exit code says so', async () => 
   assert.equal(exitCode, 1)
 })
 
+test('contenders that need a broker share one, which is stopped', async () => {
+  const calls = []
+  const broker = () => {
+    calls.push('start')
+    return Promise.resolve({ version: '1', port: 0, cpu: () => 0, stop: async () => calls.push('stop') })
+  }
+  const needing = () => ({ ...misbehaving(undefined, { title: 'good' }), needsBroker: true })
+  const both = new Bench({
+    random: seededRandom(4),
+    progress,
+    contenders: { one: needing(), two: needing() },
+    broker
+  })
+  await both.start([stageOf(['one', 'two'])])
+  await both.stop()
+  assert.deepEqual(calls, ['start', 'stop'])
+})
+
 /** Of this process, by their command lines. */
 function children() {
   const tasks = readdirSync('/proc/self/task')
