@@ -54,7 +54,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   readonly #redial: Redial
   #state: State = 'closed'
   #isClosing = false
-  /** On when `close()` was called while tokens waited, which leave first. */
+  /** It is on when `close()` was called while tokens waited, which leave first. */
   readonly #flushing = new Flushing(() => this.#endNow(0))
   #dial: Dial | null = null
   #connection: Connection | null = null
@@ -63,7 +63,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
   #delay: ClockTimer | null = null
   /** When the next dial comes, by the monotonic clock. */
   #dialAt = 0
-  /** Why this side can't go on; it is told instead of what the connection ended with. */
+  /** The reason why this side can't go on, which is told instead of what ended the connection. */
   #fault: TokenError | null = null
 
   /** @throws TokenError `ERR_OPTION` */
@@ -138,9 +138,9 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
       if (this.#delay !== null) clock.clearTimeout(this.#delay)
       this.#dial?.cancel()
     }
-    // To throw tokens away is no end in order, whatever the connection says.
+    // An end that throws tokens away is not in order, whatever the connection says.
     if (this.#hasWaiting) this.#fault = leftInOutbox(this.#outbox.loss)
-    // After one that has ended already, the next one would have come.
+    // When the connection has ended already, this call has ended the dial that would have followed.
     if (this.connection !== null) return this.connection.close({ timeout }) || this.#redial.isOn
     this.#state = 'cancelled'
     this.#connection?.destroy()
@@ -314,7 +314,7 @@ export class ClientLifecycle implements ConnectionHost, MigrationHost {
     else if (!wasDetached || this.#state === 'greeting') this.#lost(left)
   }
 
-  /** While close() flushed, the server has ended in order: what it has not had leaves by the next connection, in time. */
+  /** The server has ended in order while close() flushed: what it has not processed leaves by the next connection, in time. */
   #reopens(connection: Connection): boolean {
     const isInTime = this.#fault === null && returnsTokens(connection) && this.#flushing.resume()
     if (isInTime) this.#isClosing = false

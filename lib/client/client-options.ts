@@ -53,14 +53,14 @@ export interface DialOptions {
   refusedRetryTimeout?: number | undefined
 }
 
-/** Where a client may find its server. */
+/** The address at which a client finds a server. */
 export interface ServerAddress {
   host?: string | undefined
   port?: number | undefined
   path?: string | undefined
 }
 
-/** How a client decides. */
+/** Decisions that the application makes for its client. */
 export interface ClientPolicies {
   /** Speaks only this protocol. Default: `token/2`, or `token/1` with a server that knows no better. */
   protocol?: ProtocolName | undefined
@@ -157,7 +157,7 @@ export type ClientSettings = Readonly<Record<keyof typeof DIAL_NUMBERS, number>>
     readonly policies: Readonly<
       Pick<ClientPolicies, 'protocol' | 'session' | 'reconnect' | 'expiryNoticeDays' | 'signal'>
     >
-    /** At least one; over a `socket` one that is empty. */
+    /** The list has at least one; over a `socket` that one is empty. */
     readonly servers: readonly ServerAddress[]
     /** What `tls.createSecureContext` gets. */
     readonly context: ClientContextOptions

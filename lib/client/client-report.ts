@@ -19,7 +19,7 @@ export interface ClientStats extends Traffic {
   readonly dials: number
   /** Connections that the server has accepted. */
   readonly connected: number
-  /** How many times a session went on. */
+  /** Times that a session went on. */
   readonly resumed: number
   readonly sessionsLost: number
   /** Connections and dials that were lost, and after which the client went on, by the code of their end. */

@@ -12,7 +12,7 @@ import { costOf } from '../wire/header'
 /** A token that waits for a connection; it has a promise when it was sent by `deliver()`. */
 class Waiting implements Holder {
   readonly token: Uint8Array
-  /** How many bytes it had when it was taken: its memory may go away. */
+  /** Bytes that it had when it was taken: its memory may go away. */
   readonly length: number
   readonly delivery: Delivery | null
   /** True when it was given up. */
@@ -53,15 +53,15 @@ class Waiting implements Holder {
 export class Outbox {
   /** True when it has been full, or had `highWaterMark` bytes: a sender may wait for `drain`. */
   owesDrain = false
-  /** Why there is no connection; null while there is one, and before the first dial has failed. */
+  /** The error that left the client without a connection; null while there is one, and before the first dial has failed. */
   loss: TokenError | null = null
   #wasOpen = false
   readonly #limit: number
   readonly #highWaterMark: number
   #waiting: Waiting[] = []
-  /** Where the first one is that was not sent just now. */
+  /** Index of the first one that flush() has not sent yet. */
   #first = 0
-  /** How many were given up and still stand in `#waiting`. */
+  /** Number of those that were given up and still stand in `#waiting`. */
   #gone = 0
   #bytes = 0
   #requests = 0
@@ -83,7 +83,7 @@ export class Outbox {
     return this.#bytes
   }
 
-  /** How many of them ask for an answer. */
+  /** Number of those that ask for an answer. */
   get requests(): number {
     return this.#requests
   }
@@ -155,7 +155,7 @@ export class Outbox {
     return undeliverable
   }
 
-  /** There is a connection. */
+  /** The client has a connection. */
   opened(): void {
     this.loss = null
     this.#wasOpen = true
@@ -195,7 +195,7 @@ export class Outbox {
     waiting.isGone = true
     this.#leaves(waiting)
     this.#gone++
-    // Not during flush(), and seldom: many that are given up one by one must not each move all.
+    // flush() counts on the indices; and if each that is given up moved all, many would take quadratic time.
     if (this.#first > 0 || this.#gone * 2 <= this.#waiting.length) return
     this.#waiting = this.#waiting.filter(({ isGone }) => !isGone)
     this.#gone = 0

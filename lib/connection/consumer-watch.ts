@@ -17,7 +17,7 @@ export class ConsumerWatch {
   readonly #receiver: Receiver
   readonly #deadline: Deadline
   #takenAtStart = 0
-  /** How many were taken when it told: it tells again when that has changed. */
+  /** Tokens that were taken when it told last: it tells again when that has changed. */
   #takenWhenTold = -1
 
   constructor(receiver: Receiver, timeout: number, onUnconsumed: (waiting: UnconsumedTokens) => void) {

@@ -33,14 +33,14 @@ export interface ReturnedToken {
   readonly token: Uint8Array
   /** Bytes that it had when it was taken: its memory may have gone away. */
   readonly length: number
-  /** Null when it was sent without a promise. */
+  /** It is null when the token was sent without a promise. */
   readonly delivery: Delivery | null
 }
 
 /** What a connection gives back, in order. */
 export interface Returned {
   readonly tokens: readonly ReturnedToken[]
-  /** How many of them had left. */
+  /** Number of those that had left. */
   readonly left: number
 }
 
@@ -214,7 +214,7 @@ export class Delivering implements Holder {
     this.#tidy(this.aborted(place, 'stream-failed', cause))
   }
 
-  /** Why nothing can be sent now. */
+  /** The error for a token that can't be sent now. */
   refusal(): TokenError {
     const { ending, isDead, isOpen, session, socket } = this.#host
     if (!isDead) return notSent('outbox-full')
@@ -236,7 +236,7 @@ export class Delivering implements Holder {
     if (this.unanswered >= limits.maxPendingRequests) throw notSent('too-many-requests')
   }
 
-  /** Before it is sent: over a Duplex in memory the answer can come while that is done. */
+  /** This comes before the token is sent: over a Duplex in memory the answer can come while it is written. */
   #begin(delivery: Delivery, holder: Holder): void {
     const { sender, session } = this.#host
     delivery.place = sender.nextPlace

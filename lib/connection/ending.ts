@@ -18,7 +18,7 @@ type Counts = Pick<CloseInfo, 'unsent' | 'unconfirmed' | 'undeliveredBytes'>
  * The first error stands: what follows from it is not told.
  */
 export class Ending {
-  /** Why a session has no transport, as far as is known; null while it has one. */
+  /** The error that cost a session its transport; null while it has one. */
   loss: TokenError | null = null
   readonly #onTimeout: (error: TokenError) => void
   #code: CloseCode = 'normal'

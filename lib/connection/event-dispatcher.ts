@@ -25,7 +25,7 @@ type Emitter = EventEmitter<ConnectionEvents> & {
  * A class, for a literal of closures costs each connection 400 bytes.
  */
 export class EventDispatcher<Connection extends Emitter> {
-  /** How many times the session went on. */
+  /** Times that the session went on. */
   resumptions = 0
   readonly #connection: Connection
   readonly #owner: ContextOf<Connection>
@@ -74,7 +74,7 @@ export class EventDispatcher<Connection extends Emitter> {
     this.#onceDrained = goOn
   }
 
-  /** From now on that one takes the tokens that no consumer of the connection does, as far as it wants them. */
+  /** Gives the tokens that no consumer of the connection takes to that one from now on, as far as it wants them. */
   forwardTo(forward: Forward): void {
     this.#forward = forward
   }
@@ -100,7 +100,7 @@ export class EventDispatcher<Connection extends Emitter> {
     tell(this.#connection, 'handlerError', error)
   }
 
-  /** There is room again. */
+  /** The queue has room again. */
   onDrain(): void {
     const goOn = this.#onceDrained
     this.#onceDrained = null
@@ -175,7 +175,7 @@ export class EventDispatcher<Connection extends Emitter> {
   onEnd(info: CloseInfo, successor: Handover | null): void {
     const connection = this.#connection
     const { error } = info
-    // Who never came in is told by the refusal, or the end of the dial.
+    // The refusal, or the end of the dial, tells of a connection that was never open.
     if (this.#hasOpened) lives.connectionClosed.tell(connection, this.#maker, info)
     if (error !== null && connection.listenerCount('error') > 0) tell(connection, 'error', error)
     this.#owner.onClose?.(info, connection, successor)

@@ -31,7 +31,7 @@ const DETACHED = 2
 const CLOSING = 3
 const CLOSED = 4
 
-/** Without a session: what a peer with the default window leaves unacknowledged fits, so that nothing waits for it. */
+/** Bytes that are kept without a session: all that a peer with the default window leaves unacknowledged fits. */
 const MIN_RETAINED_BYTES = 16 * 1024 * 1024
 
 type State = typeof OPENING | typeof OPEN | typeof DETACHED | typeof CLOSING | typeof CLOSED
@@ -218,7 +218,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
     return handover
   }
 
-  /** From now on that one takes what no consumer of the connection does. */
+  /** Gives what no consumer of the connection takes to that one from now on. */
   forwardTo(forward: Forward): void {
     this.events.forwardTo(forward)
     if (this.isOpen || this.isDetached) this.events.adopt()
@@ -331,7 +331,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
     if (!this.ending.isArmed) this.ending.arm(this.limits.closeTimeout)
   }
 
-  /** While it is greeted anew, a refused dial ends the dial and not the session. */
+  /** A dial that is refused while the session waits ends the dial and not the session. */
   #outlives(error: TokenError): boolean {
     if (!this.session.isAgreed || error.code === 'ERR_ABORTED') return false
     if (this.#state === DETACHED) return this.transport.isAttached
@@ -351,7 +351,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
     if (this.transport.isAttached) this.#flow.drop(error, this.#state === OPEN ? error : null, isReplaced)
   }
 
-  /** Of a transport that is still greeted. */
+  /** Gives away a transport on which the handshake is not done. */
   #giveAway(): Handover {
     const { transport } = this
     transport.release()

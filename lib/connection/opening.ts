@@ -63,7 +63,7 @@ export interface OpeningHost extends ProtocolHost {
 export class Opening implements Protocol, HandshakeHost {
   readonly #host: OpeningHost
   readonly #socket: Duplex
-  /** Null on token/1. */
+  /** It is null on token/1. */
   readonly #handshake: Handshake | null
   #isStopped = false
 

@@ -5,10 +5,10 @@ import { nextTick } from '../runtime/event-loop'
 import { untransferable } from '../runtime/shared-memory'
 import { allocate } from '../runtime/slab-pool'
 
-/** Who takes what a socket reads. */
+/** The reader of a socket. */
 export interface ReadSink {
   onData(chunk: Buffer): void
-  /** Where the next bytes belong, as far as that is known; null: anywhere. */
+  /** The memory in which the next bytes belong, as far as that is known; null: anywhere. */
   memory(): Buffer | null
 }
 
@@ -43,7 +43,7 @@ const NOBODY: ReadSink = { onData: () => {}, memory: () => null }
 export class SocketReads {
   /** The option of `tls.connect`. */
   readonly onread = { buffer: input, callback: (bytes: number) => this.#read(bytes) }
-  /** Null until the first one: reading waits for it. */
+  /** It is null until the first one comes, and reading waits for that. */
   #sink: ReadSink | null = null
   #waiting: Buffer[] = []
 
@@ -57,7 +57,7 @@ export class SocketReads {
     bySocket.set(socket, this)
   }
 
-  /** From now on that one takes what comes; what has come is given to it in the next tick. */
+  /** Gives what comes to that one from now on, and what has come in the next tick. */
   attach(sink: ReadSink): void {
     this.#sink = sink
     if (this.#waiting.length > 0) nextTick(() => this.#giveWaiting())

@@ -17,7 +17,7 @@ import { ConsumerWatch } from './consumer-watch'
 import type { Dispatcher } from './event-dispatcher'
 import type { Transport } from './transport'
 
-/** Whose tokens flow. */
+/** The connection whose tokens flow. */
 export interface TokenFlowHost extends SenderHost, ReceiverHost {
   readonly limits: ConnectionLimits
   readonly protocolName: ProtocolName
@@ -39,7 +39,7 @@ export class TokenFlow implements TokenHandlerHost {
   readonly sender: Sender
   readonly receiver: Receiver
   readonly #host: TokenFlowHost
-  /** Null without `idleTimeout`. */
+  /** It is null without `idleTimeout`. */
   readonly #idleDeadline: Deadline | null
   /** Made when tokens wait for the first time. */
   #consumerWatch: ConsumerWatch | null = null
@@ -90,7 +90,7 @@ export class TokenFlow implements TokenHandlerHost {
    *
    * @param cause why a token from a stream that was begun on it will not be whole
    * @param told what the peer is told, where it can be; null: nothing
-   * @param isReplaced the next one is there: this one ends when the two sides have agreed on that, so that the peer is never without
+   * @param isReplaced the next one is there: this one ends when both sides have agreed on that, so that the peer sees no cut
    */
   drop(cause: TokenError | null, told: TokenError | null, isReplaced: boolean): void {
     this.#previousEnds()

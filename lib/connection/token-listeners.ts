@@ -15,7 +15,7 @@ const UNKNOWN = 0
 /** `emit` must do it: there is not one listener, or rejections are captured. */
 const BY_EMIT = 1
 
-/** Where tokens wait for listeners. */
+/** The queue in which tokens wait for listeners. */
 export interface WaitingTokens {
   /** True while a consumer has them: then no listener may be added. */
   readonly isClaimed?: boolean
@@ -90,7 +90,7 @@ export class TokenListeners implements Forward, ListenerWatch {
   #find(): Listener | typeof BY_EMIT {
     if (this.#emitter.emit !== emit) return BY_EMIT
     if (this.#listener !== UNKNOWN) return this.#listener
-    // As they were added: the wrapper of a `once` listener takes itself away.
+    // rawListeners() gives the wrapper of a `once` listener, which removes itself.
     const [listener, ...others] = this.#emitter.rawListeners('token') as Listener[]
     const isSole = listener !== undefined && others.length === 0 && !this.#capturesRejections
     this.#listener = isSole ? listener : BY_EMIT

@@ -20,7 +20,7 @@ export interface ConnectionStats extends Traffic {
   readonly retainedBytes: number
   /** Bytes that arrived and wait for a consumer. */
   readonly unreadBytes: number
-  /** How many times its session went on with another transport. */
+  /** Times that its session went on with another transport. */
   readonly resumptions: number
 }
 
@@ -33,7 +33,7 @@ export class TrafficTotals {
     this.#past = sumOf(this.#past, traffic)
   }
 
-  /** Of those that are gone, and of these. */
+  /** The sum over the connections that are gone, and over these. */
   with(connections: Iterable<{ readonly stats: Traffic }>): Traffic {
     let sum = this.#past
     for (const { stats } of connections) sum = sumOf(sum, stats)

@@ -9,7 +9,7 @@ export const GREETING_TIMEOUT = 10_000
 export interface Handover {
   readonly socket: Duplex
   readonly handshake: Handshake
-  /** Whom it leads to: of a resumed TLS session the socket does not know. */
+  /** The peer: the socket does not know it of a resumed TLS session. */
   readonly peer: Peer | null
 }
 

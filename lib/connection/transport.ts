@@ -10,7 +10,7 @@ import { untransferable } from '../runtime/shared-memory'
 import type { Peer } from '../tls/peer'
 import { type ReadSink, SocketReads } from './socket-reads'
 
-/** Whose transport it is. */
+/** The connection that a transport belongs to. */
 export interface TransportHost {
   readonly receiver: Receiver
   /** Breaks the connection. */
@@ -19,7 +19,7 @@ export interface TransportHost {
   transportClosed(error: TokenError | null): void
 }
 
-/** Whom the listeners of a socket tell. */
+/** The transport that the listeners of a socket tell. */
 const attached = Symbol('attached')
 
 interface Attached extends Duplex {
@@ -33,11 +33,11 @@ interface Attached extends Duplex {
  */
 export class Transport implements ReadSink {
   readonly socket: Duplex
-  /** Whom it leads to. */
+  /** The peer at the other end. */
   readonly peer: Peer | null
   /** First the handshake, then what the two sides have agreed on. */
   protocol: Protocol
-  /** Where it leads to; a socket forgets it when it closes. Null without an address. */
+  /** The peer's address, which a socket forgets when it closes; null without one. */
   remoteAddress: string | null = null
   remotePort: number | null = null
   readonly #host: TransportHost
@@ -70,7 +70,7 @@ export class Transport implements ReadSink {
     return !this.#isReleased
   }
 
-  /** Where the next bytes belong, null when that is not known. */
+  /** The memory in which the next bytes belong; null when that is not known. */
   memory(): Buffer | null {
     return this.#host.receiver.memory
   }

@@ -1,9 +1,9 @@
 import type { TokenError, TokenErrorCode } from './token-error'
 
-/** Why a connection, client or server ended: in order, because the server was closed, or an error's code. */
+/** The reason why a connection, client or server ended: in order, by the close of the server, or the code of an error. */
 export type CloseCode = 'normal' | 'shutdown' | TokenErrorCode
 
-/** How a connection, client or server ended, and what became of the tokens. */
+/** The end of a connection, client or server, and what became of the tokens. */
 export interface CloseInfo {
   readonly code: CloseCode
   /** True unless the code is `normal` or `shutdown`. */

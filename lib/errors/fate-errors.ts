@@ -1,7 +1,7 @@
 import { CLOSE_CODES } from './close-codes'
 import { type FateReason, TokenError } from './token-error'
 
-/** In which situations the peer's application has not had a token, and never will. */
+/** Situations in which the peer's application has not processed a token, and never will. */
 const NOT_SENT = {
   aborted: 'its signal aborted before it had left',
   'close-timeout': 'an end in order was begun, and took longer than its timeout',
@@ -22,7 +22,7 @@ const NOT_SENT = {
   unreachable: 'its timeout passed while there was no connection'
 } as const satisfies Partial<Record<FateReason, string>>
 
-/** In which situations nobody knows whether the peer's application has had a token that has left. */
+/** Situations in which nobody knows whether the peer's application has processed a token that has left. */
 const UNKNOWN = {
   aborted: 'its signal aborted',
   'close-timeout': 'an end in order took longer than its timeout',
@@ -40,7 +40,7 @@ export type NotSentReason = keyof typeof NOT_SENT
 type UnknownReason = keyof typeof UNKNOWN
 type EndReason = NotSentReason & UnknownReason
 
-/** The peer's application has not had the token and never will: sending it again makes no duplicate. */
+/** The peer's application has not processed the token and never will: sending it again makes no duplicate. */
 export function notSent(reason: NotSentReason, cause?: unknown): TokenError {
   const message = `Cannot deliver a token: ${NOT_SENT[reason]}. The peer has not processed it and never will`
   return new TokenError('ERR_NOT_SENT', message, { reason, ...causeOf(cause) })
@@ -57,7 +57,7 @@ export function givenUp(reason: 'aborted' | 'timeout', cause: unknown, loss: Tok
   return notSent(loss.code === 'ERR_REFUSED' ? 'refused' : 'unreachable', loss)
 }
 
-/** The token left, and whether the peer's application has had it can't be known. */
+/** The token left, and nobody knows whether the peer's application has processed it. */
 export function fateUnknown(reason: UnknownReason, cause?: unknown): TokenError {
   const message = `Cannot tell whether a token was delivered: it left, and ${UNKNOWN[reason]} before an answer came`
   return new TokenError('ERR_FATE_UNKNOWN', message, { reason, ...causeOf(cause) })

@@ -43,7 +43,7 @@ export type TokenErrorCode =
   | 'ERR_WRITE_TIMEOUT'
 
 /**
- * In which situation `ERR_NOT_SENT` or `ERR_FATE_UNKNOWN` was told. The list is closed: `switch (error.reason)` narrows.
+ * The situation in which `ERR_NOT_SENT` or `ERR_FATE_UNKNOWN` was told. The list is closed: `switch (error.reason)` narrows.
  * `docs/errors.md` says of each what to do.
  */
 export type FateReason =

@@ -3,7 +3,7 @@ import { TokenError } from '../errors/token-error'
 /** The longest delay of Node's timers, milliseconds: a longer one fires at once. */
 export const MAX_DELAY = 0x7fff_ffff
 
-/** Why a value can't be used, to follow "it"; null when it can. */
+/** Says why a value can't be used, to follow "it"; null when it can. */
 export type Check = (value: unknown) => string | null
 
 export type Checks = Readonly<Record<string, Check>>
@@ -11,7 +11,7 @@ export type Checks = Readonly<Record<string, Check>>
 /** Options that are numbers: the default of each, and what it may be. */
 export type Numbers = Readonly<Record<string, readonly [byDefault: number, check: Check]>>
 
-/** By how many letters a misspelt name may differ; two make another word of a short one. */
+/** Letters by which a misspelt name may differ: two of them make another word of a short one. */
 const MISSPELT = { long: 2, short: 1, shortLength: 5 }
 
 const SHOWN_LENGTH = 80
@@ -191,7 +191,7 @@ function isMisspelt(name: string, meant: string): boolean {
   )
 }
 
-/** How many letters to add, to remove, to change, or to swap with a neighbour make one word of the other. */
+/** Counts the letters to add, to remove, to change or to swap with a neighbour that make one word of the other. */
 function distance(a: string, b: string): number {
   const rows: number[][] = [[...Array(b.length + 1).keys()]]
   for (let i = 1; i <= a.length; i++) {

@@ -78,7 +78,7 @@ export interface ProtocolOptions {
   role?: Role | undefined
 }
 
-/** How a session outlives its transports. */
+/** Limits of what a session keeps while it has no transport. */
 export interface SessionOptions {
   /**
    * Bytes of tokens that this side keeps until the peer's application has had them, 4 for each token's header

@@ -1,6 +1,6 @@
 import { checkAllOptions, checksOf, complete, type Numbers, refuse, whole } from './checks'
 
-/** How tokens are given to a handler. */
+/** Options of `handle()`. */
 export interface HandleOptions {
   /** Tokens of one connection that may be with the handler at once. Default 1. */
   concurrency?: number | undefined

@@ -114,7 +114,7 @@ export const LISTEN_CHECKS: Checks = {
   writableAll: boolean
 }
 
-/** Where one server of a client is. */
+/** Options that say where one server of a client is. */
 export const ADDRESS_CHECKS: Checks = { host, path, port: port(1) }
 
 /** Options of `tls.connect()`, beside those of the context. */
@@ -167,7 +167,7 @@ export function checkPsk(
   if (cert !== undefined || pfx !== undefined) throw refuse('pskCallback', 'contradicts cert and pfx')
 }
 
-/** Where to dial, or to listen, in the form that Node takes. */
+/** The address to dial, or to listen on, in the form that Node takes. */
 export function normalAddress<T extends { host?: unknown; port?: unknown }>(address: T): T {
   const { host: name, port: number } = address
   return {

@@ -5,7 +5,7 @@ import { HEADER_LENGTH } from '../wire/header'
 
 const NO_CHUNK: Buffer = Buffer.alloc(0)
 
-/** There is no whole head. */
+/** Fewer bytes than a head are there. */
 export const NO_HEAD = -1
 
 /** A place in the bytes that arrived: the chunk at hand and a position in it, and the chunks that wait behind it. */

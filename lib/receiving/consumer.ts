@@ -26,7 +26,7 @@ export interface Consumer {
   finish(error: TokenError | null): void
 }
 
-/** How a consumer takes the bytes of a token before all of them are there. */
+/** A consumer that takes the bytes of a token before all of them are there. */
 export interface PieceConsumer {
   /** It wants the next token, not more of this one. */
   readonly wantsToken: boolean

@@ -61,7 +61,7 @@ export class FrameReader {
   #isBetween = true
   /** True from the first header that was no error. */
   #hasRead = false
-  /** Null before the first token that does not come whole. */
+  /** It is null before the first token that does not come whole. */
   #joined: JoinedToken | null = null
   /** A consumer of bytes was told of the token at hand, and has had `given` bytes of it. */
   #isTold = false

@@ -15,7 +15,7 @@ export class GivenTokens {
   /** Cost of the token that an iterator or a stream has and has not asked beyond. */
   #lent = NONE
   #lentNumber = 0
-  /** Null before the first. */
+  /** It is null before the first. */
   #unsettled: Set<UnsettledToken> | null = null
 
   /** True while tokens are with a handler, or their outcome is not told. */

@@ -1,6 +1,6 @@
 import type { PendingReads } from './pending-reads'
 
-/** Where the bytes of an {@link IncomingToken} come from (internal). */
+/** The source of the bytes of an {@link IncomingToken} (internal). */
 export interface TokenInlet {
   readonly reads: PendingReads<Buffer>
   bytesRead: number
@@ -48,7 +48,7 @@ export class IncomingToken implements AsyncIterableIterator<Buffer> {
     const { reads } = this.#inlet
     const isBeyond = reads.hasEnded
     const result = reads.next(() => this.#inlet.pull?.())
-    // Who asks beyond the last piece has had the token.
+    // A consumer that asks beyond the last piece has processed the token.
     if (isBeyond) this.#inlet.pull?.()
     return result
   }

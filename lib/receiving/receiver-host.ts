@@ -29,7 +29,7 @@ export interface ReceiverEvents {
   tokenAborted?(number: number): void
   /** The token asks for an answer, and whoever takes the tokens gives none: it was not handed over. */
   unhandled?(token: UnsettledToken): void
-  /** After each delivery that no end has followed: `isDrained` when no whole token is left. */
+  /** Called after each delivery that no end has followed. @param isDrained no whole token is left */
   delivered?(isDrained: boolean): void
   /** Nobody takes what comes any more: it is thrown away, so that the end is seen. */
   discarding?(): void

@@ -68,7 +68,7 @@ export class Receiver {
     return this.#reader.unreadBytes + this.#reader.joinedBytes
   }
 
-  /** Where the next bytes belong: of a long token that is being joined they need not be copied. Null: anywhere. */
+  /** The memory in which the next bytes belong: those of a long token that is being joined need not be copied. Null: anywhere. */
   get memory(): Buffer | null {
     return this.#isDiscarding || this.#isBroken ? null : this.#reader.memory
   }

@@ -1,7 +1,7 @@
 import { ABORT_COST, CONTROL_BIT, costOf, isMark, TYPE_ABORT, TYPE_PART } from '../wire/header'
 import { type ByteCursor, NO_HEAD } from './byte-cursor'
 
-/** Where a reader stands in the token at hand. */
+/** The place of a reader in the token at hand. */
 export interface TokenPlace {
   /** Bytes that are missing of the data frame at hand, -1 while a head is awaited. */
   readonly left: number

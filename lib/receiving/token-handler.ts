@@ -7,7 +7,7 @@ import type { UnsettledToken } from './unsettled-token'
 /** What became of a token: done, with the answer if there is one; or why not. */
 export type Outcome = { readonly answer: Uint8Array | null } | { readonly error: unknown }
 
-/** Whom a handler tells. */
+/** The connection that a handler works for. */
 export interface TokenHandlerHost {
   /** Told once for each token. */
   settle(token: UnsettledToken, outcome: Outcome): void
@@ -42,7 +42,7 @@ export class TokenHandler implements Consumer {
     this.#call = call
     this.#concurrency = concurrency
     this.#claim = claim(this)
-    // Not inside the call that brings the handler.
+    // The application has not finished the call that brings the handler.
     nextTick(() => this.#claim.pull())
   }
 

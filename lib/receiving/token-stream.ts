@@ -7,7 +7,7 @@ import type { Claim, Consumer } from './consumer'
 export interface TokenSink {
   readonly closed: Promise<{ readonly error: TokenError | null }>
   isDead(): boolean
-  /** Why nothing can be sent now. */
+  /** The error for a token that can't be sent now. */
   refusal(): TokenError
   needsDrain(): boolean
   onceDrained(listener: () => void): void
@@ -64,7 +64,7 @@ export class TokenStream extends Duplex implements Consumer {
     return this.#isWanting
   }
 
-  /** Who has read may still answer what was read last; who only writes has `closeTimeout` from the peer's end. */
+  /** A stream that was read may still answer what was read last; one that only writes has `closeTimeout` from the peer's end. */
   get isBusy(): boolean {
     return this.#isEnding && this.#isRead
   }

@@ -7,7 +7,7 @@ export interface ClockTimer {
   unref(): unknown
 }
 
-/** Where the library takes its time from. */
+/** The source of the library's time. */
 export interface Clock {
   /** Calls `callback` after `delay` milliseconds. */
   setTimeout(callback: () => void, delay: number): ClockTimer

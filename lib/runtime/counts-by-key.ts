@@ -11,7 +11,7 @@ export class CountsByKey<Owner extends object> {
     return this.#counts.get(key)?.owners ?? 0
   }
 
-  /** Without this owner. */
+  /** @returns the count of this key without this owner */
   ofOthers(key: string, owner: Owner): number {
     return this.of(key) - (this.#countOf.get(owner)?.key === key ? 1 : 0)
   }

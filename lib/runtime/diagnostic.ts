@@ -43,7 +43,7 @@ function named([name, value]: [string, unknown]): string {
   return `${name} ${isObject && isInspectable(value) ? value.constructor.name : shown(value)}`
 }
 
-/** Of an error its code and message, without its stack; of an object what is neither null nor 0. */
+/** Shows of an error its code and message, without its stack; of an object what is neither null nor 0. */
 function shown(value: unknown): string {
   if (typeof value !== 'object' || value === null) return escaped(String(value))
   if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`

@@ -7,7 +7,7 @@ const LEAST_SHIFTED = 1024
  */
 export class Fifo<T> {
   readonly #items: (T | undefined)[] = []
-  /** Where the first stands; before it are shifted places. */
+  /** Index of the first one; the places before it are empty. */
   #head = 0
 
   get length(): number {

@@ -7,7 +7,7 @@ import { Readiness, tellError } from './readiness'
 /** What this side has decided itself (`close({ timeout })`, `destroy()`) is told by `close` alone. */
 const OWN_DECISIONS: readonly string[] = ['ERR_CLOSE_TIMEOUT', 'ERR_ABORTED']
 
-/** That a server and a client have alike. */
+/** Events that a server and a client have alike. */
 interface ClosingEvents {
   close: [hadError: boolean, info: CloseInfo]
 }

@@ -1,7 +1,7 @@
 import { clock } from './clock'
 import { Deadline } from './deadline'
 
-/** In so many parts the time is counted: an answer over several round trips needs several turns of the event loop. */
+/** The time is counted in so many parts: an answer over several round trips needs several turns of the event loop. */
 const PARTS = 4
 
 /** Milliseconds: a shorter deadline is counted in one part. */

@@ -58,7 +58,7 @@ export class Readiness {
  * rejection then takes its place.
  */
 export function tellError(emitter: object, error: Error, ready: Readiness): void {
-  // Neither a server's events nor a client's are this map, though both have it.
+  // The events of a server and of a client are other types, which both have this one.
   const failing = emitter as EventEmitter<{ error: [error: Error] }>
   const isHeard = failing.listenerCount('error') > 0
   const isAwaited = ready.isAwaited

@@ -96,7 +96,7 @@ export class AnswerQueue {
   }
 
   /**
-   * The peer has had so many answers in this session.
+   * The peer has received so many answers in this session.
    *
    * @throws TokenError `ERR_PROTOCOL` when so many were never written, or it has said more before
    */
@@ -112,7 +112,7 @@ export class AnswerQueue {
     this.#settle(count - this.#confirmed)
   }
 
-  /** As `confirm`, on the next transport: those behind are written again. */
+  /** Does as `confirm`, on the next transport: those behind are written again. */
   rewind(count: number): void {
     this.confirm(count)
     this.#next = this.#first

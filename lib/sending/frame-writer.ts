@@ -33,7 +33,7 @@ const REQUEST_PART = Buffer.concat([REQUEST, PART])
 
 const { set } = Uint8Array.prototype
 
-/** Who has something to say between two frames. */
+/** A source of frames that stand between two others. */
 export interface ControlSource {
   /**
    * @param hasData a data frame follows, most likely
@@ -74,7 +74,7 @@ export class FrameWriter {
   reusesSlabs = false
   /** True when the last chunk had bytes of a token. */
   hasTokens = false
-  /** Who is asked between two frames. */
+  /** The one that is asked between two frames. */
   control = NO_CONTROL
   readonly #queue: TokenQueue
   readonly #answers: AnswerQueue

@@ -16,7 +16,7 @@ export interface Placed {
 /** Stands in a place whose token is done with, or was taken back, so that its memory is free. */
 export const GONE = new Uint8Array(0)
 
-/** How many arrays of places are kept for later, and how many places one may have: more is left to the garbage collector. */
+/** The most arrays of places that are kept for later, and the most places that one of them may have. */
 const MAX_KEPT = 16
 const MAX_PLACES = 16 * 1024
 
@@ -27,7 +27,7 @@ const MAX_PLACES = 16 * 1024
  * cost more than to write their places.
  */
 export class QueuePlaces {
-  /** Of a queue that is empty; nobody writes to them. */
+  /** The places of a queue that is empty; nobody writes to them. */
   static readonly none = new QueuePlaces()
   static readonly #kept: QueuePlaces[] = []
   readonly tokens: QueuedToken[] = []

@@ -80,7 +80,7 @@ export class Sender implements WriteLoopEvents {
     return this.#queue.waitingBytes + this.#answers.waitingBytes + this.#loop.inFlight
   }
 
-  /** Bytes kept until the peer's application has had them. */
+  /** Bytes kept until the peer acknowledges them. */
   get retainedBytes(): number {
     return this.#queue.keptBytes + this.#answers.keptBytes - this.#answers.waitingBytes
   }
@@ -163,7 +163,7 @@ export class Sender implements WriteLoopEvents {
     return true
   }
 
-  /** As `send`, for a token from a stream. It leaves only where PART is agreed. */
+  /** Does as `send` for a token from a stream, which leaves only where PART is agreed. */
   sendFrom(source: TokenSource): boolean {
     source.onChange = () => this.#changed(source)
     source.place = this.#queue.nextPlace
@@ -172,7 +172,7 @@ export class Sender implements WriteLoopEvents {
     return true
   }
 
-  /** As `send`, for a token that asks for an answer. The peer must know that. */
+  /** Does as `send` for a token that asks for an answer, which the peer must know. */
   request(token: Uint8Array): boolean {
     if (!this.#take(new Request(token), costOf(token.length))) return false
     this.#loop.wakeSoon()
@@ -192,7 +192,7 @@ export class Sender implements WriteLoopEvents {
     return this.#answers.memory >= MAX_ANSWER_MEMORY && !this.#isStopped
   }
 
-  /** The peer has had so many answers. @throws TokenError `ERR_PROTOCOL` */
+  /** The peer has received so many answers. @throws TokenError `ERR_PROTOCOL` */
   confirmAnswers(count: number): void {
     this.#answers.confirm(count)
   }
@@ -202,7 +202,7 @@ export class Sender implements WriteLoopEvents {
     this.#answers.keep(false)
   }
 
-  /** As `confirmAnswers`, on the next transport of a session: those behind are written again. */
+  /** Does as `confirmAnswers`, on the next transport of a session: those behind are written again. */
   rewindAnswers(count: number): void {
     this.#answers.rewind(count)
   }
@@ -244,7 +244,7 @@ export class Sender implements WriteLoopEvents {
     this.wake()
   }
 
-  /** There is something to write: a token, a control frame, credit. */
+  /** Something waits to be written: a token, a control frame, credit. */
   wake(): void {
     this.#loop.wake()
   }
@@ -292,7 +292,7 @@ export class Sender implements WriteLoopEvents {
     if (this.#queue.isBegun) this.#writer.abandonParts()
   }
 
-  /** As `abandon`, for the answers. */
+  /** Does as `abandon`, for the answers. */
   abandonAnswers(): void {
     this.#answers.abandon(this.#writer.isMidAnswer)
   }
@@ -328,7 +328,7 @@ export class Sender implements WriteLoopEvents {
     this.protocol.wrote?.()
   }
 
-  /** At once: TLS tells completed writes in one native loop, and a tick later the socket would have run dry. */
+  /** It goes on at once: TLS tells completed writes in one native loop, and a tick later the socket would have run dry. */
   settled(): void {
     this.#tellDrain()
   }

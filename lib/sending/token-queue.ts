@@ -2,7 +2,7 @@ import { HEADER_LENGTH } from '../wire/header'
 import { GONE, isPlain, isStreamed, letGo, type QueuedToken, QueuePlaces, waitingCost } from './queue-places'
 import type { TokenSource } from './token-source'
 
-/** How many places the queue may have at its front that are done with before it is moved together. */
+/** The most places at the front of the queue that may be empty before it is moved together. */
 const COMPACT_ABOVE = 1024
 
 /**
@@ -28,7 +28,7 @@ export class TokenQueue {
   waitingBytes = 0
   #taken = 0
   #windowBytes: number | null = null
-  /** Behind `#end` and `#givenUpEnd` are places for later. */
+  /** The places; those behind `#end` and `#givenUpEnd` are for later. */
   #places = QueuePlaces.none
   /** The place of the first entry. */
   #base = 1
@@ -48,7 +48,7 @@ export class TokenQueue {
   #sent = 0
   #isBegun = false
   #keptBytes = 0
-  /** Where those end that were given up and stand behind `#end`; 0 before the first. */
+  /** End of those that were given up and stand behind `#end`; 0 before the first. */
   #givenUpEnd = 0
 
   /** The token to be written next, or being written. */
@@ -340,7 +340,7 @@ export class TokenQueue {
     return Math.max(this.#end, this.#givenUpEnd)
   }
 
-  /** Also of those that were given up, which may be half out: nobody writes them any more. */
+  /** True when no byte of it is out. Of those that were given up one may be half out: nobody writes them any more. */
   #isUntouched(index: number): boolean {
     const first = this.#givenUpEnd > 0 ? Math.max(this.#end, this.firstUnsent - this.#base) : this.#untouched
     return index >= first && index < this.#lastEnd && this.#places.tokens[index] !== GONE

@@ -40,7 +40,7 @@ export interface TokenSourceOptions {
 export class TokenSource {
   /** Told when a part may be there, and when the token has become void. */
   onChange: () => void = () => {}
-  /** In the queue. */
+  /** Its place in the queue. */
   place = 0
   readonly length: number | null
   readonly #source: AsyncIterable<Uint8Array>
@@ -62,7 +62,7 @@ export class TokenSource {
     this.#source = source
     this.length = options.length ?? null
     this.#maxLength = options.maxLength ?? (() => Number.POSITIVE_INFINITY)
-    // Before it is read, nobody else would hear of it, and the process would end.
+    // Nobody else listens before it is read: its error would end the process.
     if (isReadable(source)) source.on('error', error => this.fail(error))
   }
 
@@ -75,7 +75,7 @@ export class TokenSource {
     return this.#isOver || this.isVoid
   }
 
-  /** Why it is void. */
+  /** The reason why it is void. */
   get cause(): unknown {
     return this.#failure?.cause
   }
@@ -87,7 +87,7 @@ export class TokenSource {
   take(most = PART_LENGTH): Part | null {
     if (this.isSettled) return null
     if (this.#held.length !== this.#heldLength) {
-      // Not now: who asks is in the middle of its work.
+      // The caller is in the middle of its work.
       nextTick(() => this.fail(memoryLost()))
       return null
     }
@@ -111,7 +111,7 @@ export class TokenSource {
     return true
   }
 
-  /** As `fail`, and nobody is told. */
+  /** Does as `fail`, and tells nobody. */
   release(cause: unknown = null): boolean {
     if (this.isSettled) return false
     this.#failure = { cause }
@@ -122,7 +122,7 @@ export class TokenSource {
     return true
   }
 
-  /** As `release`, also when the last part was taken: it did not arrive, and can't be said again. */
+  /** Does as `release`, also when the last part was taken: it did not arrive, and can't be repeated. */
   spoil(cause: unknown): void {
     if (!this.release(cause)) this.#failure ??= { cause }
   }
@@ -196,7 +196,7 @@ export class TokenSource {
   }
 }
 
-/** Also one of another package, as readable-stream. */
+/** A stream of another package, such as readable-stream, counts, too. */
 function isReadable(source: AsyncIterable<Uint8Array>): source is Readable {
   const { on, destroy } = source as Partial<Readable>
   return typeof on === 'function' && typeof destroy === 'function'

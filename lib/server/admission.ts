@@ -13,7 +13,7 @@ import type { ServerSettings } from './server-options'
 import type { ServerReport } from './server-report'
 import { ServerSessions } from './server-sessions'
 
-/** How many certificates are checked again in one turn of the event loop: each may need a signature. */
+/** Certificates that are checked again in one turn of the event loop: each may need a signature. */
 const RECHECKS_A_TURN = 100
 
 /**

@@ -54,7 +54,7 @@ export class LiveTrust {
   }
 
   /**
-   * Why a client is not trusted now; null when it is. Its socket says the same from then on. Each door asks anew: since the
+   * Says why a client is not trusted now; null when it is. Its socket says the same from then on. Each door asks anew: since the
    * last one a certificate may have ended, or `reload()` have changed the trust.
    */
   judge(client: SecuredClient): TrustFailure | null {

@@ -10,7 +10,7 @@ export type Queues = Pick<
   'bufferedAmount' | 'unreadBytes' | 'retainedBytes' | 'isDetached' | 'tokensSent' | 'tokensUnsent'
 >
 
-/** How many tokens a connection had taken at a moment. */
+/** Number of tokens that a connection had taken at a moment. */
 interface Mark {
   tokens: number
   readonly at: number
@@ -33,7 +33,7 @@ export interface Watched<C> {
 
 /** What a budget asks for. */
 export interface BudgetEvents<C> {
-  /** So many tokens have waited for longer than `maxQueueAge`. */
+  /** Number of tokens that have waited for longer than `maxQueueAge`. */
   onTooOld(connection: C, tokens: number): void
   /** The queues are over the budget: rejects a client that is not accepted yet. */
   onReject(candidate: C): void
@@ -95,7 +95,7 @@ export class MemoryBudget<C extends Queues> {
     this.#timer.arm()
     const now = clock.now()
     for (const connection of [...this.#watched.connections]) {
-      // While its session waits for its client, the client is not slow.
+      // A client whose session waits for it is not slow.
       if (connection.tokensUnsent > 0 && !connection.isDetached) this.#checkAge(connection, now)
       else this.#marks.delete(connection)
     }

@@ -47,7 +47,7 @@ export class OtherProtocols {
       if (isStranger) this.#strangers--
     })
     destroyWhenIdle(socket, protocol.idleTimeout ?? IDLE_TIMEOUT)
-    // After an error of TLS Node leaves the socket open.
+    // Node leaves the socket open after an error of TLS.
     socket.on('error', () => socket.destroy())
     protocol.handler(socket)
   }
@@ -94,7 +94,7 @@ export class OtherProtocols {
   }
 }
 
-/** Not by the socket's own timeout, which its handler may use for something else. */
+/** It leaves the socket's own timeout alone, which its handler may use for something else. */
 function destroyWhenIdle(socket: TLSSocket, timeout: number): void {
   const passed = () => socket.bytesRead + socket.bytesWritten
   let before = passed()

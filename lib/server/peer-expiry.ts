@@ -32,7 +32,7 @@ export class PeerExpiry {
     const [first] = expiryNotices(peer.validTo.getTime(), now, this.#days)
     if (first === undefined || first.at <= now) this.#notices.delete(connection)
     else this.#notices.set(connection, new Date(first.at))
-    // Of a herd with one certificate each would look at all others. Its listeners learn of the connection first.
+    // The listeners learn of the connection first. A notice that is due would make each of a herd look at all others.
     if (first !== undefined && first.at <= now) nextTick(() => this.#tell(connection))
   }
 

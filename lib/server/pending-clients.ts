@@ -35,7 +35,7 @@ export interface PendingClient {
   readonly since: number
   /** Counts `handshakeTimeout`; null when a connection counts it, or the client is accepted or refused. */
   deadline: PatientDeadline | null
-  /** Null until the TLS handshake is done, and once an accepted client is gone. */
+  /** It is null until the TLS handshake is done, and once an accepted client is gone. */
   socket: TLSSocket | null
   /** The connection that is not accepted yet; null before, and once it is accepted or refused. */
   connection: Connection | null

@@ -23,7 +23,7 @@ export class ServerCredentials {
   /** The options as they were given. */
   #options: ServerTlsOptions
   #read: ReadCredentials<TlsOptions>
-  /** Null until they are needed. */
+  /** They are null until they are needed. */
   #anchors: TrustAnchors | null = null
 
   /**
@@ -45,12 +45,12 @@ export class ServerCredentials {
     return { ...options, sessionIdContext: sessionIdContext(this.#read.options) }
   }
 
-  /** Whom the server trusts, as its options say it. */
+  /** The authorities that the options of the server trust. */
   get trust(): TrustSources {
     return this.#read.trust
   }
 
-  /** Whom the server trusts now. */
+  /** The authorities that the server trusts now. */
   get anchors(): TrustAnchors {
     this.#anchors ??= new TrustAnchors(this.#read.trust)
     return this.#anchors

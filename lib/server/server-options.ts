@@ -80,7 +80,7 @@ export interface ServerLimits {
   maxQueueAge?: number | undefined
 }
 
-/** How a server decides on its clients. */
+/** Decisions that the application makes on clients. */
 export interface ServerPolicies<Data = unknown> {
   /** Speaks only this protocol. Default: the client chooses, `token/2` is preferred. */
   protocol?: ProtocolName | undefined
@@ -183,7 +183,7 @@ const POLICY_CHECKS: Checks = {
 
 const OWN_CHECKS: Checks = { ...CONNECTION_CHECKS, ...checksOf(SERVER_NUMBERS), ...POLICY_CHECKS }
 
-/** Of the ways to listen, those with which an option is of any use. */
+/** The ways to listen with which an option is of any use. */
 const LISTEN_NEEDS: Readonly<Record<string, readonly string[]>> = {
   host: ['port'],
   ipv6Only: ['port'],

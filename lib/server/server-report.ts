@@ -17,7 +17,7 @@ export interface ServerStats extends Traffic {
   readonly accepted: number
   /** Connections that are open, or whose session waits for its client. */
   readonly open: number
-  /** Of `open`, those whose session waits for its client. */
+  /** Those of `open` whose session waits for its client. */
   readonly detached: number
   /** Clients between accept and acceptance. */
   readonly pending: number
@@ -25,7 +25,7 @@ export interface ServerStats extends Traffic {
   readonly refused: Readonly<Record<string, number>>
   /** Connections that have closed, by the code of their end. */
   readonly closed: Readonly<Record<string, number>>
-  /** How many times a session went on. */
+  /** Times that a session went on. */
   readonly resumed: number
   readonly sessionsLost: number
   /** Tokens that slow clients lost, with `slowConsumer: 'drop'`. */

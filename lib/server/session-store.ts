@@ -11,7 +11,7 @@ export interface SessionCaps {
 }
 
 export type Found<C> =
-  /** There is no such session, or it is another client's: a new one may begin. */
+  /** No such session is there, or it is another client's: a new one may begin. */
   | { readonly is: 'absent'; readonly reason: Exclude<SessionLossReason, 'evicted'> | 'new' }
   | { readonly is: 'present'; readonly owner: C }
   /** A newer dial of the client has the session. */
@@ -52,7 +52,7 @@ export class SessionStore<C extends object> {
   }
 
   /**
-   * Who has the session that a client asks for. A stranger is told `identity`, which says that the id exists: it is 128
+   * Finds the owner of the session that a client asks for. A stranger is told `identity`, which says that the id exists: it is 128
    * random bits, and nobody finds one by asking.
    */
   find(request: SessionPart, identity: string): Found<C> {
@@ -68,7 +68,7 @@ export class SessionStore<C extends object> {
   }
 
   /**
-   * Who has to go so that a new session of this identity fits: the owner that has waited longest for its client.
+   * Finds who has to go so that a new session of this identity fits: the owner that has waited longest for its client.
    *
    * @returns nobody when there is room; null when there is none, because all are in use
    */

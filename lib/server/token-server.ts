@@ -160,7 +160,7 @@ export class TokenServer<Data = unknown> extends EventEmitter<TokenServerEvents<
     return this.#report.life.ready
   }
 
-  /** Where the server listens: `{ address, family, port }`, a path, or null while it does not listen. */
+  /** The address on which the server listens: `{ address, family, port }`, a path, or null while it does not listen. */
   address(): AddressInfo | string | null {
     return this.#state === 'listening' ? (this.#listener?.server.address() ?? null) : null
   }

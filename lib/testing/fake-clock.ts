@@ -59,7 +59,7 @@ class FakeTimer implements ClockTimer {
 export class FakeClock implements Clock {
   #now: number
   #date: number
-  /** In the order in which they were set. */
+  /** The timers, in the order in which they were set. */
   readonly #timers = new Set<FakeTimer>()
   #immediates = 0
 
@@ -95,7 +95,7 @@ export class FakeClock implements Clock {
     return timer
   }
 
-  /** Also a timer that Node made before this clock was installed. */
+  /** Clears a timer, also one that Node made before this clock was installed. */
   clearTimeout(timer: ClockTimer): void {
     if (timer instanceof FakeTimer) {
       timer.isCleared = true
@@ -167,7 +167,7 @@ export class FakeClock implements Clock {
     }
   }
 
-  /** Behind those that are due at the same time. */
+  /** Adds a timer behind those that are due at the same time. */
   #start(timer: FakeTimer): void {
     this.#timers.delete(timer)
     timer.due = this.#now + timer.delay

@@ -18,7 +18,7 @@ export interface LaneOptions {
   readonly random: () => number
   /** Bytes that are taken before a write waits. */
   readonly highWaterMark: number
-  /** Where the bytes come out. */
+  /** The end at which the bytes come out. */
   readonly destination: Duplex
   /** Bytes came to a destination that is destroyed. */
   onUnwanted(): void
@@ -247,7 +247,7 @@ export class Lane implements LinkDirection {
   }
 }
 
-/** As a socket says it. */
+/** The error that a socket gives when it is reset. */
 export function connectionReset(): Error {
   return Object.assign(new Error('read ECONNRESET'), { errno: -104, code: 'ECONNRESET', syscall: 'read' })
 }

@@ -32,6 +32,6 @@ export interface LinkDirection extends LinkControl {
 export interface Link extends LinkControl {
   readonly aToB: LinkDirection
   readonly bToA: LinkDirection
-  /** Both ends fail with ECONNRESET at once, and what is on the way is lost. */
+  /** Fails both ends with ECONNRESET at once; what is on the way is lost. */
   cut(): void
 }

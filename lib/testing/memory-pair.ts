@@ -8,7 +8,7 @@ import { seededRandom } from './seeded-random'
 export interface MemoryPairOptions {
   /** The same seed cuts the same bytes in the same places. Default 1. */
   seed?: number | undefined
-  /** Where time comes from. Default the library's: Node's own, or an installed `FakeClock`. */
+  /** The source of time. Default: the library's: Node's own, or an installed `FakeClock`. */
   clock?: Clock | undefined
   /**
    * Bytes that each end buffers to write and to read, and that the link holds in each direction before a write

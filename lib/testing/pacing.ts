@@ -1,4 +1,4 @@
-/** In what pieces and when bytes come out of a lane. Knows no bytes, no stream and no timer. */
+/** Decides in what pieces and when bytes come out of a lane. It knows no bytes, no stream and no timer. */
 export class Pacing {
   readonly #random: () => number
   #maxChop = Infinity

@@ -59,9 +59,9 @@ export interface DemultiplexerEvents {
  */
 export class Demultiplexer {
   #events: DemultiplexerEvents
-  /** How many bytes are missing of the data frame that has begun. */
+  /** Bytes that are missing of the data frame that has begun. */
   #bodyLeft = 0
-  /** How many bytes are missing of the answer that has begun. */
+  /** Bytes that are missing of the answer that has begun. */
   #answerLeft = 0
   /** A head that two chunks share; it gets memory when the first one comes. */
   #head = NO_HEAD

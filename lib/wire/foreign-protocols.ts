@@ -3,7 +3,7 @@ import { HEADER_LENGTH } from './header'
 /** The protocol that the first bytes of a connection show; `more` when they are too few to tell. */
 export type FirstBytes = 'http' | 'mqtt' | 'unknown' | 'more'
 
-/** How many bytes are looked at, as many as the HTTP/2 preface has: with so many {@link classify} never says `more`. */
+/** Bytes that are looked at, as many as the HTTP/2 preface has: with so many {@link classify} never says `more`. */
 export const MAX_FIRST_BYTES = 24
 
 /** RFC 9113, 3.4. */

@@ -21,12 +21,12 @@ const ANSWERED_FIELD = 'answered of HELLO'
 const U32_MAX = 0xffff_ffff
 const LENGTH = 51
 const LENGTH_WITH_SESSION = 96
-/** Of maxStreamLength, and of answered. */
+/** Bytes of maxStreamLength, and of answered. */
 const COUNT_LENGTH = 8
 const ROLES = [undefined, 'client', 'server'] as const
 const LOOKUPS = ['request', 'new', 'resumed', 'unknown', 'expired', 'outrun', 'identity'] as const
 
-/** Who says HELLO: the client dialled, the server accepted. */
+/** The side that says HELLO: the client dialled, the server accepted. */
 export type Role = 'client' | 'server'
 
 /** What became of the session a client asked for; `request` in the client's own HELLO. */
@@ -45,7 +45,7 @@ export interface Hello {
   readonly receiveWindow: number
   /** SHA-256 of the peer's certificate in DER, 32 bytes; zeros: this side saw none. */
   readonly fingerprint: Buffer
-  /** Not null if and only if `features` has `FEATURE_SESSION`. */
+  /** It is there if and only if `features` has `FEATURE_SESSION`, and null otherwise. */
   readonly session: SessionPart | null
   /** The longest token that this side takes in parts, bytes. There if and only if `features` has `FEATURE_STREAM`. */
   readonly maxStreamLength?: number
@@ -53,7 +53,7 @@ export interface Hello {
   readonly answered?: number
 }
 
-/** Where a session goes on (docs/wire-format.md, section 11). */
+/** The place at which a session goes on (docs/wire-format.md, section 11). */
 export interface SessionPart {
   /** 16 bytes; zeros: a new session, please. */
   readonly id: Buffer
@@ -63,7 +63,7 @@ export interface SessionPart {
   readonly generation: number
   /** Whole tokens that came from the peer in this session. */
   readonly received: number
-  /** How many of them the application has had. */
+  /** Those of them that the application has processed. */
   readonly handed: number
   readonly lookup: SessionLookup
 }
@@ -77,7 +77,7 @@ function streamAt(features: number): number {
   return features & FEATURE_SESSION ? LENGTH_WITH_SESSION : LENGTH
 }
 
-/** Behind maxStreamLength, where that is there. */
+/** The place of answered: behind maxStreamLength, where that is there. */
 function answeredAt(features: number): number {
   return streamAt(features) + (features & FEATURE_STREAM ? COUNT_LENGTH : 0)
 }
@@ -121,7 +121,7 @@ function writeSession(body: Buffer, session: SessionPart): void {
  * @throws TokenError `ERR_PROTOCOL`, with the wire code `unsupported` for another version
  */
 export function readHello(body: Buffer): Hello {
-  // Before the length is looked at: in another version no other byte has a known meaning.
+  // The version comes before the length: in another one no other byte has a known meaning.
   if (body.length > 1 && body[1] !== VERSION) {
     throw protocolError(
       'unsupported',
