@@ -42,7 +42,7 @@ export interface Verifier {
 }
 
 /**
- * Makes a verifier. It has no connection and no timer of its own that would keep the process alive.
+ * Makes a verifier. Nothing of it keeps the process alive, but a request for keys on its way.
  *
  * @throws JwtError with OPTIONS for options that can't be used, secrets of less than 32 bytes among them
  */

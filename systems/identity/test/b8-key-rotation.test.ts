@@ -193,6 +193,19 @@ describe('B8: the keys of an issuer, by a URL', () => {
     expect(await codeOf(verifier.verify(signedBy(8)))).to.equal('ERR_JWT_SIGNATURE')
   })
 
+  it('without kids verify a token that has one, and do not keep a new key with that kid from being asked for', async () => {
+    const newer = generateEc()
+    server.answer = { keys: [EC.publicKey.export({ format: 'jwk' })] }
+    const verifier = await makeVerifier()
+    const text = token({ alg: 'ES256', kid: 'newer' }, CLAIMS, es256())
+    expect((await verifier.verify(text)).id).to.equal('68946')
+    server.answer = { keys: [EC.publicKey.export({ format: 'jwk' }), jwk(newer, 'newer')] }
+    await clock.elapse(30 * SECONDS)
+    const fresh = token({ alg: 'ES256', kid: 'newer' }, CLAIMS, es256(newer.privateKey))
+    expect((await verifier.verify(fresh)).id).to.equal('68946')
+    expect(server.requests).to.equal(2)
+  })
+
   const wrong: readonly (readonly [string, JwksServer['answer'], RegExp])[] = [
     ['is not 200', response => response.writeHead(500).end(), /status 500$/],
     [

@@ -25,7 +25,7 @@ export function fetchText(url: URL, { timeout, maxBytes, ca }: FetchTextOptions)
       request.destroy()
       reject(new Error(signal.aborted ? `there was no answer within ${timeout} ms` : why, { cause }))
     }
-    request.once('error', error => fail(error.message, error))
+    request.on('error', error => fail(error.message, error))
     request.once('response', response => {
       if (response.statusCode !== 200) return fail(`the answer was status ${response.statusCode}`)
       const chunks: Buffer[] = []
@@ -35,7 +35,7 @@ export function fetchText(url: URL, { timeout, maxBytes, ca }: FetchTextOptions)
         if (length > maxBytes) fail(`the answer was longer than ${maxBytes} bytes`)
         else chunks.push(chunk)
       })
-      response.once('error', error => fail(error.message, error))
+      response.on('error', error => fail(error.message, error))
       response.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
     })
   })

@@ -14,10 +14,14 @@ export class KeySet {
     this.#nameless = createLocalJWKSet({ keys: keys.filter(({ kid }) => kid === undefined) })
   }
 
-  /** @returns those that fit the algorithm and, when both the token and the key have one, the `kid` */
-  async keysFor({ alg, kid }: TokenHeader): Promise<readonly CryptoKey[]> {
-    const named = await matching(this.#all, { alg, ...(kid === undefined ? {} : { kid }) })
-    return named.length === 0 && kid !== undefined ? await matching(this.#nameless, { alg }) : named
+  /** @returns those that fit the algorithm and, when the token has one, the `kid` */
+  keysFor({ alg, kid }: TokenHeader): Promise<readonly CryptoKey[]> {
+    return matching(this.#all, { alg, ...(kid === undefined ? {} : { kid }) })
+  }
+
+  /** @returns those that fit the algorithm and have no `kid`: they may be of any */
+  namelessFor({ alg }: TokenHeader): Promise<readonly CryptoKey[]> {
+    return matching(this.#nameless, { alg })
   }
 }
 

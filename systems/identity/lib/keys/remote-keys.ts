@@ -75,6 +75,8 @@ export class RemoteKeys implements KeySource {
     if (known === null) throw this.#unavailable()
     const keys = await known.keysFor(header)
     if (keys.length > 0) return keys
+    const nameless = await known.namelessFor(header)
+    if (nameless.length > 0) return nameless
     if (this.#failure !== null) throw this.#unavailable()
     throw new JwtError(
       'ERR_JWT_KEY',

@@ -18,6 +18,8 @@ export class StaticKeys implements KeySource {
   async keysFor(header: TokenHeader): Promise<readonly CryptoKey[]> {
     const keys = await this.#keys.keysFor(header)
     if (keys.length > 0) return keys
+    const nameless = await this.#keys.namelessFor(header)
+    if (nameless.length > 0) return nameless
     throw new JwtError('ERR_JWT_KEY', 'Cannot check the token: no public key has its "kid" and algorithm')
   }
 
