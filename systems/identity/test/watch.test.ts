@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { runNode } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import type { FakeClock } from 'token-server/testing'
 import { createRevocations, createVerifier, type JwtErrorCode, type Verifier } from '../lib'
@@ -196,6 +198,19 @@ describe('The token of an open connection', () => {
     }
     revocations.revoke({ id: '68946' })
     expect(ends).to.deep.equal(['ERR_JWT_REVOKED', 'ERR_JWT_REVOKED'])
+  })
+
+  it('does not keep the process alive', async () => {
+    const program = `
+      const { createVerifier, signToken, tokenClaims } = require('./dist/lib')
+      const secret = 'x'.repeat(32)
+      const verifier = createVerifier({ issuers: { secret } })
+      signToken(tokenClaims({ userId: '7' }), { secret })
+        .then(token => verifier.verify(token))
+        .then(identity => verifier.watch(identity, () => console.log('ended')))
+        .then(watch => console.log('watched', watch.identity.id))`
+    const { code, stdout, stderr } = await runNode(['-e', program], join(__dirname, '../..'))
+    expect({ code, stdout, stderr }).to.deep.equal({ code: 0, stdout: 'watched 7\n', stderr: '' })
   })
 
   it('needs one timer each, and none when all have gone', async () => {
