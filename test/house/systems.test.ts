@@ -13,7 +13,7 @@ const NEEDED = ['.mocharc.json', 'README.md', 'lib', 'package.json', 'test', 'ts
 const FOLDERS = ['bench', 'bin', 'docs', 'examples', 'lib', 'test']
 
 /** Made by programs, and left out by git. */
-const MADE = ['dist', 'node_modules', 'coverage', '.nyc_output', 'certs']
+const MADE = ['dist', 'node_modules', 'coverage', '.nyc_output', 'certs', 'broker-data']
 
 /** The systems that others may build on. */
 const SHARED = ['@token-server/identity', '@token-server/service']

@@ -1,0 +1,53 @@
+import type { Identity, Verifier } from '@token-server/identity'
+import type { Credentials } from './admission'
+import type { BrokerLimits } from './limits'
+import type { Log } from './log'
+
+export interface BrokerOptions {
+  /** Says who a JWT speaks for, and when that ends. */
+  readonly verifier: Verifier
+  /**
+   * Who a client is, by other credentials than the user name `JWT` and a token. Rejects for one that is refused: by CONNACK 4 for a malformed
+   * token (`JwtError`), else by 5.
+   */
+  readonly authenticate?: (credentials: Credentials) => Promise<Identity>
+  /** Where sessions, queues, retained messages and wills are kept; without it they are lost with the process. */
+  readonly folder?: string
+  /** Whether each commit waits for the disk. Without it a killed process loses nothing that was acknowledged; a loss of power may. Default false. */
+  readonly sync?: boolean
+  /** Patterns of further topics that devices may publish to, such as `contacts/#`. The first segment is no wildcard. Default none. */
+  readonly commands?: readonly string[]
+  readonly limits?: Partial<BrokerLimits>
+  /** Default: silent. */
+  readonly log?: Log
+}
+
+/** A message of this process. */
+export interface Outgoing {
+  readonly topic: string
+  readonly payload: Buffer | string
+  /** Default 0. */
+  readonly qos?: 0 | 1 | 2
+  /** Default false. */
+  readonly retain?: boolean
+}
+
+/** A message for a listener of this process. Its payload must not be changed. */
+export interface Message {
+  readonly topic: string
+  readonly payload: Buffer
+  readonly qos: 0 | 1 | 2
+  /** Who published it, as the broker verified it; undefined: this process did. */
+  readonly sender: { readonly id: string; readonly kind: string } | undefined
+}
+
+/** One of the open connections. */
+export interface ConnectionInfo {
+  readonly connection: string
+  readonly user: string
+  readonly clientId: string
+  readonly address?: string
+  readonly since: number
+  readonly subscriptions: readonly string[]
+  readonly waitingBytes: number
+}

@@ -1,0 +1,346 @@
+import type { EventEmitter } from 'node:events'
+import type { Duplex } from 'node:stream'
+import type { Identity } from '@token-server/identity'
+import { Aedes } from 'aedes'
+import type { LevelStore } from '../store/level-store'
+import { openStore } from '../store/open-store'
+import { isTopicFilter, isWildcard, levelCount } from '../wire/topics'
+import { Admission, authenticateByJwt } from './admission'
+import { keepRegistryRight, NO_DUPLICATES } from './aedes-mends'
+import type { AedesPacket, MessageProperties } from './aedes-packet'
+import { BrokerError, wrongOption } from './broker-error'
+import type { BrokerOptions, ConnectionInfo, Message, Outgoing } from './broker-options'
+import { Connection, type From } from './connection'
+import { Counters } from './counters'
+import { FanOut } from './fan-out'
+import { guardSocket } from './guard-socket'
+import { type BrokerLimits, completeLimits } from './limits'
+import { LocalBus } from './local-bus'
+import { type Log, SILENT } from './log'
+import { type AedesClient, MEMBER, type Member } from './member'
+import { Publishing } from './publishing'
+import { Redelivery } from './redelivery'
+import { type Refusal, Refusals } from './refusals'
+import { grantedQos, Subscribing } from './subscribing'
+
+/**
+ * An MQTT broker: 3.1 and 3.1.1, QoS 0 to 2, retained messages, wills and sessions. It listens nowhere: whoever accepts connections hands
+ * them to {@link Broker.handle}.
+ *
+ * @throws BrokerError `ERR_BROKER_OPTION`, `ERR_BROKER_STORE`
+ */
+export async function createBroker(options: BrokerOptions): Promise<Broker> {
+  const limits = completeLimits(options.limits)
+  for (const pattern of options.commands ?? []) checkCommand(pattern)
+  const broker = new Broker(options, limits)
+  await broker.open()
+  return broker
+}
+
+/** Made by {@link createBroker}. */
+export class Broker {
+  readonly counters = new Counters()
+  readonly limits: BrokerLimits
+  readonly #options: BrokerOptions
+  readonly #log: Log
+  readonly #refusals: Refusals
+  readonly #fanOut: FanOut
+  readonly #subscribing: Subscribing
+  readonly #admission: Admission
+  readonly #bus: LocalBus
+  readonly #connections = new Map<AedesClient, Connection>()
+  #open = 0
+  #aedes!: Aedes
+  #store!: LevelStore
+  #redelivery!: Redelivery
+  #publishing!: Publishing
+  #closing: Promise<void> | undefined
+
+  /** @internal */
+  constructor(options: BrokerOptions, limits: BrokerLimits) {
+    this.#options = options
+    this.limits = limits
+    this.#log = options.log ?? SILENT
+    this.#refusals = new Refusals(this.#log, this.counters)
+    this.#fanOut = new FanOut(limits, this.counters)
+    this.#subscribing = new Subscribing({ limits, refusals: this.#refusals, log: this.#log })
+    this.#bus = new LocalBus(packet => void this.#store.inFlight.delete(packet.brokerCounter ?? 0))
+    this.#admission = new Admission({
+      verifier: options.verifier,
+      authenticate: options.authenticate ?? authenticateByJwt(options.verifier),
+      commands: options.commands ?? [],
+      limits,
+      refusals: this.#refusals,
+      counters: this.counters,
+      onTokenEnd: (member, end) => this.#endToken(member, end)
+    })
+  }
+
+  /** @internal */
+  async open(): Promise<void> {
+    const { limits, counters } = this
+    this.#store = await openStore(this.#options.folder, {
+      sync: this.#options.sync ?? false,
+      maxQueuedMessages: limits.maxQueuedMessages,
+      maxRetainedMessages: limits.maxRetainedMessages,
+      maySubscribe: (client, filter) => this.#subscribing.isGranted(client as AedesClient, filter),
+      onDropped: what => {
+        if (what === 'queued') counters.droppedQueued++
+        else counters.droppedRetained++
+      }
+    })
+    this.#redelivery = new Redelivery(this.#store, limits, counters)
+    const aedes = new Aedes({
+      mq: this.#bus,
+      persistence: this.#store,
+      connectTimeout: limits.connectTimeout,
+      drainTimeout: limits.slowConsumerTimeout,
+      maxInflightInbound: limits.maxIncomingInflight,
+      maxTopicLevels: 100,
+      maxClientsIdLength: Number.MAX_SAFE_INTEGER,
+      queueLimit: 1_000,
+      preConnect: (client, packet, done) => {
+        const examined = this.#admission.examine(
+          client as AedesClient,
+          packet,
+          this.#connectionOf(client as AedesClient)
+        )
+        examined.then(
+          () => done(null, true),
+          (error: Error) => done(error, false)
+        )
+      },
+      authenticate: (client, _name, _password, done) =>
+        this.#admission.answer(client as AedesClient, done as never),
+      authorizePublish: (client, packet, done) =>
+        this.#publishing.authorize(client as AedesClient | null, packet as AedesPacket, done),
+      authorizeSubscribe: (client, subscription, done) =>
+        done(null, this.#subscribing.authorize(client as AedesClient, subscription)),
+      authorizeForward: (client, packet) =>
+        this.#forward(client as AedesClient, packet as AedesPacket) as never
+    })
+    this.#aedes = aedes
+    this.#publishing = new Publishing({
+      verifier: this.#options.verifier,
+      limits,
+      counters,
+      refusals: this.#refusals,
+      log: this.#log,
+      publish: (packet, client, done) => {
+        const publish = aedes.publish as (packet: object, client: object, done: object) => void
+        publish.call(aedes, packet, client, done)
+      },
+      onRenewed: member => this.#subscribing.recheck(member, this.#store)
+    })
+    keepRegistryRight(aedes)
+    this.#listenTo(aedes)
+    await aedes.listen()
+  }
+
+  /**
+   * Takes a connection over which a client will speak MQTT. The stream must not have been read.
+   *
+   * @param from for the log and the limits
+   */
+  handle(stream: Duplex, from: From = {}): void {
+    stream.on('error', () => undefined)
+    const connection = new Connection(stream, from)
+    this.counters.accepted++
+    if (this.#closing !== undefined || this.#open >= this.limits.maxConnections) {
+      const why =
+        this.#closing !== undefined
+          ? 'the broker is closing'
+          : `there are ${this.#open} connections, the bound`
+      this.#refusals.add({ what: 'connect', why, connection: connection.id })
+      stream.destroy()
+      return
+    }
+    this.#open++
+    guardSocket(stream, this.limits, violation => {
+      connection.because(violation.message)
+      this.#refusals.add({ what: 'packet', why: violation.message, ...this.#factsOf(client, connection) })
+    })
+    const client = this.#aedes.handle(stream) as AedesClient
+    client.duplicates = NO_DUPLICATES
+    this.#connections.set(client, connection)
+    stream.once('close', () => this.#closed(client, connection))
+  }
+
+  /**
+   * Publishes a message of this process, or of somebody it has authenticated. Resolves when it is stored and was given to all subscribers.
+   *
+   * @throws BrokerError `ERR_BROKER_CLOSED`, `ERR_BROKER_MESSAGE`, `ERR_BROKER_STORE`
+   */
+  publish(message: Outgoing, sender?: Identity): Promise<void> {
+    const { topic, payload, qos = 0, retain = false } = message
+    if (this.#closing !== undefined) return Promise.reject(closed('publish'))
+    if (isWildcard(topic) || topic === '' || levelCount(topic) > this.limits.maxTopicLevels) {
+      const why = `its topic is empty, has a wildcard, or has more than ${this.limits.maxTopicLevels} levels`
+      return Promise.reject(new BrokerError('ERR_BROKER_MESSAGE', `Cannot publish a message: because ${why}`))
+    }
+    const packet: AedesPacket = {
+      cmd: 'publish',
+      topic,
+      payload: Buffer.from(payload),
+      qos,
+      retain,
+      dup: false
+    }
+    if (sender !== undefined) packet.properties = { userProperties: { sub: sender.id, kind: sender.kind } }
+    return new Promise((resolve, reject) => {
+      this.#aedes.publish(packet as never, error => {
+        if (!error) return resolve()
+        reject(
+          new BrokerError('ERR_BROKER_STORE', 'Cannot publish a message: because it was not stored', {
+            cause: error
+          })
+        )
+      })
+    })
+  }
+
+  /**
+   * Hears the messages that match a filter, in this process. An error of the listener is logged, and no concern of the publisher.
+   *
+   * @returns ends it
+   */
+  subscribe(filter: string, listener: (message: Message) => void): () => void {
+    if (!isTopicFilter(filter)) throw wrongOption('filter', 'it is no topic filter of MQTT')
+    const notify = (packet: AedesPacket) => {
+      const { topic, payload, qos, properties } = packet
+      if (topic.startsWith('$') && !filter.startsWith('$')) return // [MQTT-4.7.2-1]
+      try {
+        listener({ topic, payload, qos, sender: senderOf(properties) })
+      } catch (error) {
+        this.#log.error({ topic, error: (error as Error).message }, 'a listener of this process threw')
+      }
+    }
+    this.#bus.on(filter, notify)
+    return () => void this.#bus.removeListener(filter, notify)
+  }
+
+  /** The last refusals, the newest last. */
+  refusals(): readonly Refusal[] {
+    return this.#refusals.recent()
+  }
+
+  *connections(): IterableIterator<ConnectionInfo> {
+    for (const [client, connection] of this.#connections) {
+      const member = client[MEMBER]
+      if (member === undefined) continue
+      const waitingBytes = client.conn.writableLength + member.turnBytes
+      yield { ...member.facts, since: connection.openedAt, subscriptions: [...member.filters], waitingBytes }
+    }
+  }
+
+  /** Closes all connections, sends their wills, and closes the store. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    for (const connection of this.#connections.values()) connection.because('the broker closes')
+    await new Promise<void>(resolve => this.#aedes.close(resolve))
+    for (const connection of this.#connections.values()) connection.stream.destroy()
+    await this.#store.destroy()
+  }
+
+  /** aedes' `authorizeForward`: whether, when and how a message goes to a subscriber. null: we have sent it, or it is not sent. */
+  #forward(client: AedesClient, packet: AedesPacket): AedesPacket | null {
+    const member = client[MEMBER]
+    if (member === undefined || !member.grants.mayReceive(packet.topic)) return null
+    const { current } = this.#bus
+    if (current !== 0) {
+      if (member.lastMessage === current) return null // by another subscription of it
+      member.lastMessage = current
+    }
+    if (packet.qos > 0 && !packet.messageId) packet.qos = grantedQos(client, packet)
+    if (packet.qos === 0) {
+      this.#fanOut.send(member, packet)
+      return null
+    }
+    if (!this.#redelivery.passes(member, packet, current !== 0)) return null
+    this.counters.delivered++
+    this.counters.deliveredBytes += packet.payload.length
+    return packet
+  }
+
+  #listenTo(aedes: Aedes): void {
+    const failed = (client: unknown, error: Error) => this.#failed(client as AedesClient, error)
+    aedes.on('clientError', failed)
+    aedes.on('connectionError', failed)
+    const emitter: EventEmitter = aedes
+    emitter.on('error', (error: Error) => {
+      this.counters.storeErrors++
+      this.#log.error({ error: error.message }, 'the store failed')
+    })
+    aedes.on('clientReady', client => {
+      const member = (client as AedesClient)[MEMBER]
+      if (member === undefined) return
+      this.counters.connections++
+      client.conn.once('close', () => this.counters.connections--)
+      const { via } = member.connection.from
+      this.#log.info({ ...member.facts, via, clean: client.clean, version: client.version }, 'connected')
+      this.#redelivery.ready(member)
+    })
+    aedes.on('keepaliveTimeout', () => this.counters.keepAliveTimeouts++)
+    aedes.on('subscribe', (subscriptions, client) => {
+      const member = (client as AedesClient)[MEMBER]
+      if (member === undefined) return
+      const topics = subscriptions.map(({ topic, qos }) => ({ topic, qos }))
+      this.#log.info({ ...member.facts, topics }, 'subscribed')
+    })
+    aedes.on('unsubscribe', (topics, client) => {
+      const member = (client as AedesClient)[MEMBER]
+      for (const topic of topics) member?.filters.delete(topic)
+    })
+  }
+
+  #failed(client: AedesClient, error: Error): void {
+    if (error.message === 'connect did not arrive in time') this.counters.connectTimeouts++
+    if (error.message === 'drain timeout') this.counters.cutSlow++
+    this.#connections.get(client)?.because(error.message)
+  }
+
+  #endToken(member: Member, why: string): void {
+    this.counters.tokenEnded++
+    member.connection.cut(why)
+  }
+
+  #closed(client: AedesClient, connection: Connection): void {
+    this.#open--
+    this.#connections.delete(client)
+    const fields = { ...this.#factsOf(client, connection), reason: connection.endReason }
+    if (client[MEMBER] === undefined) this.#log.debug(fields, 'closed before it was connected')
+    else this.#log.info(fields, 'disconnected')
+  }
+
+  #connectionOf(client: AedesClient): Connection {
+    return this.#connections.get(client) as Connection
+  }
+
+  #factsOf(client: AedesClient | undefined, { id, from }: Connection) {
+    const { address } = from
+    return client?.[MEMBER]?.facts ?? { connection: id, ...(address === undefined ? {} : { address }) }
+  }
+}
+
+function senderOf(properties: MessageProperties | undefined): Message['sender'] {
+  const user = properties?.userProperties
+  return user === undefined ? undefined : { id: user.sub, kind: user.kind }
+}
+
+function checkCommand(pattern: string): void {
+  if (!isTopicFilter(pattern)) throw wrongOption('commands', `"${pattern}" is no topic filter`)
+  if (/^[+#$]/.test(pattern)) {
+    throw wrongOption(
+      'commands',
+      `"${pattern}" begins with a wildcard or "$", and would belong to users as well`
+    )
+  }
+}
+
+function closed(what: string): BrokerError {
+  return new BrokerError('ERR_BROKER_CLOSED', `Cannot ${what}: because the broker is closed`)
+}

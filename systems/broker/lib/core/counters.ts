@@ -1,0 +1,41 @@
+/** What the broker counts. Numbers only: whoever shows them reads them. */
+export class Counters {
+  /** Open connections that are authenticated. */
+  connections = 0
+  /** Connections that were accepted, authenticated or not. */
+  accepted = 0
+  /** Messages that clients published and that were allowed. */
+  published = 0
+  /** Messages handed to the sockets of subscribers. */
+  delivered = 0
+  /** Bytes of them, topics not counted. */
+  deliveredBytes = 0
+  /** QoS 0 messages that a slow client did not get. */
+  droppedSlow = 0
+  /** Connections cut because they did not take their messages. */
+  cutSlow = 0
+  /** Messages that found the queue of a session full. */
+  droppedQueued = 0
+  /** Retained messages that were not kept. */
+  droppedRetained = 0
+  /** Publishes that had to wait for their client's rate. */
+  throttled = 0
+  /** Connections refused at CONNECT. */
+  refusedConnects = 0
+  /** Subscriptions answered by SUBACK 0x80. */
+  refusedSubscriptions = 0
+  /** Publishes that closed their connection. */
+  refusedPublishes = 0
+  /** Connections closed by a packet that breaks the standard. */
+  violations = 0
+  /** Connections ended because their token expired or was revoked. */
+  tokenEnded = 0
+  /** Tokens renewed on an open connection. */
+  tokenRenewed = 0
+  /** Clients that were silent for 1.5 times their keep alive. */
+  keepAliveTimeouts = 0
+  /** Connections that sent no CONNECT in time. */
+  connectTimeouts = 0
+  /** Failures of the store. */
+  storeErrors = 0
+}

@@ -1,0 +1,111 @@
+import type { Duplex } from 'node:stream'
+import type { Identity, Watch } from '@token-server/identity'
+import type { Client } from 'aedes'
+import { type Grants, grantsOf } from '../authorization/grants'
+import type { AedesPacket } from './aedes-packet'
+import type { Connection } from './connection'
+import type { BrokerLimits } from './limits'
+import { TokenBucket } from './token-bucket'
+
+/** What of aedes' client its types leave out and we use. Pinned with aedes; `test/core/broker.test.ts` holds each. */
+export interface AedesClient extends Client {
+  readonly conn: Duplex
+  readonly errored: boolean
+  readonly subscriptions: Record<string, { readonly qos: 0 | 1 | 2 }>
+  /** The will, once the connection is registered. */
+  readonly will: AedesPacket | null
+  /** Its own record of what it delivered: we keep none for it. */
+  duplicates: Record<string, number>
+  pause(): void
+  deliverQoS(packet: AedesPacket, done: () => void): void
+  [MEMBER]?: Member
+}
+
+/** Where a client of aedes keeps what we know of it. */
+export const MEMBER = Symbol('member')
+
+/** How long a client may use its rate in advance, in seconds. */
+const BURST_SECONDS = 10
+
+/** An authenticated connection: who it is, what it may do, and what waits for it. */
+export class Member {
+  readonly connection: Connection
+  readonly client: AedesClient
+  readonly watch: Watch
+  readonly maxSubscriptions: number
+  readonly rate: TokenBucket
+  /** Of its subscriptions, from the moment they are granted. */
+  readonly filters = new Set<string>()
+  #identity: Identity
+  #grants: Grants
+  readonly #commands: readonly string[]
+
+  /** QoS 0 messages of this turn, and their bytes. Belongs to the fan-out. */
+  readonly turn: Buffer[] = []
+  turnBytes = 0
+  /** Since when messages are dropped and nothing is taken; 0: nothing was dropped. */
+  stalledSince = 0
+  /** The number of the last message of the bus that it was given. */
+  lastMessage = 0
+
+  /** Belong to the redelivery: whether messages go to the client as they come, or are fetched from its queue. */
+  isLive: boolean
+  hasMissed = false
+  redelivering: AedesPacket | undefined
+  sentAhead: Set<number> | undefined
+
+  constructor(
+    connection: Connection,
+    client: AedesClient,
+    watch: Watch,
+    commands: readonly string[],
+    limits: BrokerLimits,
+    isClean: boolean
+  ) {
+    this.connection = connection
+    this.client = client
+    this.watch = watch
+    this.#identity = watch.identity
+    this.#commands = commands
+    this.#grants = grantsOf(watch.identity, commands)
+    const isService = isServiceKind(watch.identity)
+    this.maxSubscriptions = isService ? limits.maxSubscriptionsPerHandler : limits.maxSubscriptionsPerDevice
+    const rate = isService ? limits.maxPublishRatePerHandler : limits.maxPublishRatePerDevice
+    this.rate = new TokenBucket(rate, BURST_SECONDS * rate, performance.now())
+    this.isLive = isClean
+  }
+
+  get identity(): Identity {
+    return this.#identity
+  }
+
+  get grants(): Grants {
+    return this.#grants
+  }
+
+  /** A fresh token came. */
+  renew(identity: Identity): void {
+    this.#identity = identity
+    this.#grants = grantsOf(identity, this.#commands)
+  }
+
+  /** What the log says of it. */
+  get facts(): { connection: string; user: string; clientId: string; address?: string } {
+    const { address } = this.connection.from
+    return {
+      connection: this.connection.id,
+      user: subjectOf(this.#identity),
+      clientId: this.client.id,
+      ...(address === undefined ? {} : { address })
+    }
+  }
+}
+
+export function isServiceKind({ kind }: Identity): boolean {
+  return kind === 'handler' || kind === 'admin'
+}
+
+/** Who it is, without doubt: ids are unique within their kind only. */
+export function subjectOf({ kind, id }: Identity): string {
+  return `${kind}:${id}`
+}

@@ -1,0 +1,81 @@
+import type { Subscription } from 'aedes'
+import type { Persistence } from '../store/base-persistence'
+import { matches } from '../wire/topics'
+import { whyTopicTooLong } from './admission'
+import type { AedesPacket } from './aedes-packet'
+import type { BrokerLimits } from './limits'
+import type { Log } from './log'
+import { type AedesClient, MEMBER, type Member } from './member'
+import type { Refusals } from './refusals'
+
+export interface SubscribingOptions {
+  readonly limits: BrokerLimits
+  readonly refusals: Refusals
+  readonly log: Log
+}
+
+/** aedes' `authorizeSubscribe`: null makes it answer SUBACK 0x80, an error would close the connection. */
+export class Subscribing {
+  readonly #options: SubscribingOptions
+
+  constructor(options: SubscribingOptions) {
+    this.#options = options
+  }
+
+  authorize(client: AedesClient, subscription: Subscription): Subscription | null {
+    const member = client[MEMBER]
+    if (member === undefined) return null
+    const { topic } = subscription
+    const why = this.#whyNot(member, topic)
+    if (why === undefined) {
+      member.filters.add(topic)
+      return subscription
+    }
+    this.#options.refusals.add({ what: 'subscribe', why, topic, ...member.facts })
+    return null
+  }
+
+  /** Asked by the store, which is handed refused subscriptions beside granted ones. */
+  isGranted(client: AedesClient, filter: string): boolean {
+    return client[MEMBER]?.filters.has(filter) ?? false
+  }
+
+  /** Ends what the fresh token of a member does not grant any more. */
+  recheck(member: Member, store: Persistence): void {
+    const { client, grants } = member
+    const lost = [...member.filters].filter(filter => grants.whyNotSubscribe(filter) !== undefined)
+    if (lost.length === 0) return
+    for (const filter of lost) member.filters.delete(filter)
+    this.#options.log.warn(
+      { ...member.facts, topics: lost },
+      'the fresh token does not grant these subscriptions'
+    )
+    if (!client.clean) {
+      store.removeSubscriptions(client, lost).catch((error: Error) => {
+        member.connection.cut(`its subscriptions could not be removed: ${error.message}`)
+      })
+    }
+    // Without a packet identifier nothing is written to the client.
+    client.unsubscribe(lost as never, () => undefined)
+  }
+
+  #whyNot({ grants, filters, maxSubscriptions }: Member, filter: string): string | undefined {
+    const why = grants.whyNotSubscribe(filter) ?? whyTopicTooLong(filter, this.#options.limits)
+    if (why !== undefined || filters.has(filter)) return why
+    return filters.size < maxSubscriptions
+      ? undefined
+      : `it has ${filters.size} subscriptions, bound ${maxSubscriptions}`
+  }
+}
+
+/** The QoS that the subscriptions of a client grant for this topic [MQTT-3.8.4-6]. aedes looks for a filter that equals the topic only. */
+export function grantedQos(client: AedesClient, { topic, qos }: AedesPacket): 0 | 1 | 2 {
+  const exact = client.subscriptions[topic]
+  if (exact !== undefined && exact.qos >= qos) return qos
+  let granted = exact?.qos ?? 0
+  for (const filter in client.subscriptions) {
+    const of = (client.subscriptions[filter] as { qos: 0 | 1 | 2 }).qos
+    if (of > granted && matches(filter, topic)) granted = of
+  }
+  return granted < qos ? granted : qos
+}

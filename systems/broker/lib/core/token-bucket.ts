@@ -1,0 +1,21 @@
+/** Lets a burst pass at once and a rate from then on. It holds two numbers and no timer. */
+export class TokenBucket {
+  readonly #perMillisecond: number
+  readonly #burst: number
+  #left: number
+  #at: number
+
+  constructor(perSecond: number, burst: number, now: number) {
+    this.#perMillisecond = perSecond / 1000
+    this.#burst = burst
+    this.#left = burst
+    this.#at = now
+  }
+
+  /** Takes one. @returns how long whoever takes it has to wait, in milliseconds; 0: it may go on at once */
+  take(now: number): number {
+    this.#left = Math.min(this.#burst, this.#left + (now - this.#at) * this.#perMillisecond) - 1
+    this.#at = now
+    return this.#left >= 0 ? 0 : -this.#left / this.#perMillisecond
+  }
+}

@@ -1,0 +1,300 @@
+import { Readable } from 'node:stream'
+import { isWildcard, matches } from '../wire/topics'
+import {
+  decode,
+  LevelPersistence,
+  type StoredClient,
+  type StoredPacket,
+  type StoredSubscription
+} from './base-persistence'
+import { CommitQueue, type Database } from './commit-queue'
+import { DatabaseFacade } from './database-facade'
+import { SubscriptionIndex } from './subscription-index'
+
+/** As aedes-persistence-level writes them; `test/store/level-store.test.ts` holds that. */
+const RETAINED = 'retained:'
+const SUBSCRIPTIONS = 'subscriptions:'
+const INCOMING = 'incoming:'
+const OUTGOING = 'outgoing:'
+
+export interface LevelStoreOptions {
+  readonly sync: boolean
+  /** The most messages that wait for one session. */
+  readonly maxQueuedMessages: number
+  /** The most retained messages of all topics together. */
+  readonly maxRetainedMessages: number
+  /** Something was not stored because a bound was reached. */
+  readonly onDropped: (what: 'queued' | 'retained', clientId: string | undefined) => void
+  /** Whether a client may have a subscription: one that is refused is not stored beside those that are granted. */
+  readonly maySubscribe: (client: StoredClient, filter: string) => boolean
+}
+
+interface Incoming {
+  readonly client: StoredClient
+  readonly packet: StoredPacket
+  readonly finish: () => void
+}
+
+/**
+ * Sessions, queues, retained messages and wills in a database: aedes-persistence-level, with what it lacks.
+ *
+ * - A QoS 2 message and its places in the queues are stored in one commit. Else a crash between the two makes the broker take the copy that
+ *   comes again for a duplicate, and lose the message.
+ * - Writes keep the order in which they were asked for, and so do messages.
+ * - Filters that overlap are kept apart (its index drops one of them).
+ * - A filter finds its retained messages by their keys, and does not read all of them.
+ * - Queues and retained messages are bounded.
+ */
+export class LevelStore extends LevelPersistence {
+  readonly #db: Database
+  readonly #commits: CommitQueue
+  readonly #facade: DatabaseFacade
+  readonly #options: LevelStoreOptions
+  readonly #index = new SubscriptionIndex()
+  /** QoS 2 packets whose PUBREL has not come: packet identifiers by client. */
+  readonly #incoming = new Map<string, Set<number>>()
+  /** Those that go along with the next commit of queues, by the `properties` of their packet. */
+  readonly #uncommitted = new WeakMap<object, Incoming>()
+  readonly #commitsOfIncoming = new Map<string, Promise<void>>()
+  readonly #queued = new Map<string, number>()
+  readonly #updates = new Map<string, Promise<unknown>>()
+  readonly #retained = new Set<string>()
+  /** Counters of messages that are stored, or being stored, and not yet given to subscribers. */
+  readonly inFlight = new Set<number>()
+
+  constructor(db: Database, options: LevelStoreOptions) {
+    const commits = new CommitQueue(db, options.sync)
+    const facade = new DatabaseFacade(db, commits)
+    super(facade)
+    this.#db = db
+    this.#commits = commits
+    this.#facade = facade
+    this.#options = options
+  }
+
+  override async setup(broker: { readonly id: string }): Promise<void> {
+    await super.setup(broker)
+    for await (const bytes of this.#facade.values(range(SUBSCRIPTIONS))) {
+      this.#index.add(decode(bytes) as StoredSubscription & { clientId: string })
+    }
+    for await (const key of this.#db.keys(range(INCOMING))) {
+      const [, client = '', id] = key.split(':')
+      this.#incomingOf(decodeURIComponent(client)).add(Number(id))
+    }
+    for await (const key of this.#db.keys(range(OUTGOING))) {
+      this.#countQueued(decodeURIComponent(key.split(':')[1] as string), 1)
+    }
+    for await (const key of this.#db.keys(range(RETAINED))) this.#retained.add(key.slice(RETAINED.length))
+  }
+
+  // Retained messages
+
+  override async storeRetained(packet: StoredPacket): Promise<void> {
+    if (packet.payload.length === 0) {
+      if (!this.#retained.delete(packet.topic)) return
+    } else if (!this.#retained.has(packet.topic)) {
+      if (this.#retained.size >= this.#options.maxRetainedMessages) {
+        this.#options.onDropped('retained', undefined)
+        return
+      }
+      this.#retained.add(packet.topic)
+    }
+    await super.storeRetained(packet)
+  }
+
+  override createRetainedStreamCombi(patterns: readonly string[]): Readable {
+    return Readable.from(this.#retainedOf(patterns))
+  }
+
+  /** @returns each message once, and none that a wildcard does not reach [MQTT-4.7.2-1] */
+  async *#retainedOf(patterns: readonly string[]): AsyncGenerator<StoredPacket> {
+    const given = new Set<string>()
+    for (const pattern of patterns) {
+      for await (const key of this.#retainedKeys(pattern)) {
+        const topic = key.slice(RETAINED.length)
+        if (given.has(topic) || !(pattern === topic || matches(pattern, topic))) continue
+        given.add(topic)
+        const bytes = await this.#db.get(key)
+        if (bytes !== undefined) yield decode(bytes) as StoredPacket
+      }
+    }
+  }
+
+  #retainedKeys(pattern: string): AsyncIterable<string> | string[] {
+    if (!isWildcard(pattern)) return [RETAINED + pattern]
+    const prefix = pattern.slice(0, pattern.search(/[+#]/))
+    // `a/#` reaches `a` as well, which sorts before `a/`.
+    const start = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix
+    const first = RETAINED + start
+    return this.#db.keys({ gte: first, lt: `${first}\u{10ffff}` })
+  }
+
+  // Subscriptions
+
+  override async addSubscriptions(
+    client: StoredClient,
+    subscriptions: readonly StoredSubscription[]
+  ): Promise<void> {
+    // aedes hands over all subscriptions of a packet once for each that is granted.
+    const fresh = subscriptions.filter(({ topic, qos }) => {
+      return (
+        this.#options.maySubscribe(client, topic) && !this.#index.has({ clientId: client.id, topic, qos })
+      )
+    })
+    for (const { topic, qos } of fresh) this.#index.add({ clientId: client.id, topic, qos })
+    await super.addSubscriptions(client, fresh)
+  }
+
+  override async removeSubscriptions(client: StoredClient, topics: readonly string[]): Promise<void> {
+    for (const topic of topics) this.#index.remove(client.id, topic)
+    await super.removeSubscriptions(client, topics)
+  }
+
+  /** A clean session begins: what an earlier one with this id left goes away [MQTT-3.1.2-6]. */
+  override async cleanSubscriptions(client: StoredClient): Promise<void> {
+    await super.cleanSubscriptions(client)
+    if (!this.#queued.has(client.id)) return
+    const id = encodeURIComponent(client.id)
+    await this.#facade.clear(range(`outgoing:${id}:`))
+    await this.#facade.clear(range(`outgoing-id:${id}:`))
+    this.#queued.delete(client.id)
+  }
+
+  override subscriptionsByTopic(topic: string): Promise<StoredSubscription[]> {
+    return Promise.resolve(this.#index.match(topic))
+  }
+
+  // Queues of sessions
+
+  /** All queues, and the incoming QoS 2 packet that this message is, in one commit. */
+  override async outgoingEnqueueCombi(
+    subscriptions: readonly StoredSubscription[],
+    packet: StoredPacket
+  ): Promise<void> {
+    const incoming = packet.properties && this.#uncommitted.get(packet.properties)
+    const open = subscriptions.filter(({ clientId = '' }) => {
+      const isOpen = (this.#queued.get(clientId) ?? 0) < this.#options.maxQueuedMessages
+      if (!isOpen) this.#options.onDropped('queued', clientId)
+      return isOpen
+    })
+    if (open.length === 0 && incoming === undefined) return
+    for (const { clientId = '' } of open) this.#countQueued(clientId, 1)
+    const operations = this.#facade.collect(() => {
+      for (const subscription of open) {
+        const qos = Math.min(packet.qos, subscription.qos) as 1 | 2 // [MQTT-3.8.4-6]
+        void this.outgoingEnqueue(subscription, { ...packet, qos, retain: false }) // [MQTT-3.3.1-9]
+      }
+      if (incoming !== undefined) void super.incomingStorePacket(incoming.client, incoming.packet)
+    })
+    const counter = packet.brokerCounter ?? 0
+    this.inFlight.add(counter)
+    const commit = this.#commits.write(operations)
+    try {
+      await commit
+    } catch (error) {
+      this.inFlight.delete(counter)
+      if (incoming !== undefined)
+        this.#incoming.get(incoming.client.id)?.delete(incoming.packet.messageId as number)
+      throw error
+    } finally {
+      incoming?.finish()
+    }
+  }
+
+  /** One after another for each client, so that messages leave in the order of their queue [MQTT-4.6.0-6]. */
+  override outgoingUpdate(client: StoredClient, packet: StoredPacket): Promise<void> {
+    const before = this.#updates.get(client.id) ?? Promise.resolve()
+    const update = before.then(() => this.#updateOutgoing(client, packet))
+    const settled = update.catch(() => undefined)
+    this.#updates.set(client.id, settled)
+    void settled.then(() => {
+      if (this.#updates.get(client.id) === settled) this.#updates.delete(client.id)
+    })
+    return update
+  }
+
+  /** A subscription that was granted while the message was being stored finds no place of it in its queue: it gets one. */
+  async #updateOutgoing(client: StoredClient, packet: StoredPacket): Promise<void> {
+    try {
+      await super.outgoingUpdate(client, packet)
+    } catch (error) {
+      if (packet.cmd !== 'publish' || (error as Error).message !== 'no such packet') throw error
+      this.#countQueued(client.id, 1)
+      await this.outgoingEnqueue({ clientId: client.id, topic: packet.topic, qos: packet.qos }, packet)
+      await super.outgoingUpdate(client, packet)
+    }
+  }
+
+  override async outgoingClearMessageId(
+    client: StoredClient,
+    packet: StoredPacket
+  ): Promise<StoredPacket | undefined> {
+    if (packet.messageId === undefined) return undefined // a message that was held back stays in its queue
+    const cleared = await super.outgoingClearMessageId(client, packet)
+    if (cleared !== undefined) this.#countQueued(client.id, -1)
+    return cleared
+  }
+
+  /** Of one session: stored, and not acknowledged by the client. */
+  queuedMessages(clientId: string): number {
+    return this.#queued.get(clientId) ?? 0
+  }
+
+  #countQueued(clientId: string, by: 1 | -1): void {
+    const count = (this.#queued.get(clientId) ?? 0) + by
+    if (count > 0) this.#queued.set(clientId, count)
+    else this.#queued.delete(clientId)
+  }
+
+  // QoS 2 from clients
+
+  /** Written with the queues of the same message: aedes publishes it right after. */
+  override incomingStorePacket(client: StoredClient, packet: StoredPacket): Promise<void> {
+    if (packet.properties === undefined) return super.incomingStorePacket(client, packet)
+    const id = packet.messageId as number
+    const key = `${id}:${client.id}`
+    const committed = new Promise<void>(resolve => {
+      const finish = () => {
+        this.#commitsOfIncoming.delete(key)
+        resolve()
+      }
+      this.#uncommitted.set(packet.properties as object, { client, packet, finish })
+    })
+    this.#commitsOfIncoming.set(key, committed)
+    this.#incomingOf(client.id).add(id)
+    return Promise.resolve()
+  }
+
+  /** Answers from memory, so that messages keep their order. Rejects for a packet that is new, as aedes wants it. */
+  override async incomingGetPacket(client: StoredClient, packet: StoredPacket): Promise<unknown> {
+    const id = packet.messageId as number
+    await this.#commitsOfIncoming.get(`${id}:${client.id}`) // a duplicate is acknowledged behind the commit only
+    if (this.#incoming.get(client.id)?.has(id)) return { messageId: id }
+    throw new Error('Cannot find a packet: because it is new')
+  }
+
+  override async incomingDelPacket(client: StoredClient, packet: StoredPacket): Promise<void> {
+    await super.incomingDelPacket(client, packet)
+    const ids = this.#incoming.get(client.id)
+    ids?.delete(packet.messageId as number)
+    if (ids?.size === 0) this.#incoming.delete(client.id)
+  }
+
+  override async cleanIncoming(client: StoredClient): Promise<void> {
+    if (!this.#incoming.delete(client.id)) return
+    await super.cleanIncoming(client)
+  }
+
+  #incomingOf(clientId: string): Set<number> {
+    let ids = this.#incoming.get(clientId)
+    if (ids === undefined) {
+      ids = new Set()
+      this.#incoming.set(clientId, ids)
+    }
+    return ids
+  }
+}
+
+function range(prefix: string): { gte: string; lt: string } {
+  return { gte: prefix, lt: `${prefix.slice(0, -1)};` } // ";" follows ":"
+}

@@ -1,0 +1,87 @@
+import { isUtf8 } from 'node:buffer'
+
+const KEY = 'user_id'
+const OPEN = 0x7b
+
+/**
+ * The payload with the verified id of its sender as `user_id`, if it is a JSON object; any other payload as it is.
+ *
+ * The bytes stay as they are when the object has that key once, with the right value. Else its entries keep their text (numbers keep their
+ * digits), and `user_id` comes first, as a string. A key that differs in case only, or comes twice, is taken away as well: parsers
+ * disagree on which of several they read.
+ */
+export function stampSender(payload: Buffer, id: string): Buffer {
+  if (!startsLikeObject(payload) || !isUtf8(payload)) return payload
+  const text = payload.toString('utf8')
+  try {
+    JSON.parse(text)
+  } catch {
+    return payload
+  }
+  const entries = entriesOf(text)
+  const claims = entries.filter(entry => entry.key.toLowerCase() === KEY)
+  const only = claims.length === 1 ? claims[0] : undefined
+  if (only?.key === KEY && isValue(only.value, id)) return payload
+  const kept = entries.filter(entry => !claims.includes(entry)).map(entry => entry.text)
+  return Buffer.from(`{${[`"${KEY}":${JSON.stringify(id)}`, ...kept].join(',')}}`)
+}
+
+function isValue(text: string, id: string): boolean {
+  const value: unknown = JSON.parse(text)
+  // A number is compared by its digits: two large numbers may be one double.
+  return typeof value === 'string' ? value === id : typeof value === 'number' && text === id
+}
+
+function startsLikeObject(payload: Buffer): boolean {
+  for (const byte of payload) {
+    if (byte === OPEN) return true
+    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) return false
+  }
+  return false
+}
+
+interface Entry {
+  readonly key: string
+  readonly value: string
+  readonly text: string
+}
+
+/** The entries of the outermost object of a text that is known to be valid JSON. */
+function entriesOf(text: string): Entry[] {
+  const entries: Entry[] = []
+  let depth = 0
+  let start = 0
+  let colon = -1
+  const finish = (end: number) => {
+    if (colon === -1) return // the object is empty
+    entries.push({
+      key: JSON.parse(text.slice(start, colon)),
+      value: text.slice(colon + 1, end).trim(),
+      text: text.slice(start, end).trim()
+    })
+    colon = -1
+  }
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (character === '"') at = endOfString(text, at)
+    else if (character === '{' || character === '[') {
+      if (++depth === 1) start = at + 1
+    } else if (character === '}' || character === ']') {
+      if (--depth === 0) finish(at)
+    } else if (depth === 1 && character === ':') {
+      colon = at
+    } else if (depth === 1 && character === ',') {
+      finish(at)
+      start = at + 1
+    }
+  }
+  return entries
+}
+
+/** Where the string that opens at `at` closes. */
+function endOfString(text: string, at: number): number {
+  for (let end = at + 1; ; end++) {
+    if (text[end] === '\\') end++
+    else if (text[end] === '"') return end
+  }
+}

@@ -1,0 +1,255 @@
+import { createVerifier, signToken } from '@token-server/identity'
+import { expect } from 'chai'
+import {
+  closed,
+  connack,
+  deviceToken,
+  handlerToken,
+  inbox,
+  inSeconds,
+  returnCode,
+  SECRET,
+  TestBroker,
+  until
+} from '../helpers/test-broker'
+
+const WRONG_KEY = 'another secret of at least 32 bytes, to forge with'
+
+function part(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+describe('A broker that authenticates', () => {
+  let test: TestBroker
+
+  beforeEach(async () => {
+    test = await TestBroker.start()
+  })
+  afterEach(() => test.stop())
+
+  it('answers CONNACK 4 for another user name, and for what is no token', async () => {
+    const token = await deviceToken('1')
+    for (const username of ['jwt', 'JWT ', 'admin']) {
+      expect(await returnCode(test.dial(token, { username })), username).to.equal(4)
+    }
+    expect(await returnCode(test.dial('', { username: 'JWT' }))).to.equal(4)
+    expect(await returnCode(test.dial('x', { username: 'JWT' }))).to.equal(4)
+    const nobody = { username: undefined, password: undefined } as object
+    expect(await returnCode(test.dial('', nobody))).to.equal(4)
+  })
+
+  it('B6: answers CONNACK 4 or 5 for each forged token, and takes the good one', async () => {
+    const claims = { user_id: '1', exp: inSeconds(60) }
+    const good = await deviceToken('1')
+    const [head = '', body = '', signature = ''] = good.split('.')
+    const header = part({ alg: 'HS256', typ: 'JWT' })
+    const forged: Record<string, string> = {
+      'algorithm none': `${part({ alg: 'none' })}.${body}.`,
+      'algorithm None': `${part({ alg: 'None' })}.${body}.${signature}`,
+      'no signature': `${head}.${body}.`,
+      'two parts': `${head}.${body}`,
+      'another key': await signToken(claims, { secret: WRONG_KEY }),
+      'swapped payload': `${head}.${part({ ...claims, user_id: '2' })}.${signature}`,
+      'RS256 with the secret': `${part({ alg: 'RS256' })}.${body}.${signature}`,
+      expired: await signToken({ user_id: '1', exp: inSeconds(-60) }, { secret: SECRET }),
+      'no end': await signToken({ user_id: '1' }, { secret: SECRET }),
+      'an end in words': await signToken({ user_id: '1', exp: 'tomorrow' }, { secret: SECRET }),
+      'not yet': await signToken({ ...claims, nbf: inSeconds(600) }, { secret: SECRET }),
+      'no id': await signToken({ exp: inSeconds(60) }, { secret: SECRET }),
+      'empty id': await deviceToken(''),
+      'an id with a separator': await deviceToken('1_2'),
+      'critical extension': `${part({ alg: 'HS256', crit: ['b64'], b64: false })}.${body}.${signature}`,
+      'embedded key': `${part({ alg: 'HS256', jwk: { kty: 'oct', k: 'AAAA' } })}.${body}.${signature}`,
+      'key by path': `${part({ alg: 'HS256', kid: '../../dev/null' })}.${body}.${signature}`,
+      'key by address': `${part({ alg: 'HS256', jku: 'https://127.0.0.1/keys' })}.${body}.${signature}`,
+      'header only': `${header}..`,
+      'a long one': `${head}.${'A'.repeat(20_000)}.${signature}`
+    }
+    for (const [name, token] of Object.entries(forged)) {
+      expect(await returnCode(test.dial(token)), name).to.be.oneOf([4, 5])
+    }
+    expect((await connack(test.dial(good))).returnCode).to.equal(0)
+    expect(test.broker.counters.refusedConnects).to.equal(Object.keys(forged).length)
+  })
+
+  it('closes without an answer when the token makes CONNECT too long', async () => {
+    expect(await returnCode(test.dial('A'.repeat(65_530)))).to.equal(undefined)
+  })
+
+  it('handles nothing that comes behind a CONNECT before it knows who sent it', async () => {
+    const handler = await test.handler('h')
+    await handler.subscribeAsync('#')
+    const received = inbox(handler)
+    const socket = await test.socket()
+    const client = test.dial(await signToken({ user_id: '1', exp: inSeconds(60) }, { secret: WRONG_KEY }))
+    client.publish('ping', 'x', { qos: 1 })
+    expect(await returnCode(client)).to.equal(5)
+    // In segments of their own: CONNECT with a token that is refused, then PUBLISH.
+    socket.setNoDelay(true)
+    const connect = Buffer.concat([
+      Buffer.from([0x10, 0, 0, 4]),
+      Buffer.from('MQTT'),
+      Buffer.from([4, 0xc2, 0, 0, 0, 1, 0x61, 0, 3]),
+      Buffer.from('JWT'),
+      Buffer.from([0, 5]),
+      Buffer.from('a.b.c')
+    ])
+    connect[1] = connect.length - 2
+    socket.write(connect)
+    setImmediate(() => socket.write(Buffer.from([0x30, 6, 0, 4, 0x70, 0x69, 0x6e, 0x67])))
+    await new Promise<void>(resolve => socket.once('close', () => resolve()).resume())
+    await handler.publishAsync('end', '', { qos: 1 })
+    await until('the end comes', () => received.length > 0)
+    expect(received.map(({ topic }) => topic)).to.deep.equal(['end'])
+  })
+
+  it('B11: gives a client id to each user for itself, and lets nobody else take over a session', async () => {
+    const options = { clientId: 'phone', clean: false }
+    const mine = await test.device('1', options)
+    await mine.subscribeAsync('1_news', { qos: 1 })
+    const other = test.dial(await deviceToken('2'), options)
+    expect(await connack(other)).to.have.property('sessionPresent', false)
+    expect(mine.connected).to.equal(true)
+    // Nor an offline one, with what waits in it; nor a handler with the id of the user.
+    mine.end(true)
+    await until('it is gone', () => [...test.broker.connections()].length === 1)
+    const handler = await test.handler('h')
+    await handler.publishAsync('1_news', 'secret', { qos: 1 })
+    other.end(true)
+    const again = test.dial(await deviceToken('2'), options)
+    const received = inbox(again)
+    expect(await connack(again)).to.have.property('sessionPresent', false)
+    const namesake = test.dial(await handlerToken('x', { user_id: '1' }), options)
+    expect(await connack(namesake)).to.have.property('sessionPresent', false)
+    const owner = test.dial(await deviceToken('1'), options)
+    const own = inbox(owner)
+    expect(await connack(owner)).to.have.property('sessionPresent', true)
+    await until('the message comes', () => own.length === 1)
+    expect(received).to.deep.equal([])
+  })
+
+  it('hands a session over to a second connection of the same user with the same client id', async () => {
+    const first = await test.device('1', { clientId: 'x' })
+    const gone = closed(first)
+    const second = await test.device('1', { clientId: 'x' })
+    await gone
+    await second.publishAsync('ping', '', { qos: 1 })
+  })
+
+  it('B7: ends a connection when its token expires, with its will, and delivers nothing after', async function () {
+    this.timeout(30_000)
+    await test.stop()
+    const verifier = createVerifier({ issuers: { secret: SECRET }, clockTolerance: 0 })
+    test = await TestBroker.start({ verifier })
+    const handler = await test.handler('h')
+    await handler.subscribeAsync('gone')
+    const wills = inbox(handler)
+    const exp = inSeconds(2)
+    const token = await signToken({ user_id: '1', exp }, { secret: SECRET })
+    const device = await test.client(token, {
+      will: { topic: 'gone', payload: Buffer.from('x'), qos: 1, retain: false }
+    })
+    await device.subscribeAsync('1_tick')
+    const ticks: number[] = []
+    device.on('message', () => ticks.push(Date.now()))
+    const timer = setInterval(() => handler.publish('1_tick', ''), 20)
+    await closed(device)
+    clearInterval(timer)
+    expect(Date.now() - exp * 1000).to.be.within(-50, 5_000)
+    expect(ticks.length).to.be.greaterThan(0)
+    expect(Math.max(...ticks)).to.be.lessThan(exp * 1000 + 1_000)
+    await until('the will comes', () => wills.length === 1)
+    expect(test.broker.counters.tokenEnded).to.equal(1)
+  })
+
+  it('B7: ends a connection when its token is revoked, with its will', async () => {
+    const handler = await test.handler('h')
+    await handler.subscribeAsync('gone')
+    const wills = inbox(handler)
+    const will = { topic: 'gone', payload: Buffer.from('x'), qos: 0 as const, retain: false }
+    const revoked = await test.client(await deviceToken('1', { jti: 'a' }), { will })
+    const other = await test.client(await deviceToken('1', { jti: 'b' }))
+    const end = closed(revoked)
+    test.verifier.revocations.revoke({ tokenId: 'a' })
+    await end
+    await until('the will comes', () => wills.length === 1)
+    expect(other.connected).to.equal(true)
+    expect(await returnCode(test.dial(await deviceToken('1', { jti: 'a' })))).to.equal(5)
+  })
+})
+
+describe('A fresh token on the open connection', () => {
+  let test: TestBroker
+
+  beforeEach(async () => {
+    const verifier = createVerifier({ issuers: { secret: SECRET }, clockTolerance: 0 })
+    test = await TestBroker.start({ verifier })
+  })
+  afterEach(() => test.stop())
+
+  it('is taken by PUBLISH with QoS 1 to $token, and the connection lives on behind the end of the first', async function () {
+    this.timeout(30_000)
+    const device = await test.client(await signToken({ user_id: '1', exp: inSeconds(2) }, { secret: SECRET }))
+    await device.subscribeAsync('1_news')
+    const received = inbox(device)
+    await device.publishAsync('$token', await deviceToken('1'), { qos: 1 })
+    await new Promise(resolve => setTimeout(resolve, 2_500))
+    await test.broker.publish({ topic: '1_news', payload: 'x' })
+    await until('it is delivered', () => received.length === 1)
+    expect(test.broker.counters.tokenRenewed).to.equal(1)
+  })
+
+  it('closes the connection when it is refused, of another subject, malformed, or comes otherwise', async () => {
+    const cases: [string, string, object][] = [
+      ['of another user', await deviceToken('2'), { qos: 1 }],
+      ['of a handler with that id', await handlerToken('h', { user_id: '1' }), { qos: 1 }],
+      ['expired', await signToken({ user_id: '1', exp: inSeconds(-9) }, { secret: SECRET }), { qos: 1 }],
+      [
+        'of another key',
+        await signToken({ user_id: '1', exp: inSeconds(99) }, { secret: WRONG_KEY }),
+        { qos: 1 }
+      ],
+      ['no token', 'x', { qos: 1 }],
+      ['by QoS 0', await deviceToken('1'), { qos: 0 }],
+      ['by QoS 2', await deviceToken('1'), { qos: 2 }],
+      ['retained', await deviceToken('1'), { qos: 1, retain: true }]
+    ]
+    for (const [name, token, options] of cases) {
+      const device = await test.device('1')
+      let isAcknowledged = false
+      device.publish('$token', token, options, error => {
+        isAcknowledged = !error && (options as { qos: number }).qos > 0
+      })
+      await closed(device)
+      expect(isAcknowledged, name).to.equal(false)
+    }
+    expect(test.lines.filter(({ message }) => message.startsWith('refused publish'))).to.have.length(
+      cases.length
+    )
+  })
+
+  it('B9: ends the subscriptions that it does not grant any more, and reaches nobody as a message', async () => {
+    const everything = await test.handler('all', { clientId: 'all' })
+    await everything.subscribeAsync('#')
+    const leaked = inbox(everything)
+    const options = { clientId: 'x', clean: false }
+    const first = await deviceToken('1', { subscribe: ['1/#', 'room/4'] })
+    const device = await test.client(first, options)
+    await device.subscribeAsync(['1/a', 'room/4'], { qos: 1 })
+    const received = inbox(device)
+    await device.publishAsync('$token', await deviceToken('1', { subscribe: ['1/#'] }), { qos: 1 })
+    await test.broker.publish({ topic: 'room/4', payload: 'no', qos: 1 })
+    await test.broker.publish({ topic: '1/a', payload: 'yes', qos: 1 })
+    await until('the granted one comes', () => received.length > 0)
+    expect(received.map(({ payload }) => payload)).to.deep.equal(['yes'])
+    await device.endAsync()
+    await test.broker.publish({ topic: 'room/4', payload: 'no', qos: 1 })
+    const again = test.dial(first, options)
+    const later = inbox(again)
+    await connack(again)
+    await test.broker.publish({ topic: '1/a', payload: 'end', qos: 1 })
+    await until('the end comes', () => later.length > 0)
+    expect(later.map(({ payload }) => payload)).to.deep.equal(['end'])
+    expect(leaked.every(({ topic }) => !topic.startsWith('$'))).to.equal(true)
+  })
+})

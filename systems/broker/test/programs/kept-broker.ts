@@ -1,0 +1,16 @@
+// Forked by tests: a broker whose store is in the folder argv[2], on the port argv[3]. Sends its port when it listens.
+import { createServer } from 'node:net'
+import { createVerifier } from '@token-server/identity'
+import { createBroker } from '../../lib'
+import { SECRET } from '../helpers/test-broker'
+
+async function main(): Promise<void> {
+  const [, , folder = '', port = '0'] = process.argv
+  const verifier = createVerifier({ issuers: { secret: SECRET } })
+  const broker = await createBroker({ verifier, folder })
+  const server = createServer({ noDelay: true }, socket => broker.handle(socket))
+  server.listen(Number(port), '127.0.0.1', () => process.send?.((server.address() as { port: number }).port))
+  process.once('disconnect', () => process.exit())
+}
+
+void main()

@@ -1,0 +1,21 @@
+import { expect } from 'chai'
+import { runKillRounds } from '../helpers/kill-rounds'
+
+/** LONG=1: 50 rounds each. */
+const ROUNDS = process.env.LONG === '1' ? 50 : 4
+
+describe('B12: a broker that is killed under load, with its store in a folder', () => {
+  for (const qos of [1, 2] as const) {
+    it(`loses nothing that it acknowledged with QoS ${qos}${qos === 2 ? ', and doubles nothing' : ''}`, async function () {
+      this.timeout(ROUNDS * 10_000)
+      const { acknowledged, lost, doubled } = await runKillRounds(ROUNDS, qos)
+      if (process.env.LONG === '1')
+        console.log(
+          `QoS ${qos}: ${ROUNDS} kills, ${acknowledged} acknowledged, ${lost} lost, ${doubled} received twice`
+        )
+      expect(acknowledged).to.be.greaterThan(ROUNDS * 200)
+      expect(lost).to.equal(0)
+      if (qos === 2) expect(doubled).to.equal(0)
+    })
+  }
+})
