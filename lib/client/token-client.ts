@@ -23,7 +23,7 @@ import { Outbox } from './outbox'
  * GOAWAY it is used until another one takes over.
  *
  * What is sent before `connect` waits in an outbox bounded by `outboxBytes`, and so does, with `reconnect` or a session, what
- * had not left when a connection was lost, and what a server that has closed in order has not had: a restart loses nothing.
+ * had not left when a connection was lost, and what a server that has closed in order has not processed: a restart loses nothing.
  *
  * `Data` is what the application keeps in `connection.data`.
  */
@@ -89,7 +89,7 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
 
   /**
    * Queues a token, in order; before `connect` in the outbox. It must not be changed until it has left, and in a session or
-   * with `reconnect` until the server's application has had it.
+   * with `reconnect` until the server has acknowledged it.
    *
    * @returns true when the token was taken; false when the client is closed or the outbox is full, and then
    * nothing was taken
@@ -103,7 +103,7 @@ export class TokenClient<Data = unknown> extends EventEmitter<TokenClientEvents<
   }
 
   /**
-   * Sends a token and waits until the server's application has had it; before `connect` it waits for that too.
+   * Sends a token and waits until the server's application has processed it; before `connect` it waits for that too.
    *
    * @throws (rejects) as `Connection.deliver`
    */

@@ -86,7 +86,7 @@ export interface ContextOf<Connection> extends TransportFacts {
     | undefined
   /** Asked before the peer learns that it was accepted. `request` is the session that the peer asks for. */
   readonly admit?: (connection: Connection, request: SessionPart | null) => TokenError | SessionLookup | null
-  /** Told before the listeners of the event, and whoever removes all listeners does not remove it. */
+  /** Told before the listeners of the event; `removeAllListeners()` does not remove it. */
   readonly onOpen?: (connection: Connection) => void
   readonly onDrain?: () => void
   readonly onHandlerError?: (error: unknown, connection: Connection) => void

@@ -152,7 +152,7 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
     return this.#life.session.isAgreed
   }
 
-  /** Bytes of tokens that were sent and are kept until the peer's application has had them: in a session, or to reconnect. */
+  /** Bytes of tokens that were sent and are kept until the peer acknowledges them: in a session, or to reconnect. */
   get retainedBytes(): number {
     return this.#sender.retainedBytes
   }
@@ -209,7 +209,7 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
 
   /**
    * Queues a token, in order. It must not be changed until it has left (`bufferedAmount` 0), and in a session until the
-   * peer's application has had it (`retainedBytes` 0 too).
+   * peer has acknowledged it (`retainedBytes` 0 too).
    *
    * @returns true when the token was taken; false when the connection is dead or the outbox is full, and then
    * nothing was taken
@@ -221,9 +221,9 @@ export class Connection<Data = unknown> extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * Sends a token and waits until the peer's application has had it; token/2 only. Any number at once.
+   * Sends a token and waits until the peer's application has processed it; token/2 only. Any number at once.
    *
-   * It rejects with `ERR_NOT_SENT` when the peer has not had the token and will not: sending it again makes no
+   * It rejects with `ERR_NOT_SENT` when the peer has not processed the token and never will: sending it again makes no
    * duplicate. It rejects with `ERR_FATE_UNKNOWN` when the token left and no answer came.
    *
    * @throws (rejects) TokenError `ERR_NOT_SENT`, `ERR_FATE_UNKNOWN`, `ERR_TOKEN_TYPE`, `ERR_TOKEN_TOO_LARGE`,

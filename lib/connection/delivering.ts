@@ -192,7 +192,7 @@ export class Delivering implements Holder {
       if (isStreamed(token)) {
         this.aborted(place, 'stream-cut', cause)
       } else if (delivery?.isPending !== false) {
-        // Whoever has given a token up does not want it any more.
+        // A token that was given up is wanted no more.
         tokens.push({ token: token instanceof Request ? token.bytes : token, length, delivery })
         if (place < firstUnsent) left++
       }

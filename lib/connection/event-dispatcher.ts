@@ -197,5 +197,5 @@ export class EventDispatcher<Connection extends Emitter> {
   }
 }
 
-/** The same for who does not know the class of the connection. */
+/** The same for callers that do not know the class of the connection. */
 export type Dispatcher = Pick<EventDispatcher<never>, keyof EventDispatcher<never>>

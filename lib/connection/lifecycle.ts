@@ -293,7 +293,7 @@ export class Lifecycle implements DeliveringHost, OpeningHost, TokenFlowHost, Tr
     this.receiver.open()
   }
 
-  /** Keeps what was sent until the peer has had it: for a session, or for the next connection. */
+  /** Keeps what was sent until the peer acknowledges it: for a session, or for the next connection. */
   #retain(): void {
     if (this.protocolName === 'token/1') return
     const { windowBytes = Math.max(this.limits.outboxBytes, MIN_RETAINED_BYTES) } = this.#sessionLimits ?? {}

@@ -27,7 +27,7 @@ import type { Ending } from './ending'
 import type { Dispatcher } from './event-dispatcher'
 import { GREETING_TIMEOUT, type TransportFacts } from './transport-facts'
 
-/** For whom a transport is opened. */
+/** The connection for which a transport is opened. */
 export interface OpeningHost extends ProtocolHost {
   readonly events: Pick<Dispatcher, 'authorizeTimeout' | 'authorize' | 'admit'>
   readonly protocolName: ProtocolName
@@ -67,7 +67,7 @@ export class Opening implements Protocol, HandshakeHost {
   readonly #handshake: Handshake | null
   #isStopped = false
 
-  /** @param peer whom the transport leads to */
+  /** @param peer at the other end of the transport */
   constructor(host: OpeningHost, socket: Duplex, facts: TransportFacts, peer: Peer | null) {
     this.#host = host
     this.#socket = socket

@@ -77,7 +77,7 @@ export class SocketReads {
     for (let at = 0; at < bytes; ) {
       const sink = this.#waiting.length > 0 ? null : this.#sink
       const chunk = copy(at, bytes, sink?.memory() ?? null)
-      // Whoever has the token that ends with it may transfer it: the chunk has no length then.
+      // The application may transfer the token that ends with it: the chunk has no length then.
       at += chunk.length
       if (sink === null) this.#waiting.push(chunk)
       else give(sink, chunk)

@@ -16,7 +16,7 @@ export interface ConnectionStats extends Traffic {
   readonly tokensUnsent: number
   /** Bytes that wait to be sent. */
   readonly bufferedAmount: number
-  /** Bytes that a session keeps until the peer's application has had them. */
+  /** Bytes that a session keeps until the peer acknowledges them. */
   readonly retainedBytes: number
   /** Bytes that arrived and wait for a consumer. */
   readonly unreadBytes: number

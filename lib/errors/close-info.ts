@@ -11,7 +11,7 @@ export interface CloseInfo {
   readonly error: TokenError | null
   /**
    * Tokens that `send()` took and of which the last byte never reached the socket; of a client also those that waited for
-   * the next connection because a server had closed without having had them.
+   * the next connection because a server had closed without processing them.
    */
   readonly unsent: number
   /**

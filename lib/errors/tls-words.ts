@@ -32,7 +32,7 @@ const FAILURES: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: 'the bytes look like no TLS: is it the right port?'
 }
 
-/** What a code of OpenSSL means to whoever knows no TLS, to follow a colon; null for one that has no words here. */
+/** Explains a code of OpenSSL to people who know no TLS, to follow a colon; null for one that has no words here. */
 export function tlsWords(code: string): string | null {
   const [, alert = ''] = /_ALERT_([A-Z_]+)$/.exec(code) ?? []
   if (Object.hasOwn(ALERTS, alert)) return ALERTS[alert] as string

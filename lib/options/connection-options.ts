@@ -81,7 +81,7 @@ export interface ProtocolOptions {
 /** Limits of what a session keeps while it has no transport. */
 export interface SessionOptions {
   /**
-   * Bytes of tokens that this side keeps until the peer's application has had them, 4 for each token's header
+   * Bytes of tokens that this side keeps until the peer acknowledges them, 4 for each token's header
    * included; above it tokens wait. At least one token of `maxTokenLength` must fit. Default 16 MiB, or twice
    * `maxTokenLength` when that is more.
    */

@@ -23,7 +23,7 @@ export class GivenTokens {
     return this.#unsettled !== null && this.#unsettled.size > 0
   }
 
-  /** The application has had it. */
+  /** The application has processed it. */
   had(number: number, cost: number): void {
     this.count++
     this.last = number

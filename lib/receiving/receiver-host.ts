@@ -21,13 +21,13 @@ export interface ReceiverEvents {
   /** Answers that have not left fill this side's memory: no token is handed over meanwhile. `deliver` follows. */
   readonly isHeldUp?: boolean
   /**
-   * The application has had the `count` tokens up to number `last`, and what `cost` bytes of credit were needed for is held
+   * The application has processed the `count` tokens up to number `last`, and what `cost` bytes of credit were needed for is held
    * no longer; told once for a run of tokens. Without a token (`count` 0) when parts of one were taken.
    */
   handed?(count: number, last: number, cost: number): void
   /** The peer has aborted the token of this number, counted from 1, and its turn has passed. */
   tokenAborted?(number: number): void
-  /** The token asks for an answer, and whoever takes the tokens gives none: it was not handed over. */
+  /** The token asks for an answer, and the consumer gives none: it was not handed over. */
   unhandled?(token: UnsettledToken): void
   /** Called after each delivery that no end has followed. @param isDrained no whole token is left */
   delivered?(isDrained: boolean): void

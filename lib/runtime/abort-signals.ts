@@ -5,7 +5,7 @@ export interface Aborted {
   aborted(reason: unknown): void
 }
 
-/** For all who wait for one signal: what it calls, and whom that tells. */
+/** The listener of one signal, and all who wait for it. */
 interface Watch {
   readonly waiting: Set<Aborted>
   readonly listener: () => void
@@ -46,7 +46,7 @@ export function closeOnAbort(
 ): void {
   if (signal === undefined) return
   const waiting = { aborted: () => void close() }
-  // Whoever has just constructed it can listen first.
+  // The application, which has just constructed it, can listen first.
   if (signal.aborted) nextTick(waiting.aborted)
   else watchSignal(signal, waiting)
   void closed.then(() => unwatchSignal(signal, waiting))

@@ -55,7 +55,7 @@ export function ask<T>(
   }
 }
 
-/** For who catches by itself: a closure for each call costs too much on a hot path. */
+/** For callers that catch by themselves: a closure for each call costs too much on a hot path. */
 export function throwLater(error: unknown): void {
   nextTick(() => {
     throw error

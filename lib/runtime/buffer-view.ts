@@ -2,7 +2,7 @@ type ViewClass = new (memory: ArrayBufferLike, offset: number, length: number) =
 
 const species = (Buffer as unknown as { readonly [Symbol.species]?: ViewClass })[Symbol.species]
 
-/** For a runtime whose Buffers are of another class than it says. */
+/** This is for a runtime whose Buffers are of another class than it says. */
 function SlowView(memory: ArrayBuffer, offset: number, length: number): Buffer {
   return Buffer.from(memory, offset, length)
 }

@@ -138,7 +138,7 @@ export class AnswerQueue {
     this.keptBytes = 0
   }
 
-  /** The first ones are done with: whoever is told may push others. */
+  /** The first ones are done with: those that are told may push others. */
   #settle(count: number): void {
     for (let left = count; left > 0; left--) {
       const { token, bytes } = this.#all[this.#first] as Answer

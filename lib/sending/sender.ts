@@ -15,7 +15,7 @@ import { WriteLoop, type WriteLoopEvents } from './write-loop'
 /** Memory of answers above which no other token is begun, bytes: a peer that does not read must not fill this side's. */
 const MAX_ANSWER_MEMORY = 1024 * 1024
 
-/** What a sender does to its connection, and whom it tells there. */
+/** The connection of a sender. */
 export interface SenderHost {
   readonly events: { onDrain(): void }
   readonly delivering: {
@@ -239,7 +239,7 @@ export class Sender implements WriteLoopEvents {
    */
   rewind(received: number): void {
     for (const place of this.#queue.rewind(received)) this.#host.delivering.aborted(place, 'stream-cut', null)
-    // What the peer has had all the same waits no longer, and perhaps nothing is left to be written.
+    // What the peer has processed all the same waits no longer, and perhaps nothing is left to be written.
     this.#tellDrainSoon()
     this.wake()
   }

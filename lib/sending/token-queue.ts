@@ -183,7 +183,7 @@ export class TokenQueue {
     this.#forget()
   }
 
-  /** The peer's application has had the tokens up to this number. */
+  /** The peer's application has processed the tokens up to this number. */
   acknowledge(count: number): void {
     if (this.#windowBytes === null) return
     const { tokens } = this.#places

@@ -124,7 +124,7 @@ export class Admission {
     return this.#sessions.admit(candidate, request, identity, admitTransport)
   }
 
-  /** @param owner whom the client belongs to if it may come in */
+  /** @param owner the connection that the client belongs to if it may come in */
   #admitTransport(client: SecuredClient, owner: Connection, peer: Peer | null): TokenError | null {
     const identity = identityOf(peer)
     const { maxConnectionsPerIdentity } = this.#settings

@@ -99,7 +99,7 @@ export interface ServerPolicies<Data = unknown> {
   /** Grants sessions to clients that ask for one. Default false. */
   session?: boolean | SessionOptions | undefined
   /**
-   * To whom a session belongs: only a peer of the same identity may go on with it. Null: it gets none. Default: issuer,
+   * The identity that a session belongs to: only a peer of the same identity may go on with it. Null: it gets none. Default: issuer,
    * subject and sorted SANs, so that a renewed certificate resumes; peers without a certificate are all the same.
    */
   sessionIdentity?: ((peer: Peer | null) => string | null) | undefined
