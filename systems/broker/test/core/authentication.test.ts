@@ -1,4 +1,5 @@
 import { createVerifier, signToken } from '@token-server/identity'
+import { forgedForSecret } from '@token-server/identity/testing'
 import { expect } from 'chai'
 import {
   closed,
@@ -14,10 +15,6 @@ import {
 } from '../helpers/test-broker'
 
 const WRONG_KEY = 'another secret of at least 32 bytes, to forge with'
-
-function part(value: unknown): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url')
-}
 
 describe('A broker that authenticates', () => {
   let test: TestBroker
@@ -39,37 +36,17 @@ describe('A broker that authenticates', () => {
   })
 
   it('B6: answers CONNACK 4 or 5 for each forged token, and takes the good one', async () => {
-    const claims = { user_id: '1', exp: inSeconds(60) }
+    const forged = forgedForSecret({ secret: SECRET, claims: { user_id: '1' } })
+      // MQTT has no longer password.
+      .filter(({ token }) => token.length <= 65_535)
+    for (const { what, token, code } of forged) {
+      const isForm = code === 'ERR_JWT_MALFORMED' || code === 'ERR_JWT_SIZE'
+      expect(await returnCode(test.dial(token)), what).to.equal(isForm ? 4 : 5)
+    }
+    expect(await returnCode(test.dial(await deviceToken('1_2'))), 'an id with a separator').to.equal(5)
     const good = await deviceToken('1')
-    const [head = '', body = '', signature = ''] = good.split('.')
-    const header = part({ alg: 'HS256', typ: 'JWT' })
-    const forged: Record<string, string> = {
-      'algorithm none': `${part({ alg: 'none' })}.${body}.`,
-      'algorithm None': `${part({ alg: 'None' })}.${body}.${signature}`,
-      'no signature': `${head}.${body}.`,
-      'two parts': `${head}.${body}`,
-      'another key': await signToken(claims, { secret: WRONG_KEY }),
-      'swapped payload': `${head}.${part({ ...claims, user_id: '2' })}.${signature}`,
-      'RS256 with the secret': `${part({ alg: 'RS256' })}.${body}.${signature}`,
-      expired: await signToken({ user_id: '1', exp: inSeconds(-60) }, { secret: SECRET }),
-      'no end': await signToken({ user_id: '1' }, { secret: SECRET }),
-      'an end in words': await signToken({ user_id: '1', exp: 'tomorrow' }, { secret: SECRET }),
-      'not yet': await signToken({ ...claims, nbf: inSeconds(600) }, { secret: SECRET }),
-      'no id': await signToken({ exp: inSeconds(60) }, { secret: SECRET }),
-      'empty id': await deviceToken(''),
-      'an id with a separator': await deviceToken('1_2'),
-      'critical extension': `${part({ alg: 'HS256', crit: ['b64'], b64: false })}.${body}.${signature}`,
-      'embedded key': `${part({ alg: 'HS256', jwk: { kty: 'oct', k: 'AAAA' } })}.${body}.${signature}`,
-      'key by path': `${part({ alg: 'HS256', kid: '../../dev/null' })}.${body}.${signature}`,
-      'key by address': `${part({ alg: 'HS256', jku: 'https://127.0.0.1/keys' })}.${body}.${signature}`,
-      'header only': `${header}..`,
-      'a long one': `${head}.${'A'.repeat(20_000)}.${signature}`
-    }
-    for (const [name, token] of Object.entries(forged)) {
-      expect(await returnCode(test.dial(token)), name).to.be.oneOf([4, 5])
-    }
     expect((await connack(test.dial(good))).returnCode).to.equal(0)
-    expect(test.broker.counters.refusedConnects).to.equal(Object.keys(forged).length)
+    expect(test.broker.counters.refusedConnects).to.equal(forged.length + 1)
   })
 
   it('closes without an answer when the token makes CONNECT too long', async () => {

@@ -1,5 +1,7 @@
-import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { generateKeyPairSync } from 'node:crypto'
 import { FakeClock } from 'token-server/testing'
+import type { Signer } from '../../lib/testing/hand-made-token'
+import * as made from '../../lib/testing/hand-made-token'
 
 /** Of 32 bytes: the least. */
 export const SECRET = 'the secret of these tests, 32 by'
@@ -14,48 +16,16 @@ export const NOW = 1_767_225_600
 /** What every good token of the tests has. */
 export const CLAIMS = { user_id: '68946', iat: NOW, exp: NOW + 3600 }
 
-type Json = string | object
+export { base64url as part, handMadeToken as token } from '../../lib/testing/hand-made-token'
 
-/** Signs the first two parts of a token. */
-export type Signer = (input: string) => Buffer
-
-/**
- * A token made by hand, for what no library would sign.
- *
- * @param header an object, or the text of one
- */
-export function token(header: Json, claims: Json, signer: Signer): string {
-  const input = `${part(header)}.${part(claims)}`
-  return `${input}.${signer(input).toString('base64url')}`
-}
-
-export function hs256(secret: string | Buffer | KeyObject = SECRET): Signer {
-  return input => createHmac('sha256', secret).update(input).digest()
-}
-
-export function rs256(key: KeyObject = RSA.privateKey): Signer {
-  return input => sign('sha256', Buffer.from(input), key)
-}
-
-export function ps256(key: KeyObject = RSA.privateKey): Signer {
-  return input => sign('sha256', Buffer.from(input), { key, padding: 6, saltLength: 32 })
-}
-
-export function es256(key: KeyObject = EC.privateKey): Signer {
-  return input => sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' })
-}
-
-export function eddsa(key: KeyObject = ED.privateKey): Signer {
-  return input => sign(null, Buffer.from(input), key)
-}
+export const hs256 = (secret: string | Buffer = SECRET): Signer => made.hs256(secret)
+export const rs256 = (key = RSA.privateKey): Signer => made.rs256(key)
+export const es256 = (key = EC.privateKey): Signer => made.es256(key)
+export const eddsa = (key = ED.privateKey): Signer => made.eddsa(key)
 
 /** A token of HS256 with the secret of the tests. */
-export function good(claims: Json = CLAIMS, header: object = {}): string {
-  return token({ alg: 'HS256', typ: 'JWT', ...header }, claims, hs256())
-}
-
-export function part(value: Json): string {
-  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+export function good(claims: object | string = CLAIMS, header: object = {}): string {
+  return made.handMadeToken({ alg: 'HS256', typ: 'JWT', ...header }, claims, hs256())
 }
 
 /** A clock that stands at NOW until the test moves it. */

@@ -73,7 +73,7 @@ describe('The identity of a token', () => {
     expect(await refusal({ sub: 's', userUUID: '' })).to.equal('ERR_JWT_ID')
   })
 
-  it('is nobody when no claim is there, also not what an object inherits', async () => {
+  it('is nobody when no claim says who', async () => {
     expect(await refusal({})).to.equal('ERR_JWT_ID')
     expect(await refusal({ handler: {} })).to.equal('ERR_JWT_CLAIM')
     expect(await refusal({ kind: 'handler' })).to.equal('ERR_JWT_ID')

@@ -1,0 +1,7 @@
+export {
+  type ForgedForPublicKeyOptions,
+  type ForgedForSecretOptions,
+  type ForgedToken,
+  forgedForPublicKey,
+  forgedForSecret
+} from './forged-tokens'
