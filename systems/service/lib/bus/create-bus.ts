@@ -2,7 +2,6 @@ import type { Logger } from 'pino'
 import { ServiceError } from '../errors/service-error'
 import { BUS_LIMITS, type Bus, type BusLimits } from './bus'
 import { MemoryBus, MemoryHub } from './memory-bus'
-import { RedisBus } from './redis-bus'
 
 export interface BusOptions extends Partial<BusLimits> {
   /** Buses of one name hear each other. */
@@ -28,6 +27,8 @@ export function createBus(options: BusOptions): Bus {
   }
   const onListenerError = (error: unknown) => log?.error({ err: error }, 'A listener of the bus failed')
   if (url === undefined) return new MemoryBus({ ...limits, onListenerError }, options.hub ?? new MemoryHub())
+  // The client of Redis is 500 files: half of the time in which this package loads.
+  const { RedisBus } = require('./redis-bus') as typeof import('./redis-bus.js')
   const bus = new RedisBus({ ...limits, onListenerError, url, channel: `token-server:bus:${name}` })
   bus.on('up', () => log?.info('The bus is connected to Redis'))
   bus.on('down', ({ why }) => log?.warn({ why }, 'The bus has lost Redis: what is published waits'))

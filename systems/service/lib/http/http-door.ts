@@ -116,7 +116,8 @@ export class HttpDoor {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#left(socket as Socket)
-    this.#webSockets.upgrade(request, socket, head)
+    if (this.#isClosing) socket.destroy()
+    else this.#webSockets.upgrade(request, socket, head)
   }
 
   #left(socket: Socket): void {

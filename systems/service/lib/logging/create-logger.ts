@@ -1,5 +1,4 @@
 import { type DestinationStream, type Logger, multistream, pino, stdTimeFunctions } from 'pino'
-import pretty from 'pino-pretty'
 import { withoutSecrets } from './without-secrets'
 
 export interface LoggerOptions {
@@ -32,6 +31,9 @@ export function createLogger(options: LoggerOptions): Logger {
 }
 
 function standardOutput(): DestinationStream {
-  if (process.stdout.isTTY) return pretty({ colorize: true, ignore: 'pid,hostname', sync: true })
+  if (process.stdout.isTTY) {
+    const { build: pretty } = require('pino-pretty') as typeof import('pino-pretty')
+    return pretty({ colorize: true, ignore: 'pid,hostname', sync: true })
+  }
   return pino.destination({ dest: 1, sync: true })
 }

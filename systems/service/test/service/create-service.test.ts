@@ -178,11 +178,14 @@ describe('createService', () => {
 
   it('refuses an address that connects too often', async () => {
     const { port, lines } = await startService({ tokens: { maxConnectRatePerAddress: 1 } })
-    for (let i = 0; i < 10; i++) expect((await askTls(port, '/health')).status).to.equal(200)
     let refused: unknown
-    await tlsClient(port).catch(error => {
-      refused = error
-    })
+    // On a slow machine some more than ten come in.
+    for (let i = 0; i < 100 && refused === undefined; i++) {
+      await tlsClient(port).catch(error => {
+        refused = error
+      })
+      expect(i >= 10 || refused === undefined, `connect ${i + 1}`).to.equal(true)
+    }
     expect(refused).to.have.property('code', 'ECONNRESET')
     await until(() => lines.with('maxConnectRatePerAddress is 1').length === 1)
   })
