@@ -8,7 +8,7 @@ import { publicJwk } from './keys/public-jwk'
 import { FRESH, RemoteKeys, type RemoteKeysOptions } from './keys/remote-keys'
 import { SecretKey } from './keys/secret-key'
 import { StaticKeys } from './keys/static-keys'
-import { Revocations } from './revocations'
+import { MAX_TOLERANCE, Revocations } from './revocations'
 
 /** A public key: PEM (SPKI or a certificate), a JSON Web Key, or Node's own object. */
 export type PublicKeyInput = string | JsonWebKey | KeyObject
@@ -85,7 +85,6 @@ export interface VerifierSettings {
 
 const LEAST_SECRET_BYTES = 32
 const MAX_ISSUERS = 16
-const MAX_TOLERANCE = 300_000
 const MAX_TIMEOUT = 60_000
 const MAX_STALE = 2_592_000_000
 

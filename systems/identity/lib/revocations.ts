@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { callEach } from './call-each'
 import { type Clock, systemClock } from './clock'
 import type { Identity } from './identity'
@@ -6,7 +7,10 @@ import { JwtError } from './jwt-error'
 /** One token, by its `jti`. */
 export interface TokenRevocation {
   tokenId: string
-  /** The entry is forgotten then, milliseconds since 1970: a token that has ended needs none. Default: never. */
+  /**
+   * When the token ends, its `expiresAt`: the entry is forgotten five minutes later, when no verifier accepts it any more by
+   * its tolerance. Default: never.
+   */
   until?: number | undefined
 }
 
@@ -15,6 +19,7 @@ export interface IdRevocation {
   id: string
   /** Tokens that were made later are good, milliseconds since 1970; `iat` is in seconds. Default: none are. */
   issuedBefore?: number | undefined
+  /** The entry is forgotten then, milliseconds since 1970. Default: never. */
   until?: number | undefined
 }
 
@@ -29,6 +34,9 @@ export interface RevocationsOptions {
 
 const DEFAULT_MAX_ENTRIES = 100_000
 const MAX_LENGTH = 256
+
+/** No `clockTolerance` is longer, milliseconds. */
+export const MAX_TOLERANCE = 300_000
 
 /**
  * Tokens that are no longer good although they have not ended. The verifiers that share it end the connections of a token
@@ -60,13 +68,16 @@ export class Revocations {
 
   /**
    * Refuses a token, or all of an id, from now on, also on open connections: their `onEnd` is called before this returns.
-   * An entry replaces the earlier one of the same token or id.
+   * An entry replaces the earlier one of the same token or id; one that is the same changes nothing and is told nobody, so
+   * that processes can tell each other without an end.
    *
    * @throws JwtError with REVOCATIONS_FULL when there are `maxEntries`, OPTIONS for what is no revocation
    */
   revoke(revocation: Revocation): void {
     const entry = checked(revocation)
-    const isNew = 'tokenId' in entry ? !this.#tokens.has(entry.tokenId) : !this.#ids.has(entry.id)
+    const known = 'tokenId' in entry ? this.#tokens.get(entry.tokenId) : this.#ids.get(entry.id)
+    if (isDeepStrictEqual(known, entry)) return
+    const isNew = known === undefined
     if (isNew && this.size >= this.#maxEntries) this.#forgetEnded()
     if (isNew && this.size >= this.#maxEntries) {
       throw new JwtError(
@@ -112,7 +123,9 @@ export class Revocations {
   }
 
   #isInForce(entry: Revocation | undefined): boolean {
-    return entry !== undefined && (entry.until === undefined || this.#clock.date() < entry.until)
+    if (entry === undefined) return false
+    const until = entry.until ?? Number.POSITIVE_INFINITY
+    return this.#clock.date() < ('tokenId' in entry ? until + MAX_TOLERANCE : until)
   }
 
   #forgetEnded(): void {

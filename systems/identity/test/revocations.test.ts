@@ -23,14 +23,43 @@ describe('A list of revocations', () => {
   it('forgets an entry at its time, and makes room by that', async () => {
     const clock = clockAtNow()
     const list = createRevocations({ clock, maxEntries: 2 })
-    list.revoke({ tokenId: 't', until: NOW * 1000 + 60_000 })
+    list.revoke({ id: 'x', until: NOW * 1000 + 60_000 })
     list.revoke({ id: 'a' })
     expect(await codeOf(() => list.revoke({ id: 'b' }))).to.equal('ERR_JWT_REVOCATIONS_FULL')
     list.revoke({ id: 'a', issuedBefore: 5 })
     await clock.elapse(60_000)
-    expect(list.isRevoked({ id: 'x', tokenId: 't' })).to.equal(false)
+    expect(list.isRevoked({ id: 'x' })).to.equal(false)
     list.revoke({ id: 'b' })
     expect(list.list()).to.deep.equal([{ id: 'a', issuedBefore: 5 }, { id: 'b' }])
+  })
+
+  it('holds a token five minutes longer than the token says, for that is the longest tolerance', async () => {
+    const clock = clockAtNow()
+    const list = createRevocations({ clock })
+    list.revoke({ tokenId: 't', until: NOW * 1000 + 60_000 })
+    await clock.elapse(359_999)
+    expect(list.isRevoked({ id: 'x', tokenId: 't' })).to.equal(true)
+    await clock.elapse(1)
+    expect(list.isRevoked({ id: 'x', tokenId: 't' })).to.equal(false)
+    expect(list.list()).to.deep.equal([])
+  })
+
+  it('that tells another one, which tells it back, comes to an end', () => {
+    const [here, there] = [createRevocations(), createRevocations()]
+    let told = 0
+    here.subscribe(entry => {
+      told++
+      there.revoke(entry)
+    })
+    there.subscribe(entry => {
+      told++
+      here.revoke(entry)
+    })
+    here.revoke({ id: 'a' })
+    there.revoke({ id: 'a', issuedBefore: 5 })
+    there.revoke({ tokenId: 't' })
+    expect(told).to.equal(6)
+    expect(there.list()).to.have.deep.members(here.list())
   })
 
   it('says in words what it can not take', async () => {

@@ -84,6 +84,13 @@ describe('The token of an open connection', () => {
     expect(await codeOf(verifier.verify(good({ ...CLAIMS, jti: 'first' })))).to.equal('ERR_JWT_REVOKED')
   })
 
+  it('is not accepted again within the tolerance, when it was revoked until its end', async () => {
+    const { identity } = await watched({ jti: 'first' })
+    verifier.revocations.revoke({ tokenId: 'first', until: identity.expiresAt })
+    await clock.elapse(3_600_001)
+    expect(await codeOf(verifier.verify(good({ ...CLAIMS, jti: 'first' })))).to.equal('ERR_JWT_REVOKED')
+  })
+
   it('ends at once when its id is revoked, and those of all its connections do', async () => {
     await watched()
     await watched({ jti: 'x' })
