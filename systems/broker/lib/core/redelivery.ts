@@ -83,7 +83,8 @@ export class Redelivery {
 
   #cleanPasses(member: Member): boolean {
     if (!this.#isFull(member)) return true
-    if (member.connection.cut('it did not take its messages')) this.#counters.cutSlow++
+    this.#counters.cutSlow++
+    member.connection.cut('it did not take its messages')
     return false
   }
 

@@ -55,8 +55,5 @@ export const LevelPersistence = require('aedes-persistence-level/asyncPersistenc
   db: DatabaseFacade
 ) => Persistence
 
-/** The encoding of what it writes. */
-export const { decode, encode } = require('msgpack-lite') as {
-  decode(bytes: Uint8Array): unknown
-  encode(value: unknown): Buffer
-}
+/** Of what it writes. */
+export const { decode } = require('msgpack-lite') as { decode(bytes: Uint8Array): unknown }

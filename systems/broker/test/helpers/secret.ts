@@ -1,1 +1,0 @@
-export const SECRET = 'a secret of at least 32 bytes, for tests only'
