@@ -288,8 +288,9 @@ export class Broker {
     aedes.on('subscribe', (subscriptions, client) => {
       const member = (client as AedesClient)[MEMBER]
       if (member === undefined) return
-      const topics = subscriptions.map(({ topic, qos }) => ({ topic, qos }))
-      this.#log.info({ ...member.facts, topics }, 'subscribed')
+      // Those that were refused, and have a line of their own, come with the QoS 128.
+      const topics = subscriptions.filter(({ qos }) => qos <= 2).map(({ topic, qos }) => ({ topic, qos }))
+      if (topics.length > 0) this.#log.info({ ...member.facts, topics }, 'subscribed')
     })
     aedes.on('unsubscribe', (topics, client) => {
       const member = (client as AedesClient)[MEMBER]

@@ -12,7 +12,8 @@ const USAGE = `token-broker [--dev]
 Starts the broker. It is configured by the environment or a file .env: JWT_SECRET (at least 32 bytes) or JWT_JWKS_URL, PORT (8883), HOST,
 TLS_KEY, TLS_CERT, STORE_DIR, COMMANDS and others, see the README.
 
-  --dev   makes a secret when there is none, and prints a device's and a handler's token
+  --dev   makes a secret when there is none, prints a device's and a handler's token, and listens on this machine only
+          unless HOST is set
   --help  prints this
 `
 
@@ -37,7 +38,11 @@ export async function run(args: readonly string[]): Promise<Started | undefined>
   const { values: config, notices, secrets } = readConfig(brokerSchema)
   const secret = config.JWT_SECRET ?? (dev ? randomBytes(32).toString('base64url') : undefined)
   const running = await startBroker({
-    config: { ...config, ...(secret === undefined ? {} : { JWT_SECRET: secret }) },
+    config: {
+      ...config,
+      ...(secret === undefined ? {} : { JWT_SECRET: secret }),
+      ...(dev && config.HOST === undefined ? { HOST: 'localhost' } : {})
+    },
     notices,
     secrets,
     dev

@@ -1,8 +1,12 @@
 /** By how many letters a misspelt name may differ; two make another word of a short one. */
 const MISSPELT = { long: 2, short: 1, shortLength: 6 }
 
+/** Names of OpenSSL that many machines have set: near one of ours, and never meant for us. */
+const OF_OTHERS: readonly string[] = ['SSL_CERT_FILE', 'SSL_CERT_DIR']
+
 /** @returns the one of the known names that was most likely meant, null for a name of somebody else */
 export function nearName(name: string, known: Iterable<string>): string | null {
+  if (OF_OTHERS.includes(name)) return null
   const given = name.toUpperCase()
   let best: string | null = null
   let least = Number.POSITIVE_INFINITY

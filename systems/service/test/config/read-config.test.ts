@@ -253,6 +253,10 @@ describe('readConfig', () => {
       expect(read({ LOGLEVEL: 'debug', LOG_LEVEL: 'info' }).notices).to.deep.equal([])
     })
 
+    it("says nothing of OpenSSL's names in the environment, though one is near TLS_CERT_FILE", () => {
+      expect(read({ SSL_CERT_FILE: '/a', SSL_CERT_DIR: '/b' }).notices).to.deep.equal([])
+    })
+
     it('leaves names alone that only look a little like ours', () => {
       expect(
         read({ HOME: '/', HOSTNAME: 'a', TERM: 'x', PATH: '/', PWD: '/', HOSTTYPE: 'x' }).notices
