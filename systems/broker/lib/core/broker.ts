@@ -63,7 +63,12 @@ export class Broker {
     this.#log = options.log ?? SILENT
     this.#refusals = new Refusals(this.#log, this.counters)
     this.#fanOut = new FanOut(limits, this.counters)
-    this.#subscribing = new Subscribing({ limits, refusals: this.#refusals, log: this.#log })
+    this.#subscribing = new Subscribing({
+      limits,
+      counters: this.counters,
+      refusals: this.#refusals,
+      log: this.#log
+    })
     this.#bus = new LocalBus(packet => void this.#store.inFlight.delete(packet.brokerCounter ?? 0))
     this.#admission = new Admission({
       verifier: options.verifier,
@@ -84,6 +89,7 @@ export class Broker {
       maxQueuedMessages: limits.maxQueuedMessages,
       maxRetainedMessages: limits.maxRetainedMessages,
       maySubscribe: (client, filter) => this.#subscribing.isGranted(client as AedesClient, filter),
+      onError: error => this.#storeFailed(error),
       onDropped: what => {
         if (what === 'queued') counters.droppedQueued++
         else counters.droppedRetained++
@@ -271,10 +277,7 @@ export class Broker {
     aedes.on('clientError', failed)
     aedes.on('connectionError', failed)
     const emitter: EventEmitter = aedes
-    emitter.on('error', (error: Error) => {
-      this.counters.storeErrors++
-      this.#log.error({ error: error.message }, 'the store failed')
-    })
+    emitter.on('error', (error: Error) => this.#storeFailed(error))
     aedes.on('clientReady', client => {
       const member = (client as AedesClient)[MEMBER]
       if (member === undefined) return
@@ -296,6 +299,12 @@ export class Broker {
       const member = (client as AedesClient)[MEMBER]
       for (const topic of topics) member?.filters.delete(topic)
     })
+  }
+
+  #storeFailed(error: Error): void {
+    if (this.#closing !== undefined) return
+    this.counters.storeErrors++
+    this.#log.error({ error: error.message }, 'the store failed')
   }
 
   #failed(client: AedesClient, error: Error): void {

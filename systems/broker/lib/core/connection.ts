@@ -31,9 +31,11 @@ export class Connection {
     this.#endReason ??= reason
   }
 
-  /** Cuts it. The will is sent. */
-  cut(reason: string): void {
+  /** Cuts it. The will is sent. @returns false: it was cut before */
+  cut(reason: string): boolean {
+    if (this.stream.destroyed) return false
     this.because(reason)
     this.stream.destroy()
+    return true
   }
 }

@@ -53,8 +53,7 @@ export class FanOut {
     if (member.stalledSince === 0) {
       member.stalledSince = now
     } else if (now - member.stalledSince > this.#limits.slowConsumerTimeout) {
-      this.#counters.cutSlow++
-      member.connection.cut('it took none of its messages in time')
+      if (member.connection.cut('it took none of its messages in time')) this.#counters.cutSlow++
     }
   }
 

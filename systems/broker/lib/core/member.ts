@@ -36,6 +36,7 @@ export class Member {
   readonly rate: TokenBucket
   /** Of its subscriptions, from the moment they are granted. */
   readonly filters = new Set<string>()
+  refusedSubscriptions = 0
   #identity: Identity
   #grants: Grants
   readonly #commands: readonly string[]

@@ -83,8 +83,7 @@ export class Redelivery {
 
   #cleanPasses(member: Member): boolean {
     if (!this.#isFull(member)) return true
-    this.#counters.cutSlow++
-    member.connection.cut('it did not take its messages')
+    if (member.connection.cut('it did not take its messages')) this.#counters.cutSlow++
     return false
   }
 

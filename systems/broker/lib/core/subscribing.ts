@@ -3,13 +3,18 @@ import type { Persistence } from '../store/base-persistence'
 import { matches } from '../wire/topics'
 import { whyTopicTooLong } from './admission'
 import type { AedesPacket } from './aedes-packet'
+import type { Counters } from './counters'
 import type { BrokerLimits } from './limits'
 import type { Log } from './log'
 import { type AedesClient, MEMBER, type Member } from './member'
 import type { Refusals } from './refusals'
 
+/** Refused subscriptions of one connection that are logged; a packet can hold twenty thousand. Further ones are counted. */
+const MOST_LOGGED = 100
+
 export interface SubscribingOptions {
   readonly limits: BrokerLimits
+  readonly counters: Counters
   readonly refusals: Refusals
   readonly log: Log
 }
@@ -31,7 +36,10 @@ export class Subscribing {
       member.filters.add(topic)
       return subscription
     }
-    this.#options.refusals.add({ what: 'subscribe', why, topic, ...member.facts })
+    const { refusals, counters } = this.#options
+    if (member.refusedSubscriptions++ < MOST_LOGGED)
+      refusals.add({ what: 'subscribe', why, topic, ...member.facts })
+    else counters.refusedSubscriptions++
     return null
   }
 

@@ -55,5 +55,8 @@ export const LevelPersistence = require('aedes-persistence-level/asyncPersistenc
   db: DatabaseFacade
 ) => Persistence
 
-/** Of what it writes. */
-export const { decode } = require('msgpack-lite') as { decode(bytes: Uint8Array): unknown }
+/** The encoding of what it writes. */
+export const { decode, encode } = require('msgpack-lite') as {
+  decode(bytes: Uint8Array): unknown
+  encode(value: unknown): Buffer
+}

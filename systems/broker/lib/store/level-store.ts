@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { isWildcard, matches } from '../wire/topics'
 import {
   decode,
+  encode,
   LevelPersistence,
   type StoredClient,
   type StoredPacket,
@@ -25,6 +26,7 @@ export interface LevelStoreOptions {
   readonly maxRetainedMessages: number
   /** Something was not stored because a bound was reached. */
   readonly onDropped: (what: 'queued' | 'retained', clientId: string | undefined) => void
+  readonly onError: (error: Error) => void
   /** Whether a client may have a subscription: one that is refused is not stored beside those that are granted. */
   readonly maySubscribe: (client: StoredClient, filter: string) => boolean
 }
@@ -59,6 +61,7 @@ export class LevelStore extends LevelPersistence {
   readonly #queued = new Map<string, number>()
   readonly #updates = new Map<string, Promise<unknown>>()
   readonly #retained = new Set<string>()
+  #isClosed = false
   /** Counters of messages that are stored, or being stored, and not yet given to subscribers. */
   readonly inFlight = new Set<number>()
 
@@ -102,8 +105,17 @@ export class LevelStore extends LevelPersistence {
     await super.storeRetained(packet)
   }
 
+  /** It never fails: aedes listens to no error of it, and the process would end. */
   override createRetainedStreamCombi(patterns: readonly string[]): Readable {
-    return Readable.from(this.#retainedOf(patterns))
+    return Readable.from(this.#retainedOrNone(patterns))
+  }
+
+  async *#retainedOrNone(patterns: readonly string[]): AsyncGenerator<StoredPacket> {
+    try {
+      yield* this.#retainedOf(patterns)
+    } catch (error) {
+      if (!this.#isClosed) this.#options.onError(error as Error)
+    }
   }
 
   /** @returns each message once, and none that a wildcard does not reach [MQTT-4.7.2-1] */
@@ -127,6 +139,11 @@ export class LevelStore extends LevelPersistence {
     const start = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix
     const first = RETAINED + start
     return this.#db.keys({ gte: first, lt: `${first}\u{10ffff}` })
+  }
+
+  override async destroy(): Promise<void> {
+    this.#isClosed = true
+    await super.destroy()
   }
 
   // Subscriptions
@@ -213,16 +230,19 @@ export class LevelStore extends LevelPersistence {
     return update
   }
 
-  /** A subscription that was granted while the message was being stored finds no place of it in its queue: it gets one. */
-  async #updateOutgoing(client: StoredClient, packet: StoredPacket): Promise<void> {
-    try {
-      await super.outgoingUpdate(client, packet)
-    } catch (error) {
-      if (packet.cmd !== 'publish' || (error as Error).message !== 'no such packet') throw error
-      this.#countQueued(client.id, 1)
-      await this.outgoingEnqueue({ clientId: client.id, topic: packet.topic, qos: packet.qos }, packet)
-      await super.outgoingUpdate(client, packet)
-    }
+  /**
+   * A message of a queue gets the packet identifier under which it is sent, by one commit. What is read with one later was sent before: it is
+   * a duplicate [MQTT-3.3.1-1]. One whose subscription was granted while it was being stored has no place in the queue, and gets it here.
+   */
+  #updateOutgoing(client: StoredClient, packet: StoredPacket): Promise<void> {
+    const { cmd, brokerId, brokerCounter, topic, payload, qos, retain, messageId } = packet
+    if (cmd !== 'publish' || !brokerId) return super.outgoingUpdate(client, packet)
+    const value = encode({ cmd, brokerId, brokerCounter, topic, payload, qos, retain, dup: true, messageId })
+    const id = encodeURIComponent(client.id)
+    return this.#commits.write([
+      { type: 'put', key: `outgoing-id:${id}:${padded(messageId)}`, value },
+      { type: 'put', key: `outgoing:${id}:${brokerId}:${padded(brokerCounter)}`, value }
+    ])
   }
 
   override async outgoingClearMessageId(
@@ -293,6 +313,11 @@ export class LevelStore extends LevelPersistence {
     }
     return ids
   }
+}
+
+/** Numbers of one length sort as numbers. */
+function padded(value: number | null | undefined): string {
+  return String(value).padStart(16, '0')
 }
 
 function range(prefix: string): { gte: string; lt: string } {

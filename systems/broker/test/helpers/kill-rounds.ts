@@ -15,6 +15,8 @@ export interface KillResult {
 }
 
 const IN_FLIGHT = 40
+/** A broker that starts on a busy machine takes its time, in milliseconds. */
+const PATIENCE = 30_000
 const PROGRAM = join(__dirname, '../programs/kept-broker.js')
 
 /**
@@ -40,7 +42,7 @@ export async function runKillRounds(rounds: number, qos: 1 | 2): Promise<KillRes
       })
       client.on('error', () => undefined)
       clients.push(client)
-      await until(`${clientId} is connected`, () => client.connected)
+      await until(`${clientId} is connected`, () => client.connected, PATIENCE)
       return client
     }
     const received = new Map<number, number>()
@@ -69,8 +71,8 @@ export async function runKillRounds(rounds: number, qos: 1 | 2): Promise<KillRes
     for (let round = 0; round < rounds; round++) {
       const before = acknowledged.size
       if (round % 2 === 1) subscriber.stream.destroy()
-      else await until('the subscriber is back', () => subscriber.connected)
-      await until('more is acknowledged', () => acknowledged.size > before + 200)
+      else await until('the subscriber is back', () => subscriber.connected, PATIENCE)
+      await until('more is acknowledged', () => acknowledged.size > before + 200, PATIENCE)
       await new Promise(resolve => setTimeout(resolve, Math.random() * 100))
       const gone = once(program, 'exit')
       program.kill('SIGKILL')
@@ -78,11 +80,11 @@ export async function runKillRounds(rounds: number, qos: 1 | 2): Promise<KillRes
       ;({ program } = await start(folder, port))
     }
     isOver = true
-    await until('all is acknowledged', () => open === 0, 30_000)
+    await until('all is acknowledged', () => open === 0, PATIENCE)
     await until(
       'all that was acknowledged comes',
       () => [...acknowledged].every(id => received.has(id)),
-      30_000
+      PATIENCE
     ).catch(() => undefined)
     const lost = [...acknowledged].filter(id => !received.has(id)).length
     const doubled = [...received.values()].filter(count => count > 1).length

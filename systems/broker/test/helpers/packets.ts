@@ -28,6 +28,15 @@ export async function logIn(socket: Socket, connect: Buffer): Promise<void> {
   if (bytes[0] !== 0x20 || bytes[3] !== 0) throw new Error(`Not accepted: ${bytes.toString('hex')}`)
 }
 
+/** Until the socket is closed, by whatever end. What it receives is thrown away. */
+export function ended(socket: Socket): Promise<void> {
+  socket.resume()
+  return new Promise(resolve => {
+    if (socket.closed) resolve()
+    else socket.once('close', () => resolve())
+  })
+}
+
 /** Collects garbage, if the process may, and reads the memory that the process has. */
 export function residentMiB(): number {
   globalThis.gc?.()

@@ -3,8 +3,9 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { createVerifier, signToken, type Verifier } from '@token-server/identity'
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt'
 import { type Broker, type BrokerOptions, createBroker, type Log } from '../../lib'
+import { SECRET } from './secret'
 
-export const SECRET = 'a secret of at least 32 bytes, for tests only'
+export { SECRET }
 
 /** A line of the log of a broker under test. */
 export interface LogLine {

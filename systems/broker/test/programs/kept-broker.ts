@@ -1,8 +1,8 @@
 // Forked by tests: a broker whose store is in the folder argv[2], on the port argv[3]. Sends its port when it listens.
 import { createServer } from 'node:net'
 import { createVerifier } from '@token-server/identity'
-import { createBroker } from '../../lib'
-import { SECRET } from '../helpers/test-broker'
+import { createBroker } from '../../lib/core/broker'
+import { SECRET } from '../helpers/secret'
 
 async function main(): Promise<void> {
   const [, , folder = '', port = '0'] = process.argv

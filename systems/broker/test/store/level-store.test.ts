@@ -9,6 +9,7 @@ const OPTIONS: LevelStoreOptions = {
   maxQueuedMessages: 1_000,
   maxRetainedMessages: 100,
   onDropped: () => undefined,
+  onError: () => undefined,
   maySubscribe: () => true
 }
 const client = { id: 'user%3A1/phone' }
@@ -122,6 +123,20 @@ describe('The store', () => {
     expect(await find('a')).to.deep.equal([])
   })
 
+  it('ends a search for retained messages that fails, and tells of it', async () => {
+    const { db } = await memory()
+    const errors: string[] = []
+    const store = await open(db, { onError: error => errors.push(error.message) })
+    await store.storeRetained(packet('a'))
+    db.get = () => Promise.reject(new Error('the disk is gone'))
+    expect(await topicsOf(store.createRetainedStreamCombi(['#']))).to.deep.equal([])
+    expect(errors).to.deep.equal(['the disk is gone'])
+    const search = store.createRetainedStreamCombi(['#'])
+    await store.destroy()
+    expect(await topicsOf(search)).to.deep.equal([])
+    expect(errors).to.have.length(1)
+  })
+
   it('keeps as many retained messages and as many in a queue as it may, and tells of the others', async () => {
     const { db } = await memory()
     const dropped: string[] = []
@@ -137,6 +152,31 @@ describe('The store', () => {
       await store.outgoingEnqueueCombi(subscriptions, packet('q', { brokerCounter: i }))
     expect(dropped).to.deep.equal(['retained undefined', `queued ${client.id}`])
     expect(await topicsOf(store.outgoingStream(client))).to.have.length(2)
+  })
+
+  it('gives a message of a queue its packet identifier by one commit, and finds it by that', async () => {
+    const { db, batches } = await memory()
+    const store = await open(db)
+    await store.addSubscriptions(client, [{ topic: 'q', qos: 1 }])
+    const subscriptions = await store.subscriptionsByTopic('q')
+    for (let i = 1; i <= 3; i++)
+      await store.outgoingEnqueueCombi(subscriptions, packet('q', { brokerCounter: i }))
+    batches.length = 0
+    await store.outgoingUpdate(client, packet('q', { brokerCounter: 2, messageId: 700 }))
+    expect(batches.map(batch => batch.map(({ key }) => key.split(':')[0]))).to.deep.equal([
+      ['outgoing-id', 'outgoing']
+    ])
+    const queue: StoredPacket[] = []
+    for await (const stored of store.outgoingStream(client)) queue.push(stored as StoredPacket)
+    expect(queue.map(({ brokerCounter, messageId }) => [brokerCounter, messageId ?? null])).to.deep.equal([
+      [1, null],
+      [2, 700],
+      [3, null]
+    ])
+    const cleared = await store.outgoingClearMessageId(client, packet('', { messageId: 700 }))
+    expect(cleared?.brokerCounter).to.equal(2)
+    expect(await topicsOf(store.outgoingStream(client))).to.have.length(2)
+    expect(store.queuedMessages(client.id)).to.equal(2)
   })
 
   it('resolves writes in the order in which they were asked for', async () => {

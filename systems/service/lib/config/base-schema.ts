@@ -19,6 +19,11 @@ export const baseSchema = z.object({
   TLS_CA: z.string().optional(),
   TLS_MIN_VERSION: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.3'),
   CERTS_DIR: z.string().default('certs'),
+  /**
+   * The same for all processes behind one address that have the same certificate: then a client that comes back to another of them
+   * resumes its TLS session, which costs a fraction of a handshake.
+   */
+  TLS_TICKET_SECRET: secret(32).optional(),
 
   /** The bus between processes; without it everything happens in one process. */
   REDIS_URL: url('redis', 'rediss').meta({ secret: true }).optional(),

@@ -47,6 +47,7 @@ const IDLE_INTERVAL = 50
 export class HttpDoor {
   readonly server: Server
   readonly #webSockets: WebSockets
+  readonly #answered = [0, 0, 0, 0, 0, 0]
   /** Those that speak HTTP. */
   readonly #sockets = new Set<Socket>()
   #isClosing = false
@@ -68,6 +69,7 @@ export class HttpDoor {
     this.#webSockets = new WebSockets(options.webSockets ?? {})
     const app = fetch && requestListener(fetch, options.onError)
     server.on('request', (request, response) => {
+      response.once('close', () => this.#count(response))
       if (this.#isClosing) response.setHeader('connection', 'close')
       const route = routes?.get(request.url ?? '')
       if (route !== undefined) route(request, response)
@@ -83,6 +85,11 @@ export class HttpDoor {
   /** WebSockets that are open. */
   get openWebSockets(): number {
     return this.#webSockets.size
+  }
+
+  /** Requests that were answered since the start, by the class of the status: `2xx` and so on. */
+  get answered(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#answered.map((count, hundred) => [`${hundred}xx`, count]).slice(1))
   }
 
   /** Takes a socket that was accepted. */
@@ -112,6 +119,12 @@ export class HttpDoor {
     signal.removeEventListener('abort', cut)
     // Ends what looks for slow requests. That it never listened is an error to Node.
     this.server.close(() => {})
+  }
+
+  /** A client that has left before is no answer. */
+  #count({ statusCode, headersSent }: ServerResponse): void {
+    const hundred = Math.floor(statusCode / 100)
+    if (headersSent) this.#answered[hundred] = (this.#answered[hundred] ?? 0) + 1
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {

@@ -1,3 +1,4 @@
+import { hkdfSync } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from 'pino'
@@ -18,6 +19,7 @@ import { createLogger } from '../logging/create-logger'
 import { Loggly } from '../logging/loggly'
 import { busMetrics } from '../metrics/bus-metrics'
 import { createMetrics } from '../metrics/create-metrics'
+import { httpMetrics } from '../metrics/http-metrics'
 import { logglyMetrics } from '../metrics/loggly-metrics'
 import { tokenMetrics } from '../metrics/token-metrics'
 import { Shutdown } from '../shutdown/shutdown'
@@ -126,6 +128,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     const server = new TokenServer(serverOptions(options, config, certificates, http))
     logServer(server, log)
     tokenMetrics(server, metrics)
+    httpMetrics(http, metrics)
     shutdown.add(
       'the port',
       signal => closePort(signal, options, config, { server, http, readiness }),
@@ -181,14 +184,14 @@ function configurationOf({ config, notices = [], secrets = [] }: ServiceOptions)
       secrets: [...read.secrets, ...secrets]
     }
   }
-  const { LOGGLY_TOKEN, ADMIN_TOKEN, REDIS_URL } = config
-  const known = [LOGGLY_TOKEN, ADMIN_TOKEN, REDIS_URL].filter(value => value !== undefined)
+  const { LOGGLY_TOKEN, ADMIN_TOKEN, REDIS_URL, TLS_TICKET_SECRET } = config
+  const known = [LOGGLY_TOKEN, ADMIN_TOKEN, REDIS_URL, TLS_TICKET_SECRET].filter(value => value !== undefined)
   return { config: { ...baseSchema.parse({}), ...config }, notices, secrets: [...known, ...secrets] }
 }
 
 function serverOptions(
   { tokens, protocols, http: httpOptions, defaultPort }: ServiceOptions,
-  { HOST, PORT, TLS_MIN_VERSION }: BaseConfig,
+  { HOST, PORT, TLS_MIN_VERSION, TLS_TICKET_SECRET }: BaseConfig,
   { key, cert, ca, crl }: OpenCertificates,
   http: HttpDoor
 ): TokenServerOptions {
@@ -205,6 +208,7 @@ function serverOptions(
     maxConnectRatePerAddress: CONNECT_RATE,
     maxStrangers: Math.ceil(SHARE_OF_STRANGERS * maxConnections),
     minVersion: TLS_MIN_VERSION,
+    ...(TLS_TICKET_SECRET !== undefined && { ticketKeys: ticketKeysOf(TLS_TICKET_SECRET) }),
     ...tokens,
     maxConnections,
     port,
@@ -215,9 +219,18 @@ function serverOptions(
     ...(crl !== undefined && { crl }),
     protocols: {
       ...Object.fromEntries(others),
-      'http/1.1': { handler: http.handler, clientCertificate: httpOptions?.clientCertificate ?? 'optional' }
+      'http/1.1': {
+        handler: http.handler,
+        clientCertificate: httpOptions?.clientCertificate ?? 'optional',
+        ...(httpOptions?.idleTimeout !== undefined && { idleTimeout: httpOptions.idleTimeout })
+      }
     }
   }
+}
+
+/** What Node wants: a name, and a key each for signing and for encrypting, 16 bytes each. */
+function ticketKeysOf(secret: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, '', 'token-server tls tickets', 48))
 }
 
 function reload(server: TokenServer, log: Logger): void {

@@ -45,7 +45,11 @@ export interface ServiceOptions {
   readonly protocols?: Readonly<Record<string, ServiceProtocol>> | undefined
   /** HTTP and WebSocket. `/health` and `/ready` are there anyway. Clients need no certificate unless `clientCertificate` says so. */
   readonly http?:
-    | (Omit<HttpDoorOptions, 'routes'> & { readonly clientCertificate?: 'required' | 'optional' | undefined })
+    | (Omit<HttpDoorOptions, 'routes'> & {
+        readonly clientCertificate?: 'required' | 'optional' | undefined
+        /** Milliseconds without a byte in either direction. Default 120,000: a stream of events needs a sign of life. */
+        readonly idleTimeout?: number | undefined
+      })
     | undefined
   /** More pages on the admin listener, behind its token. */
   readonly admin?: { readonly fetch: Fetch } | undefined

@@ -83,6 +83,7 @@ describe('listenForAdmin', () => {
     expect((await askPlain(port, '/')).body).to.equal('status page')
     const { body } = await askPlain(port, '/metrics')
     expect(body).to.match(/^tokens_connections\{service="test"\} 0$/m)
+    expect(body).to.match(/^http_answers_total\{status="2xx",service="test"\} 0$/m)
     expect(body).to.match(/^tokens_accepted_total\{service="test"\} 0$/m)
     await service.close()
     const failure = await askPlain(port, '/health').catch(error => error as Error)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
-import { closesWhatItOpened, onCleanUp } from '@token-server/test-helpers'
+import { closesWhatItOpened, onCleanUp, until } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { Hono } from 'hono'
 import { WebSocket } from 'ws'
@@ -46,8 +46,10 @@ describe('HttpDoor', () => {
   })
 
   it('knows nothing where nobody serves', async () => {
-    const { port } = await startDoor()
+    const { door, port } = await startDoor()
     expect((await askPlain(port, '/')).status).to.equal(404)
+    await until(() => door.answered['4xx'] === 1)
+    expect(door.answered).to.deep.equal({ '1xx': 0, '2xx': 0, '3xx': 0, '4xx': 1, '5xx': 0 })
     expect(
       (await askPlain(port, '/', { headers: { connection: 'upgrade', upgrade: 'websocket' } })).status
     ).to.equal(404)

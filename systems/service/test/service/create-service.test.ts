@@ -176,6 +176,21 @@ describe('createService', () => {
     expect(plain.getProtocol()).to.equal('TLSv1.3')
   })
 
+  it('resumes a TLS session that another process with the same TLS_TICKET_SECRET gave', async () => {
+    const resumes = async (first: string, second: string): Promise<boolean> => {
+      const protocols = { mqtt: mqtt() }
+      const from = await startService({ config: { TLS_TICKET_SECRET: first.repeat(32) }, protocols })
+      const to = await startService({ config: { TLS_TICKET_SECRET: second.repeat(32) }, protocols })
+      const socket = await tlsClient(from.port, { ALPNProtocols: ['mqtt'] })
+      const ticket = once(socket, 'session')
+      socket.write('x')
+      const [session] = (await ticket) as [Buffer]
+      return (await tlsClient(to.port, { ALPNProtocols: ['mqtt'], session })).isSessionReused()
+    }
+    expect(await resumes('a', 'a')).to.equal(true)
+    expect(await resumes('a', 'b')).to.equal(false)
+  })
+
   it('refuses an address that connects too often', async () => {
     const { port, lines } = await startService({ tokens: { maxConnectRatePerAddress: 1 } })
     let refused: unknown

@@ -1,0 +1,1 @@
+export const SECRET = 'a secret of at least 32 bytes, for tests only'

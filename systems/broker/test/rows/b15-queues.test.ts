@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { residentMiB } from '../helpers/packets'
+import { connack, deviceToken, inbox, TestBroker, until } from '../helpers/test-broker'
+
+const MANY = process.env.LONG === '1' ? 50_000 : 5_000
+const OPTIONS = { clientId: 'x', clean: false }
+
+describe('B15: the queue of a session', () => {
+  let test: TestBroker
+  let folder: string
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'broker-queue-'))
+    test = await TestBroker.start({ folder })
+    const device = await test.device('1', OPTIONS)
+    await device.subscribeAsync(['1_a', '1_b'], { qos: 1 })
+    await device.endAsync()
+  })
+  afterEach(async () => {
+    await test.stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  const publish = (from: number, count: number) => {
+    const numbers = Array.from({ length: count }, (_, i) => from + i)
+    return Promise.all(
+      numbers.map(i => test.broker.publish({ topic: i % 2 ? '1_a' : '1_b', payload: String(i), qos: 1 }))
+    )
+  }
+
+  it(`of ${MANY} messages is delivered whole and in order in one session`, async function () {
+    this.timeout(300_000)
+    await publish(0, MANY)
+    const before = residentMiB()
+    const device = test.dial(await deviceToken('1'), OPTIONS)
+    const received = inbox(device)
+    await connack(device)
+    await until('all come', () => received.length >= MANY, 200_000)
+    expect(received.map(({ payload }) => Number(payload))).to.deep.equal(
+      Array.from({ length: MANY }, (_, i) => i)
+    )
+    expect(residentMiB() - before).to.be.lessThan(MANY > 5_000 ? 300 : 100)
+  })
+
+  it('is delivered before what is published meanwhile, and no message twice', async function () {
+    this.timeout(60_000)
+    const count = 600
+    await publish(0, count)
+    const device = test.dial(await deviceToken('1'), OPTIONS)
+    const received = inbox(device)
+    const connected = connack(device)
+    // As fast as it goes, from the moment at which the client dials until it has got its queue.
+    let next = count
+    while (received.length < count) {
+      await publish(next, 5)
+      next += 5
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    await connected
+    await until('all come', () => received.length >= next)
+    await test.broker.publish({ topic: '1_a', payload: String(next), qos: 1 })
+    await until('the last comes', () => received.length > next)
+    expect(received.map(({ payload }) => Number(payload))).to.deep.equal(
+      Array.from({ length: next + 1 }, (_, i) => i)
+    )
+    expect(next).to.be.greaterThan(count)
+  })
+
+  it('is bounded: what finds it full is dropped and counted', async () => {
+    await test.stop()
+    test = await TestBroker.start({ folder, limits: { maxQueuedMessages: 100 } })
+    await publish(0, 120)
+    expect(test.broker.counters.droppedQueued).to.equal(20)
+    const device = test.dial(await deviceToken('1'), OPTIONS)
+    const received = inbox(device)
+    await connack(device)
+    await until('the first hundred come', () => received.length === 100)
+    await until('they are acknowledged', () => test.broker.counters.droppedQueued === 20)
+  })
+})
