@@ -17,3 +17,11 @@ export interface AedesPacket {
 export interface MessageProperties {
   readonly userProperties: { readonly sub: string; readonly kind: string }
 }
+
+/** The verified sender. undefined: this process published it. */
+export function senderOf(
+  properties: MessageProperties | undefined
+): { readonly id: string; readonly kind: string } | undefined {
+  const user = properties?.userProperties
+  return user === undefined ? undefined : { id: user.sub, kind: user.kind }
+}

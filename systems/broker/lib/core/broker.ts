@@ -2,12 +2,13 @@ import type { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { Identity } from '@token-server/identity'
 import { Aedes } from 'aedes'
+import { type Grants, grantsOf } from '../authorization/grants'
 import type { LevelStore } from '../store/level-store'
 import { openStore } from '../store/open-store'
 import { isTopicFilter, isWildcard, levelCount } from '../wire/topics'
 import { Admission, authenticateByJwt } from './admission'
 import { keepRegistryRight, NO_DUPLICATES } from './aedes-mends'
-import type { AedesPacket, MessageProperties } from './aedes-packet'
+import { type AedesPacket, senderOf } from './aedes-packet'
 import { BrokerError, wrongOption } from './broker-error'
 import type { BrokerOptions, ConnectionInfo, Message, Outgoing } from './broker-options'
 import { Connection, type From } from './connection'
@@ -21,6 +22,7 @@ import { type AedesClient, MEMBER, type Member } from './member'
 import { Publishing } from './publishing'
 import { Redelivery } from './redelivery'
 import { type Refusal, Refusals } from './refusals'
+import { StoredQueue } from './stored-queue'
 import { grantedQos, Subscribing } from './subscribing'
 
 /**
@@ -88,7 +90,8 @@ export class Broker {
       sync: this.#options.sync ?? false,
       maxQueuedMessages: limits.maxQueuedMessages,
       maxRetainedMessages: limits.maxRetainedMessages,
-      maySubscribe: (client, filter) => this.#subscribing.isGranted(client as AedesClient, filter),
+      maySubscribe: (client, filter) =>
+        client instanceof StoredQueue || this.#subscribing.isGranted(client as AedesClient, filter),
       onError: error => this.#storeFailed(error),
       onDropped: what => {
         if (what === 'queued') counters.droppedQueued++
@@ -225,6 +228,26 @@ export class Broker {
     return () => void this.#bus.removeListener(filter, notify)
   }
 
+  /** What somebody may do here. */
+  grantsOf(identity: Identity): Grants {
+    return grantsOf(identity, this.#options.commands)
+  }
+
+  /** @internal For another door: logs and counts what it refuses. */
+  refuse(refusal: Omit<Refusal, 'id' | 'at'>): Refusal {
+    return this.#refusals.add(refusal)
+  }
+
+  /** @internal For another door: a session in the store. */
+  storedQueue(id: string): StoredQueue {
+    return new StoredQueue(id, this.#store)
+  }
+
+  /** @internal For another door: what is retained for a filter. */
+  retained(filter: string): AsyncIterable<AedesPacket> {
+    return this.#store.createRetainedStreamCombi([filter])
+  }
+
   /** The last refusals, the newest last. */
   refusals(): readonly Refusal[] {
     return this.#refusals.recent()
@@ -334,11 +357,6 @@ export class Broker {
     const { address } = from
     return client?.[MEMBER]?.facts ?? { connection: id, ...(address === undefined ? {} : { address }) }
   }
-}
-
-function senderOf(properties: MessageProperties | undefined): Message['sender'] {
-  const user = properties?.userProperties
-  return user === undefined ? undefined : { id: user.sub, kind: user.kind }
 }
 
 function checkCommand(pattern: string): void {

@@ -3,6 +3,7 @@ import { createVerifier, type Verifier, verifierOptionsOf } from '@token-server/
 import { createService, type Service, type ServiceOptions } from '@token-server/service'
 import { type Broker, createBroker } from '../core/broker'
 import type { Log } from '../core/log'
+import { openTokenDoor } from '../token-door/token-door'
 import { brokerMetrics } from './broker-metrics'
 import type { BrokerConfig } from './config'
 import { WebSocketStream } from './websocket-stream'
@@ -35,7 +36,8 @@ export interface RunningBroker {
 }
 
 /**
- * Starts a broker on one TLS port for MQTT and for MQTT over WebSocket, whose clients need no certificate.
+ * Starts a broker on one TLS port for MQTT and for MQTT over WebSocket, whose clients need no certificate, and for the token door, whose
+ * clients do.
  *
  * @throws ServiceError, BrokerError, JwtError, TokenError: what the configuration or the machine does not allow
  */
@@ -59,7 +61,7 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
       notices: [...notices, ...notes],
       secrets: [...secrets, ...(config.JWT_SECRET === undefined ? [] : [config.JWT_SECRET])],
       defaultPort: DEFAULT_PORT,
-      tokens: { maxConnections: broker.limits.maxConnections },
+      tokens: { maxConnections: broker.limits.maxConnections, session: true },
       ...doorsOf(broker)
     })
   } catch (error) {
@@ -67,6 +69,7 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
     verifier.close()
     throw error
   }
+  openTokenDoor({ broker, verifier, server: service.server, log: service.log })
   brokerMetrics(broker, service.metrics)
   service.shutdown.add('the broker', () => broker.close())
   service.shutdown.add('the verifier', () => verifier.close(), 'outputs')

@@ -183,6 +183,16 @@ export class LevelStore extends LevelPersistence {
 
   // Queues of sessions
 
+  /** With the sender, which the packets of aedes-persistence-level leave out. */
+  override async outgoingEnqueue(
+    { clientId = '' }: StoredSubscription,
+    { cmd, brokerId, brokerCounter, topic, payload, qos, retain, properties }: StoredPacket
+  ): Promise<void> {
+    const sender = properties === undefined ? {} : { properties }
+    const value = encode({ cmd, brokerId, brokerCounter, topic, payload, qos, retain, dup: false, ...sender })
+    await this.#facade.put(outgoingKey(clientId, { brokerId, brokerCounter }), value)
+  }
+
   /** All queues, and the incoming QoS 2 packet that this message is, in one commit. */
   override async outgoingEnqueueCombi(
     subscriptions: readonly StoredSubscription[],
@@ -255,6 +265,12 @@ export class LevelStore extends LevelPersistence {
     return cleared
   }
 
+  /** For a session whose messages have no packet identifiers. */
+  async outgoingRemove(client: StoredClient, packet: PacketNumber): Promise<void> {
+    await this.#commits.write([{ type: 'del', key: outgoingKey(client.id, packet) }])
+    this.#countQueued(client.id, -1)
+  }
+
   /** Of one session: stored, and not acknowledged by the client. */
   queuedMessages(clientId: string): number {
     return this.#queued.get(clientId) ?? 0
@@ -313,6 +329,12 @@ export class LevelStore extends LevelPersistence {
     }
     return ids
   }
+}
+
+type PacketNumber = Pick<StoredPacket, 'brokerId' | 'brokerCounter'>
+
+function outgoingKey(clientId: string, { brokerId, brokerCounter }: PacketNumber): string {
+  return `${OUTGOING}${encodeURIComponent(clientId)}:${brokerId}:${padded(brokerCounter)}`
 }
 
 /** Numbers of one length sort as numbers. */

@@ -42,6 +42,11 @@ export class TestBroker {
     return new TestBroker(broker, verifier, lines, server)
   }
 
+  /** Writes into `lines`. */
+  get log(): Log {
+    return logInto(this.lines)
+  }
+
   get port(): number {
     return (this.#server.address() as AddressInfo).port
   }

@@ -1,0 +1,13 @@
+const { handler } = require('@token-server/broker/client')
+const contactId = require('./_contact-id.cjs')
+const store = require('./_store.cjs')
+
+module.exports = handler(
+  'request_contact',
+  async (payload, { sender, publishTo }) => {
+    const contact = contactId(payload)
+    store.addRequest(sender.id, contact)
+    await publishTo(contact, 'contact_requested', { from: sender.id })
+  },
+  { deadLetter: true }
+)

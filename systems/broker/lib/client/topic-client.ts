@@ -1,0 +1,335 @@
+import { EventEmitter, once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  type CloseOptions,
+  type Connection,
+  TokenClient,
+  type TokenClientOptions,
+  TokenError
+} from 'token-server'
+import { decodeFrame, encodeFrame, type Header } from '../wire/token-frame'
+import { matches } from '../wire/topics'
+import { Gate } from './gate'
+import { messageOf } from './message-of'
+import { TopicError } from './topic-error'
+import type { PublishOptions, SubscribeOptions, TopicListener, Topics } from './topics'
+
+export interface TopicClientOptions {
+  /** Of the `TokenClient`: where the broker is, certificates. `session` and `reconnect` are true unless it says otherwise. */
+  readonly connect: TokenClientOptions
+  /**
+   * A JWT, or what gives one: it is called for each connection, and again when three quarters of a token's time are over, so that the
+   * connection stays. Without it, the certificate says who this is.
+   */
+  readonly token?: string | (() => string | Promise<string>)
+  /** The name of a session: its subscriptions and messages with QoS 1 wait in the broker while this client is away. Default: none. */
+  readonly session?: string
+  /** Throws away what an earlier session of this name left, at the first connection. Default false. */
+  readonly clean?: boolean
+  /** Messages that listeners work on at once. Default 1: one after another, in order. */
+  readonly concurrency?: number
+}
+
+/** Who this client is. */
+export interface Joined {
+  readonly id: string
+  readonly kind: string
+  /** When the token or the certificate ends, milliseconds since 1970. */
+  readonly expiresAt: number
+  /** The broker had the session. */
+  readonly present: boolean
+}
+
+export interface TopicClientEvents {
+  /** The broker knows this client and its subscriptions: at first, and after each connection that was lost. */
+  connect: [joined: Joined]
+  /** The connection was lost, and is dialled again. */
+  disconnect: []
+  /** A listener failed, or a fresh token, or a subscription of an earlier connection. The client goes on. */
+  warning: [error: Error]
+  /** What ended the client, if it did not end in order. Always followed by `close`. */
+  error: [error: Error]
+  /** The last event. */
+  close: []
+}
+
+/** Milliseconds before what was lost with a connection is tried on the next one. */
+const PAUSE = 50
+
+/** Milliseconds that a message of a session waits for its listener: after a restart it may come before the program has subscribed. */
+const LISTENER_TIMEOUT = 10_000
+
+/** How much of a token's time passes before a fresh one is shown, at most 2³¹ − 1 ms. */
+const RENEW_AFTER = 0.75
+const LONGEST_TIMER = 2 ** 31 - 1
+
+/**
+ * Publishes and subscribes at the token door of a broker. It connects when it is made, again when the connection is lost, and then
+ * subscribes again.
+ *
+ * ```
+ *   DIALLING ──the broker accepts──▶ JOINING ──connected──▶ JOINED ──▶ close(), refused, ended: CLOSED
+ *       ▲                               │                      │
+ *       └────────── cut, and no session of token/2 goes on ────┘
+ * ```
+ */
+export class TopicClient extends EventEmitter<TopicClientEvents> implements Topics {
+  readonly #options: TopicClientOptions
+  readonly #client: TokenClient
+  readonly #gate = new Gate<Joined>()
+  readonly #subscriptions = new Map<string, { listener: TopicListener; qos: 0 | 1 }>()
+  readonly #ended = new AbortController()
+  readonly #subscribed = new EventEmitter()
+  #renewal: NodeJS.Timeout | undefined
+  #isCleaned = false
+  #failure: Error | undefined
+
+  /** @throws TokenError `ERR_OPTION` */
+  constructor(options: TopicClientOptions) {
+    super()
+    this.#options = options
+    this.#client = new TokenClient({ session: true, reconnect: true, ...options.connect })
+    this.#client.handle(token => this.#take(token), { concurrency: options.concurrency ?? 1 })
+    this.#client.on('connect', () => {
+      this.#leave()
+      void this.#join(this.#client.connection as Connection)
+    })
+    this.#client.on('session-lost', () => this.#leave())
+    this.#client.on('disconnect', () => {
+      if (this.#client.connection === null) this.#leave()
+      this.emit('disconnect')
+    })
+    this.#client.on('handlerError', error => this.emit('warning', error as Error))
+    this.#client.on('error', error => {
+      this.#failure ??= error
+    })
+    this.#client.on('close', () => this.#closed())
+  }
+
+  /** Resolves when the broker knows this client, for the first time or again. Rejects when it has closed. */
+  get ready(): Promise<Joined> {
+    return this.#gate.opened
+  }
+
+  /**
+   * Messages that match the filter go to the listener, which replaces an earlier one of the same filter.
+   *
+   * @throws TopicError `ERR_TOPIC_REFUSED`, `ERR_TOPIC_CLOSED`
+   */
+  async subscribe(
+    filter: string,
+    listener: TopicListener,
+    { qos = 1 }: SubscribeOptions = {}
+  ): Promise<void> {
+    const before = this.#subscriptions.get(filter)
+    this.#subscriptions.set(filter, { listener, qos }) // before the answer: messages may come with it
+    this.#subscribed.emit('subscribed')
+    try {
+      await this.#ask(encodeFrame({ type: 'subscribe', filter, qos }), true)
+    } catch (error) {
+      if (before === undefined) this.#subscriptions.delete(filter)
+      else this.#subscriptions.set(filter, before)
+      throw error
+    }
+  }
+
+  /** @throws TopicError `ERR_TOPIC_REFUSED`, `ERR_TOPIC_CLOSED` */
+  async unsubscribe(filter: string): Promise<void> {
+    this.#subscriptions.delete(filter)
+    await this.#ask(encodeFrame({ type: 'unsubscribe', filter }), true)
+  }
+
+  /**
+   * Resolves when the broker has stored the message and given it out. With QoS 1 it is published again when the connection was lost
+   * before the answer came, so that it may be there twice; with QoS 0 the promise rejects then.
+   *
+   * @throws TopicError `ERR_TOPIC_REFUSED`, `ERR_TOPIC_CLOSED`
+   * @throws TokenError `ERR_NOT_SENT`, `ERR_FATE_UNKNOWN`
+   */
+  async publish(topic: string, payload: Uint8Array | string, options: PublishOptions = {}): Promise<void> {
+    const { qos = 1, retain = false } = options
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
+    const header = { type: 'publish', topic, qos, ...(retain ? { retain } : {}) }
+    await this.#ask(encodeFrame(header, bytes), qos === 1)
+  }
+
+  /**
+   * Shows a fresh token on the open connection.
+   *
+   * @returns when it ends, milliseconds since 1970
+   * @throws TopicError `ERR_TOPIC_REFUSED`: the broker ends the connection; `ERR_TOPIC_CLOSED`
+   */
+  async renew(token: string): Promise<number> {
+    const { expiresAt } = await this.#ask(encodeFrame({ type: 'renew', token }), true)
+    this.#renewBefore(expiresAt as number)
+    return expiresAt as number
+  }
+
+  /**
+   * Closes: what has left is answered, and listeners that work are waited for, within `timeout`. What waits for a connection is rejected. A
+   * session in the broker stays.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    this.#client.close(options)
+    await this.#client.closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #join(connection: Connection): Promise<void> {
+    const { token, session, clean = false } = this.#options
+    try {
+      const jwt = typeof token === 'function' ? await token() : token
+      const header = {
+        type: 'connect',
+        token: jwt,
+        session,
+        ...(clean && !this.#isCleaned ? { clean } : {})
+      }
+      const answer = accepted(await connection.request(encodeFrame(header)))
+      this.#isCleaned = true
+      await this.#subscribeAgain(connection)
+      const joined = answer as unknown as Joined
+      if (this.#client.connection !== connection) return
+      this.#renewBefore(joined.expiresAt)
+      this.#gate.open(joined)
+      this.emit('connect', joined)
+    } catch (error) {
+      if (isLost(error)) return // another connection follows, or the end
+      this.#fail(error as Error)
+    }
+  }
+
+  async #subscribeAgain(connection: Connection): Promise<void> {
+    for (const [filter, { qos }] of this.#subscriptions) {
+      try {
+        accepted(await connection.request(encodeFrame({ type: 'subscribe', filter, qos })))
+      } catch (error) {
+        if (!(error instanceof TopicError)) throw error
+        this.emit('warning', error)
+      }
+    }
+  }
+
+  /** @param again whether it is asked again on the next connection, when nobody knows what became of it */
+  async #ask(frame: Buffer, again: boolean): Promise<Header> {
+    for (;;) {
+      await this.#gate.opened
+      try {
+        return accepted(await this.#client.request(frame))
+      } catch (error) {
+        // It has had no effect: it left before a new connection had been introduced.
+        const isEarly = error instanceof TopicError && error.refusal === 'not-connected'
+        if (!isEarly && !(again && isLost(error))) throw error
+        if (this.#ended.signal.aborted) throw closedError(this.#failure)
+      }
+      await delay(PAUSE)
+    }
+  }
+
+  async #take(token: Buffer): Promise<void> {
+    const { header, payload } = decodeFrame(token)
+    if (header.type === 'end') this.#endedByBroker(header)
+    if (header.type !== 'message') return
+    const message = messageOf(header, payload)
+    let listeners = this.#listenersOf(message.topic)
+    if (listeners.length === 0 && this.#options.session !== undefined) {
+      await this.#untilListening(message.topic)
+      listeners = this.#listenersOf(message.topic)
+    }
+    await Promise.all(listeners.map(listener => listener(message)))
+  }
+
+  #listenersOf(topic: string): TopicListener[] {
+    return [...this.#subscriptions]
+      .filter(([filter]) => matches(filter, topic))
+      .map(([, { listener }]) => listener)
+  }
+
+  /** @throws TopicError `ERR_TOPIC_HANDLER`: the message comes again */
+  async #untilListening(topic: string): Promise<void> {
+    const signal = AbortSignal.any([AbortSignal.timeout(LISTENER_TIMEOUT), this.#ended.signal])
+    while (this.#listenersOf(topic).length === 0) {
+      await once(this.#subscribed, 'subscribed', { signal }).catch(() => {
+        const why = 'the session has a subscription to it, and this client has not subscribed'
+        throw new TopicError('ERR_TOPIC_HANDLER', `Cannot handle a message to ${topic}: because ${why}`)
+      })
+    }
+  }
+
+  /** After these the next connection may succeed; after the others somebody has to do something. */
+  #endedByBroker({ code, why }: Header): void {
+    if (code === 'closing' || code === 'slow' || code === 'store' || code === 'connect-timeout') return
+    if (code === 'token-unavailable') return
+    if (code === 'token-expired' && typeof this.#options.token === 'function') return
+    const message = `The broker has ended the connection: ${String(why)}`
+    this.#fail(new TopicError('ERR_TOPIC_ENDED', message, { refusal: String(code) }))
+  }
+
+  #renewBefore(expiresAt: number): void {
+    const { token } = this.#options
+    clearTimeout(this.#renewal)
+    if (typeof token !== 'function') return
+    const wait = Math.min((expiresAt - Date.now()) * RENEW_AFTER, LONGEST_TIMER)
+    this.#renewal = setTimeout(() => {
+      Promise.resolve()
+        .then(token)
+        .then(fresh => this.renew(fresh))
+        .catch((error: Error) => this.emit('warning', error))
+    }, wait)
+    this.#renewal.unref()
+  }
+
+  #leave(): void {
+    clearTimeout(this.#renewal)
+    this.#gate.shut()
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+    this.#client.close()
+  }
+
+  #closed(): void {
+    clearTimeout(this.#renewal)
+    this.#ended.abort()
+    this.#gate.fail(closedError(this.#failure))
+    if (this.#failure !== undefined && this.listenerCount('error') > 0) this.emit('error', this.#failure)
+    this.emit('close')
+  }
+}
+
+/** The header of an answer that is no refusal. @throws TopicError */
+function accepted(token: Buffer): Header {
+  let header: Header
+  try {
+    header = decodeFrame(token).header
+  } catch (cause) {
+    const why = 'the answer is no frame of a token door'
+    throw new TopicError('ERR_TOPIC_ANSWER', `Cannot read an answer of the broker: because ${why}`, { cause })
+  }
+  if (header.type !== 'refused') return header
+  const { code, why, refusal } = header
+  throw new TopicError('ERR_TOPIC_REFUSED', `The broker refused it: ${String(why)} (${String(refusal)})`, {
+    refusal: String(code)
+  })
+}
+
+/** Whether the next connection may do what this one did not. */
+function isLost(error: unknown): boolean {
+  if (!(error instanceof TokenError)) return false
+  const { code, reason } = error
+  if (code !== 'ERR_NOT_SENT' && code !== 'ERR_FATE_UNKNOWN') return false
+  return reason !== 'outbox-full' && reason !== 'too-many-requests' && reason !== 'answer-too-large'
+}
+
+function closedError(cause: Error | undefined): TopicError {
+  const why = cause === undefined ? 'the client is closed' : `the client has ended: ${cause.message}`
+  const refusal = cause instanceof TopicError ? cause.refusal : undefined
+  return new TopicError('ERR_TOPIC_CLOSED', `Cannot go on: because ${why}`, {
+    cause,
+    ...(refusal === undefined ? {} : { refusal })
+  })
+}

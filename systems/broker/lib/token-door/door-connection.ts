@@ -1,0 +1,318 @@
+import { randomBytes } from 'node:crypto'
+import { type Identity, type JwtError, peerAnswer, type Verifier, type Watch } from '@token-server/identity'
+import type { Connection, Peer } from 'token-server'
+import { whyTopicTooLong } from '../core/admission'
+import type { Broker } from '../core/broker'
+import type { Log } from '../core/log'
+import { subjectOf } from '../core/member'
+import type { Refusal } from '../core/refusals'
+import { decodeFrame, encodeFrame, type Frame, FrameError, type Header } from '../wire/token-frame'
+import { isTopicFilter, isTopicName } from '../wire/topics'
+import { DoorMember } from './door-member'
+import { DoorRefusal, type EndCode, type RefusalCode } from './door-refusal'
+
+const MOST_NAME = 256
+
+export interface DoorHost {
+  readonly broker: Broker
+  readonly verifier: Verifier
+  readonly log: Log
+  /** Members with a session, by the id of its queue. */
+  readonly sessions: Map<string, DoorConnection>
+  readonly isClosing: boolean
+  identityOf(peer: Peer): Identity | undefined
+}
+
+/**
+ * One client of the door: its requests, each answered by a frame.
+ *
+ * ```
+ *   NEW ──connect──▶ ADMITTING ──▶ MEMBER ──▶ ENDED
+ *    └──(too late)──────┴──(refused)────────────▲
+ * ```
+ */
+export class DoorConnection {
+  /** As of other connections of the broker: the log names it so. */
+  readonly #id = randomBytes(4).toString('hex')
+  readonly #host: DoorHost
+  readonly #connection: Connection
+  readonly #connectTimer: NodeJS.Timeout
+  #state: 'NEW' | 'ADMITTING' | 'MEMBER' | 'ENDED' = 'NEW'
+  #member: DoorMember | undefined
+  #queueId: string | undefined
+  #endReason = 'the client closed it'
+
+  constructor(connection: Connection, host: DoorHost) {
+    this.#connection = connection
+    this.#host = host
+    const { connectTimeout } = host.broker.limits
+    host.broker.counters.accepted++
+    this.#connectTimer = setTimeout(() => {
+      host.broker.counters.connectTimeouts++
+      this.end('connect-timeout', `connect did not come in ${connectTimeout} ms`)
+    }, connectTimeout)
+    this.#connectTimer.unref()
+    connection.once('close', () => this.#closed())
+  }
+
+  /** The answer to a request. It never rejects. */
+  async answer(token: Buffer): Promise<Buffer> {
+    try {
+      return encodeFrame(await this.#act(decodeFrame(token)))
+    } catch (error) {
+      return this.#refuse(refusalOf(error))
+    }
+  }
+
+  /** Tells the client why, and closes. */
+  end(code: EndCode, why: string): void {
+    if (this.#state === 'ENDED') return
+    this.#stop(`${code}: ${why}`)
+    this.#connection.send(encodeFrame({ type: 'end', code, why }))
+    this.#connection.close()
+  }
+
+  async #act(frame: Frame): Promise<Header> {
+    const { header } = frame
+    if (header.type === 'connect') return this.#connect(header)
+    const member = this.#member
+    if (member === undefined || this.#state !== 'MEMBER') {
+      throw new DoorRefusal('not-connected', 'connect has not come, or the connection ends')
+    }
+    switch (header.type) {
+      case 'publish':
+        return this.#publish(member, frame)
+      case 'subscribe':
+        return this.#subscribe(member, header)
+      case 'unsubscribe':
+        await member.subscriptions.remove([filterOf(header)])
+        return { type: 'unsubscribed' }
+      case 'renew':
+        return this.#renew(member, header)
+      default:
+        throw malformed('its type is unknown')
+    }
+  }
+
+  async #connect(header: Header): Promise<Header> {
+    if (this.#state !== 'NEW') throw new DoorRefusal('connected', 'connect has come before')
+    this.#state = 'ADMITTING'
+    const { session, clean = false } = header
+    if (!(session === undefined || isSessionName(session))) {
+      throw malformed(`session must be a text of 1 to ${MOST_NAME} characters`)
+    }
+    if (typeof clean !== 'boolean') throw malformed('clean must be true or false')
+    const identity = await this.#identify(header.token)
+    if (this.#state !== 'ADMITTING') throw new DoorRefusal('not-connected', 'the connection has ended')
+    const { broker, verifier, isClosing } = this.#host
+    if (isClosing) throw new DoorRefusal('closing', 'the broker closes')
+    const { whyNoTopics } = broker.grantsOf(identity)
+    if (whyNoTopics !== undefined) throw new DoorRefusal('token-refused', whyNoTopics)
+    const watch = verifier.watch(identity, end => this.#endToken(end))
+    const member = this.#join(watch, session)
+    if (clean) await member.queue?.clear()
+    await member.subscriptions.restore()
+    this.#enter(member)
+    const { id, kind, expiresAt } = identity
+    const { filters } = member.subscriptions
+    return { type: 'connected', id, kind, expiresAt, present: filters.length > 0, subscriptions: filters }
+  }
+
+  #identify(token: unknown): Promise<Identity> {
+    const { verifier, identityOf } = this.#host
+    if (typeof token === 'string') return verifier.verify(token)
+    if (token !== undefined) throw malformed('token must be a text')
+    const { peer } = this.#connection
+    const identity = peer === null ? undefined : identityOf(peer)
+    if (identity !== undefined) return Promise.resolve(identity)
+    throw new DoorRefusal('no-identity', 'there is no token, and no trusted certificate names somebody')
+  }
+
+  #join(watch: Watch, session: string | undefined): DoorMember {
+    const { broker, sessions } = this.#host
+    // No client id of MQTT has a ":" before its first "/".
+    const queueId =
+      session === undefined ? undefined : `token:${encodeURIComponent(subjectOf(watch.identity))}/${session}`
+    const member = new DoorMember(this.#connection, broker, watch, queueId, {
+      onSlow: () => {
+        broker.counters.cutSlow++
+        this.end('slow', `more than ${broker.limits.maxWaitingBytes} bytes wait for it`)
+      },
+      onStoreError: error => {
+        broker.counters.storeErrors++
+        this.#host.log.error({ ...this.#facts(), error: error.message }, 'the store failed')
+        this.end('store', 'the store failed')
+      }
+    })
+    this.#member = member
+    if (queueId !== undefined) {
+      sessions.get(queueId)?.end('taken-over', 'another connection goes on with this session')
+      this.#queueId = queueId
+      sessions.set(queueId, this)
+    }
+    return member
+  }
+
+  #enter(member: DoorMember): void {
+    if (this.#state !== 'ADMITTING') throw new DoorRefusal('not-connected', 'the connection has ended')
+    this.#state = 'MEMBER'
+    clearTimeout(this.#connectTimer)
+    this.#host.broker.counters.connections++
+    this.#host.log.info({ ...this.#facts(), via: 'token' }, 'connected')
+    member.subscriptions.begin()
+  }
+
+  async #publish(member: DoorMember, { header, payload }: Frame): Promise<Header> {
+    const { broker } = this.#host
+    const { topic, qos = 1, retain = false } = header
+    if (typeof topic !== 'string' || !isQos(qos) || typeof retain !== 'boolean') {
+      throw malformed('a publish has a topic, a qos of 0 or 1, and retain')
+    }
+    const tooLong = whyTopicTooLong(topic, broker.limits)
+    if (tooLong !== undefined) throw new DoorRefusal('topic', tooLong)
+    if (!isTopicName(topic)) throw new DoorRefusal('topic', 'it is empty or has a wildcard')
+    const why = member.grants.whyNotPublish(topic)
+    if (why !== undefined) throw new DoorRefusal('not-allowed', why, { topic })
+    const { maxPacketBytes } = broker.limits
+    if (payload.length > maxPacketBytes) {
+      throw new DoorRefusal('too-large', `it has ${payload.length} bytes, bound ${maxPacketBytes}`, { topic })
+    }
+    const turn = member.pace.take()
+    if (turn !== undefined) {
+      broker.counters.throttled++
+      await turn
+    }
+    broker.counters.published++
+    const { log } = this.#host
+    if (log.isLevelEnabled?.('debug') ?? true) {
+      log.debug({ ...this.#facts(), topic, bytes: payload.length, qos, retain }, 'published')
+    }
+    await broker.publish({ topic, payload: member.stamped(payload), qos, retain }, member.identity)
+    return { type: 'published' }
+  }
+
+  async #subscribe(member: DoorMember, header: Header): Promise<Header> {
+    const { broker } = this.#host
+    const filter = filterOf(header)
+    const { qos = 1 } = header
+    if (!isQos(qos)) throw malformed('qos must be 0 or 1')
+    const tooLong = whyTopicTooLong(filter, broker.limits)
+    if (tooLong !== undefined) throw new DoorRefusal('topic', tooLong)
+    if (!isTopicFilter(filter)) throw new DoorRefusal('topic', 'it is no topic filter')
+    const why = member.grants.whyNotSubscribe(filter)
+    if (why !== undefined) throw new DoorRefusal('not-allowed', why, { topic: filter })
+    const { subscriptions, maxSubscriptions } = member
+    if (subscriptions.size >= maxSubscriptions && !subscriptions.has(filter)) {
+      throw new DoorRefusal(
+        'too-many-subscriptions',
+        `it has ${subscriptions.size}, bound ${maxSubscriptions}`
+      )
+    }
+    await subscriptions.add(filter, qos)
+    this.#host.log.info({ ...this.#facts(), topics: [{ topic: filter, qos }] }, 'subscribed')
+    subscriptions.sendRetained(filter).catch((error: Error) => member.onStoreError(error))
+    return { type: 'subscribed', qos }
+  }
+
+  async #renew(member: DoorMember, { token }: Header): Promise<Header> {
+    if (typeof token !== 'string') throw malformed('token must be a text')
+    const { expiresAt } = await member.watch.renew(token)
+    const { broker, log } = this.#host
+    const lost = member.renew()
+    await member.subscriptions.remove(lost)
+    if (lost.length > 0) {
+      log.warn({ ...this.#facts(), topics: lost }, 'the fresh token does not grant these subscriptions')
+    }
+    broker.counters.tokenRenewed++
+    log.info({ ...this.#facts(), expiresAt }, 'token renewed')
+    return { type: 'renewed', expiresAt }
+  }
+
+  #endToken({ code, message }: JwtError): void {
+    this.#host.broker.counters.tokenEnded++
+    this.end(code === 'ERR_JWT_REVOKED' ? 'token-revoked' : 'token-expired', message)
+  }
+
+  #refuse(refusal: DoorRefusal): Buffer {
+    const { code, message, topic, because } = refusal
+    const { id } = this.#host.broker.refuse({
+      what: WHAT[code] ?? 'packet',
+      why: because,
+      ...this.#facts(),
+      ...(topic === undefined ? {} : { topic })
+    })
+    if (refusal.endsConnection || (this.#state === 'ADMITTING' && this.#member !== undefined)) {
+      this.end(code, message)
+    } else if (this.#state === 'ADMITTING' && code !== 'connected') {
+      this.#state = 'NEW'
+    }
+    return encodeFrame({ type: 'refused', code, why: message, refusal: id })
+  }
+
+  #facts(): Pick<Refusal, 'connection' | 'address' | 'user'> & { clientId?: string } {
+    const { remoteAddress } = this.#connection
+    return {
+      connection: this.#id,
+      ...(remoteAddress === null ? {} : { address: remoteAddress }),
+      ...(this.#member === undefined ? {} : { user: subjectOf(this.#member.identity) }),
+      ...(this.#queueId === undefined ? {} : { clientId: this.#queueId })
+    }
+  }
+
+  #stop(reason: string): void {
+    const wasMember = this.#state === 'MEMBER'
+    this.#state = 'ENDED'
+    this.#endReason = reason
+    clearTimeout(this.#connectTimer)
+    this.#member?.stop()
+    const { sessions, broker } = this.#host
+    if (this.#queueId !== undefined && sessions.get(this.#queueId) === this) sessions.delete(this.#queueId)
+    if (wasMember) broker.counters.connections--
+  }
+
+  #closed(): void {
+    if (this.#state !== 'ENDED') this.#stop(this.#endReason)
+    this.#host.log.info({ ...this.#facts(), reason: this.#endReason }, 'disconnected')
+  }
+}
+
+/** How the list of refusals sorts them. */
+const WHAT: Partial<Record<RefusalCode, Refusal['what']>> = {
+  'token-malformed': 'connect',
+  'token-refused': 'connect',
+  'token-unavailable': 'connect',
+  'no-identity': 'connect',
+  closing: 'connect',
+  'too-large': 'publish',
+  'not-allowed': 'publish',
+  'too-many-subscriptions': 'subscribe',
+  store: 'publish'
+}
+
+function refusalOf(error: unknown): DoorRefusal {
+  if (error instanceof DoorRefusal) return error
+  const { code = '', message } = error as { code?: string; message: string }
+  if (error instanceof FrameError) return malformed(message)
+  if (code === 'ERR_BROKER_CLOSED') return new DoorRefusal('closing', 'the broker closes')
+  if (!code.startsWith('ERR_JWT_'))
+    return new DoorRefusal('store', 'the message was not stored', { because: message })
+  const { kind, message: words } = peerAnswer(error)
+  return new DoorRefusal(`token-${kind}`, words, { because: message })
+}
+
+function malformed(why: string): DoorRefusal {
+  return new DoorRefusal('frame', why)
+}
+
+function filterOf({ filter }: Header): string {
+  if (typeof filter !== 'string') throw malformed('filter must be a text')
+  return filter
+}
+
+function isQos(value: unknown): value is 0 | 1 {
+  return value === 0 || value === 1
+}
+
+function isSessionName(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= MOST_NAME
+}
