@@ -13,7 +13,11 @@ export interface BusOptions extends Partial<BusLimits> {
   readonly log?: Pick<Logger, 'info' | 'warn' | 'error'> | undefined
 }
 
-/** Makes a bus. One over Redis dials at once and until it is closed; it never fails for a Redis that is away. */
+/**
+ * Makes a bus. One over Redis dials at once and until it is closed; it never fails for a Redis that is away.
+ *
+ * @throws ServiceError `ERR_OPTION`
+ */
 export function createBus(options: BusOptions): Bus {
   const { name, url, log } = options
   const limits = {
@@ -27,6 +31,8 @@ export function createBus(options: BusOptions): Bus {
   }
   const onListenerError = (error: unknown) => log?.error({ err: error }, 'A listener of the bus failed')
   if (url === undefined) return new MemoryBus({ ...limits, onListenerError }, options.hub ?? new MemoryHub())
+  if (!isRedisUrl(url))
+    throw new ServiceError('ERR_OPTION', 'Cannot make a bus: url must begin with redis:// or rediss://')
   // The client of Redis is 500 files: half of the time in which this package loads.
   const { RedisBus } = require('./redis-bus') as typeof import('./redis-bus.js')
   const bus = new RedisBus({ ...limits, onListenerError, url, channel: `token-server:bus:${name}` })
@@ -34,4 +40,9 @@ export function createBus(options: BusOptions): Bus {
   bus.on('down', ({ why }) => log?.warn({ why }, 'The bus has lost Redis: what is published waits'))
   bus.on('gap', ({ from, why }) => log?.warn({ from, why }, 'The bus may have missed messages of others'))
   return bus
+}
+
+/** An error of `URL` itself would quote it, with its password. */
+function isRedisUrl(url: string): boolean {
+  return URL.canParse(url) && ['redis:', 'rediss:'].includes(new URL(url).protocol)
 }

@@ -25,6 +25,10 @@ export const baseSchema = z.object({
    */
   TLS_TICKET_SECRET: secret(32).optional(),
 
+  /** Connections of one address at once, and how often it may connect a second; 0: no bound. Behind a TCP balancer all are one. */
+  MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(0, 1_000_000).optional(),
+  MAX_CONNECT_RATE_PER_ADDRESS: wholeNumber(0, 1_000_000).optional(),
+
   /** The bus between processes; without it everything happens in one process. */
   REDIS_URL: url('redis', 'rediss').meta({ secret: true }).optional(),
 

@@ -191,10 +191,11 @@ function configurationOf({ config, notices = [], secrets = [] }: ServiceOptions)
 
 function serverOptions(
   { tokens, protocols, http: httpOptions, defaultPort }: ServiceOptions,
-  { HOST, PORT, TLS_MIN_VERSION, TLS_TICKET_SECRET }: BaseConfig,
+  config: BaseConfig,
   { key, cert, ca, crl }: OpenCertificates,
   http: HttpDoor
 ): TokenServerOptions {
+  const { HOST, PORT, TLS_MIN_VERSION, TLS_TICKET_SECRET } = config
   const port = PORT ?? defaultPort
   if (port === undefined)
     throw new ServiceError(
@@ -210,6 +211,7 @@ function serverOptions(
     minVersion: TLS_MIN_VERSION,
     ...(TLS_TICKET_SECRET !== undefined && { ticketKeys: ticketKeysOf(TLS_TICKET_SECRET) }),
     ...tokens,
+    ...addressLimits(config, maxConnections),
     maxConnections,
     port,
     ...(HOST !== undefined && { host: HOST }),
@@ -225,6 +227,18 @@ function serverOptions(
         ...(httpOptions?.idleTimeout !== undefined && { idleTimeout: httpOptions.idleTimeout })
       }
     }
+  }
+}
+
+/** Whoever runs a service knows what is in front of it, and wins over who wrote it. */
+function addressLimits(
+  { MAX_CONNECTIONS_PER_ADDRESS: most, MAX_CONNECT_RATE_PER_ADDRESS: rate }: BaseConfig,
+  maxConnections: number
+): Pick<TokenServerOptions, 'maxConnectionsPerAddress' | 'maxConnectRatePerAddress'> {
+  return {
+    // Handshakes count, too.
+    ...(most !== undefined && { maxConnectionsPerAddress: most || 2 * maxConnections }),
+    ...(rate !== undefined && { maxConnectRatePerAddress: rate || Number.POSITIVE_INFINITY })
   }
 }
 

@@ -25,6 +25,13 @@ describe('MemoryBus', () => {
     await Promise.all([a.close(), b.close()])
   })
 
+  it('refuses a URL that is none of Redis, and shows nothing of it', () => {
+    for (const url of ['', 'a:canary', 'http://:canary@b', 'redis//:canary@b'])
+      expect(() => createBus({ name: 'test', url })).to.throw(
+        /^Cannot make a bus: url must begin with redis:\/\/ or rediss:\/\/$/
+      )
+  })
+
   it('refuses limits that contradict', () => {
     expect(() => createBus({ name: 'test', maxQueueBytes: 10 })).to.throw(
       'Cannot make a bus: maxQueueBytes is 10, less than maxMessageBytes, 8388608'

@@ -205,6 +205,17 @@ describe('createService', () => {
     await until(() => lines.with('maxConnectRatePerAddress is 1').length === 1)
   })
 
+  it('takes the bounds of an address from its configuration, over those that it was written with', async () => {
+    const tokens = { maxConnectRatePerAddress: 1, maxConnectionsPerAddress: 1 }
+    const open = { MAX_CONNECT_RATE_PER_ADDRESS: 0, MAX_CONNECTIONS_PER_ADDRESS: 0 }
+    const { port } = await startService({ config: open, tokens })
+    for (let i = 0; i < 15; i++) await tlsClient(port)
+    const narrow = await startService({ config: { MAX_CONNECTIONS_PER_ADDRESS: 2 } })
+    await Promise.all([tlsClient(narrow.port), tlsClient(narrow.port)])
+    const third = await tlsClient(narrow.port).catch(error => error as Error)
+    expect(third).to.have.property('code', 'ECONNRESET')
+  })
+
   describe('with certificates', () => {
     it('makes them on the first run, the key for its owner alone, and takes the same on the next', async () => {
       const CERTS_DIR = join(folder(), 'new')
