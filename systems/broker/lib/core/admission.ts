@@ -34,6 +34,8 @@ export interface AdmissionOptions {
   readonly limits: BrokerLimits
   readonly refusals: Refusals
   readonly counters: Counters
+  /** Forgets old sessions of a subject beyond so many. */
+  readonly makeRoomFor: (clientId: string, most: number) => Promise<void>
   /** The token of a member ended while its connection is open. */
   readonly onTokenEnd: (member: Member, why: string) => void
 }
@@ -109,8 +111,12 @@ export class Admission {
       if (member !== undefined) this.#options.onTokenEnd(member, end.message)
     })
     connection.stream.once('close', () => watch.stop())
-    packet.clientId = `${encodeURIComponent(subjectOf(identity))}/${packet.clientId || randomUUID()}`
+    const clientId = `${encodeURIComponent(subjectOf(identity))}/${packet.clientId || randomUUID()}`
+    packet.clientId = clientId
     client[MEMBER] = new Member(connection, client, watch, commands, limits, packet.clean !== false)
+    if (packet.clean !== false) return
+    const most = isServiceKind(identity) ? limits.maxSessionsPerHandler : limits.maxSessionsPerDevice
+    await this.#options.makeRoomFor(clientId, most)
   }
 
   #checkWill(packet: ConnectPacket, identity: Identity): void {

@@ -79,6 +79,7 @@ export class Broker {
       limits,
       refusals: this.#refusals,
       counters: this.counters,
+      makeRoomFor: (clientId, most) => this.#store.makeRoomFor(clientId, most, id => id in this.#clients),
       onTokenEnd: (member, end) => this.#endToken(member, end)
     })
   }
@@ -89,6 +90,7 @@ export class Broker {
     this.#store = await openStore(this.#options.folder, {
       sync: this.#options.sync ?? false,
       maxQueuedMessages: limits.maxQueuedMessages,
+      maxQueuedBytes: limits.maxQueuedBytes,
       maxRetainedMessages: limits.maxRetainedMessages,
       maySubscribe: (client, filter) =>
         client instanceof StoredQueue || this.#subscribing.isGranted(client as AedesClient, filter),
@@ -293,6 +295,11 @@ export class Broker {
     this.counters.delivered++
     this.counters.deliveredBytes += packet.payload.length
     return packet
+  }
+
+  /** Connections by their client id. */
+  get #clients(): Record<string, unknown> {
+    return (this.#aedes as unknown as { clients: Record<string, unknown> }).clients
   }
 
   #listenTo(aedes: Aedes): void {

@@ -34,6 +34,12 @@ export interface BrokerLimits {
   readonly maxIncomingInflight: number
   /** Messages that wait for one session, at most 60,000: packet identifiers have 16 bits. Further ones are dropped. Default 60,000. */
   readonly maxQueuedMessages: number
+  /** Bytes of their payloads. Default 67,108,864. */
+  readonly maxQueuedBytes: number
+  /** Stored sessions of one device or user; the one that connected longest ago is forgotten for a new one. Default 20. */
+  readonly maxSessionsPerDevice: number
+  /** Stored sessions of one handler or admin; likewise. Default 1,000. */
+  readonly maxSessionsPerHandler: number
   /** Retained messages of all topics together. Those of further topics are not retained. Default 100,000. */
   readonly maxRetainedMessages: number
 }
@@ -55,6 +61,9 @@ export const DEFAULT_LIMITS: BrokerLimits = {
   slowConsumerTimeout: 30_000,
   maxIncomingInflight: 1_000,
   maxQueuedMessages: 60_000,
+  maxQueuedBytes: 67_108_864,
+  maxSessionsPerDevice: 20,
+  maxSessionsPerHandler: 1_000,
   maxRetainedMessages: 100_000
 }
 

@@ -10,6 +10,7 @@ import {
 } from './base-persistence'
 import { CommitQueue, type Database } from './commit-queue'
 import { DatabaseFacade } from './database-facade'
+import { QueueAccounts } from './queue-accounts'
 import { SubscriptionIndex } from './subscription-index'
 
 /** As aedes-persistence-level writes them; `test/store/level-store.test.ts` holds that. */
@@ -22,6 +23,8 @@ export interface LevelStoreOptions {
   readonly sync: boolean
   /** The most messages that wait for one session. */
   readonly maxQueuedMessages: number
+  /** The most bytes of them. */
+  readonly maxQueuedBytes: number
   /** The most retained messages of all topics together. */
   readonly maxRetainedMessages: number
   /** Something was not stored because a bound was reached. */
@@ -58,7 +61,7 @@ export class LevelStore extends LevelPersistence {
   /** Those that go along with the next commit of queues, by the `properties` of their packet. */
   readonly #uncommitted = new WeakMap<object, Incoming>()
   readonly #commitsOfIncoming = new Map<string, Promise<void>>()
-  readonly #queued = new Map<string, number>()
+  readonly #queues: QueueAccounts
   readonly #updates = new Map<string, Promise<unknown>>()
   readonly #retained = new Set<string>()
   #isClosed = false
@@ -73,6 +76,7 @@ export class LevelStore extends LevelPersistence {
     this.#commits = commits
     this.#facade = facade
     this.#options = options
+    this.#queues = new QueueAccounts(options.maxQueuedMessages, options.maxQueuedBytes)
   }
 
   override async setup(broker: { readonly id: string }): Promise<void> {
@@ -84,8 +88,10 @@ export class LevelStore extends LevelPersistence {
       const [, client = '', id] = key.split(':')
       this.#incomingOf(decodeURIComponent(client)).add(Number(id))
     }
+    const queued = this.#facade.values(range(OUTGOING))[Symbol.asyncIterator]()
     for await (const key of this.#db.keys(range(OUTGOING))) {
-      this.#countQueued(decodeURIComponent(key.split(':')[1] as string), 1)
+      const { value } = await queued.next() // in the order of the keys
+      this.#queues.add(decodeURIComponent(key.split(':')[1] as string), value.length)
     }
     for await (const key of this.#db.keys(range(RETAINED))) this.#retained.add(key.slice(RETAINED.length))
   }
@@ -170,15 +176,34 @@ export class LevelStore extends LevelPersistence {
   /** A clean session begins: what an earlier one with this id left goes away [MQTT-3.1.2-6]. */
   override async cleanSubscriptions(client: StoredClient): Promise<void> {
     await super.cleanSubscriptions(client)
-    if (!this.#queued.has(client.id)) return
+    if (this.#queues.messages(client.id) === 0) return
     const id = encodeURIComponent(client.id)
     await this.#facade.clear(range(`outgoing:${id}:`))
     await this.#facade.clear(range(`outgoing-id:${id}:`))
-    this.#queued.delete(client.id)
+    this.#queues.clear(client.id)
   }
 
   override subscriptionsByTopic(topic: string): Promise<StoredSubscription[]> {
     return Promise.resolve(this.#index.match(topic))
+  }
+
+  // Sessions
+
+  /**
+   * Forgets stored sessions of a subject, those that connected longest ago first, until there are fewer than `most` beside this one.
+   *
+   * @param isOpen whether a session is connected: it stays
+   */
+  async makeRoomFor(clientId: string, most: number, isOpen: (clientId: string) => boolean): Promise<void> {
+    const others = this.#index.touch(clientId).filter(id => id !== clientId)
+    let surplus = others.length - (most - 1)
+    for (const id of others) {
+      if (surplus <= 0) return
+      if (isOpen(id)) continue
+      surplus--
+      await this.cleanSubscriptions({ id })
+      await this.cleanIncoming({ id })
+    }
   }
 
   // Queues of sessions
@@ -200,12 +225,12 @@ export class LevelStore extends LevelPersistence {
   ): Promise<void> {
     const incoming = packet.properties && this.#uncommitted.get(packet.properties)
     const open = subscriptions.filter(({ clientId = '' }) => {
-      const isOpen = (this.#queued.get(clientId) ?? 0) < this.#options.maxQueuedMessages
+      const isOpen = this.#queues.hasRoom(clientId, packet.payload.length)
       if (!isOpen) this.#options.onDropped('queued', clientId)
       return isOpen
     })
     if (open.length === 0 && incoming === undefined) return
-    for (const { clientId = '' } of open) this.#countQueued(clientId, 1)
+    for (const { clientId = '' } of open) this.#queues.add(clientId, packet.payload.length)
     const operations = this.#facade.collect(() => {
       for (const subscription of open) {
         const qos = Math.min(packet.qos, subscription.qos) as 1 | 2 // [MQTT-3.8.4-6]
@@ -261,25 +286,19 @@ export class LevelStore extends LevelPersistence {
   ): Promise<StoredPacket | undefined> {
     if (packet.messageId === undefined) return undefined // a message that was held back stays in its queue
     const cleared = await super.outgoingClearMessageId(client, packet)
-    if (cleared !== undefined) this.#countQueued(client.id, -1)
+    if (cleared !== undefined) this.#queues.remove(client.id)
     return cleared
   }
 
   /** For a session whose messages have no packet identifiers. */
   async outgoingRemove(client: StoredClient, packet: PacketNumber): Promise<void> {
     await this.#commits.write([{ type: 'del', key: outgoingKey(client.id, packet) }])
-    this.#countQueued(client.id, -1)
+    this.#queues.remove(client.id)
   }
 
   /** Of one session: stored, and not acknowledged by the client. */
   queuedMessages(clientId: string): number {
-    return this.#queued.get(clientId) ?? 0
-  }
-
-  #countQueued(clientId: string, by: 1 | -1): void {
-    const count = (this.#queued.get(clientId) ?? 0) + by
-    if (count > 0) this.#queued.set(clientId, count)
-    else this.#queued.delete(clientId)
+    return this.#queues.messages(clientId)
   }
 
   // QoS 2 from clients

@@ -7,6 +7,8 @@ export type IndexedSubscription = StoredSubscription & { readonly clientId: stri
 export class SubscriptionIndex {
   readonly #matcher = createTopicMatcher<IndexedSubscription>()
   readonly #byClient = new Map<string, Map<string, IndexedSubscription>>()
+  /** The sessions of each subject; the one that connected last comes last. */
+  readonly #bySubject = new Map<string, Set<string>>()
 
   add(subscription: IndexedSubscription): void {
     const { clientId, topic, qos } = subscription
@@ -16,6 +18,8 @@ export class SubscriptionIndex {
     if (topics === undefined) {
       topics = new Map()
       this.#byClient.set(clientId, topics)
+      const sessions = this.#bySubject.get(subjectOf(clientId)) ?? new Set()
+      this.#bySubject.set(subjectOf(clientId), sessions.add(clientId))
     }
     const indexed = { clientId, topic, qos }
     topics.set(topic, indexed)
@@ -31,8 +35,23 @@ export class SubscriptionIndex {
     const indexed = topics?.get(topic)
     if (topics === undefined || indexed === undefined) return
     topics.delete(topic)
-    if (topics.size === 0) this.#byClient.delete(clientId)
+    if (topics.size === 0) this.#forget(clientId)
     if (indexed.qos > 0) this.#matcher.remove(topic, indexed)
+  }
+
+  /** A session connects. @returns the sessions of its subject, the one that connected longest ago first */
+  touch(clientId: string): string[] {
+    const sessions = this.#bySubject.get(subjectOf(clientId))
+    if (sessions === undefined) return []
+    if (sessions.delete(clientId)) sessions.add(clientId)
+    return [...sessions]
+  }
+
+  #forget(clientId: string): void {
+    this.#byClient.delete(clientId)
+    const sessions = this.#bySubject.get(subjectOf(clientId))
+    sessions?.delete(clientId)
+    if (sessions?.size === 0) this.#bySubject.delete(subjectOf(clientId))
   }
 
   /** Each client once, with the highest QoS of its filters that match. */
@@ -47,4 +66,9 @@ export class SubscriptionIndex {
     }
     return [...byClient.values()]
   }
+}
+
+/** Client ids begin with their subject, in which `/` is escaped. */
+function subjectOf(clientId: string): string {
+  return clientId.slice(0, Math.max(clientId.indexOf('/'), 0))
 }

@@ -92,6 +92,23 @@ describe('The limits', () => {
     expect(test.broker.counters.violations).to.equal(1)
   })
 
+  it('bound the stored sessions of a device: the oldest is forgotten', async () => {
+    test = await TestBroker.start({ limits: { maxSessionsPerDevice: 2 } })
+    for (const clientId of ['a', 'b', 'c']) {
+      const device = await test.device('1', { clientId, clean: false })
+      await device.subscribeAsync('1_x', { qos: 1 })
+      await device.endAsync()
+    }
+    const token = await deviceToken('1')
+    const isKept = async (clientId: string) => {
+      const client = (test as TestBroker).dial(token, { clientId, clean: false })
+      const { sessionPresent } = await connack(client)
+      await client.endAsync()
+      return sessionPresent
+    }
+    expect([await isKept('b'), await isKept('c'), await isKept('a')]).to.deep.equal([true, true, false])
+  })
+
   it('bound the length of a client id', async () => {
     test = await TestBroker.start({ limits: { maxClientIdLength: 10 } })
     expect(await returnCode(test.dial(await deviceToken('1'), { clientId: 'x'.repeat(11) }))).to.equal(2)

@@ -7,6 +7,7 @@ import { LevelStore, type LevelStoreOptions } from '../../lib/store/level-store'
 const OPTIONS: LevelStoreOptions = {
   sync: false,
   maxQueuedMessages: 1_000,
+  maxQueuedBytes: 1_000_000,
   maxRetainedMessages: 100,
   onDropped: () => undefined,
   onError: () => undefined,
@@ -177,6 +178,42 @@ describe('The store', () => {
     expect(cleared?.brokerCounter).to.equal(2)
     expect(await topicsOf(store.outgoingStream(client))).to.have.length(2)
     expect(store.queuedMessages(client.id)).to.equal(2)
+  })
+
+  it('bounds the bytes of a queue, also of one that it finds when it starts', async () => {
+    const { db } = await memory()
+    const payload = Buffer.alloc(400)
+    const fill = async (store: LevelStore, from: number) => {
+      const subscriptions = await store.subscriptionsByTopic('q')
+      for (let i = from; i < from + 4; i++) {
+        await store.outgoingEnqueueCombi(subscriptions, packet('q', { payload, brokerCounter: i }))
+      }
+    }
+    const before = await open(db, { maxQueuedBytes: 1_000 })
+    await before.addSubscriptions(client, [{ topic: 'q', qos: 1 }])
+    await fill(before, 1)
+    expect(before.queuedMessages(client.id)).to.equal(2)
+    const after = await open(db, { maxQueuedBytes: 1_500 })
+    await fill(after, 11)
+    expect(after.queuedMessages(client.id)).to.be.within(2, 3)
+  })
+
+  it('forgets the session of a subject that connected longest ago and is not open, for a new one', async () => {
+    const { db } = await memory()
+    const store = await open(db)
+    const ids = [1, 2, 3].map(number => `user%3A1/${number}`)
+    for (const id of ['user%3A2/x', ...ids]) await store.addSubscriptions({ id }, [{ topic: id, qos: 1 }])
+    const [first = '', second = '', third = ''] = ids
+    await store.makeRoomFor(first, 3, () => false)
+    const left = async () => {
+      const found = await Promise.all([...ids, 'user%3A2/x'].map(id => store.subscriptionsByClient({ id })))
+      return found.map(subscriptions => subscriptions.length)
+    }
+    expect(await left(), 'there is room').to.deep.equal([1, 1, 1, 1])
+    await store.makeRoomFor('user%3A1/4', 3, id => id === second)
+    expect(await left(), 'the second is open, the first connected last').to.deep.equal([1, 1, 0, 1])
+    await store.makeRoomFor(third, 1, () => false)
+    expect(await left()).to.deep.equal([0, 0, 0, 1])
   })
 
   it('resolves writes in the order in which they were asked for', async () => {
