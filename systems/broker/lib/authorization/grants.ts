@@ -24,6 +24,9 @@ export function grantsOf(identity: Identity, commands: readonly string[] = []): 
   return new DeviceGrants(id, identity.publish, identity.subscribe, commands)
 }
 
+/** Topics of `$` that no token can open. A handler's token may name others, such as `$metrics/#`. */
+const OF_THE_BROKER = /^\$(SYS|share|token)(\/|$)/
+
 const NOT_TOKEN = 'publish to topics that begin with "$" is for the broker'
 
 class DeviceGrants implements Grants {
@@ -104,7 +107,7 @@ class ServiceGrants implements Grants {
   }
 
   whyNotPublish(topic: string): string | undefined {
-    if (topic.startsWith('$')) return NOT_TOKEN
+    if (topic.startsWith('$') && (OF_THE_BROKER.test(topic) || this.#publish === undefined)) return NOT_TOKEN
     if (this.#publish === undefined || matchesAny(this.#publish, topic)) return undefined
     return 'no pattern of "publish" in the token matches'
   }

@@ -149,6 +149,16 @@ describe('A handler', () => {
     expect(bound.whyNotSubscribe('request_contact')).to.equal(undefined)
     expect(bound.whyNotSubscribe('#')).to.be.a('string')
   })
+
+  it('publishes below "$" what its token names, but never what is the broker\'s', () => {
+    const named = grantsOf(
+      identity('handler', 'h', { publish: ['#', '$metrics/#', '$SYS/#', '$token', '$share/#'] })
+    )
+    expect(named.whyNotPublish('$metrics/x')).to.equal(undefined)
+    for (const topic of ['$SYS/x', '$SYS', '$token', '$share/g/x', '$other']) {
+      expect(named.whyNotPublish(topic), topic).to.be.a('string')
+    }
+  })
 })
 
 describe('B9: whoever may subscribe to a filter', () => {
