@@ -23,6 +23,9 @@ export interface WebSocketPath {
 
 const CLOSE_GOING_AWAY = 1001
 
+/** The pings of an interval are made in so many turns: those of 10,000 WebSockets at once would hold up everybody else. */
+const PING_TURNS = 30
+
 /** Takes the upgrades of an HTTP server. */
 export class WebSockets {
   readonly #paths = new Map<string, Endpoint>()
@@ -56,6 +59,10 @@ class Endpoint {
   readonly #server: WebSocketServer
   /** Those that have not answered the last ping. */
   readonly #silent = new WeakSet<WebSocket>()
+  /** Each turn has its own, about as many as every other. */
+  readonly #turns = Array.from({ length: PING_TURNS }, () => new Set<WebSocket>())
+  #opened = 0
+  #turn = 0
   readonly #heartbeat: NodeJS.Timeout | undefined
 
   constructor(options: WebSocketPath) {
@@ -68,7 +75,8 @@ class Endpoint {
       maxPayload: maxPayloadBytes,
       handleProtocols: offered => protocols.find(name => offered.has(name)) ?? false
     })
-    if (heartbeatInterval > 0) this.#heartbeat = setInterval(() => this.#ping(), heartbeatInterval).unref()
+    if (heartbeatInterval > 0)
+      this.#heartbeat = setInterval(() => this.#ping(), heartbeatInterval / PING_TURNS).unref()
   }
 
   get size(): number {
@@ -85,6 +93,9 @@ class Endpoint {
         // A client that breaks the protocol is closed by ws itself.
         webSocket.on('error', ignore)
         webSocket.on('pong', () => this.#silent.delete(webSocket))
+        const turn = this.#turns[this.#opened++ % PING_TURNS]
+        turn?.add(webSocket)
+        webSocket.once('close', () => turn?.delete(webSocket))
         onConnection(webSocket, request)
       })
   }
@@ -105,7 +116,7 @@ class Endpoint {
   }
 
   #ping(): void {
-    for (const socket of this.#server.clients) {
+    for (const socket of this.#turns[this.#turn++ % PING_TURNS] ?? []) {
       if (this.#silent.has(socket)) {
         socket.terminate()
         continue

@@ -207,6 +207,21 @@ describe('HttpDoor', () => {
       await once(silent, 'close')
     })
 
+    it('pings its clients one after another, and not all at once', async () => {
+      const { port } = await startDoor({
+        webSockets: { '/': { onConnection: echo, heartbeatInterval: 600 } }
+      })
+      const sockets = Array.from({ length: 30 }, () => open(port, '/'))
+      await Promise.all(sockets.map(outcome))
+      const times = await Promise.all(
+        sockets.map(async socket => {
+          await once(socket, 'ping')
+          return performance.now()
+        })
+      )
+      expect(Math.max(...times) - Math.min(...times)).to.be.greaterThan(300)
+    })
+
     it('says that it goes away when it closes, and cuts who does not leave', async () => {
       const { door, port } = await startDoor({ webSockets: { '/': { onConnection: echo } } })
       const [polite, stuck] = [open(port, '/'), open(port, '/')]
