@@ -310,7 +310,7 @@ export class Broker {
     emitter.on('error', (error: Error) => this.#storeFailed(error))
     aedes.on('clientReady', client => {
       const member = (client as AedesClient)[MEMBER]
-      if (member === undefined) return
+      if (member === undefined || client.conn.closed) return
       this.counters.connections++
       client.conn.once('close', () => this.counters.connections--)
       const { via } = member.connection.from

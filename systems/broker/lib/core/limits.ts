@@ -22,7 +22,10 @@ export interface BrokerLimits {
   readonly maxTopicLength: number
   /** Length of a client id, in characters. Default 256. */
   readonly maxClientIdLength: number
-  /** Messages a second of one connection of a device or user; ten seconds' worth may come at once. What is faster waits. Default 100. */
+  /**
+   * Messages a second of one connection of a device or user, a longer one counted for each 16 KiB begun; ten seconds' worth may come at
+   * once. What is faster waits. Default 100.
+   */
   readonly maxPublishRatePerDevice: number
   /** Messages a second of one connection of a handler or admin; likewise. Default 20,000. */
   readonly maxPublishRatePerHandler: number

@@ -34,6 +34,8 @@ export class Member {
   readonly watch: Watch
   readonly maxSubscriptions: number
   readonly rate: TokenBucket
+  /** Publishes that are faster than it, and when each may go on. Bounded by what is read at once. */
+  readonly waiting: { readonly due: number; readonly go: () => void }[] = []
   /** Of its subscriptions, from the moment they are granted. */
   readonly filters = new Set<string>()
   refusedSubscriptions = 0
@@ -51,7 +53,8 @@ export class Member {
 
   /** Belong to the redelivery: whether messages go to the client as they come, or are fetched from its queue. */
   isLive: boolean
-  hasMissed = false
+  /** By the id of their broker, the lowest number of the messages that were left in the queue. */
+  missed: Map<string, number> | undefined
   redelivering: AedesPacket | undefined
   sentAhead: Set<number> | undefined
 

@@ -11,6 +11,9 @@ import { type Refusals, RefusedError } from './refusals'
 /** Where a client publishes a fresh token of its own, with QoS 1. */
 export const TOKEN_TOPIC = '$token'
 
+/** A message of so many bytes counts as one for the rate of its client; a longer one counts for each that is begun. */
+const BYTES_OF_ONE = 16_384
+
 export type Done = (error?: Error | null) => void
 
 export interface PublishingOptions {
@@ -52,15 +55,30 @@ export class Publishing {
   }
 
   #atItsRate(member: Member, packet: AedesPacket, done: Done): void {
-    const wait = member.rate.take(performance.now())
-    if (wait === 0) {
+    const now = performance.now()
+    const wait = member.rate.take(now, Math.ceil((packet.payload.length + 1) / BYTES_OF_ONE))
+    if (wait === 0 && member.waiting.length === 0) {
       this.#accept(member, packet, done)
       return
     }
     this.#options.counters.throttled++
-    setTimeout(() => {
-      if (!member.client.closed) this.#accept(member, packet, done)
-    }, wait)
+    member.waiting.push({ due: now + wait, go: () => this.#accept(member, packet, done) })
+    if (member.waiting.length === 1) setTimeout(() => this.#release(member), wait)
+  }
+
+  /** In the order in which they came: of timers that end in the same millisecond, the later one may come first. */
+  #release(member: Member): void {
+    while (!member.client.closed) {
+      const [first] = member.waiting
+      if (first === undefined) return
+      const wait = first.due - performance.now()
+      if (wait > 0) {
+        setTimeout(() => this.#release(member), wait)
+        return
+      }
+      member.waiting.shift()
+      first.go()
+    }
   }
 
   #accept(member: Member, packet: AedesPacket, done: Done): void {

@@ -40,7 +40,7 @@ export class Redelivery {
     if (member.client.clean) return this.#cleanPasses(member)
     if (member.sentAhead?.delete(counter)) return false
     if (member.isLive && !this.#isFull(member)) return true
-    member.hasMissed = true
+    leaveInQueue(member, packet)
     if (member.isLive) {
       member.isLive = false
       this.#fetch(member)
@@ -51,7 +51,7 @@ export class Redelivery {
   /** Its queue was emptied by aedes. */
   ready(member: Member): void {
     if (member.client.clean) return
-    if (member.hasMissed) this.#fetch(member)
+    if (member.missed !== undefined) this.#fetch(member)
     else member.isLive = true
   }
 
@@ -63,22 +63,29 @@ export class Redelivery {
   }
 
   async #passOver(member: Member): Promise<void> {
-    const { client } = member
-    do {
-      member.hasMissed = false
-      for await (const packet of this.#store.outgoingStream(client) as AsyncIterable<AedesPacket>) {
-        if (client.closed) return
-        if (packet.cmd !== 'publish' || packet.messageId) continue // it was sent; null: it comes from the store
-        const counter = packet.brokerCounter ?? 0
-        if (this.#store.inFlight.has(counter)) this.#aheadOf(member).add(counter)
-        await new Promise<void>(resolve => {
-          member.redelivering = packet
-          client.deliverQoS(packet, resolve)
-          member.redelivering = undefined
-        })
+    while (member.missed !== undefined) {
+      const { missed } = member
+      member.missed = undefined
+      for (const [brokerId, first] of missed) {
+        for await (const packet of this.#store.outgoingFrom(member.client, brokerId, first)) {
+          if (member.client.closed) return
+          await this.#redeliver(member, packet as AedesPacket)
+        }
       }
-    } while (member.hasMissed)
+    }
     member.isLive = true
+  }
+
+  /** Resolves when the client can take more. */
+  #redeliver(member: Member, packet: AedesPacket): Promise<void> | undefined {
+    if (packet.cmd !== 'publish' || packet.messageId) return undefined // it was sent; null: it comes from the store
+    const counter = packet.brokerCounter ?? 0
+    if (this.#store.inFlight.has(counter)) this.#aheadOf(member).add(counter)
+    return new Promise(resolve => {
+      member.redelivering = packet
+      member.client.deliverQoS(packet, resolve)
+      member.redelivering = undefined
+    })
   }
 
   #cleanPasses(member: Member): boolean {
@@ -95,4 +102,10 @@ export class Redelivery {
     member.sentAhead ??= new Set()
     return member.sentAhead
   }
+}
+
+function leaveInQueue(member: Member, { brokerId = '', brokerCounter = 0 }: AedesPacket): void {
+  member.missed ??= new Map()
+  const first = member.missed.get(brokerId) ?? brokerCounter
+  member.missed.set(brokerId, Math.min(first, brokerCounter))
 }

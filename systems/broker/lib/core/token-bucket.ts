@@ -12,9 +12,9 @@ export class TokenBucket {
     this.#at = now
   }
 
-  /** Takes one. @returns how long whoever takes it has to wait, in milliseconds; 0: it may go on at once */
-  take(now: number): number {
-    this.#left = Math.min(this.#burst, this.#left + (now - this.#at) * this.#perMillisecond) - 1
+  /** Takes one, or several. @returns how long whoever takes them has to wait, in milliseconds; 0: it may go on at once */
+  take(now: number, count = 1): number {
+    this.#left = Math.min(this.#burst, this.#left + (now - this.#at) * this.#perMillisecond) - count
     this.#at = now
     return this.#left >= 0 ? 0 : -this.#left / this.#perMillisecond
   }

@@ -13,6 +13,9 @@ const PATH = '/mqtt'
 
 const DEFAULT_PORT = 8883
 
+/** Milliseconds of silence until TCP asks whether the client is there. */
+const TCP_KEEP_ALIVE = 60_000
+
 /** Of one packet in a WebSocket message of its own. */
 const MOST_HEADER_BYTES = 5
 
@@ -83,7 +86,11 @@ function doorsOf(broker: Broker): Pick<ServiceOptions, 'protocols' | 'http'> {
   return {
     protocols: {
       mqtt: {
-        handler: socket => take(socket, socket.remoteAddress, 'tls'),
+        handler: socket => {
+          // A client may choose to have no keep alive of MQTT: TCP finds out that it is gone.
+          socket.setKeepAlive(true, TCP_KEEP_ALIVE)
+          take(socket, socket.remoteAddress, 'tls')
+        },
         clientCertificate: 'optional',
         idleTimeout: Number.POSITIVE_INFINITY, // MQTT has its own keep alive
         close: () => broker.close()

@@ -253,6 +253,13 @@ export class LevelStore extends LevelPersistence {
     }
   }
 
+  /** What waits for a client of the messages that this broker took, from this number on. */
+  async *outgoingFrom(client: StoredClient, brokerId: string, first: number): AsyncGenerator<StoredPacket> {
+    const all = range(`${OUTGOING}${encodeURIComponent(client.id)}:${brokerId}:`)
+    const some = { ...all, gte: `${all.gte}${padded(first)}` }
+    for await (const bytes of this.#facade.values(some)) yield decode(bytes) as StoredPacket
+  }
+
   /** One after another for each client, so that messages leave in the order of their queue [MQTT-4.6.0-6]. */
   override outgoingUpdate(client: StoredClient, packet: StoredPacket): Promise<void> {
     const before = this.#updates.get(client.id) ?? Promise.resolve()

@@ -75,6 +75,25 @@ describe('The limits', () => {
     expect(test.broker.counters.throttled).to.be.within(15, 20)
   })
 
+  it('count a long message for each 16 KiB begun, and keep the order of what waits at a high rate', async () => {
+    test = await TestBroker.start({
+      limits: { maxPublishRatePerDevice: 10, maxPublishRatePerHandler: 500 }
+    })
+    const long = 'x'.repeat(200_000) // thirteen times 16 KiB
+    const device = await test.device('1')
+    const begun = performance.now()
+    for (let i = 0; i < 8; i++) await device.publishAsync('ping', long, { qos: 1 })
+    expect(performance.now() - begun, '104 of 100 that may come at once').to.be.within(300, 5_000)
+    const heard: number[] = []
+    test.broker.subscribe('t', ({ payload }) => heard.push(Number(payload)))
+    const handler = await test.handler('h')
+    const many = Array.from({ length: 6_500 }, (_, i) => i)
+    await Promise.all(many.map(i => handler.publishAsync('t', String(i), { qos: 0 })))
+    await until('all come', () => heard.length === many.length)
+    expect(heard).to.deep.equal(many)
+    expect(test.broker.counters.throttled).to.be.greaterThan(100)
+  })
+
   it('bound QoS 2 messages whose PUBREL does not come, and packets', async () => {
     test = await TestBroker.start({ limits: { maxIncomingInflight: 10, maxPacketBytes: 1_000 } })
     const socket = await test.socket()
