@@ -21,7 +21,7 @@ export class TestBroker {
   readonly lines: LogLine[]
   readonly #server: Server
   readonly #clients: MqttClient[] = []
-  readonly #sockets: Socket[] = []
+  readonly #sockets = new Set<Socket>()
 
   private constructor(broker: Broker, verifier: Verifier, lines: LogLine[], server: Server) {
     this.broker = broker
@@ -86,7 +86,8 @@ export class TestBroker {
   async socket(): Promise<Socket> {
     const socket = connect(this.port, '127.0.0.1')
     socket.on('error', () => undefined)
-    this.#sockets.push(socket)
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
     await once(socket, 'connect')
     return socket
   }
