@@ -5,7 +5,9 @@ export interface Database {
   get(key: string): Promise<Buffer | undefined>
   batch(operations: Operation[], options: object): Promise<void>
   clear(range: object): Promise<void>
-  keys(range: object): AsyncIterable<string>
+  keys(
+    range: object
+  ): AsyncIterable<string> & { nextv(size: number): Promise<string[]>; close(): Promise<void> }
   values(range: object): AsyncIterable<Buffer>
 }
 

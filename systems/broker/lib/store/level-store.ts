@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isWildcard, matches } from '../wire/topics'
 import {
   decode,
@@ -18,6 +19,9 @@ const RETAINED = 'retained:'
 const SUBSCRIPTIONS = 'subscriptions:'
 const INCOMING = 'incoming:'
 const OUTGOING = 'outgoing:'
+
+/** Topics of retained messages that are compared in one turn of the event loop. */
+const RETAINED_CHUNK = 500
 
 export interface LevelStoreOptions {
   readonly sync: boolean
@@ -128,23 +132,37 @@ export class LevelStore extends LevelPersistence {
   async *#retainedOf(patterns: readonly string[]): AsyncGenerator<StoredPacket> {
     const given = new Set<string>()
     for (const pattern of patterns) {
-      for await (const key of this.#retainedKeys(pattern)) {
-        const topic = key.slice(RETAINED.length)
-        if (given.has(topic) || !(pattern === topic || matches(pattern, topic))) continue
-        given.add(topic)
-        const bytes = await this.#db.get(key)
-        if (bytes !== undefined) yield decode(bytes) as StoredPacket
+      for await (const topics of this.#retainedTopics(pattern)) {
+        for (const topic of topics) {
+          if (given.has(topic) || !(pattern === topic || matches(pattern, topic))) continue
+          given.add(topic)
+          const bytes = await this.#db.get(RETAINED + topic)
+          if (bytes !== undefined) yield decode(bytes) as StoredPacket
+        }
+        await nextTurn() // others have theirs between two chunks
       }
     }
   }
 
-  #retainedKeys(pattern: string): AsyncIterable<string> | string[] {
-    if (!isWildcard(pattern)) return [RETAINED + pattern]
+  /** Those that may match, in chunks. */
+  async *#retainedTopics(pattern: string): AsyncGenerator<string[]> {
+    if (!isWildcard(pattern)) {
+      yield [pattern]
+      return
+    }
     const prefix = pattern.slice(0, pattern.search(/[+#]/))
     // `a/#` reaches `a` as well, which sorts before `a/`.
-    const start = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix
-    const first = RETAINED + start
-    return this.#db.keys({ gte: first, lt: `${first}\u{10ffff}` })
+    const first = RETAINED + (prefix.endsWith('/') ? prefix.slice(0, -1) : prefix)
+    const keys = this.#db.keys({ gte: first, lt: `${first}\u{10ffff}` })
+    try {
+      for (;;) {
+        const chunk = await keys.nextv(RETAINED_CHUNK)
+        if (chunk.length === 0) return
+        yield chunk.map(key => key.slice(RETAINED.length))
+      }
+    } finally {
+      await keys.close()
+    }
   }
 
   override async destroy(): Promise<void> {

@@ -70,7 +70,7 @@ describe('B20: much of everything', () => {
   it(`publishes in time beside ${RETAINED} retained messages, while a handler asks for all of them`, async function () {
     this.timeout(120_000)
     const folder = mkdtempSync(join(tmpdir(), 'broker-retained-'))
-    const test = await TestBroker.start({ folder })
+    const test = await TestBroker.start({ folder, limits: { maxRetainedMessages: RETAINED + 1 } })
     try {
       const wave = 1_000
       for (let at = 0; at < RETAINED; at += wave) {
