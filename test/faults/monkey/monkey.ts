@@ -504,6 +504,8 @@ export class Monkey implements Play {
       },
       () => `${this.#all.filter(({ isClosed }) => !isClosed).length} servers and clients do not close`
     )
+    // A handler that waits for an answer goes on when its request is rejected: then it is done at once.
+    this.isHealing = true
     for (const goOn of [...this.#paused]) goOn()
     for (const one of [...this.#all, ...this.#retired]) one.healConnections()
     for (const stranger of this.#strangers) stranger.destroy()
