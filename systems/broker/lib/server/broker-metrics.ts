@@ -1,4 +1,5 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { ReadMetrics } from '@token-server/service'
+import type { Registry } from 'prom-client'
 import type { Broker } from '../core/broker'
 import type { Counters } from '../core/counters'
 
@@ -25,23 +26,10 @@ const HELP: Record<Exclude<keyof Counters, 'connections'>, string> = {
 
 /** Shows the counters of a broker: read when somebody asks, so that counting costs nothing. */
 export function brokerMetrics({ counters }: Broker, registry: Registry): void {
-  new Gauge({
-    name: 'mqtt_connections',
-    help: 'Authenticated MQTT connections',
-    registers: [registry],
-    collect() {
-      this.set(counters.connections)
-    }
-  })
+  const metrics = new ReadMetrics(registry)
+  metrics.gauge('mqtt_connections', 'Authenticated MQTT connections', () => counters.connections)
   for (const [name, help] of Object.entries(HELP) as [keyof typeof HELP, string][]) {
-    new Counter({
-      name: `mqtt_${name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)}_total`,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset()
-        this.inc(counters[name])
-      }
-    })
+    const shown = `mqtt_${name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)}_total`
+    metrics.counter(shown, help, () => counters[name])
   }
 }

@@ -3,6 +3,9 @@ import { secret, url, wholeNumber } from './fields'
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
+/** The default of `SHUTDOWN_TIMEOUT`, milliseconds. */
+export const SHUTDOWN_TIMEOUT = 25_000
+
 /** What the environment may say to each of our servers. A system adds its own names with `baseSchema.extend({ … })`. */
 export const baseSchema = z.object({
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
@@ -48,7 +51,7 @@ export const baseSchema = z.object({
   ADMIN_TOKEN: secret(16).optional(),
 
   /** Milliseconds that a shutdown may take, until the process ends anyway. */
-  SHUTDOWN_TIMEOUT: wholeNumber(0, 3_600_000).default(25_000),
+  SHUTDOWN_TIMEOUT: wholeNumber(0, 3_600_000).default(SHUTDOWN_TIMEOUT),
   /** Milliseconds of it in which `/ready` says no and everybody is still served, for balancers to notice. */
   SHUTDOWN_DELAY: wholeNumber(0, 3_600_000).default(0)
 })

@@ -1,9 +1,7 @@
+import { SHUTDOWN_TIMEOUT } from './base-schema'
 import type { Environment } from './old-names'
 
 const LOOPBACK: readonly (string | undefined)[] = [undefined, '127.0.0.1', '::1', '[::1]', 'localhost']
-
-/** The default of the schema, milliseconds. */
-const SHUTDOWN_TIMEOUT = 25_000
 
 /** Says in words which values of {@link baseSchema} can't stand together. */
 export function contradictions(env: Environment): string[] {

@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import type { Logger } from 'pino'
+import { SHUTDOWN_TIMEOUT } from '../config/base-schema'
 
 /** The doors are closed first, then what works behind them ends, then what both have used, and the log last. */
 export type ShutdownPhase = 'doors' | 'work' | 'outputs' | 'log'
@@ -43,7 +44,7 @@ export class Shutdown {
   #running: Promise<ShutdownResult> | null = null
 
   constructor(options: ShutdownOptions = {}) {
-    this.#timeout = options.timeout ?? 25_000
+    this.#timeout = options.timeout ?? SHUTDOWN_TIMEOUT
     this.#log = options.log
     this.#exit = options.exit ?? (code => process.exit(code))
   }
