@@ -51,6 +51,7 @@ export class Broker {
   readonly #admission: Admission
   readonly #bus: LocalBus
   readonly #connections = new Map<AedesClient, Connection>()
+  readonly #doors: (() => Iterable<ConnectionInfo>)[] = []
   #open = 0
   #aedes!: Aedes
   #store!: LevelStore
@@ -235,6 +236,11 @@ export class Broker {
     return grantsOf(identity, this.#options.commands)
   }
 
+  /** @internal For another door: its connections are shown with those of MQTT. */
+  addDoor(connections: () => Iterable<ConnectionInfo>): void {
+    this.#doors.push(connections)
+  }
+
   /** @internal For another door: logs and counts what it refuses. */
   refuse(refusal: Omit<Refusal, 'id' | 'at'>): Refusal {
     return this.#refusals.add(refusal)
@@ -262,6 +268,7 @@ export class Broker {
       const waitingBytes = client.conn.writableLength + member.turnBytes
       yield { ...member.facts, since: connection.openedAt, subscriptions: [...member.filters], waitingBytes }
     }
+    for (const connectionsOf of this.#doors) yield* connectionsOf()
   }
 
   /** Closes all connections, sends their wills, and closes the store. */

@@ -13,6 +13,8 @@ export const brokerSchema = baseSchema.extend({
   STORE_SYNC: z.enum(['always', 'never']).default('never'),
   /** Patterns of further topics that devices may publish to. */
   COMMANDS: patterns.optional(),
+  /** Whether a handler by the token door needs a certificate of our authority; `optional`: or a JWT alone. */
+  TOKEN_CERTIFICATE: z.enum(['required', 'optional']).default('required'),
   MAX_CONNECTIONS: wholeNumber(1, 1_000_000).default(50_000),
   MAX_PACKET_BYTES: wholeNumber(1, 268_435_455).optional(),
   MAX_PUBLISH_RATE: wholeNumber(1, 1_000_000).optional()

@@ -40,7 +40,7 @@ export interface RunningBroker {
 
 /**
  * Starts a broker on one TLS port for MQTT and for MQTT over WebSocket, whose clients need no certificate, and for the token door, whose
- * clients do.
+ * clients do unless `TOKEN_CERTIFICATE` says otherwise.
  *
  * @throws ServiceError, BrokerError, JwtError, TokenError: what the configuration or the machine does not allow
  */
@@ -64,7 +64,11 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
       notices: [...notices, ...notes],
       secrets: [...secrets, ...(config.JWT_SECRET === undefined ? [] : [config.JWT_SECRET])],
       defaultPort: DEFAULT_PORT,
-      tokens: { maxConnections: broker.limits.maxConnections, session: true },
+      tokens: {
+        maxConnections: broker.limits.maxConnections,
+        session: true,
+        rejectUnauthorized: config.TOKEN_CERTIFICATE !== 'optional'
+      },
       ...doorsOf(broker)
     })
   } catch (error) {

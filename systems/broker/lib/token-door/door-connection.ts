@@ -3,6 +3,7 @@ import { type Identity, type JwtError, peerAnswer, type Verifier, type Watch } f
 import type { Connection, Peer } from 'token-server'
 import { whyTopicTooLong } from '../core/admission'
 import type { Broker } from '../core/broker'
+import type { ConnectionInfo } from '../core/broker-options'
 import type { Log } from '../core/log'
 import { subjectOf } from '../core/member'
 import type { Refusal } from '../core/refusals'
@@ -36,6 +37,7 @@ export class DoorConnection {
   readonly #id = randomBytes(4).toString('hex')
   readonly #host: DoorHost
   readonly #connection: Connection
+  readonly #since = Date.now()
   readonly #connectTimer: NodeJS.Timeout
   #state: 'NEW' | 'ADMITTING' | 'MEMBER' | 'ENDED' = 'NEW'
   #member: DoorMember | undefined
@@ -53,6 +55,22 @@ export class DoorConnection {
     }, connectTimeout)
     this.#connectTimer.unref()
     connection.once('close', () => this.#closed())
+  }
+
+  /** undefined: it has not said who it is. */
+  get info(): ConnectionInfo | undefined {
+    const member = this.#member
+    if (member === undefined || this.#state !== 'MEMBER') return undefined
+    const { connection, address } = this.#facts()
+    return {
+      connection,
+      ...(address === undefined ? {} : { address }),
+      user: subjectOf(member.identity),
+      clientId: this.#queueId ?? '',
+      since: this.#since,
+      subscriptions: member.subscriptions.filters,
+      waitingBytes: this.#connection.bufferedAmount
+    }
   }
 
   /** The answer to a request. It never rejects. */

@@ -1,6 +1,7 @@
 import type { Identity, Verifier } from '@token-server/identity'
 import type { Connection, Peer, TokenServer } from 'token-server'
 import type { Broker } from '../core/broker'
+import type { ConnectionInfo } from '../core/broker-options'
 import { type Log, SILENT } from '../core/log'
 import { DoorConnection, type DoorHost } from './door-connection'
 import { handlerOf } from './handler-of'
@@ -46,6 +47,7 @@ export function openTokenDoor(options: TokenDoorOptions): TokenDoor {
     connection.once('close', () => clients.delete(client))
     connection.handle(token => client.answer(token), { concurrency: CONCURRENCY })
   }
+  broker.addDoor(() => infosOf(clients))
   server.on('connection', take)
   for (const connection of server.connections) take(connection)
   return {
@@ -54,4 +56,8 @@ export function openTokenDoor(options: TokenDoorOptions): TokenDoor {
       for (const client of clients) client.end('closing', 'the broker closes')
     }
   }
+}
+
+function* infosOf(clients: Iterable<DoorConnection>): Iterable<ConnectionInfo> {
+  for (const { info } of clients) if (info !== undefined) yield info
 }

@@ -122,9 +122,17 @@ describe('The example contacts', () => {
           return made
         }
 
+        /** What was published, by whom, in the order of the broker's log. */
+        const published = () => {
+          const lines = server.log.split('\n').filter(line => line.includes('"published"'))
+          return lines
+            .map(line => JSON.parse(line) as { user: string; topic: string })
+            .map(({ user, topic }) => [user, topic])
+        }
+
         const stored = () => JSON.parse(readFileSync(join(server.folder, 'contacts.json'), 'utf8'))
 
-        it('adds a contact: asked, told to the other, accepted, told to the first', async () => {
+        it('adds a contact, in the 16 steps of the seed: asked, told to the other, accepted, told to the first', async () => {
           const first = await phone(FIRST, `${FIRST}_contact_approved`)
           const second = await phone(SECOND, `${SECOND}_contact_requested`)
           // The device claims to be somebody else: the broker has verified who it is.
@@ -143,6 +151,13 @@ describe('The example contacts', () => {
             requests: { [SECOND]: [] },
             contacts: { [SECOND]: [FIRST], [FIRST]: [SECOND] }
           })
+          const by = via === 'mqtt' ? 'handler:handler-contacts' : 'handler:client'
+          expect(published()).to.deep.equal([
+            [`user:${FIRST}`, 'request_contact'],
+            [by, `${SECOND}_contact_requested`],
+            [`user:${SECOND}`, 'accept_contact'],
+            [by, `${FIRST}_contact_approved`]
+          ])
         })
 
         it('gives the list of contacts to whom it belongs', async () => {

@@ -533,16 +533,24 @@ describe('The token door', () => {
     })
   })
 
-  it('counts connections, publishes and deliveries with those of MQTT', async () => {
+  it('shows its connections, and counts publishes and deliveries, with those of MQTT', async () => {
     const { counters } = door.test.broker
     const bare = await member()
     expect(counters.connections).to.equal(1)
     await bare.ask({ type: 'subscribe', filter: 'a' })
+    const [shown] = [...door.test.broker.connections()]
+    expect(shown).to.deep.include({
+      user: 'handler:handler-h',
+      address: '127.0.0.1',
+      subscriptions: ['a'],
+      waitingBytes: 0
+    })
     await bare.ask({ type: 'publish', topic: 'a' })
     await until('it is delivered', () => counters.delivered === 1)
     expect(counters.published).to.equal(1)
     await bare.stop()
     await until('it is gone', () => counters.connections === 0)
+    expect([...door.test.broker.connections()]).to.deep.equal([])
     const device = await door.test.device('7')
     device.publish('8_x', '')
     await closed(device)
