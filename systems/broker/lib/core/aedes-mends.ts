@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Aedes } from 'aedes'
 import type { AedesClient } from './member'
 
@@ -24,4 +25,9 @@ export function keepRegistryRight(aedes: Aedes): void {
     registry.connectedClients--
     aedes.emit('clientDisconnect', client)
   }
+}
+
+/** An id for a broker that sorts behind those of earlier starts: the queues of a LevelStore are sorted by it first. */
+export function sortableId(): string {
+  return `${Date.now().toString(36).padStart(9, '0')}-${randomUUID()}`
 }

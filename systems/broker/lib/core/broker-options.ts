@@ -1,5 +1,8 @@
 import type { Identity, Verifier } from '@token-server/identity'
+import { isTopicFilter } from '../wire/topics'
 import type { Credentials } from './admission'
+import type { AedesPacket } from './aedes-packet'
+import { wrongOption } from './broker-error'
 import type { BrokerLimits } from './limits'
 import type { Log } from './log'
 
@@ -50,4 +53,36 @@ export interface ConnectionInfo {
   readonly since: number
   readonly subscriptions: readonly string[]
   readonly waitingBytes: number
+}
+
+/** @throws BrokerError `ERR_BROKER_OPTION` */
+export function checkCommands(patterns: readonly string[] = []): void {
+  for (const pattern of patterns) checkCommand(pattern)
+}
+
+function checkCommand(pattern: string): void {
+  if (!isTopicFilter(pattern)) throw wrongOption('commands', `"${pattern}" is no topic filter`)
+  if (/^[+#$]/.test(pattern)) {
+    throw wrongOption(
+      'commands',
+      `"${pattern}" begins with a wildcard or "$", and would belong to users as well`
+    )
+  }
+}
+
+/** @param sender undefined: this process publishes it */
+export function packetOf(
+  { topic, payload, qos = 0, retain = false }: Outgoing,
+  sender?: Identity
+): AedesPacket {
+  const packet: AedesPacket = {
+    cmd: 'publish',
+    topic,
+    payload: Buffer.from(payload),
+    qos,
+    retain,
+    dup: false
+  }
+  if (sender !== undefined) packet.properties = { userProperties: { sub: sender.id, kind: sender.kind } }
+  return packet
 }

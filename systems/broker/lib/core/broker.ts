@@ -3,14 +3,21 @@ import type { Duplex } from 'node:stream'
 import type { Identity } from '@token-server/identity'
 import { Aedes } from 'aedes'
 import { type Grants, grantsOf } from '../authorization/grants'
-import type { LevelStore } from '../store/level-store'
 import { openStore } from '../store/open-store'
+import type { Store } from '../store/store'
 import { isTopicFilter, isWildcard, levelCount } from '../wire/topics'
 import { Admission, authenticateByJwt } from './admission'
-import { keepRegistryRight, NO_DUPLICATES } from './aedes-mends'
+import { keepRegistryRight, NO_DUPLICATES, sortableId } from './aedes-mends'
 import { type AedesPacket, senderOf } from './aedes-packet'
 import { BrokerError, wrongOption } from './broker-error'
-import type { BrokerOptions, ConnectionInfo, Message, Outgoing } from './broker-options'
+import {
+  type BrokerOptions,
+  type ConnectionInfo,
+  checkCommands,
+  type Message,
+  type Outgoing,
+  packetOf
+} from './broker-options'
 import { Connection, type From } from './connection'
 import { Counters } from './counters'
 import { FanOut } from './fan-out'
@@ -22,7 +29,7 @@ import { type AedesClient, MEMBER, type Member } from './member'
 import { Publishing } from './publishing'
 import { Redelivery } from './redelivery'
 import { type Refusal, Refusals } from './refusals'
-import { StoredQueue } from './stored-queue'
+import { StoredQueue, StoredQueues } from './stored-queue'
 import { grantedQos, Subscribing } from './subscribing'
 
 /**
@@ -33,7 +40,7 @@ import { grantedQos, Subscribing } from './subscribing'
  */
 export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const limits = completeLimits(options.limits)
-  for (const pattern of options.commands ?? []) checkCommand(pattern)
+  checkCommands(options.commands)
   const broker = new Broker(options, limits)
   await broker.open()
   return broker
@@ -52,9 +59,10 @@ export class Broker {
   readonly #bus: LocalBus
   readonly #connections = new Map<AedesClient, Connection>()
   readonly #doors: (() => Iterable<ConnectionInfo>)[] = []
+  readonly #queues = new StoredQueues()
   #open = 0
   #aedes!: Aedes
-  #store!: LevelStore
+  #store!: Store
   #redelivery!: Redelivery
   #publishing!: Publishing
   #closing: Promise<void> | undefined
@@ -72,7 +80,7 @@ export class Broker {
       refusals: this.#refusals,
       log: this.#log
     })
-    this.#bus = new LocalBus(packet => void this.#store.inFlight.delete(packet.brokerCounter ?? 0))
+    this.#bus = new LocalBus()
     this.#admission = new Admission({
       verifier: options.verifier,
       authenticate: options.authenticate ?? authenticateByJwt(options.verifier),
@@ -95,7 +103,13 @@ export class Broker {
       maxRetainedMessages: limits.maxRetainedMessages,
       maySubscribe: (client, filter) =>
         client instanceof StoredQueue || this.#subscribing.isGranted(client as AedesClient, filter),
+      openSessions: () => this.#openSessions(),
       onError: error => this.#storeFailed(error),
+      onDown: why => this.#log.error({ why }, 'the store is away: nothing of QoS 1 and 2 is acknowledged'),
+      onUp: () => {
+        this.#log.info({}, 'the store is back')
+        this.recover()
+      },
       onDropped: what => {
         if (what === 'queued') counters.droppedQueued++
         else counters.droppedRetained++
@@ -103,6 +117,7 @@ export class Broker {
     })
     this.#redelivery = new Redelivery(this.#store, limits, counters)
     const aedes = new Aedes({
+      id: sortableId(), // messages of an earlier start come first in a queue
       mq: this.#bus,
       persistence: this.#store,
       connectTimeout: limits.connectTimeout,
@@ -184,21 +199,13 @@ export class Broker {
    * @throws BrokerError `ERR_BROKER_CLOSED`, `ERR_BROKER_MESSAGE`, `ERR_BROKER_STORE`
    */
   publish(message: Outgoing, sender?: Identity): Promise<void> {
-    const { topic, payload, qos = 0, retain = false } = message
+    const { topic } = message
     if (this.#closing !== undefined) return Promise.reject(closed('publish'))
     if (isWildcard(topic) || topic === '' || levelCount(topic) > this.limits.maxTopicLevels) {
       const why = `its topic is empty, has a wildcard, or has more than ${this.limits.maxTopicLevels} levels`
       return Promise.reject(new BrokerError('ERR_BROKER_MESSAGE', `Cannot publish a message: because ${why}`))
     }
-    const packet: AedesPacket = {
-      cmd: 'publish',
-      topic,
-      payload: Buffer.from(payload),
-      qos,
-      retain,
-      dup: false
-    }
-    if (sender !== undefined) packet.properties = { userProperties: { sub: sender.id, kind: sender.kind } }
+    const packet = packetOf(message, sender)
     return new Promise((resolve, reject) => {
       this.#aedes.publish(packet as never, error => {
         if (!error) return resolve()
@@ -248,7 +255,16 @@ export class Broker {
 
   /** @internal For another door: a session in the store. */
   storedQueue(id: string): StoredQueue {
-    return new StoredQueue(id, this.#store)
+    return this.#queues.open(id, this.#store)
+  }
+
+  /** @internal Looks through the queues of all sessions that are connected: the bus may not have told of all that was stored. */
+  recover(): void {
+    for (const client of this.#connections.keys()) {
+      const member = client[MEMBER]
+      if (member !== undefined) this.#redelivery.recover(member)
+    }
+    this.#queues.recover()
   }
 
   /** @internal For another door: what is retained for a filter. */
@@ -307,6 +323,12 @@ export class Broker {
   /** Connections by their client id. */
   get #clients(): Record<string, unknown> {
     return (this.#aedes as unknown as { clients: Record<string, unknown> }).clients
+  }
+
+  *#openSessions(): Iterable<string> {
+    for (const client of this.#connections.keys())
+      if (client[MEMBER] !== undefined && !client.clean) yield client.id
+    yield* this.#queues.ids()
   }
 
   #listenTo(aedes: Aedes): void {
@@ -370,16 +392,6 @@ export class Broker {
   #factsOf(client: AedesClient | undefined, { id, from }: Connection) {
     const { address } = from
     return client?.[MEMBER]?.facts ?? { connection: id, ...(address === undefined ? {} : { address }) }
-  }
-}
-
-function checkCommand(pattern: string): void {
-  if (!isTopicFilter(pattern)) throw wrongOption('commands', `"${pattern}" is no topic filter`)
-  if (/^[+#$]/.test(pattern)) {
-    throw wrongOption(
-      'commands',
-      `"${pattern}" begins with a wildcard or "$", and would belong to users as well`
-    )
   }
 }
 

@@ -23,11 +23,6 @@ export class LocalBus {
   /** The number of the message that is being given out; 0: none is. */
   current = 0
   #last = 0
-  readonly #onEmitted: (packet: AedesPacket) => void
-
-  constructor(onEmitted: (packet: AedesPacket) => void) {
-    this.#onEmitted = onEmitted
-  }
 
   on(topic: string, notify: Notify, done?: () => void): this {
     this.#matcher.add(topic, notify)
@@ -66,7 +61,6 @@ export class LocalBus {
       } finally {
         this.current = 0
         this.#isEmitting = false
-        this.#onEmitted(packet)
       }
     }
     done()

@@ -53,10 +53,11 @@ export class Member {
 
   /** Belong to the redelivery: whether messages go to the client as they come, or are fetched from its queue. */
   isLive: boolean
-  /** By the id of their broker, the lowest number of the messages that were left in the queue. */
-  missed: Map<string, number> | undefined
+  /** The lowest number of the messages that were left in the queue. */
+  missed: number | undefined
+  /** By the id of their broker, the highest number of the messages that were fetched from the queue. */
+  fetched: Map<string, number> | undefined
   redelivering: AedesPacket | undefined
-  sentAhead: Set<number> | undefined
 
   constructor(
     connection: Connection,

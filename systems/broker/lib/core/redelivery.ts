@@ -1,4 +1,5 @@
-import type { LevelStore } from '../store/level-store'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Store } from '../store/store'
 import type { AedesPacket } from './aedes-packet'
 import type { Counters } from './counters'
 import type { BrokerLimits } from './limits'
@@ -14,15 +15,18 @@ import type { Member } from './member'
  * ```
  *   connected ──▶ FETCHING ──(nothing was missed in a pass)──▶ LIVE
  *                    ▲                                          │
- *                    └──────────(too much waits for it)─────────┘
+ *                    └──(too much waits for it, or a gap)───────┘
  * ```
+ *
+ * The bus tells of the messages of each broker with rising numbers, and a pass sees all that were stored when it ends. So of each broker the
+ * highest number that was fetched tells what of it must not be sent again.
  */
 export class Redelivery {
-  readonly #store: LevelStore
+  readonly #store: Store
   readonly #limits: BrokerLimits
   readonly #counters: Counters
 
-  constructor(store: LevelStore, limits: BrokerLimits, counters: Counters) {
+  constructor(store: Store, limits: BrokerLimits, counters: Counters) {
     this.#store = store
     this.#limits = limits
     this.#counters = counters
@@ -30,21 +34,16 @@ export class Redelivery {
 
   /** Whether this message of QoS 1 or 2 goes to the client now. @param isNew it comes from its publisher, not from the queue */
   passes(member: Member, packet: AedesPacket, isNew: boolean): boolean {
-    const counter = packet.brokerCounter ?? 0
     if (packet.messageId) {
-      // aedes empties the queue. Of a message that subscribers have not been given yet, this is the one copy.
-      if (this.#store.inFlight.has(counter)) this.#aheadOf(member).add(counter)
+      noteFetched(member, packet) // aedes empties the queue
       return true
     }
     if (packet === member.redelivering || !isNew) return true
     if (member.client.clean) return this.#cleanPasses(member)
-    if (member.sentAhead?.delete(counter)) return false
+    const { brokerId = '', brokerCounter = 0 } = packet
+    if (brokerCounter <= (member.fetched?.get(brokerId) ?? 0)) return false
     if (member.isLive && !this.#isFull(member)) return true
-    leaveInQueue(member, packet)
-    if (member.isLive) {
-      member.isLive = false
-      this.#fetch(member)
-    }
+    this.#leaveInQueue(member, brokerCounter)
     return false
   }
 
@@ -55,6 +54,18 @@ export class Redelivery {
     else member.isLive = true
   }
 
+  /** The bus may not have told of all that was stored for this member. */
+  recover(member: Member): void {
+    if (!member.client.clean) this.#leaveInQueue(member, 0)
+  }
+
+  #leaveInQueue(member: Member, number: number): void {
+    member.missed = Math.min(member.missed ?? number, number)
+    if (!member.isLive) return
+    member.isLive = false
+    this.#fetch(member)
+  }
+
   #fetch(member: Member): void {
     this.#passOver(member).catch((error: unknown) => {
       this.#counters.storeErrors++
@@ -63,24 +74,21 @@ export class Redelivery {
   }
 
   async #passOver(member: Member): Promise<void> {
+    await nextTurn() // aedes marks in the next turn what it sends
     while (member.missed !== undefined) {
       const { missed } = member
       member.missed = undefined
-      for (const [brokerId, first] of missed) {
-        for await (const packet of this.#store.outgoingFrom(member.client, brokerId, first)) {
-          if (member.client.closed) return
-          await this.#redeliver(member, packet as AedesPacket)
-        }
+      for await (const packet of this.#store.outgoingUnsent(member.client, missed)) {
+        if (member.client.closed) return
+        await this.#redeliver(member, packet as AedesPacket)
       }
     }
     member.isLive = true
   }
 
   /** Resolves when the client can take more. */
-  #redeliver(member: Member, packet: AedesPacket): Promise<void> | undefined {
-    if (packet.cmd !== 'publish' || packet.messageId) return undefined // it was sent; null: it comes from the store
-    const counter = packet.brokerCounter ?? 0
-    if (this.#store.inFlight.has(counter)) this.#aheadOf(member).add(counter)
+  #redeliver(member: Member, packet: AedesPacket): Promise<void> {
+    noteFetched(member, packet)
     return new Promise(resolve => {
       member.redelivering = packet
       member.client.deliverQoS(packet, resolve)
@@ -97,15 +105,9 @@ export class Redelivery {
   #isFull(member: Member): boolean {
     return member.client.conn.writableLength + member.turnBytes > this.#limits.maxWaitingBytes
   }
-
-  #aheadOf(member: Member): Set<number> {
-    member.sentAhead ??= new Set()
-    return member.sentAhead
-  }
 }
 
-function leaveInQueue(member: Member, { brokerId = '', brokerCounter = 0 }: AedesPacket): void {
-  member.missed ??= new Map()
-  const first = member.missed.get(brokerId) ?? brokerCounter
-  member.missed.set(brokerId, Math.min(first, brokerCounter))
+function noteFetched(member: Member, { brokerId = '', brokerCounter = 0 }: AedesPacket): void {
+  member.fetched ??= new Map()
+  if (brokerCounter > (member.fetched.get(brokerId) ?? 0)) member.fetched.set(brokerId, brokerCounter)
 }

@@ -1,16 +1,21 @@
-import type { LevelStore } from '../store/level-store'
+import type { Store } from '../store/store'
 import type { AedesPacket } from './aedes-packet'
 
 /** A session in the store, for a door that does not speak MQTT: its subscriptions, and the messages with QoS 1 and 2 that wait for it. */
 export class StoredQueue {
   readonly id: string
-  readonly #store: LevelStore
+  readonly #store: Store
+  readonly #onClose: (queue: StoredQueue) => void
+  /** Is called when messages may wait that the bus has not told of. */
+  onRecover: () => void = () => undefined
 
-  constructor(id: string, store: LevelStore) {
+  constructor(id: string, store: Store, onClose: (queue: StoredQueue) => void) {
     this.id = id
     this.#store = store
+    this.#onClose = onClose
   }
 
+  /** It is its owner's from now on. */
   async subscriptions(): Promise<{ filter: string; qos: 0 | 1 | 2 }[]> {
     const stored = await this.#store.subscriptionsByClient(this)
     return stored.map(({ topic, qos }) => ({ filter: topic, qos }))
@@ -29,20 +34,42 @@ export class StoredQueue {
     return this.#store.cleanSubscriptions(this)
   }
 
-  /** Messages that wait. */
-  get length(): number {
+  /** How many messages wait. */
+  count(): Promise<number> {
     return this.#store.queuedMessages(this.id)
   }
 
-  /** What waits, the oldest first, without what is stored and not yet given out: that is told by the bus when it is. */
-  async *messages(): AsyncGenerator<AedesPacket> {
-    for await (const packet of this.#store.outgoingStream(this) as AsyncIterable<AedesPacket>) {
-      if (packet.cmd === 'publish' && !this.#store.inFlight.has(packet.brokerCounter ?? 0)) yield packet
-    }
+  /** What waits, the oldest first. */
+  messages(): AsyncIterable<AedesPacket> {
+    return this.#store.outgoingUnsent(this, 0) as AsyncIterable<AedesPacket>
   }
 
   /** A message that was received. */
   remove(packet: AedesPacket): Promise<void> {
     return this.#store.outgoingRemove(this, packet)
+  }
+
+  /** Nobody is connected to it any more; what waits stays. */
+  close(): void {
+    this.#onClose(this)
+  }
+}
+
+/** Those of sessions that are connected. */
+export class StoredQueues {
+  readonly #open = new Set<StoredQueue>()
+
+  open(id: string, store: Store): StoredQueue {
+    const queue = new StoredQueue(id, store, closed => void this.#open.delete(closed))
+    this.#open.add(queue)
+    return queue
+  }
+
+  *ids(): Iterable<string> {
+    for (const { id } of this.#open) yield id
+  }
+
+  recover(): void {
+    for (const queue of this.#open) queue.onRecover()
   }
 }

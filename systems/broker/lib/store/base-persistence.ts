@@ -20,7 +20,7 @@ export interface StoredPacket {
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
   readonly brokerId?: string | undefined
-  readonly brokerCounter?: number | undefined
+  brokerCounter?: number | undefined
   readonly messageId?: number | undefined
   readonly properties?: object | undefined
 }
@@ -53,7 +53,7 @@ export interface Persistence {
 /** aedes-persistence-level with promises; it has no types of its own, and its front door has callbacks. */
 export const LevelPersistence = require('aedes-persistence-level/asyncPersistence.js') as new (
   db: DatabaseFacade
-) => Persistence
+) => Persistence & { readonly broker: { readonly id: string } }
 
 /** The encoding of what it writes. */
 export const { decode, encode } = require('msgpack-lite') as {

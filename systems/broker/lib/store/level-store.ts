@@ -12,6 +12,7 @@ import {
 import { CommitQueue, type Database } from './commit-queue'
 import { DatabaseFacade } from './database-facade'
 import { QueueAccounts } from './queue-accounts'
+import type { PacketNumber, Store, StoreOptions } from './store'
 import { SubscriptionIndex } from './subscription-index'
 
 /** As aedes-persistence-level writes them; `test/store/level-store.test.ts` holds that. */
@@ -23,19 +24,9 @@ const OUTGOING = 'outgoing:'
 /** Topics of retained messages that are compared in one turn of the event loop. */
 const RETAINED_CHUNK = 500
 
-export interface LevelStoreOptions {
+export interface LevelStoreOptions extends StoreOptions {
+  /** Each commit waits until the disk has it. */
   readonly sync: boolean
-  /** The most messages that wait for one session. */
-  readonly maxQueuedMessages: number
-  /** The most bytes of them. */
-  readonly maxQueuedBytes: number
-  /** The most retained messages of all topics together. */
-  readonly maxRetainedMessages: number
-  /** Something was not stored because a bound was reached. */
-  readonly onDropped: (what: 'queued' | 'retained', clientId: string | undefined) => void
-  readonly onError: (error: Error) => void
-  /** Whether a client may have a subscription: one that is refused is not stored beside those that are granted. */
-  readonly maySubscribe: (client: StoredClient, filter: string) => boolean
 }
 
 interface Incoming {
@@ -54,7 +45,7 @@ interface Incoming {
  * - A filter finds its retained messages by their keys, and does not read all of them.
  * - Queues and retained messages are bounded.
  */
-export class LevelStore extends LevelPersistence {
+export class LevelStore extends LevelPersistence implements Store {
   readonly #db: Database
   readonly #commits: CommitQueue
   readonly #facade: DatabaseFacade
@@ -69,8 +60,8 @@ export class LevelStore extends LevelPersistence {
   readonly #updates = new Map<string, Promise<unknown>>()
   readonly #retained = new Set<string>()
   #isClosed = false
-  /** Counters of messages that are stored, or being stored, and not yet given to subscribers. */
-  readonly inFlight = new Set<number>()
+  #lastNumber = 0
+  readonly whyDown = undefined
 
   constructor(db: Database, options: LevelStoreOptions) {
     const commits = new CommitQueue(db, options.sync)
@@ -207,11 +198,6 @@ export class LevelStore extends LevelPersistence {
 
   // Sessions
 
-  /**
-   * Forgets stored sessions of a subject, those that connected longest ago first, until there are fewer than `most` beside this one.
-   *
-   * @param isOpen whether a session is connected: it stays
-   */
   async makeRoomFor(clientId: string, most: number, isOpen: (clientId: string) => boolean): Promise<void> {
     const others = this.#index.touch(clientId).filter(id => id !== clientId)
     let surplus = others.length - (most - 1)
@@ -241,6 +227,7 @@ export class LevelStore extends LevelPersistence {
     subscriptions: readonly StoredSubscription[],
     packet: StoredPacket
   ): Promise<void> {
+    packet.brokerCounter = ++this.#lastNumber
     const incoming = packet.properties && this.#uncommitted.get(packet.properties)
     const open = subscriptions.filter(({ clientId = '' }) => {
       const isOpen = this.#queues.hasRoom(clientId, packet.payload.length)
@@ -256,13 +243,9 @@ export class LevelStore extends LevelPersistence {
       }
       if (incoming !== undefined) void super.incomingStorePacket(incoming.client, incoming.packet)
     })
-    const counter = packet.brokerCounter ?? 0
-    this.inFlight.add(counter)
-    const commit = this.#commits.write(operations)
     try {
-      await commit
+      await this.#commits.write(operations)
     } catch (error) {
-      this.inFlight.delete(counter)
       if (incoming !== undefined)
         this.#incoming.get(incoming.client.id)?.delete(incoming.packet.messageId as number)
       throw error
@@ -271,11 +254,17 @@ export class LevelStore extends LevelPersistence {
     }
   }
 
-  /** What waits for a client of the messages that this broker took, from this number on. */
-  async *outgoingFrom(client: StoredClient, brokerId: string, first: number): AsyncGenerator<StoredPacket> {
-    const all = range(`${OUTGOING}${encodeURIComponent(client.id)}:${brokerId}:`)
-    const some = { ...all, gte: `${all.gte}${padded(first)}` }
-    for await (const bytes of this.#facade.values(some)) yield decode(bytes) as StoredPacket
+  /** In the order of their keys: those of earlier starts, whose ids are lower, come first. */
+  async *outgoingUnsent(client: StoredClient, from: number): AsyncGenerator<StoredPacket> {
+    const all = range(`${OUTGOING}${encodeURIComponent(client.id)}:`)
+    const some =
+      from === 0
+        ? all
+        : { ...all, gte: outgoingKey(client.id, { brokerId: this.broker.id, brokerCounter: from }) }
+    for await (const bytes of this.#facade.values(some)) {
+      const packet = decode(bytes) as StoredPacket
+      if (packet.cmd === 'publish' && !packet.messageId) yield packet
+    }
   }
 
   /** One after another for each client, so that messages leave in the order of their queue [MQTT-4.6.0-6]. */
@@ -315,15 +304,13 @@ export class LevelStore extends LevelPersistence {
     return cleared
   }
 
-  /** For a session whose messages have no packet identifiers. */
   async outgoingRemove(client: StoredClient, packet: PacketNumber): Promise<void> {
     await this.#commits.write([{ type: 'del', key: outgoingKey(client.id, packet) }])
     this.#queues.remove(client.id)
   }
 
-  /** Of one session: stored, and not acknowledged by the client. */
-  queuedMessages(clientId: string): number {
-    return this.#queues.messages(clientId)
+  queuedMessages(clientId: string): Promise<number> {
+    return Promise.resolve(this.#queues.messages(clientId))
   }
 
   // QoS 2 from clients
@@ -374,8 +361,6 @@ export class LevelStore extends LevelPersistence {
     return ids
   }
 }
-
-type PacketNumber = Pick<StoredPacket, 'brokerId' | 'brokerCounter'>
 
 function outgoingKey(clientId: string, { brokerId, brokerCounter }: PacketNumber): string {
   return `${OUTGOING}${encodeURIComponent(clientId)}:${brokerId}:${padded(brokerCounter)}`

@@ -65,7 +65,10 @@ export class Subscriptions {
 
   /** What waits in the queue, from now on. */
   begin(): void {
-    if (this.#options.queue !== undefined) this.#wake(this.#options.queue)
+    const { queue } = this.#options
+    if (queue === undefined) return
+    queue.onRecover = () => this.#wake(queue)
+    this.#wake(queue)
   }
 
   async add(filter: string, qos: 0 | 1): Promise<void> {
@@ -98,6 +101,7 @@ export class Subscriptions {
   stop(): void {
     this.#isStopped = true
     for (const { stop } of this.#byFilter.values()) stop()
+    this.#options.queue?.close()
   }
 
   #listen(filter: string, qos: 0 | 1): void {

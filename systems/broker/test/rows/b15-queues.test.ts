@@ -69,6 +69,19 @@ describe('B15: the queue of a session', () => {
     expect(next).to.be.greaterThan(count)
   })
 
+  it('keeps its order over starts of the broker', async () => {
+    for (let start = 0; start < 5; start++) {
+      await publish(start * 2, 2)
+      await test.stop()
+      test = await TestBroker.start({ folder })
+    }
+    const device = test.dial(await deviceToken('1'), OPTIONS)
+    const received = inbox(device)
+    await connack(device)
+    await until('all come', () => received.length >= 10)
+    expect(received.map(({ payload }) => Number(payload))).to.deep.equal([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
   it('is bounded: what finds it full is dropped and counted', async () => {
     await test.stop()
     test = await TestBroker.start({ folder, limits: { maxQueuedMessages: 100 } })
