@@ -8,8 +8,10 @@ import type { AedesPacket } from './aedes-packet'
 import type { Connection, From } from './connection'
 import type { Counters } from './counters'
 import type { BrokerLimits } from './limits'
-import { type AedesClient, isServiceKind, MEMBER, Member, subjectOf } from './member'
+import { type AedesClient, MEMBER, Member } from './member'
+import type { Places } from './places'
 import { type Refusals, RefusedError } from './refusals'
+import { isServiceKind, subjectOf } from './subject'
 
 /** CONNACK 4: the user name or the token is malformed. */
 const MALFORMED = 4
@@ -34,10 +36,9 @@ export interface AdmissionOptions {
   readonly limits: BrokerLimits
   readonly refusals: Refusals
   readonly counters: Counters
-  /** Forgets old sessions of a subject beyond so many. */
-  readonly makeRoomFor: (clientId: string, most: number) => Promise<void>
-  /** The token of a member ended while its connection is open. */
-  readonly onTokenEnd: (member: Member, why: string) => void
+  readonly places: Places
+  /** Forgets old sessions of a subject. */
+  readonly makeRoomFor: (clientId: string, identity: Identity) => Promise<void>
 }
 
 /** Why a client is refused, with the code of its CONNACK. */
@@ -53,7 +54,6 @@ class Refused extends Error {
 /** CONNECT: user name `JWT`, the token as password. Makes a {@link Member} of a connection, or says why not. */
 export class Admission {
   readonly #options: AdmissionOptions
-  readonly #openOf = new Map<string, number>()
   readonly #refused = new WeakMap<AedesClient, RefusedError>()
 
   constructor(options: AdmissionOptions) {
@@ -95,7 +95,7 @@ export class Admission {
   }
 
   async #admit(client: AedesClient, packet: ConnectPacket, connection: Connection): Promise<void> {
-    const { verifier, authenticate, commands, limits } = this.#options
+    const { verifier, authenticate, commands, limits, places, counters, makeRoomFor } = this.#options
     const { username, password } = packet
     const identity = await authenticate({ username, password, from: connection.from })
     const { whyNoTopics } = grantsOf(identity, commands)
@@ -105,18 +105,20 @@ export class Admission {
     }
     this.#checkWill(packet, identity)
     if (connection.stream.destroyed) throw new Refused(UNAVAILABLE, 'the connection was closed meanwhile')
-    this.#count(identity, connection)
+    const whyFull = places.enterAs(identity)
+    if (whyFull !== undefined) throw new Refused(NOT_AUTHORIZED, whyFull)
     const watch = verifier.watch(identity, end => {
-      const member = client[MEMBER]
-      if (member !== undefined) this.#options.onTokenEnd(member, end.message)
+      counters.tokenEnded++
+      connection.cut(end.message)
     })
-    connection.stream.once('close', () => watch.stop())
+    connection.stream.once('close', () => {
+      places.leaveAs(identity)
+      watch.stop()
+    })
     const clientId = `${encodeURIComponent(subjectOf(identity))}/${packet.clientId || randomUUID()}`
     packet.clientId = clientId
     client[MEMBER] = new Member(connection, client, watch, commands, limits, packet.clean !== false)
-    if (packet.clean !== false) return
-    const most = isServiceKind(identity) ? limits.maxSessionsPerHandler : limits.maxSessionsPerDevice
-    await this.#options.makeRoomFor(clientId, most)
+    if (packet.clean === false) await makeRoomFor(clientId, identity)
   }
 
   #checkWill(packet: ConnectPacket, identity: Identity): void {
@@ -126,23 +128,6 @@ export class Admission {
     const why = grantsOf(identity, commands).whyNotPublish(will.topic) ?? whyTopicTooLong(will.topic, limits)
     if (why !== undefined) throw new Refused(NOT_AUTHORIZED, `its will to ${will.topic}: ${why}`)
     stampMessage(will, identity)
-  }
-
-  /** Counted until the connection closes. */
-  #count(identity: Identity, connection: Connection): void {
-    if (isServiceKind(identity)) return
-    const subject = subjectOf(identity)
-    const open = this.#openOf.get(subject) ?? 0
-    const { maxConnectionsPerDevice } = this.#options.limits
-    if (open >= maxConnectionsPerDevice) {
-      throw new Refused(NOT_AUTHORIZED, `it has ${open} connections, bound ${maxConnectionsPerDevice}`)
-    }
-    this.#openOf.set(subject, open + 1)
-    connection.stream.once('close', () => {
-      const left = (this.#openOf.get(subject) ?? 1) - 1
-      if (left === 0) this.#openOf.delete(subject)
-      else this.#openOf.set(subject, left)
-    })
   }
 }
 

@@ -22,10 +22,11 @@ import { Connection, type From } from './connection'
 import { Counters } from './counters'
 import { FanOut } from './fan-out'
 import { guardSocket } from './guard-socket'
-import { type BrokerLimits, completeLimits } from './limits'
+import { type BrokerLimits, completeLimits, limitsOf } from './limits'
 import { LocalBus } from './local-bus'
 import { type Log, SILENT } from './log'
-import { type AedesClient, MEMBER, type Member } from './member'
+import { type AedesClient, MEMBER } from './member'
+import { Places } from './places'
 import { Publishing } from './publishing'
 import { Redelivery } from './redelivery'
 import { type Refusal, Refusals } from './refusals'
@@ -50,6 +51,8 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
 export class Broker {
   readonly counters = new Counters()
   readonly limits: BrokerLimits
+  /** @internal */
+  readonly places: Places
   readonly #options: BrokerOptions
   readonly #log: Log
   readonly #refusals: Refusals
@@ -60,7 +63,6 @@ export class Broker {
   readonly #connections = new Map<AedesClient, Connection>()
   readonly #doors: (() => Iterable<ConnectionInfo>)[] = []
   readonly #queues = new StoredQueues()
-  #open = 0
   #aedes!: Aedes
   #store!: Store
   #redelivery!: Redelivery
@@ -71,6 +73,7 @@ export class Broker {
   constructor(options: BrokerOptions, limits: BrokerLimits) {
     this.#options = options
     this.limits = limits
+    this.places = new Places(limits)
     this.#log = options.log ?? SILENT
     this.#refusals = new Refusals(this.#log, this.counters)
     this.#fanOut = new FanOut(limits, this.counters)
@@ -88,8 +91,8 @@ export class Broker {
       limits,
       refusals: this.#refusals,
       counters: this.counters,
-      makeRoomFor: (clientId, most) => this.#store.makeRoomFor(clientId, most, id => id in this.#clients),
-      onTokenEnd: (member, end) => this.#endToken(member, end)
+      places: this.places,
+      makeRoomFor: (clientId, identity) => this.makeRoomFor(clientId, identity)
     })
   }
 
@@ -173,16 +176,12 @@ export class Broker {
     stream.on('error', () => undefined)
     const connection = new Connection(stream, from)
     this.counters.accepted++
-    if (this.#closing !== undefined || this.#open >= this.limits.maxConnections) {
-      const why =
-        this.#closing !== undefined
-          ? 'the broker is closing'
-          : `there are ${this.#open} connections, the bound`
+    const why = this.#closing === undefined ? this.places.enter() : 'the broker is closing'
+    if (why !== undefined) {
       this.#refusals.add({ what: 'connect', why, connection: connection.id })
       stream.destroy()
       return
     }
-    this.#open++
     guardSocket(stream, this.limits, violation => {
       connection.because(violation.message)
       this.#refusals.add({ what: 'packet', why: violation.message, ...this.#factsOf(client, connection) })
@@ -246,6 +245,12 @@ export class Broker {
   /** @internal For another door: its connections are shown with those of MQTT. */
   addDoor(connections: () => Iterable<ConnectionInfo>): void {
     this.#doors.push(connections)
+  }
+
+  /** @internal Forgets stored sessions of a subject that has more than it may, for one that connects. */
+  makeRoomFor(sessionId: string, identity: Identity): Promise<void> {
+    const isOpen = (id: string) => id in this.#clients || this.#queues.isOpen(id)
+    return this.#store.makeRoomFor(sessionId, limitsOf(identity, this.limits).maxSessions, isOpen)
   }
 
   /** @internal For another door: logs and counts what it refuses. */
@@ -372,13 +377,8 @@ export class Broker {
     this.#connections.get(client)?.because(error.message)
   }
 
-  #endToken(member: Member, why: string): void {
-    this.counters.tokenEnded++
-    member.connection.cut(why)
-  }
-
   #closed(client: AedesClient, connection: Connection): void {
-    this.#open--
+    this.places.leave()
     this.#connections.delete(client)
     const fields = { ...this.#factsOf(client, connection), reason: connection.endReason }
     if (client[MEMBER] === undefined) this.#log.debug(fields, 'closed before it was connected')

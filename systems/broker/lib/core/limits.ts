@@ -1,4 +1,6 @@
+import type { Identity } from '@token-server/identity'
 import { wrongOption } from './broker-error'
+import { isServiceKind } from './subject'
 
 /** Bounds of what strangers can make the broker do or keep. Each has a finite default. */
 export interface BrokerLimits {
@@ -10,7 +12,7 @@ export interface BrokerLimits {
   readonly maxPacketBytes: number
   /** Connections of all clients together. Default 50,000. */
   readonly maxConnections: number
-  /** Connections of one device or user. Default 20. Handlers and admins are bound by `maxConnections` only. */
+  /** Connections of one device or user, by all doors. Default 20. Handlers and admins are bound by `maxConnections` only. */
   readonly maxConnectionsPerDevice: number
   /** Subscriptions of one connection of a device or user. Default 100. */
   readonly maxSubscriptionsPerDevice: number
@@ -20,7 +22,7 @@ export interface BrokerLimits {
   readonly maxTopicLevels: number
   /** Length of a topic or filter, in characters. Default 1,024. */
   readonly maxTopicLength: number
-  /** Length of a client id, in characters. Default 256. */
+  /** Length of a client id, and of the name of a session at the token door, in characters. Default 256. */
   readonly maxClientIdLength: number
   /**
    * Messages a second of one connection of a device or user, a longer one counted for each 16 KiB begun; ten seconds' worth may come at
@@ -93,4 +95,15 @@ export function completeLimits(given: Partial<BrokerLimits> = {}): BrokerLimits 
     }
   }
   return Object.freeze({ ...DEFAULT_LIMITS, ...given })
+}
+
+/** Those that depend on what somebody is. */
+export function limitsOf(identity: Pick<Identity, 'kind'>, limits: BrokerLimits) {
+  const isService = isServiceKind(identity)
+  return {
+    maxConnections: isService ? limits.maxConnections : limits.maxConnectionsPerDevice,
+    maxSubscriptions: isService ? limits.maxSubscriptionsPerHandler : limits.maxSubscriptionsPerDevice,
+    maxPublishRate: isService ? limits.maxPublishRatePerHandler : limits.maxPublishRatePerDevice,
+    maxSessions: isService ? limits.maxSessionsPerHandler : limits.maxSessionsPerDevice
+  }
 }

@@ -4,8 +4,9 @@ import type { Client } from 'aedes'
 import { type Grants, grantsOf } from '../authorization/grants'
 import type { AedesPacket } from './aedes-packet'
 import type { Connection } from './connection'
-import type { BrokerLimits } from './limits'
-import { TokenBucket } from './token-bucket'
+import { type BrokerLimits, limitsOf } from './limits'
+import { Pace } from './pace'
+import { subjectOf } from './subject'
 
 /** What of aedes' client its types leave out and we use. Pinned with aedes; `test/core/broker.test.ts` holds each. */
 export interface AedesClient extends Client {
@@ -24,18 +25,14 @@ export interface AedesClient extends Client {
 /** Where a client of aedes keeps what we know of it. */
 export const MEMBER = Symbol('member')
 
-/** How long a client may use its rate in advance, in seconds. */
-const BURST_SECONDS = 10
-
 /** An authenticated connection: who it is, what it may do, and what waits for it. */
 export class Member {
   readonly connection: Connection
   readonly client: AedesClient
   readonly watch: Watch
   readonly maxSubscriptions: number
-  readonly rate: TokenBucket
-  /** Publishes that are faster than it, and when each may go on. Bounded by what is read at once. */
-  readonly waiting: { readonly due: number; readonly go: () => void }[] = []
+  /** Publishes that are faster wait: as many as are read at once. */
+  readonly pace: Pace
   /** Of its subscriptions, from the moment they are granted. */
   readonly filters = new Set<string>()
   refusedSubscriptions = 0
@@ -73,10 +70,9 @@ export class Member {
     this.#identity = watch.identity
     this.#commands = commands
     this.#grants = grantsOf(watch.identity, commands)
-    const isService = isServiceKind(watch.identity)
-    this.maxSubscriptions = isService ? limits.maxSubscriptionsPerHandler : limits.maxSubscriptionsPerDevice
-    const rate = isService ? limits.maxPublishRatePerHandler : limits.maxPublishRatePerDevice
-    this.rate = new TokenBucket(rate, BURST_SECONDS * rate, performance.now())
+    const { maxSubscriptions, maxPublishRate } = limitsOf(watch.identity, limits)
+    this.maxSubscriptions = maxSubscriptions
+    this.pace = new Pace(maxPublishRate)
     this.isLive = isClean
   }
 
@@ -104,13 +100,4 @@ export class Member {
       ...(address === undefined ? {} : { address })
     }
   }
-}
-
-export function isServiceKind({ kind }: Identity): boolean {
-  return kind === 'handler' || kind === 'admin'
-}
-
-/** Who it is, without doubt: ids are unique within their kind only. */
-export function subjectOf({ kind, id }: Identity): string {
-  return `${kind}:${id}`
 }

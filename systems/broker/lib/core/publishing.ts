@@ -11,9 +11,6 @@ import { type Refusals, RefusedError } from './refusals'
 /** Where a client publishes a fresh token of its own, with QoS 1. */
 export const TOKEN_TOPIC = '$token'
 
-/** A message of so many bytes counts as one for the rate of its client; a longer one counts for each that is begun. */
-const BYTES_OF_ONE = 16_384
-
 export type Done = (error?: Error | null) => void
 
 export interface PublishingOptions {
@@ -44,7 +41,7 @@ export class Publishing {
     if (member === undefined) {
       done(new Error('Cannot publish: because the client is not authenticated'))
     } else if (packet.topic === TOKEN_TOPIC) {
-      this.#renew(member, packet, done)
+      this.#atItsRate(member, packet, done)
     } else {
       const why =
         member.grants.whyNotPublish(packet.topic) ?? whyTopicTooLong(packet.topic, this.#options.limits)
@@ -55,30 +52,20 @@ export class Publishing {
   }
 
   #atItsRate(member: Member, packet: AedesPacket, done: Done): void {
-    const now = performance.now()
-    const wait = member.rate.take(now, Math.ceil((packet.payload.length + 1) / BYTES_OF_ONE))
-    if (wait === 0 && member.waiting.length === 0) {
-      this.#accept(member, packet, done)
+    const turn = member.pace.take(packet.payload.length)
+    if (turn === undefined) {
+      this.#go(member, packet, done)
       return
     }
     this.#options.counters.throttled++
-    member.waiting.push({ due: now + wait, go: () => this.#accept(member, packet, done) })
-    if (member.waiting.length === 1) setTimeout(() => this.#release(member), wait)
+    void turn.then(() => {
+      if (!member.client.closed) this.#go(member, packet, done)
+    })
   }
 
-  /** In the order in which they came: of timers that end in the same millisecond, the later one may come first. */
-  #release(member: Member): void {
-    while (!member.client.closed) {
-      const [first] = member.waiting
-      if (first === undefined) return
-      const wait = first.due - performance.now()
-      if (wait > 0) {
-        setTimeout(() => this.#release(member), wait)
-        return
-      }
-      member.waiting.shift()
-      first.go()
-    }
+  #go(member: Member, packet: AedesPacket, done: Done): void {
+    if (packet.topic === TOKEN_TOPIC) this.#renew(member, packet, done)
+    else this.#accept(member, packet, done)
   }
 
   #accept(member: Member, packet: AedesPacket, done: Done): void {
@@ -123,11 +110,6 @@ export class Publishing {
     member.watch.renew(token).then(
       identity => {
         member.renew(identity)
-        const { whyNoTopics } = member.grants
-        if (whyNoTopics !== undefined) {
-          this.#refuse(member, TOKEN_TOPIC, whyNoTopics, done)
-          return
-        }
         counters.tokenRenewed++
         log.info({ ...member.facts, expiresAt: identity.expiresAt }, 'token renewed')
         onRenewed(member)

@@ -69,6 +69,11 @@ export class StoredQueues {
     for (const { id } of this.#open) yield id
   }
 
+  isOpen(id: string): boolean {
+    for (const queue of this.#open) if (queue.id === id) return true
+    return false
+  }
+
   recover(): void {
     for (const queue of this.#open) queue.onRecover()
   }

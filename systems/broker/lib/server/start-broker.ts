@@ -4,6 +4,7 @@ import { createService, type Service, type ServiceOptions } from '@token-server/
 import { type Broker, createBroker } from '../core/broker'
 import type { Log } from '../core/log'
 import { openTokenDoor } from '../token-door/token-door'
+import { MOST_FRAME_BYTES } from '../wire/token-frame'
 import { brokerMetrics } from './broker-metrics'
 import type { BrokerConfig } from './config'
 import { WebSocketStream } from './websocket-stream'
@@ -64,11 +65,7 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
       notices: [...notices, ...notes],
       secrets: [...secrets, ...(config.JWT_SECRET === undefined ? [] : [config.JWT_SECRET])],
       defaultPort: DEFAULT_PORT,
-      tokens: {
-        maxConnections: broker.limits.maxConnections,
-        session: true,
-        rejectUnauthorized: config.TOKEN_CERTIFICATE !== 'optional'
-      },
+      tokens: tokenOptionsOf(broker, config),
       ...doorsOf(broker)
     })
   } catch (error) {
@@ -81,6 +78,25 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
   service.shutdown.add('the broker', () => broker.close())
   service.shutdown.add('the verifier', () => verifier.close(), 'outputs')
   return { broker, service, verifier }
+}
+
+function tokenOptionsOf(
+  { limits }: Broker,
+  { TOKEN_CERTIFICATE }: Partial<BrokerConfig>
+): ServiceOptions['tokens'] {
+  const { maxConnections, maxPacketBytes } = limits
+  const isOptional = TOKEN_CERTIFICATE === 'optional'
+  return {
+    maxConnections,
+    maxTokenLength: MOST_FRAME_BYTES + maxPacketBytes,
+    session: true,
+    rejectUnauthorized: !isOptional,
+    maxSessions: maxConnections,
+    // Clients without a certificate share one identity here; the broker counts those of each subject.
+    ...(isOptional
+      ? { maxConnectionsPerIdentity: maxConnections, maxSessionsPerIdentity: maxConnections }
+      : {})
+  }
 }
 
 function doorsOf(broker: Broker): Pick<ServiceOptions, 'protocols' | 'http'> {

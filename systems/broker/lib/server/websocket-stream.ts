@@ -17,7 +17,7 @@ export class WebSocketStream extends Duplex {
       if (!isBinary) {
         socket.close(UNSUPPORTED_DATA)
         this.destroy()
-      } else if (!this.push(data)) {
+      } else if (!this.push(data) && !this.destroyed) {
         socket.pause()
       }
     })
@@ -46,7 +46,10 @@ export class WebSocketStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#socket.close() // what was written before is sent; who does not answer is cut by ws
+    // As of any socket that is destroyed, the system sends what it has; what still waits here must not follow.
+    if (this.#socket.bufferedAmount > 0) this.#socket.terminate()
+    else this.#socket.close()
+    if (this.#socket.isPaused) this.#socket.resume() // else the answer to the close is not read
     done(error)
   }
 }

@@ -68,7 +68,7 @@ export class SubscriptionIndex {
   }
 }
 
-/** Client ids begin with their subject, in which `/` is escaped. */
+/** Ids of sessions begin with their subject, in which `/` and `:` are escaped: `/` follows for MQTT, `:` for the token door. */
 function subjectOf(clientId: string): string {
-  return clientId.slice(0, Math.max(clientId.indexOf('/'), 0))
+  return clientId.slice(0, Math.max(clientId.search(/[/:]/), 0))
 }

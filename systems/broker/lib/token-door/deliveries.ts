@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Connection, TokenError } from 'token-server'
 import type { Counters } from '../core/counters'
+import type { BrokerLimits } from '../core/limits'
 import { encodeFrame } from '../wire/token-frame'
 
 /** Messages with QoS 1 that one client has and has not settled. */
@@ -17,31 +18,41 @@ export interface DoorMessage {
   readonly retain?: boolean
 }
 
+export interface DeliveriesOptions {
+  readonly connection: Connection
+  readonly counters: Counters
+  readonly limits: BrokerLimits
+  /** Aborts when the connection has ended. */
+  readonly ended: AbortSignal
+  /** The client does not take its messages. */
+  readonly onSlow: (why: string) => void
+}
+
 /** Messages on their way to one client: bounded in number and bytes, and sent again when its handler fails. */
 export class Deliveries {
-  readonly #connection: Connection
-  readonly #counters: Counters
-  readonly #maxBytes: number
-  readonly #ended: AbortSignal
+  readonly #options: DeliveriesOptions
   #underWay = 0
   #bytes = 0
+  /** Since when messages are dropped and nothing is taken; 0: nothing was dropped. */
+  #stalledSince = 0
   readonly #waiting: (() => void)[] = []
 
-  /** @param ended aborts when the connection has ended */
-  constructor(connection: Connection, counters: Counters, maxBytes: number, ended: AbortSignal) {
-    this.#connection = connection
-    this.#counters = counters
-    this.#maxBytes = maxBytes
-    this.#ended = ended
-    ended.addEventListener('abort', () => this.#letGo())
+  constructor(options: DeliveriesOptions) {
+    this.#options = options
+    options.ended.addEventListener('abort', () => this.#letGo())
   }
 
   /** Once, and not at all to a client that is behind. */
   sendOnce(message: DoorMessage): void {
+    const { connection, limits } = this.#options
     const isTaken =
-      this.#connection.bufferedAmount <= this.#maxBytes && this.#connection.send(frameOf(message, 1))
-    if (isTaken) this.#count(message)
-    else this.#counters.droppedSlow++
+      connection.bufferedAmount <= limits.maxWaitingBytes && connection.send(frameOf(message, 1))
+    if (!isTaken) {
+      this.#drop()
+      return
+    }
+    this.#stalledSince = 0
+    this.#count(message)
   }
 
   /**
@@ -63,7 +74,7 @@ export class Deliveries {
   }
 
   get hasRoom(): boolean {
-    return this.#underWay < MOST_UNDER_WAY && this.#bytes < this.#maxBytes
+    return this.#underWay < MOST_UNDER_WAY && this.#bytes < this.#options.limits.maxWaitingBytes
   }
 
   /** Bytes of messages that are under way. */
@@ -73,7 +84,7 @@ export class Deliveries {
 
   /** Resolves when there is room for one more message, or the connection has ended. */
   async room(): Promise<void> {
-    while (!this.hasRoom && !this.#ended.aborted) {
+    while (!this.hasRoom && !this.#options.ended.aborted) {
       await new Promise<void>(resolve => this.#waiting.push(resolve))
     }
   }
@@ -81,21 +92,31 @@ export class Deliveries {
   async #untilSettled(message: DoorMessage): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#connection.request(frameOf(message, attempt))
+        await this.#options.connection.request(frameOf(message, attempt))
         this.#count(message)
         return true
       } catch (error) {
         if (!isFailureOfHandler(error)) return false
       }
       const wait = Math.min(FIRST_RETRY * 2 ** (attempt - 1), LONGEST_RETRY)
-      const isOver = await delay(wait, false, { signal: this.#ended, ref: false }).catch(() => true)
+      const isOver = await delay(wait, false, { signal: this.#options.ended, ref: false }).catch(() => true)
       if (isOver) return false
     }
   }
 
   #count({ payload }: DoorMessage): void {
-    this.#counters.delivered++
-    this.#counters.deliveredBytes += payload.length
+    const { counters } = this.#options
+    counters.delivered++
+    counters.deliveredBytes += payload.length
+  }
+
+  #drop(): void {
+    const { counters, limits, onSlow } = this.#options
+    counters.droppedSlow++
+    const now = performance.now()
+    if (this.#stalledSince === 0) this.#stalledSince = now
+    else if (now - this.#stalledSince > limits.slowConsumerTimeout)
+      onSlow('it took none of its messages in time')
   }
 
   #letGo(): void {

@@ -5,14 +5,12 @@ import { whyTopicTooLong } from '../core/admission'
 import type { Broker } from '../core/broker'
 import type { ConnectionInfo } from '../core/broker-options'
 import type { Log } from '../core/log'
-import { subjectOf } from '../core/member'
 import type { Refusal } from '../core/refusals'
+import { subjectOf } from '../core/subject'
 import { decodeFrame, encodeFrame, type Frame, FrameError, type Header } from '../wire/token-frame'
 import { isTopicFilter, isTopicName } from '../wire/topics'
 import { DoorMember } from './door-member'
 import { DoorRefusal, type EndCode, type RefusalCode } from './door-refusal'
-
-const MOST_NAME = 256
 
 export interface DoorHost {
   readonly broker: Broker
@@ -54,7 +52,12 @@ export class DoorConnection {
       this.end('connect-timeout', `connect did not come in ${connectTimeout} ms`)
     }, connectTimeout)
     this.#connectTimer.unref()
-    connection.once('close', () => this.#closed())
+    const why = host.broker.places.enter()
+    connection.once('close', () => {
+      if (why === undefined) host.broker.places.leave()
+      this.#closed()
+    })
+    if (why !== undefined) this.#refuse(new DoorRefusal('too-many-connections', why))
   }
 
   /** undefined: it has not said who it is. */
@@ -76,7 +79,7 @@ export class DoorConnection {
   /** The answer to a request. It never rejects. */
   async answer(token: Buffer): Promise<Buffer> {
     try {
-      return encodeFrame(await this.#act(decodeFrame(token)))
+      return encodeFrame(await this.#act(this.#read(token)))
     } catch (error) {
       return this.#refuse(refusalOf(error))
     }
@@ -88,6 +91,14 @@ export class DoorConnection {
     this.#stop(`${code}: ${why}`)
     this.#connection.send(encodeFrame({ type: 'end', code, why }))
     this.#connection.close()
+  }
+
+  #read(token: Buffer): Frame {
+    const { maxConnectBytes } = this.#host.broker.limits
+    if (this.#member === undefined && token.length > maxConnectBytes) {
+      throw malformed(`before connect it has at most ${maxConnectBytes} bytes`)
+    }
+    return decodeFrame(token)
   }
 
   async #act(frame: Frame): Promise<Header> {
@@ -116,8 +127,9 @@ export class DoorConnection {
     if (this.#state !== 'NEW') throw new DoorRefusal('connected', 'connect has come before')
     this.#state = 'ADMITTING'
     const { session, clean = false } = header
-    if (!(session === undefined || isSessionName(session))) {
-      throw malformed(`session must be a text of 1 to ${MOST_NAME} characters`)
+    if (!(session === undefined || this.#isSessionName(session))) {
+      const { maxClientIdLength } = this.#host.broker.limits
+      throw malformed(`session must be a text of 1 to ${maxClientIdLength} characters`)
     }
     if (typeof clean !== 'boolean') throw malformed('clean must be true or false')
     const identity = await this.#identify(header.token)
@@ -126,8 +138,10 @@ export class DoorConnection {
     if (isClosing) throw new DoorRefusal('closing', 'the broker closes')
     const { whyNoTopics } = broker.grantsOf(identity)
     if (whyNoTopics !== undefined) throw new DoorRefusal('token-refused', whyNoTopics)
+    this.#takePlace(identity)
     const watch = verifier.watch(identity, end => this.#endToken(end))
     const member = this.#join(watch, session)
+    if (this.#queueId !== undefined) await broker.makeRoomFor(this.#queueId, identity)
     if (clean) await member.queue?.clear()
     await member.subscriptions.restore()
     this.#enter(member)
@@ -146,15 +160,22 @@ export class DoorConnection {
     throw new DoorRefusal('no-identity', 'there is no token, and no trusted certificate names somebody')
   }
 
+  #takePlace(identity: Identity): void {
+    const { places } = this.#host.broker
+    const why = places.enterAs(identity)
+    if (why !== undefined) throw new DoorRefusal('too-many-connections', why)
+    this.#connection.once('close', () => places.leaveAs(identity))
+  }
+
   #join(watch: Watch, session: string | undefined): DoorMember {
     const { broker, sessions } = this.#host
-    // No client id of MQTT has a ":" before its first "/".
+    // A client id of MQTT has a "/" behind the subject.
     const queueId =
-      session === undefined ? undefined : `token:${encodeURIComponent(subjectOf(watch.identity))}/${session}`
+      session === undefined ? undefined : `${encodeURIComponent(subjectOf(watch.identity))}:${session}`
     const member = new DoorMember(this.#connection, broker, watch, queueId, {
-      onSlow: () => {
+      onSlow: why => {
         broker.counters.cutSlow++
-        this.end('slow', `more than ${broker.limits.maxWaitingBytes} bytes wait for it`)
+        this.end('slow', why)
       },
       onStoreError: error => {
         broker.counters.storeErrors++
@@ -195,11 +216,8 @@ export class DoorConnection {
     if (payload.length > maxPacketBytes) {
       throw new DoorRefusal('too-large', `it has ${payload.length} bytes, bound ${maxPacketBytes}`, { topic })
     }
-    const turn = member.pace.take()
-    if (turn !== undefined) {
-      broker.counters.throttled++
-      await turn
-    }
+    const turn = member.pace.take(payload.length)
+    if (turn !== undefined) await this.#throttled(turn)
     broker.counters.published++
     const { log } = this.#host
     if (log.isLevelEnabled?.('debug') ?? true) {
@@ -207,6 +225,12 @@ export class DoorConnection {
     }
     await broker.publish({ topic, payload: member.stamped(payload), qos, retain }, member.identity)
     return { type: 'published' }
+  }
+
+  async #throttled(turn: Promise<void>): Promise<void> {
+    this.#host.broker.counters.throttled++
+    await turn
+    if (this.#state !== 'MEMBER') throw new DoorRefusal('not-connected', 'the connection has ended')
   }
 
   async #subscribe(member: DoorMember, header: Header): Promise<Header> {
@@ -234,6 +258,8 @@ export class DoorConnection {
 
   async #renew(member: DoorMember, { token }: Header): Promise<Header> {
     if (typeof token !== 'string') throw malformed('token must be a text')
+    const turn = member.pace.take(token.length)
+    if (turn !== undefined) await this.#throttled(turn)
     const { expiresAt } = await member.watch.renew(token)
     const { broker, log } = this.#host
     const lost = member.renew()
@@ -265,6 +291,11 @@ export class DoorConnection {
       this.#state = 'NEW'
     }
     return encodeFrame({ type: 'refused', code, why: message, refusal: id })
+  }
+
+  #isSessionName(value: unknown): value is string {
+    const { maxClientIdLength } = this.#host.broker.limits
+    return typeof value === 'string' && value.length > 0 && value.length <= maxClientIdLength
   }
 
   #facts(): Pick<Refusal, 'connection' | 'address' | 'user'> & { clientId?: string } {
@@ -300,6 +331,7 @@ const WHAT: Partial<Record<RefusalCode, Refusal['what']>> = {
   'token-refused': 'connect',
   'token-unavailable': 'connect',
   'no-identity': 'connect',
+  'too-many-connections': 'connect',
   closing: 'connect',
   'too-large': 'publish',
   'not-allowed': 'publish',
@@ -329,8 +361,4 @@ function filterOf({ filter }: Header): string {
 
 function isQos(value: unknown): value is 0 | 1 {
   return value === 0 || value === 1
-}
-
-function isSessionName(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= MOST_NAME
 }

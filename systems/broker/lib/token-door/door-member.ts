@@ -2,16 +2,13 @@ import type { Identity, Watch } from '@token-server/identity'
 import type { Connection } from 'token-server'
 import type { Grants } from '../authorization/grants'
 import type { Broker } from '../core/broker'
-import { isServiceKind } from '../core/member'
+import { limitsOf } from '../core/limits'
+import { Pace } from '../core/pace'
 import type { StoredQueue } from '../core/stored-queue'
-import { TokenBucket } from '../core/token-bucket'
+import { isServiceKind } from '../core/subject'
 import { stampSender } from '../wire/stamp-sender'
 import { Deliveries } from './deliveries'
-import { Pace } from './pace'
 import { Subscriptions, type SubscriptionsOptions } from './subscriptions'
-
-/** How long a client may use its rate in advance, in seconds. */
-const BURST_SECONDS = 10
 
 /** A client of the door that has said who it is: what it may do, and what it has subscribed to. */
 export class DoorMember {
@@ -37,14 +34,19 @@ export class DoorMember {
     this.watch = watch
     this.#grants = broker.grantsOf(watch.identity)
     this.onStoreError = events.onStoreError
-    const isService = isServiceKind(watch.identity)
-    this.maxSubscriptions = isService ? limits.maxSubscriptionsPerHandler : limits.maxSubscriptionsPerDevice
-    const rate = isService ? limits.maxPublishRatePerHandler : limits.maxPublishRatePerDevice
-    this.pace = new Pace(new TokenBucket(rate, BURST_SECONDS * rate, performance.now()))
+    const { maxSubscriptions, maxPublishRate } = limitsOf(watch.identity, limits)
+    this.maxSubscriptions = maxSubscriptions
+    this.pace = new Pace(maxPublishRate)
     this.queue = queueId === undefined ? undefined : broker.storedQueue(queueId)
     this.subscriptions = new Subscriptions({
       broker,
-      deliveries: new Deliveries(connection, counters, limits.maxWaitingBytes, this.#ended.signal),
+      deliveries: new Deliveries({
+        connection,
+        counters,
+        limits,
+        ended: this.#ended.signal,
+        onSlow: events.onSlow
+      }),
       queue: this.queue,
       grants: () => this.#grants,
       ...events

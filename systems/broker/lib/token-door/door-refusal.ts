@@ -7,6 +7,7 @@ export type RefusalCode =
   | 'token-refused'
   | 'token-unavailable'
   | 'no-identity'
+  | 'too-many-connections'
   | 'not-allowed'
   | 'topic'
   | 'too-large'
@@ -28,7 +29,8 @@ const ENDING: readonly RefusalCode[] = [
   'token-malformed',
   'token-refused',
   'token-unavailable',
-  'no-identity'
+  'no-identity',
+  'too-many-connections'
 ]
 
 /** What the other side may be told, and what only the log says. */

@@ -17,8 +17,8 @@ export interface SubscriptionsOptions {
   /** Of a client with a session. */
   readonly queue: StoredQueue | undefined
   readonly grants: () => Grants
-  /** Messages with QoS 1 wait in memory, and are more than may wait. */
-  readonly onSlow: () => void
+  /** The client does not take its messages. */
+  readonly onSlow: (why: string) => void
   readonly onStoreError: (error: Error) => void
 }
 
@@ -134,8 +134,9 @@ export class Subscriptions {
 
   async #fromMemory(message: Message & { qos: 1 }): Promise<void> {
     const { broker, deliveries, onSlow } = this.#options
-    if (deliveries.bytes + message.payload.length > broker.limits.maxWaitingBytes) onSlow()
-    else await deliveries.deliver(message)
+    const { maxWaitingBytes } = broker.limits
+    if (deliveries.bytes + message.payload.length <= maxWaitingBytes) await deliveries.deliver(message)
+    else onSlow(`more than ${maxWaitingBytes} bytes wait for it`)
   }
 
   #wake(queue: StoredQueue): void {

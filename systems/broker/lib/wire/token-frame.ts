@@ -3,6 +3,9 @@
 const LENGTH_BYTES = 2
 const MOST_HEADER_BYTES = 65_535
 
+/** The longest frame, without its payload. */
+export const MOST_FRAME_BYTES = LENGTH_BYTES + MOST_HEADER_BYTES
+
 export interface Frame {
   readonly header: Header
   /** A view of the token that it came in. */

@@ -410,7 +410,7 @@ describe('The token door', () => {
         Array.from({ length: 300 }, (_, i) => i)
       )
       expect(second.headers[0]).to.deep.include({ sender: { id: '7', kind: 'user' } })
-      const queue = door.test.broker.storedQueue(`token:${encodeURIComponent('handler:handler-h')}/s`)
+      const queue = door.test.broker.storedQueue(`${encodeURIComponent('handler:handler-h')}:s`)
       while ((await queue.count()) > 0) await nextTurn()
     })
 
