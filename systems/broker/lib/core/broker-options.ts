@@ -1,5 +1,6 @@
 import type { Identity, Verifier } from '@token-server/identity'
-import { isTopicFilter } from '../wire/topics'
+import type { Bus } from '@token-server/service'
+import { isTopicFilter, isWildcard, levelCount } from '../wire/topics'
 import type { Credentials } from './admission'
 import type { AedesPacket } from './aedes-packet'
 import { wrongOption } from './broker-error'
@@ -18,6 +19,11 @@ export interface BrokerOptions {
   readonly folder?: string
   /** Whether each commit waits for the disk. Without it a killed process loses nothing that was acknowledged; a loss of power may. Default false. */
   readonly sync?: boolean
+  /**
+   * To the other brokers that share the store, of `@token-server/service`: their messages reach subscribers here, and a client that connects
+   * here is closed there. Default: this is the only one.
+   */
+  readonly bus?: Bus
   /** Patterns of further topics that devices may publish to, such as `contacts/#`. The first segment is no wildcard. Default none. */
   readonly commands?: readonly string[]
   readonly limits?: Partial<BrokerLimits>
@@ -68,6 +74,22 @@ function checkCommand(pattern: string): void {
       `"${pattern}" begins with a wildcard or "$", and would belong to users as well`
     )
   }
+}
+
+/** @param isShared other brokers get it as well, and what they take is bounded */
+export function whyNotPublish(
+  { topic, payload }: Outgoing,
+  { maxTopicLevels, maxPacketBytes }: BrokerLimits,
+  isShared: boolean
+): string | undefined {
+  if (isWildcard(topic) || topic === '' || levelCount(topic) > maxTopicLevels) {
+    return `its topic is empty, has a wildcard, or has more than ${maxTopicLevels} levels`
+  }
+  const length = Buffer.byteLength(payload)
+  if (isShared && length > maxPacketBytes) {
+    return `its payload has ${length} bytes, maxPacketBytes is ${maxPacketBytes}`
+  }
+  return undefined
 }
 
 /** @param sender undefined: this process publishes it */

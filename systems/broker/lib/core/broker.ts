@@ -3,27 +3,31 @@ import type { Duplex } from 'node:stream'
 import type { Identity } from '@token-server/identity'
 import { Aedes } from 'aedes'
 import { type Grants, grantsOf } from '../authorization/grants'
+import { ClusterBus } from '../bus/cluster-bus'
+import { joinCluster, type Membership } from '../bus/join-cluster'
+import { LocalBus } from '../bus/local-bus'
 import { openStore } from '../store/open-store'
 import type { Store } from '../store/store'
-import { isTopicFilter, isWildcard, levelCount } from '../wire/topics'
+import { isTopicFilter } from '../wire/topics'
 import { Admission, authenticateByJwt } from './admission'
 import { keepRegistryRight, NO_DUPLICATES, sortableId } from './aedes-mends'
 import { type AedesPacket, senderOf } from './aedes-packet'
-import { BrokerError, wrongOption } from './broker-error'
+import { BrokerError, type BrokerErrorCode, wrongOption } from './broker-error'
 import {
   type BrokerOptions,
   type ConnectionInfo,
   checkCommands,
   type Message,
   type Outgoing,
-  packetOf
+  packetOf,
+  whyNotPublish
 } from './broker-options'
 import { Connection, type From } from './connection'
+import { Connections } from './connections'
 import { Counters } from './counters'
 import { FanOut } from './fan-out'
 import { guardSocket } from './guard-socket'
 import { type BrokerLimits, completeLimits, limitsOf } from './limits'
-import { LocalBus } from './local-bus'
 import { type Log, SILENT } from './log'
 import { type AedesClient, MEMBER } from './member'
 import { Places } from './places'
@@ -32,6 +36,9 @@ import { Redelivery } from './redelivery'
 import { type Refusal, Refusals } from './refusals'
 import { StoredQueue, StoredQueues } from './stored-queue'
 import { grantedQos, Subscribing } from './subscribing'
+
+/** The longest interval of which aedes can wait four. */
+const NEVER = 2 ** 29 - 1
 
 /**
  * An MQTT broker: 3.1 and 3.1.1, QoS 0 to 2, retained messages, wills and sessions. It listens nowhere: whoever accepts connections hands
@@ -59,14 +66,15 @@ export class Broker {
   readonly #fanOut: FanOut
   readonly #subscribing: Subscribing
   readonly #admission: Admission
+  readonly #id = sortableId() // messages of an earlier start come first in a queue
   readonly #bus: LocalBus
-  readonly #connections = new Map<AedesClient, Connection>()
-  readonly #doors: (() => Iterable<ConnectionInfo>)[] = []
+  readonly #connections = new Connections()
   readonly #queues = new StoredQueues()
   #aedes!: Aedes
   #store!: Store
   #redelivery!: Redelivery
   #publishing!: Publishing
+  #membership!: Membership
   #closing: Promise<void> | undefined
 
   /** @internal */
@@ -77,20 +85,16 @@ export class Broker {
     this.#log = options.log ?? SILENT
     this.#refusals = new Refusals(this.#log, this.counters)
     this.#fanOut = new FanOut(limits, this.counters)
-    this.#subscribing = new Subscribing({
-      limits,
-      counters: this.counters,
-      refusals: this.#refusals,
-      log: this.#log
-    })
-    this.#bus = new LocalBus()
+    const shared = { limits, counters: this.counters, refusals: this.#refusals, log: this.#log }
+    this.#subscribing = new Subscribing(shared)
+    const { bus } = options
+    const busFailed = (error: Error) => this.#log.error({ error: error.message }, 'the bus failed')
+    this.#bus = bus === undefined ? new LocalBus() : new ClusterBus(bus, this.#id, busFailed)
     this.#admission = new Admission({
       verifier: options.verifier,
       authenticate: options.authenticate ?? authenticateByJwt(options.verifier),
       commands: options.commands ?? [],
-      limits,
-      refusals: this.#refusals,
-      counters: this.counters,
+      ...shared,
       places: this.places,
       makeRoomFor: (clientId, identity) => this.makeRoomFor(clientId, identity)
     })
@@ -120,7 +124,8 @@ export class Broker {
     })
     this.#redelivery = new Redelivery(this.#store, limits, counters)
     const aedes = new Aedes({
-      id: sortableId(), // messages of an earlier start come first in a queue
+      id: this.#id,
+      heartbeatInterval: NEVER, // LostWills and Cluster do what aedes does by it
       mq: this.#bus,
       persistence: this.#store,
       connectTimeout: limits.connectTimeout,
@@ -130,12 +135,8 @@ export class Broker {
       maxClientsIdLength: Number.MAX_SAFE_INTEGER,
       queueLimit: 1_000,
       preConnect: (client, packet, done) => {
-        const examined = this.#admission.examine(
-          client as AedesClient,
-          packet,
-          this.#connectionOf(client as AedesClient)
-        )
-        examined.then(
+        const connection = this.#connections.of(client as AedesClient) as Connection
+        this.#admission.examine(client as AedesClient, packet, connection).then(
           () => done(null, true),
           (error: Error) => done(error, false)
         )
@@ -165,6 +166,19 @@ export class Broker {
     keepRegistryRight(aedes)
     this.#listenTo(aedes)
     await aedes.listen()
+    this.#membership = joinCluster({
+      brokerId: this.#id,
+      bus: this.#options.bus,
+      revocations: this.#options.verifier.revocations,
+      store: this.#store,
+      counters,
+      log: this.#log,
+      clientIds: () => [...Object.keys(this.#clients), ...this.#queues.ids()],
+      isHere: id => id in this.#clients || this.#queues.isOpen(id),
+      onTaken: id => this.#taken(id),
+      publish: packet => this.#publish(packet),
+      recover: () => this.recover()
+    })
   }
 
   /**
@@ -184,11 +198,12 @@ export class Broker {
     }
     guardSocket(stream, this.limits, violation => {
       connection.because(violation.message)
-      this.#refusals.add({ what: 'packet', why: violation.message, ...this.#factsOf(client, connection) })
+      const facts = this.#connections.factsOf(client, connection)
+      this.#refusals.add({ what: 'packet', why: violation.message, ...facts })
     })
     const client = this.#aedes.handle(stream) as AedesClient
     client.duplicates = NO_DUPLICATES
-    this.#connections.set(client, connection)
+    this.#connections.add(client, connection)
     stream.once('close', () => this.#closed(client, connection))
   }
 
@@ -198,22 +213,20 @@ export class Broker {
    * @throws BrokerError `ERR_BROKER_CLOSED`, `ERR_BROKER_MESSAGE`, `ERR_BROKER_STORE`
    */
   publish(message: Outgoing, sender?: Identity): Promise<void> {
-    const { topic } = message
-    if (this.#closing !== undefined) return Promise.reject(closed('publish'))
-    if (isWildcard(topic) || topic === '' || levelCount(topic) > this.limits.maxTopicLevels) {
-      const why = `its topic is empty, has a wildcard, or has more than ${this.limits.maxTopicLevels} levels`
-      return Promise.reject(new BrokerError('ERR_BROKER_MESSAGE', `Cannot publish a message: because ${why}`))
+    const refuse = (code: BrokerErrorCode, why: string, cause?: Error) => {
+      return Promise.reject(new BrokerError(code, `Cannot publish a message: because ${why}`, { cause }))
     }
-    const packet = packetOf(message, sender)
+    if (this.#closing !== undefined) return refuse('ERR_BROKER_CLOSED', 'the broker is closed')
+    const why = whyNotPublish(message, this.limits, this.#options.bus !== undefined)
+    if (why !== undefined) return refuse('ERR_BROKER_MESSAGE', why)
+    return this.#publish(packetOf(message, sender)).catch((error: Error) => {
+      return refuse('ERR_BROKER_STORE', 'it was not stored', error)
+    })
+  }
+
+  #publish(packet: AedesPacket): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#aedes.publish(packet as never, error => {
-        if (!error) return resolve()
-        reject(
-          new BrokerError('ERR_BROKER_STORE', 'Cannot publish a message: because it was not stored', {
-            cause: error
-          })
-        )
-      })
+      this.#aedes.publish(packet as never, error => (error ? reject(error) : resolve()))
     })
   }
 
@@ -244,7 +257,7 @@ export class Broker {
 
   /** @internal For another door: its connections are shown with those of MQTT. */
   addDoor(connections: () => Iterable<ConnectionInfo>): void {
-    this.#doors.push(connections)
+    this.#connections.addDoor(connections)
   }
 
   /** @internal Forgets stored sessions of a subject that has more than it may, for one that connects. */
@@ -260,19 +273,17 @@ export class Broker {
 
   /** @internal For another door: a session in the store. */
   storedQueue(id: string): StoredQueue {
+    this.#membership.announce(id)
     return this.#queues.open(id, this.#store)
   }
 
   /** @internal Looks through the queues of all sessions that are connected: the bus may not have told of all that was stored. */
   recover(): void {
-    for (const client of this.#connections.keys()) {
-      const member = client[MEMBER]
-      if (member !== undefined) this.#redelivery.recover(member)
-    }
+    for (const member of this.#connections.members()) this.#redelivery.recover(member)
     this.#queues.recover()
   }
 
-  /** @internal For another door: what is retained for a filter. */
+  /** @internal For another door. */
   retained(filter: string): AsyncIterable<AedesPacket> {
     return this.#store.createRetainedStreamCombi([filter])
   }
@@ -282,14 +293,8 @@ export class Broker {
     return this.#refusals.recent()
   }
 
-  *connections(): IterableIterator<ConnectionInfo> {
-    for (const [client, connection] of this.#connections) {
-      const member = client[MEMBER]
-      if (member === undefined) continue
-      const waitingBytes = client.conn.writableLength + member.turnBytes
-      yield { ...member.facts, since: connection.openedAt, subscriptions: [...member.filters], waitingBytes }
-    }
-    for (const connectionsOf of this.#doors) yield* connectionsOf()
+  connections(): IterableIterator<ConnectionInfo> {
+    return this.#connections.infos()
   }
 
   /** Closes all connections, sends their wills, and closes the store. */
@@ -299,9 +304,10 @@ export class Broker {
   }
 
   async #close(): Promise<void> {
-    for (const connection of this.#connections.values()) connection.because('the broker closes')
+    this.#membership.close()
+    for (const connection of this.#connections) connection.because('the broker closes')
     await new Promise<void>(resolve => this.#aedes.close(resolve))
-    for (const connection of this.#connections.values()) connection.stream.destroy()
+    for (const connection of this.#connections) connection.stream.destroy()
     await this.#store.destroy()
   }
 
@@ -326,13 +332,22 @@ export class Broker {
   }
 
   /** Connections by their client id. */
-  get #clients(): Record<string, unknown> {
-    return (this.#aedes as unknown as { clients: Record<string, unknown> }).clients
+  get #clients(): Record<string, AedesClient> {
+    return (this.#aedes as unknown as { clients: Record<string, AedesClient> }).clients
+  }
+
+  /** A session goes on at another broker. */
+  #taken(id: string): void {
+    this.#queues.taken(id)
+    const client = this.#clients[id]
+    if (client === undefined) return
+    this.counters.takenOver++
+    this.#connections.of(client)?.because('the client has connected to another broker')
+    client.close()
   }
 
   *#openSessions(): Iterable<string> {
-    for (const client of this.#connections.keys())
-      if (client[MEMBER] !== undefined && !client.clean) yield client.id
+    for (const { client } of this.#connections.members()) if (!client.clean) yield client.id
     yield* this.#queues.ids()
   }
 
@@ -352,17 +367,8 @@ export class Broker {
       this.#redelivery.ready(member)
     })
     aedes.on('keepaliveTimeout', () => this.counters.keepAliveTimeouts++)
-    aedes.on('subscribe', (subscriptions, client) => {
-      const member = (client as AedesClient)[MEMBER]
-      if (member === undefined) return
-      // Those that were refused, and have a line of their own, come with the QoS 128.
-      const topics = subscriptions.filter(({ qos }) => qos <= 2).map(({ topic, qos }) => ({ topic, qos }))
-      if (topics.length > 0) this.#log.info({ ...member.facts, topics }, 'subscribed')
-    })
-    aedes.on('unsubscribe', (topics, client) => {
-      const member = (client as AedesClient)[MEMBER]
-      for (const topic of topics) member?.filters.delete(topic)
-    })
+    this.#subscribing.listenTo(aedes)
+    aedes.on('client', ({ id }) => this.#membership.announce(id))
   }
 
   #storeFailed(error: Error): void {
@@ -374,27 +380,14 @@ export class Broker {
   #failed(client: AedesClient, error: Error): void {
     if (error.message === 'connect did not arrive in time') this.counters.connectTimeouts++
     if (error.message === 'drain timeout') this.counters.cutSlow++
-    this.#connections.get(client)?.because(error.message)
+    this.#connections.of(client)?.because(error.message)
   }
 
   #closed(client: AedesClient, connection: Connection): void {
     this.places.leave()
-    this.#connections.delete(client)
-    const fields = { ...this.#factsOf(client, connection), reason: connection.endReason }
+    this.#connections.remove(client)
+    const fields = { ...this.#connections.factsOf(client, connection), reason: connection.endReason }
     if (client[MEMBER] === undefined) this.#log.debug(fields, 'closed before it was connected')
     else this.#log.info(fields, 'disconnected')
   }
-
-  #connectionOf(client: AedesClient): Connection {
-    return this.#connections.get(client) as Connection
-  }
-
-  #factsOf(client: AedesClient | undefined, { id, from }: Connection) {
-    const { address } = from
-    return client?.[MEMBER]?.facts ?? { connection: id, ...(address === undefined ? {} : { address }) }
-  }
-}
-
-function closed(what: string): BrokerError {
-  return new BrokerError('ERR_BROKER_CLOSED', `Cannot ${what}: because the broker is closed`)
 }

@@ -38,4 +38,8 @@ export class Counters {
   connectTimeouts = 0
   /** Failures of the store. */
   storeErrors = 0
+  /** Clients that connected to another broker while they were connected here. */
+  takenOver = 0
+  /** Times that all kept sessions were looked through, for messages of other brokers might be missing. Those of QoS 0 are lost. */
+  catchUps = 0
 }

@@ -8,6 +8,8 @@ export class StoredQueue {
   readonly #onClose: (queue: StoredQueue) => void
   /** Is called when messages may wait that the bus has not told of. */
   onRecover: () => void = () => undefined
+  /** Is called when somebody goes on with it at another broker. */
+  onTaken: () => void = () => undefined
 
   constructor(id: string, store: Store, onClose: (queue: StoredQueue) => void) {
     this.id = id
@@ -72,6 +74,10 @@ export class StoredQueues {
   isOpen(id: string): boolean {
     for (const queue of this.#open) if (queue.id === id) return true
     return false
+  }
+
+  taken(id: string): void {
+    for (const queue of this.#open) if (queue.id === id) queue.onTaken()
   }
 
   recover(): void {

@@ -1,4 +1,4 @@
-import type { Subscription } from 'aedes'
+import type { Aedes, Subscription } from 'aedes'
 import type { Persistence } from '../store/base-persistence'
 import { matches } from '../wire/topics'
 import { whyTopicTooLong } from './admission'
@@ -41,6 +41,21 @@ export class Subscribing {
       refusals.add({ what: 'subscribe', why, topic, ...member.facts })
     else counters.refusedSubscriptions++
     return null
+  }
+
+  /** Logs what was granted, and forgets what is given up. */
+  listenTo(aedes: Aedes): void {
+    aedes.on('subscribe', (subscriptions, client) => {
+      const member = (client as AedesClient)[MEMBER]
+      if (member === undefined) return
+      // Those that were refused, and have a line of their own, come with the QoS 128.
+      const topics = subscriptions.filter(({ qos }) => qos <= 2).map(({ topic, qos }) => ({ topic, qos }))
+      if (topics.length > 0) this.#options.log.info({ ...member.facts, topics }, 'subscribed')
+    })
+    aedes.on('unsubscribe', (topics, client) => {
+      const member = (client as AedesClient)[MEMBER]
+      for (const topic of topics) member?.filters.delete(topic)
+    })
   }
 
   /** Asked by the store, which is handed refused subscriptions beside granted ones. */

@@ -21,7 +21,9 @@ const HELP: Record<Exclude<keyof Counters, 'connections'>, string> = {
   tokenRenewed: 'Tokens renewed on an open connection',
   keepAliveTimeouts: 'Clients that were silent for 1.5 times their keep alive',
   connectTimeouts: 'Connections that sent no CONNECT in time',
-  storeErrors: 'Failures of the store'
+  storeErrors: 'Failures of the store',
+  takenOver: 'Clients that connected to another broker while they were connected here',
+  catchUps: 'Times that kept sessions were looked through, for messages of other brokers might be missing'
 }
 
 /** Shows the counters of a broker: read when somebody asks, so that counting costs nothing. */

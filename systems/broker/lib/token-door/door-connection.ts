@@ -186,6 +186,9 @@ export class DoorConnection {
     this.#member = member
     if (queueId !== undefined) {
       sessions.get(queueId)?.end('taken-over', 'another connection goes on with this session')
+      if (member.queue !== undefined) {
+        member.queue.onTaken = () => this.end('taken-over', 'the session goes on at another broker')
+      }
       this.#queueId = queueId
       sessions.set(queueId, this)
     }

@@ -1,5 +1,5 @@
+import type { AedesPacket } from '../core/aedes-packet'
 import { createTopicMatcher } from '../wire/topic-matcher'
-import type { AedesPacket } from './aedes-packet'
 
 type Notify = (packet: AedesPacket, done: () => void) => void
 
@@ -61,10 +61,14 @@ export class LocalBus {
       } finally {
         this.current = 0
         this.#isEmitting = false
+        this.given(packet)
       }
     }
     done()
   }
+
+  /** It was given to all that are here. */
+  protected given(_packet: AedesPacket): void {}
 
   close(done: () => void): this {
     this.#isClosed = true

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
+import { LocalBus, VOID_TOPIC } from '../../lib/bus/local-bus'
 import type { AedesPacket } from '../../lib/core/aedes-packet'
-import { LocalBus, VOID_TOPIC } from '../../lib/core/local-bus'
 
 function packet(topic: string): AedesPacket {
   return { cmd: 'publish', topic, payload: Buffer.alloc(0), qos: 0, retain: false }
