@@ -59,6 +59,7 @@ export class LevelStore extends LevelPersistence implements Store {
   readonly #queues: QueueAccounts
   readonly #updates = new Map<string, Promise<unknown>>()
   readonly #retained = new Set<string>()
+  #lastChunk: Promise<unknown> = Promise.resolve()
   #isClosed = false
   #lastNumber = 0
   readonly whyDown = undefined
@@ -125,17 +126,16 @@ export class LevelStore extends LevelPersistence implements Store {
     for (const pattern of patterns) {
       for await (const topics of this.#retainedTopics(pattern)) {
         for (const topic of topics) {
-          if (given.has(topic) || !(pattern === topic || matches(pattern, topic))) continue
+          if (given.has(topic)) continue
           given.add(topic)
           const bytes = await this.#db.get(RETAINED + topic)
           if (bytes !== undefined) yield decode(bytes) as StoredPacket
         }
-        await nextTurn() // others have theirs between two chunks
       }
     }
   }
 
-  /** Those that may match, in chunks. */
+  /** Those that match, in chunks. */
   async *#retainedTopics(pattern: string): AsyncGenerator<string[]> {
     if (!isWildcard(pattern)) {
       yield [pattern]
@@ -147,13 +147,26 @@ export class LevelStore extends LevelPersistence implements Store {
     const keys = this.#db.keys({ gte: first, lt: `${first}\u{10ffff}` })
     try {
       for (;;) {
-        const chunk = await keys.nextv(RETAINED_CHUNK)
-        if (chunk.length === 0) return
-        yield chunk.map(key => key.slice(RETAINED.length))
+        const topics = await this.#inTurn(async () => {
+          const chunk = await keys.nextv(RETAINED_CHUNK)
+          if (chunk.length === 0) return undefined
+          const found = chunk.map(key => key.slice(RETAINED.length)).filter(topic => matches(pattern, topic))
+          await nextTurn() // others have theirs between two chunks
+          return found
+        })
+        if (topics === undefined) return
+        yield topics
       }
     } finally {
       await keys.close()
     }
+  }
+
+  /** One chunk after another, of all searches together: many of them take longer, and delay others no more than one does. */
+  #inTurn<T>(chunk: () => Promise<T>): Promise<T> {
+    const result = this.#lastChunk.then(chunk)
+    this.#lastChunk = result.catch(() => undefined)
+    return result
   }
 
   override async destroy(): Promise<void> {

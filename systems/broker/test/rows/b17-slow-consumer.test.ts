@@ -6,6 +6,7 @@ import { connack, handlerToken, inbox, TestBroker, until } from '../helpers/test
 
 const PAYLOAD = Buffer.alloc(16_384, 'x')
 
+// `dist/test/programs/latencies.js slow` measures the p99 of others.
 describe('B17: a subscriber that takes nothing', () => {
   let test: TestBroker
 
@@ -55,6 +56,46 @@ describe('B17: a subscriber that takes nothing', () => {
     late.sort((a, b) => a - b)
     expect(late.length).to.be.greaterThan(20)
     expect(late[Math.floor(late.length * 0.9)]).to.be.lessThan(100)
+  })
+
+  it('at 1,000 messages/s gets what its bound holds, loses the rest, and costs others none of theirs', async function () {
+    this.timeout(30_000)
+    const [seconds, rate] = [5, 1_000]
+    const test = await TestBroker.start({ limits: { maxWaitingBytes: 200_000 } })
+    try {
+      const socket = await test.socket()
+      await logIn(socket, connectBytes(await handlerToken('stuck'), { clientId: 'stuck' }))
+      socket.write(bytesOf({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'flood', qos: 0 }] }))
+      await once(socket, 'data')
+      socket.pause()
+      const other = await test.handler('other')
+      await other.subscribeAsync('flood')
+      const numbers: number[] = []
+      other.on('message', (_topic, payload) => numbers.push(payload.readUInt32BE()))
+      const [before, begin] = [residentMiB(), performance.now()]
+      for (let sent = 0; sent < seconds * rate; ) {
+        const due = Math.min(seconds * rate, ((performance.now() - begin) / 1_000) * rate)
+        for (; sent < due; sent++) {
+          const payload = Buffer.alloc(2_048)
+          payload.writeUInt32BE(sent)
+          await test.broker.publish({ topic: 'flood', payload })
+        }
+        await new Promise(resolve => setTimeout(resolve, 2))
+      }
+      await until('the other has all', () => numbers.length >= seconds * rate)
+      expect(numbers).to.deep.equal(Array.from({ length: seconds * rate }, (_, i) => i))
+      const { delivered, droppedSlow } = test.broker.counters
+      expect(delivered + droppedSlow, 'each was handed over or counted as dropped').to.equal(
+        2 * seconds * rate
+      )
+      // What the system's buffers of loopback hold is taken: some MiB.
+      expect(droppedSlow).to.be.greaterThan(500)
+      const stuckInfo = [...test.broker.connections()].find(({ clientId }) => clientId.endsWith('stuck'))
+      expect(stuckInfo?.waitingBytes).to.be.within(1, 200_000)
+      expect(residentMiB() - before).to.be.lessThan(40)
+    } finally {
+      await test.stop()
+    }
   })
 
   it('with QoS 1 and a clean session is cut at the bound', async function () {

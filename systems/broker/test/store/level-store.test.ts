@@ -127,6 +127,29 @@ describe('The store', () => {
     expect(await find('a')).to.deep.equal([])
   })
 
+  it('reads one chunk at a time for all searches together, and finds for each what is its own', async () => {
+    const { db } = await memory()
+    const store = await open(db, { maxRetainedMessages: 2_000 })
+    for (let i = 0; i < 2_000; i++) await store.storeRetained(packet(`r/${i}`))
+    let [reading, most] = [0, 0]
+    const keys = db.keys.bind(db)
+    db.keys = options => {
+      const iterator = keys(options)
+      const nextv = iterator.nextv.bind(iterator) as (size: number) => Promise<string[]>
+      iterator.nextv = (size: number) => {
+        most = Math.max(most, ++reading)
+        return nextv(size).finally(() => reading--)
+      }
+      return iterator
+    }
+    const found = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => topicsOf(store.createRetainedStreamCombi([`+/${i}`])))
+    )
+    expect(found).to.deep.equal(Array.from({ length: 20 }, (_, i) => [`r/${i}`]))
+    expect(most).to.equal(1)
+    await store.destroy()
+  })
+
   it('ends a search for retained messages that fails, and tells of it', async () => {
     const { db } = await memory()
     const errors: string[] = []
