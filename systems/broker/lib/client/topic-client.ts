@@ -140,8 +140,8 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
   }
 
   /**
-   * Resolves when the broker has stored the message and given it out. With QoS 1 it is published again when the connection was lost
-   * before the answer came, so that it may be there twice; with QoS 0 the promise rejects then.
+   * Resolves when the broker has stored the message and given it out. A cut of up to a minute loses and doubles nothing. When the answer was
+   * lost for good, a message with QoS 1 is published again, so that it may be there twice; with QoS 0 the promise rejects.
    *
    * @throws TopicError `ERR_TOPIC_REFUSED`, `ERR_TOPIC_CLOSED`
    * @throws TokenError `ERR_NOT_SENT`, `ERR_FATE_UNKNOWN`

@@ -126,13 +126,24 @@ export class DoorConnection {
   async #connect(header: Header): Promise<Header> {
     if (this.#state !== 'NEW') throw new DoorRefusal('connected', 'connect has come before')
     this.#state = 'ADMITTING'
-    const { session, clean = false } = header
+    try {
+      return await this.#admit(header)
+    } catch (error) {
+      const refusal = refusalOf(error)
+      if (this.#state === 'ADMITTING' && this.#member === undefined)
+        this.#state = 'NEW' // it may be said again
+      else this.end(refusal.code, refusal.message)
+      throw refusal
+    }
+  }
+
+  async #admit({ token, session, clean = false }: Header): Promise<Header> {
     if (!(session === undefined || this.#isSessionName(session))) {
       const { maxClientIdLength } = this.#host.broker.limits
       throw malformed(`session must be a text of 1 to ${maxClientIdLength} characters`)
     }
     if (typeof clean !== 'boolean') throw malformed('clean must be true or false')
-    const identity = await this.#identify(header.token)
+    const identity = await this.#identify(token)
     if (this.#state !== 'ADMITTING') throw new DoorRefusal('not-connected', 'the connection has ended')
     const { broker, verifier, isClosing } = this.#host
     if (isClosing) throw new DoorRefusal('closing', 'the broker closes')
@@ -288,11 +299,7 @@ export class DoorConnection {
       ...this.#facts(),
       ...(topic === undefined ? {} : { topic })
     })
-    if (refusal.endsConnection || (this.#state === 'ADMITTING' && this.#member !== undefined)) {
-      this.end(code, message)
-    } else if (this.#state === 'ADMITTING' && code !== 'connected') {
-      this.#state = 'NEW'
-    }
+    if (refusal.endsConnection) this.end(code, message)
     return encodeFrame({ type: 'refused', code, why: message, refusal: id })
   }
 

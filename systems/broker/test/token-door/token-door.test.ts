@@ -84,6 +84,15 @@ describe('The token door', () => {
       expect(heard).to.deep.equal([])
     })
 
+    it('what comes while connect is under way, which goes on', async () => {
+      const bare = await door.bare()
+      const connect = bare.ask({ type: 'connect', token: await handlerToken('h') })
+      const early = await bare.ask({ type: 'publish', topic: 'a' })
+      expect(early).to.include({ code: 'not-connected' })
+      expect(await connect).to.include({ type: 'connected' })
+      expect(await bare.ask({ type: 'publish', topic: 'a' })).to.include({ type: 'published' })
+    })
+
     it('a second connect', async () => {
       const bare = await member()
       expect(await bare.ask({ type: 'connect' })).to.include({ code: 'connected' })
