@@ -12,6 +12,9 @@ import { isTopicFilter, isTopicName } from '../wire/topics'
 import { DoorMember } from './door-member'
 import { DoorRefusal, type EndCode, type RefusalCode } from './door-refusal'
 
+/** Milliseconds in which a client whose token has ended may take the news. */
+const FAREWELL = 1_000
+
 export interface DoorHost {
   readonly broker: Broker
   readonly verifier: Verifier
@@ -286,9 +289,13 @@ export class DoorConnection {
     return { type: 'renewed', expiresAt }
   }
 
+  /** What waits for the client must not follow: then it is cut without a word. */
   #endToken({ code, message }: JwtError): void {
     this.#host.broker.counters.tokenEnded++
+    const waits = this.#connection.bufferedAmount > 0 || this.#connection.isDetached
     this.end(code === 'ERR_JWT_REVOKED' ? 'token-revoked' : 'token-expired', message)
+    if (waits) this.#connection.destroy()
+    else this.#connection.close({ timeout: FAREWELL })
   }
 
   #refuse(refusal: DoorRefusal): Buffer {

@@ -112,47 +112,6 @@ describe('A broker that authenticates', () => {
     await gone
     await second.publishAsync('ping', '', { qos: 1 })
   })
-
-  it('B7: ends a connection when its token expires, with its will, and delivers nothing after', async function () {
-    this.timeout(30_000)
-    await test.stop()
-    const verifier = createVerifier({ issuers: { secret: SECRET }, clockTolerance: 0 })
-    test = await TestBroker.start({ verifier })
-    const handler = await test.handler('h')
-    await handler.subscribeAsync('gone')
-    const wills = inbox(handler)
-    const exp = inSeconds(2)
-    const token = await signToken({ user_id: '1', exp }, { secret: SECRET })
-    const device = await test.client(token, {
-      will: { topic: 'gone', payload: Buffer.from('x'), qos: 1, retain: false }
-    })
-    await device.subscribeAsync('1_tick')
-    const ticks: number[] = []
-    device.on('message', () => ticks.push(Date.now()))
-    const timer = setInterval(() => handler.publish('1_tick', ''), 20)
-    await closed(device)
-    clearInterval(timer)
-    expect(Date.now() - exp * 1000).to.be.within(-50, 5_000)
-    expect(ticks.length).to.be.greaterThan(0)
-    expect(Math.max(...ticks)).to.be.lessThan(exp * 1000 + 1_000)
-    await until('the will comes', () => wills.length === 1)
-    expect(test.broker.counters.tokenEnded).to.equal(1)
-  })
-
-  it('B7: ends a connection when its token is revoked, with its will', async () => {
-    const handler = await test.handler('h')
-    await handler.subscribeAsync('gone')
-    const wills = inbox(handler)
-    const will = { topic: 'gone', payload: Buffer.from('x'), qos: 0 as const, retain: false }
-    const revoked = await test.client(await deviceToken('1', { jti: 'a' }), { will })
-    const other = await test.client(await deviceToken('1', { jti: 'b' }))
-    const end = closed(revoked)
-    test.verifier.revocations.revoke({ tokenId: 'a' })
-    await end
-    await until('the will comes', () => wills.length === 1)
-    expect(other.connected).to.equal(true)
-    expect(await returnCode(test.dial(await deviceToken('1', { jti: 'a' })))).to.equal(5)
-  })
 })
 
 describe('A fresh token on the open connection', () => {
@@ -163,18 +122,6 @@ describe('A fresh token on the open connection', () => {
     test = await TestBroker.start({ verifier })
   })
   afterEach(() => test.stop())
-
-  it('is taken by PUBLISH with QoS 1 to $token, and the connection lives on behind the end of the first', async function () {
-    this.timeout(30_000)
-    const device = await test.client(await signToken({ user_id: '1', exp: inSeconds(2) }, { secret: SECRET }))
-    await device.subscribeAsync('1_news')
-    const received = inbox(device)
-    await device.publishAsync('$token', await deviceToken('1'), { qos: 1 })
-    await new Promise(resolve => setTimeout(resolve, 2_500))
-    await test.broker.publish({ topic: '1_news', payload: 'x' })
-    await until('it is delivered', () => received.length === 1)
-    expect(test.broker.counters.tokenRenewed).to.equal(1)
-  })
 
   it('closes the connection when it is refused, of another subject, malformed, or comes otherwise', async () => {
     const cases: [string, string, object][] = [

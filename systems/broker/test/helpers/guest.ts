@@ -35,8 +35,8 @@ export interface Guest {
   ): Promise<boolean>
   /** Shows a fresh token. @returns whether it was acknowledged */
   renew(token: string): Promise<boolean>
-  /** Takes no further message. */
-  stall(): void
+  /** Takes no further message. @returns goes on */
+  stall(): () => void
   leave(): Promise<void>
 }
 
@@ -131,8 +131,13 @@ class MqttGuest implements Guest {
     return this.publish('$token', token)
   }
 
-  stall(): void {
-    this.#client.handleMessage = () => undefined
+  stall(): () => void {
+    const waiting: (() => void)[] = []
+    this.#client.handleMessage = (_packet, done) => void waiting.push(done)
+    return () => {
+      this.#client.handleMessage = (_packet, done) => done()
+      for (const done of waiting) done()
+    }
   }
 
   async leave(): Promise<void> {
@@ -154,7 +159,7 @@ class MqttGuest implements Guest {
 class TokenGuest implements Guest {
   readonly received: Pick<Received, 'topic' | 'payload'>[] = []
   readonly #client: TokenClient
-  #isStalled = false
+  #stalled: Promise<void> | undefined
 
   private constructor(client: TokenClient) {
     this.#client = client
@@ -194,8 +199,10 @@ class TokenGuest implements Guest {
     return this.#ask({ type: 'renew', token })
   }
 
-  stall(): void {
-    this.#isStalled = true
+  stall(): () => void {
+    const { promise, resolve } = withResolvers()
+    this.#stalled = promise
+    return resolve
   }
 
   async leave(): Promise<void> {
@@ -214,8 +221,15 @@ class TokenGuest implements Guest {
 
   #take({ header, payload }: ReturnType<typeof decodeFrame>): Promise<void> | undefined {
     if (header.type !== 'message') return undefined
-    if (this.#isStalled) return new Promise(() => undefined)
     this.received.push({ topic: String(header.topic), payload: payload.toString() })
-    return undefined
+    return this.#stalled
   }
+}
+
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {}
+  const promise = new Promise<void>(done => {
+    resolve = done
+  })
+  return { promise, resolve }
 }
