@@ -23,6 +23,8 @@ const HANDLER = 'contacts'
 /** What was started, and tokens to try it. */
 export interface Started extends RunningBroker {
   readonly tokens: { readonly device: string; readonly handler: string } | undefined
+  /** undefined: somebody else made it, or there is none. */
+  readonly madeAdminToken: string | undefined
   readonly ca: string
 }
 
@@ -35,28 +37,31 @@ export async function run(args: readonly string[]): Promise<Started | undefined>
     return undefined
   }
   const dev = values.dev === true
-  const { values: config, notices, secrets } = readConfig(brokerSchema)
-  const secret = config.JWT_SECRET ?? (dev ? randomBytes(32).toString('base64url') : undefined)
-  const running = await startBroker({
-    config: {
-      ...config,
-      ...(secret === undefined ? {} : { JWT_SECRET: secret }),
-      ...(dev && config.HOST === undefined ? { HOST: 'localhost' } : {})
-    },
-    notices,
-    secrets,
-    dev
-  })
-  const sign = (subject: TokenSubject) => signToken(tokenClaims(subject), { secret: secret as string })
-  const tokens =
-    dev && secret !== undefined
-      ? { device: await sign({ userId: USER }), handler: await sign({ handler: HANDLER }) }
-      : undefined
-  return { ...running, tokens, ca: config.TLS_CA ?? resolve(join(config.CERTS_DIR, 'ca', 'ca.crt')) }
+  const { values: given, notices, secrets } = readConfig(brokerSchema)
+  const config = dev ? { ...devConfig(), ...given } : given
+  const running = await startBroker({ config, notices, secrets, dev })
+  const sign = (subject: TokenSubject) =>
+    signToken(tokenClaims(subject), { secret: config.JWT_SECRET as string })
+  const tokens = dev
+    ? { device: await sign({ userId: USER }), handler: await sign({ handler: HANDLER }) }
+    : undefined
+  const madeAdminToken = given.ADMIN_TOKEN === undefined ? config.ADMIN_TOKEN : undefined
+  return {
+    ...running,
+    tokens,
+    madeAdminToken,
+    ca: config.TLS_CA ?? resolve(join(config.CERTS_DIR, 'ca', 'ca.crt'))
+  }
+}
+
+/** What stands for what the environment does not say. */
+function devConfig() {
+  const secret = () => randomBytes(32).toString('base64url')
+  return { JWT_SECRET: secret(), ADMIN_TOKEN: secret(), ADMIN_PORT: 0, HOST: 'localhost' }
 }
 
 /** Where the broker listens, and two commands that work as printed. */
-export async function printHowToTry({ service, tokens, ca }: Started): Promise<void> {
+export async function printHowToTry({ service, tokens, madeAdminToken, ca }: Started): Promise<void> {
   const { port } = service.address
   console.log(`The broker listens on mqtts://localhost:${port} and wss://localhost:${port}/mqtt`)
   if (tokens === undefined) return
@@ -71,6 +76,9 @@ ${tokens.handler}
 Subscribe as the device, and publish to it as the handler from another terminal:
 mosquitto_sub ${login(tokens.device)} -q 1 -t ${USER}_contact_list
 mosquitto_pub ${login(tokens.handler)} -q 1 -t ${USER}_contact_list -m '["Ada"]'
+
+The status page: http://localhost:${service.admin?.address.port}/status
+Any user name; the password is ${madeAdminToken ?? 'ADMIN_TOKEN'}
 `)
   const isThere = await promisify(execFile)('mosquitto_sub', ['--help']).then(
     () => true,

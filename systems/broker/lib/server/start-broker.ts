@@ -3,6 +3,7 @@ import { createVerifier, type Verifier, verifierOptionsOf } from '@token-server/
 import { createService, type Service, type ServiceOptions } from '@token-server/service'
 import { type Broker, createBroker } from '../core/broker'
 import type { Log } from '../core/log'
+import { StatusApp } from '../status/status-app'
 import { openTokenDoor } from '../token-door/token-door'
 import { MOST_FRAME_BYTES } from '../wire/token-frame'
 import { brokerMetrics } from './broker-metrics'
@@ -58,6 +59,7 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
     ...(config.COMMANDS === undefined ? {} : { commands: config.COMMANDS }),
     limits: limitsOf(config)
   })
+  const status = new StatusApp(broker)
   try {
     service = await createService({
       ...options,
@@ -66,15 +68,18 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
       secrets: [...secrets, ...(config.JWT_SECRET === undefined ? [] : [config.JWT_SECRET])],
       defaultPort: DEFAULT_PORT,
       tokens: tokenOptionsOf(broker, config),
+      admin: { fetch: config.ADMIN_TOKEN === undefined ? noStatus : status.fetch },
       ...doorsOf(broker)
     })
   } catch (error) {
+    status.close()
     await broker.close()
     verifier.close()
     throw error
   }
   openTokenDoor({ broker, verifier, server: service.server, log: service.log })
   brokerMetrics(broker, service.metrics)
+  service.shutdown.add('the status page', () => status.close())
   service.shutdown.add('the broker', () => broker.close())
   service.shutdown.add('the verifier', () => verifier.close(), 'outputs')
   return { broker, service, verifier }
@@ -97,6 +102,11 @@ function tokenOptionsOf(
       ? { maxConnectionsPerIdentity: maxConnections, maxSessionsPerIdentity: maxConnections }
       : {})
   }
+}
+
+/** The page shows who is connected: without a token nobody sees it, on this machine either. */
+function noStatus(): Response {
+  return new Response('Set ADMIN_TOKEN to see the status page.\n', { status: 403 })
 }
 
 function doorsOf(broker: Broker): Pick<ServiceOptions, 'protocols' | 'http'> {

@@ -52,6 +52,10 @@ describe('The command token-broker', () => {
     await until('it has subscribed', () => output.includes('"msg":"subscribed"'), 30_000)
     await promisify(execFile)(line('mosquitto_pub'), shell)
     expect((await subscriber).stdout.trim()).to.equal('["Ada"]')
+    const [, url = '', password = ''] = /The status page: (\S+)\n.*the password is (\S+)/.exec(output) ?? []
+    const login = { authorization: `Basic ${btoa(`anybody:${password}`)}` }
+    expect((await fetch(url)).status).to.equal(401)
+    expect(await (await fetch(url, { headers: login })).text()).to.include('<h1>Broker')
   })
 
   it('does not start without a secret, and says so without a stack', async function () {

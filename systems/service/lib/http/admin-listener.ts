@@ -19,6 +19,8 @@ export interface AdminOptions {
   readonly metrics: Registry
   /** Serves all other paths, a status page, say. */
   readonly fetch?: Fetch | undefined
+  /** Somebody has shown another token. Default: nobody is notified. */
+  readonly onWrongToken?: ((address: string | undefined) => void) | undefined
 }
 
 const LOOPBACK_NAMES: readonly string[] = ['localhost', '127.0.0.1', '::1']
@@ -88,9 +90,11 @@ export class AdminListener {
     if (this.#token === null && !isForThisMachine(request)) end(response, 403)
     else if (route !== undefined) route(request, response)
     else if (!this.#isAllowed(request)) {
-      // A browser asks for the password then.
+      // A browser asks for the password then; its first request has none.
+      if (request.headers.authorization !== undefined)
+        this.#options.onWrongToken?.(request.socket.remoteAddress)
       response.setHeader('www-authenticate', 'Basic realm="admin", charset="UTF-8"')
-      end(response, 401)
+      end(response, 401, 'The password is the token of the admin; the user name does not matter.\n')
     } else if (url === '/metrics') void this.#answerMetrics(response)
     else if (this.#app !== undefined) this.#app(request, response)
     else end(response, 404)
@@ -133,6 +137,8 @@ function hash(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
-function end(response: ServerResponse, status: number): void {
-  response.writeHead(status, { 'content-length': 0 }).end()
+function end(response: ServerResponse, status: number, words = ''): void {
+  response
+    .writeHead(status, { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(words) })
+    .end(words)
 }

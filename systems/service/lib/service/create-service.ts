@@ -16,6 +16,7 @@ import { Readiness } from '../health/readiness'
 import { type AdminListener, listenForAdmin } from '../http/admin-listener'
 import { HttpDoor } from '../http/http-door'
 import { createLogger } from '../logging/create-logger'
+import { LimitedLog } from '../logging/limited-log'
 import { Loggly } from '../logging/loggly'
 import { busMetrics } from '../metrics/bus-metrics'
 import { createMetrics } from '../metrics/create-metrics'
@@ -259,16 +260,21 @@ function reload(server: TokenServer, log: Logger): void {
 function openAdmin(
   { admin }: ServiceOptions,
   { ADMIN_PORT, ADMIN_HOST, ADMIN_TOKEN }: BaseConfig,
-  { metrics, readiness }: ServiceParts
+  { log, metrics, readiness }: ServiceParts
 ): Promise<AdminListener | null> {
   if (ADMIN_PORT === undefined) return Promise.resolve(null)
+  const wrong = 'wrong token for the admin listener'
+  const wrongTokens = new LimitedLog((_, more) => log.warn({ more }, `${more} times more: ${wrong}`))
   return listenForAdmin({
     host: ADMIN_HOST,
     port: ADMIN_PORT,
     token: ADMIN_TOKEN,
     metrics,
     readiness,
-    fetch: admin?.fetch
+    fetch: admin?.fetch,
+    onWrongToken: address => {
+      if (wrongTokens.may(wrong)) log.warn({ address }, wrong)
+    }
   })
 }
 

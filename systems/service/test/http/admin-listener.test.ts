@@ -45,8 +45,20 @@ describe('listenForAdmin', () => {
       expect(await status(path, `Basic ${btoa(`admin:${TOKEN}`)}`)).to.equal(200)
     }
     expect(await status('/', `bearer ${TOKEN.replaceAll(' ', '')}`)).to.equal(401)
-    const { headers } = await askPlain(port, '/')
+    const { headers, body } = await askPlain(port, '/')
     expect(headers['www-authenticate']).to.match(/^Basic /)
+    expect(body).to.equal('The password is the token of the admin; the user name does not matter.\n')
+  })
+
+  it('says who has shown a wrong token, but not that there was none', async () => {
+    const told: unknown[] = []
+    const { port } = await start({ token: TOKEN, onWrongToken: address => told.push(address) })
+    await askPlain(port, '/')
+    expect(told).to.deep.equal([])
+    await askPlain(port, '/', { headers: { authorization: 'Bearer x' } })
+    expect(told).to.deep.equal(['127.0.0.1'])
+    await askPlain(port, '/', { headers: { authorization: `Basic ${btoa(`admin:${TOKEN}`)}` } })
+    expect(told).to.have.lengthOf(1)
   })
 
   it('refuses to listen for everybody without a token', async () => {
