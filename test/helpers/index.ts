@@ -19,4 +19,5 @@ export {
 export { awake, block, bytesOf, escapedDuring, settled, uncaughtDuring } from './moments'
 export { needFiles, needProgram } from './need'
 export { type Ended, Program, ROOT, remove, runNode, temporaryFolder } from './program'
+export { RedisServer } from './redis-server'
 export { TcpProxy } from './tcp-proxy'

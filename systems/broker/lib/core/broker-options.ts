@@ -17,6 +17,17 @@ export interface BrokerOptions {
   readonly authenticate?: (credentials: Credentials) => Promise<Identity>
   /** Where sessions, queues, retained messages and wills are kept; without it they are lost with the process. */
   readonly folder?: string
+  /**
+   * Keeps it in a Redis (`redis://…` or `rediss://…`) instead, which several brokers may share; not in Redis Cluster. How much it keeps when it is
+   * killed is its own matter: `appendonly yes`, see the README.
+   */
+  readonly redisUrl?: string
+  /** What all keys in Redis begin with: brokers with the same one share what they store. Default `token-broker`. */
+  readonly redisPrefix?: string
+  /** Within it Redis must answer, else a message is not acknowledged, 100 to 60,000 milliseconds. Default 5,000. */
+  readonly redisTimeout?: number
+  /** In Redis, after so long a session is forgotten that nobody has come back to, at least 1,000 milliseconds. Default 7 days. */
+  readonly sessionTtl?: number
   /** Whether each commit waits for the disk. Without it a killed process loses nothing that was acknowledged; a loss of power may. Default false. */
   readonly sync?: boolean
   /**

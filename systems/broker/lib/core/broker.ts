@@ -103,14 +103,14 @@ export class Broker {
   /** @internal */
   async open(): Promise<void> {
     const { limits, counters } = this
-    this.#store = await openStore(this.#options.folder, {
-      sync: this.#options.sync ?? false,
+    this.#store = await openStore(this.#options, {
       maxQueuedMessages: limits.maxQueuedMessages,
       maxQueuedBytes: limits.maxQueuedBytes,
       maxRetainedMessages: limits.maxRetainedMessages,
       maySubscribe: (client, filter) =>
         client instanceof StoredQueue || this.#subscribing.isGranted(client as AedesClient, filter),
       openSessions: () => this.#openSessions(),
+      cut: (client, why) => (client as AedesClient)[MEMBER]?.connection.cut(`the store failed: ${why}`),
       onError: error => this.#storeFailed(error),
       onDown: why => this.#log.error({ why }, 'the store is away: nothing of QoS 1 and 2 is acknowledged'),
       onUp: () => {

@@ -14,6 +14,7 @@ import { DatabaseFacade } from './database-facade'
 import { QueueAccounts } from './queue-accounts'
 import type { PacketNumber, Store, StoreOptions } from './store'
 import { SubscriptionIndex } from './subscription-index'
+import { Turns } from './turns'
 
 /** As aedes-persistence-level writes them; `test/store/level-store.test.ts` holds that. */
 const RETAINED = 'retained:'
@@ -59,7 +60,7 @@ export class LevelStore extends LevelPersistence implements Store {
   readonly #queues: QueueAccounts
   readonly #updates = new Map<string, Promise<unknown>>()
   readonly #retained = new Set<string>()
-  #lastChunk: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   #isClosed = false
   #lastNumber = 0
   readonly whyDown = undefined
@@ -147,7 +148,7 @@ export class LevelStore extends LevelPersistence implements Store {
     const keys = this.#db.keys({ gte: first, lt: `${first}\u{10ffff}` })
     try {
       for (;;) {
-        const topics = await this.#inTurn(async () => {
+        const topics = await this.#turns.run(async () => {
           const chunk = await keys.nextv(RETAINED_CHUNK)
           if (chunk.length === 0) return undefined
           const found = chunk.map(key => key.slice(RETAINED.length)).filter(topic => matches(pattern, topic))
@@ -160,13 +161,6 @@ export class LevelStore extends LevelPersistence implements Store {
     } finally {
       await keys.close()
     }
-  }
-
-  /** One chunk after another, of all searches together: many of them take longer, and delay others no more than one does. */
-  #inTurn<T>(chunk: () => Promise<T>): Promise<T> {
-    const result = this.#lastChunk.then(chunk)
-    this.#lastChunk = result.catch(() => undefined)
-    return result
   }
 
   override async destroy(): Promise<void> {

@@ -1,14 +1,44 @@
 import { ClassicLevel } from 'classic-level'
 import { MemoryLevel } from 'memory-level'
-import { BrokerError } from '../core/broker-error'
+import { BrokerError, wrongOption } from '../core/broker-error'
 import type { Database } from './commit-queue'
-import { LevelStore, type LevelStoreOptions } from './level-store'
+import { LevelStore } from './level-store'
+import type { Store, StoreOptions } from './store'
+
+/** Where a broker keeps what it stores: in Redis, in a folder, or, without both, in memory. */
+export interface StoreLocation {
+  readonly folder?: string
+  /** Each commit of a folder waits until the disk has it. Default false. */
+  readonly sync?: boolean
+  readonly redisUrl?: string
+  /** Default `token-broker`. */
+  readonly redisPrefix?: string
+  /** Milliseconds. Default 5,000. */
+  readonly redisTimeout?: number
+  /** Milliseconds. Default 7 days. */
+  readonly sessionTtl?: number
+}
+
+const DAY = 86_400_000
 
 /**
- * @param folder where the store is kept; undefined: in memory, and lost with the process
- * @throws BrokerError `ERR_BROKER_STORE`: the folder can't be written, or another process has it open
+ * @throws BrokerError `ERR_BROKER_OPTION`; `ERR_BROKER_STORE`: the folder can't be written, or another process has it open
  */
-export async function openStore(folder: string | undefined, options: LevelStoreOptions): Promise<LevelStore> {
+export async function openStore(location: StoreLocation, options: StoreOptions): Promise<Store> {
+  const { folder, redisUrl, sync = false } = location
+  if (redisUrl === undefined) return await openLevel(folder, sync, options)
+  if (folder !== undefined) throw wrongOption('redisUrl', 'there is a folder as well')
+  if (!isRedisUrl(redisUrl)) throw wrongOption('redisUrl', 'it must begin with redis:// or rediss://')
+  const { redisPrefix: prefix = 'token-broker' } = location
+  if (prefix === '') throw wrongOption('redisPrefix', 'it is empty')
+  const timeout = timeOf('redisTimeout', location.redisTimeout ?? 5_000, 100, 60_000)
+  const sessionTtl = timeOf('sessionTtl', location.sessionTtl ?? 7 * DAY, 1_000, 3_650 * DAY)
+  // The client of Redis is 500 files.
+  const { RedisStore } = require('./redis/redis-store') as typeof import('./redis/redis-store.js')
+  return new RedisStore({ ...options, url: redisUrl, prefix, timeout, sessionTtl })
+}
+
+async function openLevel(folder: string | undefined, sync: boolean, options: StoreOptions): Promise<Store> {
   const encoding = { keyEncoding: 'utf8', valueEncoding: 'buffer' } as const
   const db: Database =
     folder === undefined
@@ -23,5 +53,15 @@ export async function openStore(folder: string | undefined, options: LevelStoreO
       cause: error
     })
   }
-  return new LevelStore(db, options)
+  return new LevelStore(db, { ...options, sync })
+}
+
+/** An error of `URL` itself would quote it, with its password. */
+function isRedisUrl(url: string): boolean {
+  return URL.canParse(url) && ['redis:', 'rediss:'].includes(new URL(url).protocol)
+}
+
+function timeOf(name: string, value: number, least: number, most: number): number {
+  if (Number.isFinite(value) && value >= least && value <= most) return value
+  throw wrongOption(name, `it must be a number from ${least} to ${most}`)
 }

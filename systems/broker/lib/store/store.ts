@@ -14,6 +14,8 @@ export interface StoreOptions {
   readonly maySubscribe: (client: StoredClient, filter: string) => boolean
   /** Stored sessions that are connected to this broker. */
   readonly openSessions: () => Iterable<string>
+  /** Ends the connection of a client: what it was promised can't be kept. */
+  readonly cut: (client: StoredClient, why: string) => void
   /** It can't write and read, until `onUp`. Not called for a store that is within the process. */
   readonly onDown: (why: string) => void
   /**
@@ -46,7 +48,7 @@ export interface Store extends Persistence {
   cleanSubscriptions(client: StoredClient): Promise<void>
 
   /**
-   * Messages that wait for a client and were not sent to it, in order: those that are stored while it is read as well.
+   * Messages that wait for a client and were not sent to it, in order. What is stored while it is read may be among them.
    *
    * @param from the lowest number that was left in the queue since it was empty; where all messages come from one broker, it begins there
    */

@@ -39,6 +39,14 @@ export class SubscriptionIndex {
     if (indexed.qos > 0) this.#matcher.remove(topic, indexed)
   }
 
+  of(clientId: string): IndexedSubscription[] {
+    return [...(this.#byClient.get(clientId)?.values() ?? [])]
+  }
+
+  forget(clientId: string): void {
+    for (const { topic } of this.of(clientId)) this.remove(clientId, topic)
+  }
+
   /** A session connects. @returns the sessions of its subject, the one that connected longest ago first */
   touch(clientId: string): string[] {
     const sessions = this.#bySubject.get(subjectOf(clientId))
@@ -69,6 +77,6 @@ export class SubscriptionIndex {
 }
 
 /** Ids of sessions begin with their subject, in which `/` and `:` are escaped: `/` follows for MQTT, `:` for the token door. */
-function subjectOf(clientId: string): string {
+export function subjectOf(clientId: string): string {
   return clientId.slice(0, Math.max(clientId.search(/[/:]/), 0))
 }

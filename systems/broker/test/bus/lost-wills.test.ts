@@ -6,21 +6,10 @@ import { SILENT } from '../../lib/core/log'
 import { openStore } from '../../lib/store/open-store'
 import type { Store } from '../../lib/store/store'
 import { until } from '../helpers/test-broker'
+import { STORE_OPTIONS } from '../store/contract'
 
 function open(): Promise<Store> {
-  const nothing = () => undefined
-  return openStore(undefined, {
-    sync: false,
-    maxQueuedMessages: 100,
-    maxQueuedBytes: 1_000,
-    maxRetainedMessages: 100,
-    maySubscribe: () => true,
-    openSessions: () => [],
-    onError: nothing,
-    onDown: nothing,
-    onUp: nothing,
-    onDropped: nothing
-  })
+  return openStore({}, STORE_OPTIONS)
 }
 
 function will(topic: string) {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { RedisServer } from '@token-server/test-helpers'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { handlerToken, until } from './test-broker'
 
@@ -21,11 +22,12 @@ const PROGRAM = join(__dirname, '../programs/kept-broker.js')
 
 /**
  * Kills a broker again and again while a client publishes to it and another one, whose session is kept, receives; half of the time the
- * second one is away. Both connect again and go on with what they have in flight.
+ * second one is away, and Redis, when there is one, is killed with the broker. Both connect again and go on with what they have in flight.
  */
-export async function runKillRounds(rounds: number, qos: 1 | 2): Promise<KillResult> {
+export async function runKillRounds(rounds: number, qos: 1 | 2, redis?: RedisServer): Promise<KillResult> {
   const folder = mkdtempSync(join(tmpdir(), 'broker-kill-'))
-  let { program, port } = await start(folder, 0)
+  const place = redis?.url ?? folder
+  let { program, port } = await start(place, 0)
   const clients: MqttClient[] = []
   try {
     const connect = async (clientId: string, options: IClientOptions): Promise<MqttClient> => {
@@ -76,8 +78,10 @@ export async function runKillRounds(rounds: number, qos: 1 | 2): Promise<KillRes
       await new Promise(resolve => setTimeout(resolve, Math.random() * 100))
       const gone = once(program, 'exit')
       program.kill('SIGKILL')
+      if (round % 2 === 1) await redis?.kill()
       await gone
-      ;({ program } = await start(folder, port))
+      if (round % 2 === 1) await redis?.start()
+      ;({ program } = await start(place, port))
     }
     isOver = true
     await until('all is acknowledged', () => open === 0, PATIENCE)
@@ -96,8 +100,8 @@ export async function runKillRounds(rounds: number, qos: 1 | 2): Promise<KillRes
   }
 }
 
-async function start(folder: string, port: number): Promise<{ program: ChildProcess; port: number }> {
-  const program = fork(PROGRAM, [folder, String(port)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+async function start(place: string, port: number): Promise<{ program: ChildProcess; port: number }> {
+  const program = fork(PROGRAM, [place, String(port)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const listening = once(program, 'message') as Promise<[number]>
   const [number] = await Promise.race([
     listening,

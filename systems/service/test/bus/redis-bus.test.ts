@@ -7,6 +7,7 @@ import {
   freePort,
   needProgram,
   onCleanUp,
+  RedisServer,
   TcpProxy,
   until
 } from '@token-server/test-helpers'
@@ -14,7 +15,6 @@ import { expect } from 'chai'
 import { seededRandom } from 'token-server/testing'
 import { type Bus, type BusOptions, createBus, createLogger } from '../../lib'
 import { BatchWriter } from '../../lib/bus/batch'
-import { RedisServer } from '../helpers/redis-server'
 import { Lines } from '../helpers/services'
 import { describeBus, heardBy } from './contract'
 

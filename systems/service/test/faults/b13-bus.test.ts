@@ -6,13 +6,13 @@ import {
   isLong,
   needProgram,
   onCleanUp,
+  RedisServer,
   TcpProxy,
   until
 } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { seededRandom } from 'token-server/testing'
 import { type Bus, createBus } from '../../lib'
-import { RedisServer } from '../helpers/redis-server'
 
 /** Milliseconds within which the bus is back once the fault is over. */
 const BACK_WITHIN = 5_000

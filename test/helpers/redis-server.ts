@@ -1,14 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from '@token-server/test-helpers'
+import { freePort } from './loopback'
 
 /** Redis in a process of its own, on a port of loopback, with its files in a folder that goes with it. */
 export class RedisServer {
   readonly port: number
-  readonly #folder = mkdtempSync(join(tmpdir(), 'service-redis-'))
+  readonly #folder = mkdtempSync(join(tmpdir(), 'redis-server-'))
   readonly #args: readonly string[]
   #process: ChildProcess | null = null
 
@@ -40,6 +40,12 @@ export class RedisServer {
       if (started.exitCode !== null) throw new Error(`redis-server ended: ${text}`)
       await Promise.race([once(started.stdout as NodeJS.ReadableStream, 'data'), once(started, 'exit')])
     }
+  }
+
+  /** Runs one command by redis-cli. @returns what it printed */
+  cli(...words: string[]): string {
+    const args = ['-h', '127.0.0.1', '-p', String(this.port), ...words]
+    return execFileSync('redis-cli', args, { encoding: 'utf8', timeout: 10_000 }).trim()
   }
 
   /** It answers nothing, and its connections stay. */
