@@ -32,13 +32,14 @@ export class RedisServer {
     const fixed = ['--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.#folder, '--save', '']
     const started = spawn('redis-server', [...fixed, ...this.#args], { stdio: ['ignore', 'pipe', 'ignore'] })
     this.#process = started
+    const exited = once(started, 'exit')
     let text = ''
     started.stdout?.setEncoding('utf8').on('data', part => {
       text += part
     })
     while (!text.includes('Ready to accept connections')) {
       if (started.exitCode !== null) throw new Error(`redis-server ended: ${text}`)
-      await Promise.race([once(started.stdout as NodeJS.ReadableStream, 'data'), once(started, 'exit')])
+      await Promise.race([once(started.stdout as NodeJS.ReadableStream, 'data'), exited])
     }
   }
 

@@ -37,6 +37,8 @@ export interface AdmissionOptions {
   readonly refusals: Refusals
   readonly counters: Counters
   readonly places: Places
+  /** Why nothing can be stored now; undefined: it can. */
+  readonly whyStoreDown: () => string | undefined
   /** Forgets old sessions of a subject. */
   readonly makeRoomFor: (clientId: string, identity: Identity) => Promise<void>
 }
@@ -104,6 +106,11 @@ export class Admission {
       throw new Refused(IDENTIFIER_REJECTED, `the client id is longer than ${limits.maxClientIdLength}`)
     }
     this.#checkWill(packet, identity)
+    const whyDown = this.#options.whyStoreDown()
+    if (whyDown !== undefined) {
+      connection.cut('the store is away') // without CONNACK, behind which MQTT.js would not connect again
+      throw new Refused(UNAVAILABLE, `the store is away: ${whyDown}`)
+    }
     if (connection.stream.destroyed) throw new Refused(UNAVAILABLE, 'the connection was closed meanwhile')
     const whyFull = places.enterAs(identity)
     if (whyFull !== undefined) throw new Refused(NOT_AUTHORIZED, whyFull)

@@ -96,6 +96,7 @@ export class Broker {
       commands: options.commands ?? [],
       ...shared,
       places: this.places,
+      whyStoreDown: () => this.whyStoreDown,
       makeRoomFor: (clientId, identity) => this.makeRoomFor(clientId, identity)
     })
   }
@@ -248,6 +249,11 @@ export class Broker {
     }
     this.#bus.on(filter, notify)
     return () => void this.#bus.removeListener(filter, notify)
+  }
+
+  /** Why nothing can be stored now; undefined: it can. */
+  get whyStoreDown(): string | undefined {
+    return this.#store.whyDown
   }
 
   /** What somebody may do here. */
