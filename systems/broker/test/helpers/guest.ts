@@ -141,7 +141,8 @@ class MqttGuest implements Guest {
   }
 
   async leave(): Promise<void> {
-    await this.#client.endAsync()
+    if (this.isThere) await this.#client.endAsync()
+    else this.#client.end(true)
   }
 
   /** MQTT.js keeps what is not acknowledged for the next connection. */

@@ -163,6 +163,46 @@ describe('The packet guard', () => {
     }
   })
 
+  it('B3: refuses NUL, a surrogate and what is no UTF-8 in each string of each packet', () => {
+    const field = (bytes: Buffer) => Buffer.concat([Buffer.from([0, bytes.length]), bytes])
+    const packet = (first: number, ...body: Buffer[]) => {
+      const bytes = Buffer.concat(body)
+      return Buffer.concat([Buffer.from([first, bytes.length]), bytes])
+    }
+    const start = Buffer.from([0, 4, ...Buffer.from('MQTT'), 4, 0b11000110, 0, 0])
+    const good = field(Buffer.from('a'))
+    const connect = (...fields: Buffer[]) => packet(0x10, start, ...fields)
+    const id = Buffer.from([0, 1])
+    const strings: Record<string, (text: Buffer) => Buffer> = {
+      'the client id': text => connect(field(text), good, good, good, good),
+      'the topic of the will': text => connect(good, field(text), good, good, good),
+      'the user name': text => connect(good, good, good, field(text), good),
+      'the topic': text => packet(0x32, field(text), id),
+      'a filter': text => packet(0x82, id, field(text), Buffer.from([0])),
+      'a filter that ends': text => packet(0xa2, id, field(text))
+    }
+    for (const [name, packetOf] of Object.entries(strings)) {
+      const guard = () => (packetOf(Buffer.from('a'))[0] === 0x10 ? new PacketGuard(OPTIONS) : connected())
+      expect(guard().take(packetOf(Buffer.from('a'))), name).not.to.equal(null)
+      for (const hex of [
+        '00',
+        '61 00 62',
+        'ff',
+        'c0 af',
+        'c3 28',
+        'ed a0 80',
+        'ed bf bf',
+        'f4 90 80 80',
+        'ef bf bf'
+      ]) {
+        const bytes = packetOf(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
+        expect(violation(bytes.toString('hex'), guard()).message, `${name} ${hex}`).to.match(
+          /UTF-8|character/
+        )
+      }
+    }
+  })
+
   it('refuses packets that the standard forbids', () => {
     for (const hex of [
       '20 02 00 00',
