@@ -30,6 +30,8 @@ export interface ClusterOptions {
   readonly onTaken: (clientId: string) => void
   /** Messages of others may have been missed: what is in the store has to be looked through. */
   readonly onMissed: () => void
+  /** Another broker may be gone. */
+  readonly onSilence: () => void
 }
 
 /**
@@ -131,6 +133,7 @@ export class Cluster {
       if (stoodStill || !this.#options.bus.isUp) this.#heardAt.set(id, now)
       else if (now - heardAt > SILENCE) {
         this.#heardAt.delete(id)
+        this.#options.onSilence()
         this.#lookThrough(`another broker has been silent for ${SILENCE} ms`)
       }
     }

@@ -40,6 +40,7 @@ export function joinCluster({ bus, brokerId, publish, recover, ...options }: Joi
       clientIds,
       isHere,
       onTaken,
+      onSilence: () => wills.hurry(),
       onMissed: () => {
         if (store.whyDown === undefined) recover() // else when it is back
       }

@@ -6,8 +6,12 @@ import type { Store } from '../store/store'
 /** Clients of a broker that was killed have so long to come back, milliseconds; then their wills are sent. */
 const GRACE = 20_000
 
-/** Milliseconds between two looks for brokers that are gone. */
-const INTERVAL = 5_000
+/** Milliseconds between two looks for brokers that are gone: each reads all wills. */
+const INTERVAL = 60_000
+
+/** Milliseconds between them when one has fallen silent, or a look has failed; and for how long. */
+const SHORT_INTERVAL = 5_000
+const HURRY = 60_000
 
 export interface LostWillsOptions {
   readonly brokerId: string
@@ -29,10 +33,19 @@ export class LostWills {
   readonly #options: LostWillsOptions
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
+  #isLooking = false
+  #hurriesUntil = 0
 
   constructor(options: LostWillsOptions) {
     this.#options = options
     this.#after(options.grace ?? GRACE)
+  }
+
+  /** Another broker has fallen silent. */
+  hurry(): void {
+    const wasInHurry = performance.now() < this.#hurriesUntil
+    this.#hurriesUntil = performance.now() + HURRY
+    if (!(wasInHurry || this.#isLooking)) this.#after(SHORT_INTERVAL)
   }
 
   close(): void {
@@ -42,23 +55,27 @@ export class LostWills {
 
   #after(time: number): void {
     if (this.#isClosed) return
+    clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#look(), time)
     this.#timer.unref()
   }
 
   async #look(): Promise<void> {
     const { store, log, isShared } = this.#options
-    if (store.whyDown !== undefined) {
-      this.#after(INTERVAL)
-      return
-    }
+    this.#isLooking = true
+    let isDone = false
     try {
-      await this.#sendAll()
-      if (isShared) this.#after(INTERVAL)
+      if (store.whyDown === undefined) {
+        await this.#sendAll()
+        isDone = true
+      }
     } catch (error) {
       if (!this.#isClosed) log.error({ error: (error as Error).message }, 'wills could not be sent')
-      this.#after(INTERVAL)
     }
+    this.#isLooking = false
+    if (isDone && !isShared) return
+    const isInHurry = !isDone || performance.now() < this.#hurriesUntil
+    this.#after(isInHurry ? SHORT_INTERVAL : INTERVAL)
   }
 
   async #sendAll(): Promise<void> {

@@ -1,13 +1,15 @@
 import type { Duplex } from 'node:stream'
 import { createVerifier, type Verifier, verifierOptionsOf } from '@token-server/identity'
-import { createService, type Service, type ServiceOptions } from '@token-server/service'
+import { type Bus, createBus, createService, type Service, type ServiceOptions } from '@token-server/service'
+import { MOST_AROUND_PAYLOAD } from '../bus/cluster-message'
 import { type Broker, createBroker } from '../core/broker'
-import type { Log } from '../core/log'
+import { type BrokerLimits, completeLimits } from '../core/limits'
 import { StatusApp } from '../status/status-app'
 import { openTokenDoor } from '../token-door/token-door'
 import { MOST_FRAME_BYTES } from '../wire/token-frame'
 import { brokerMetrics } from './broker-metrics'
 import type { BrokerConfig } from './config'
+import { EarlyLog } from './early-log'
 import { WebSocketStream } from './websocket-stream'
 
 /** The path of MQTT over WebSocket. */
@@ -17,6 +19,9 @@ const DEFAULT_PORT = 8883
 
 /** Milliseconds of silence until TCP asks whether the client is there. */
 const TCP_KEEP_ALIVE = 60_000
+
+/** Bytes of messages that wait for the bus, while Redis is away. */
+const BUS_QUEUE_BYTES = 16 * 1_048_576
 
 /** Of one packet in a WebSocket message of its own. */
 const MOST_HEADER_BYTES = 5
@@ -50,20 +55,32 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
   const { config, notices = [], secrets = [], dev = false } = options
   const { options: verifierOptions, notes } = verifierOptionsOf(environmentOf(config), { dev })
   const verifier = createVerifier(verifierOptions)
-  let service: Service | undefined
-  const broker = await createBroker({
+  const log = new EarlyLog()
+  const limits = completeLimits(limitsOf(config))
+  const bus = busOf(config, limits, log)
+  const letGo = async () => {
+    await bus?.close()
+    verifier.close()
+  }
+  const opening = createBroker({
     verifier,
-    sync: config.STORE_SYNC === 'always',
-    log: logOf(() => service),
-    ...(config.STORE_DIR === undefined || config.STORE_DIR === 'memory' ? {} : { folder: config.STORE_DIR }),
-    ...(config.COMMANDS === undefined ? {} : { commands: config.COMMANDS }),
-    limits: limitsOf(config)
+    log,
+    limits,
+    ...storeOf(config),
+    ...(bus === undefined ? {} : { bus }),
+    ...(config.COMMANDS === undefined ? {} : { commands: config.COMMANDS })
+  })
+  const broker = await opening.catch(async (error: unknown) => {
+    await letGo()
+    throw error
   })
   const status = new StatusApp(broker)
+  let service: Service
   try {
     service = await createService({
       ...options,
       name: 'broker',
+      bus,
       notices: [...notices, ...notes],
       secrets: [...secrets, ...(config.JWT_SECRET === undefined ? [] : [config.JWT_SECRET])],
       defaultPort: DEFAULT_PORT,
@@ -74,9 +91,13 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
   } catch (error) {
     status.close()
     await broker.close()
-    verifier.close()
+    await letGo()
     throw error
   }
+  log.attach(service.log)
+  service.readiness.add('store', () =>
+    broker.whyStoreDown === undefined ? null : `it is away: ${broker.whyStoreDown}`
+  )
   openTokenDoor({ broker, verifier, server: service.server, log: service.log })
   brokerMetrics(broker, service.metrics)
   service.shutdown.add('the status page', () => status.close())
@@ -143,15 +164,22 @@ function doorsOf(broker: Broker): Pick<ServiceOptions, 'protocols' | 'http'> {
   }
 }
 
-/** The broker is there before the service, whose log it writes to. */
-function logOf(service: () => Service | undefined): Log {
-  return {
-    debug: (fields, message) => service()?.log.debug(fields, message),
-    info: (fields, message) => service()?.log.info(fields, message),
-    warn: (fields, message) => service()?.log.warn(fields, message),
-    error: (fields, message) => service()?.log.error(fields, message),
-    isLevelEnabled: level => service()?.log.isLevelEnabled(level) ?? false
-  }
+/** To the brokers that share the Redis; undefined: this one is alone. */
+function busOf(
+  { REDIS_URL }: Partial<BrokerConfig>,
+  { maxPacketBytes }: BrokerLimits,
+  log: EarlyLog
+): Bus | undefined {
+  if (REDIS_URL === undefined) return undefined
+  const maxMessageBytes = maxPacketBytes + MOST_AROUND_PAYLOAD
+  const maxQueueBytes = Math.max(BUS_QUEUE_BYTES, 2 * maxMessageBytes)
+  return createBus({ name: 'broker', url: REDIS_URL, log, maxMessageBytes, maxQueueBytes })
+}
+
+function storeOf({ REDIS_URL, STORE_DIR, STORE_SYNC }: Partial<BrokerConfig>) {
+  if (REDIS_URL !== undefined) return { redisUrl: REDIS_URL }
+  const sync = STORE_SYNC === 'always'
+  return STORE_DIR === undefined || STORE_DIR === 'memory' ? { sync } : { sync, folder: STORE_DIR }
 }
 
 function limitsOf({ MAX_CONNECTIONS, MAX_PACKET_BYTES, MAX_PUBLISH_RATE }: Partial<BrokerConfig>) {

@@ -111,7 +111,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   }
   for (const notice of notices) log.warn(notice)
   try {
-    const bus = createBus({ name, url: config.REDIS_URL, log })
+    const bus = options.bus ?? createBus({ name, url: config.REDIS_URL, log })
     busMetrics(bus, metrics)
     shutdown.add('the bus', () => bus.close(), 'outputs')
     readiness.add('bus', () => (bus.isUp ? null : 'it has no connection to Redis'))

@@ -61,6 +61,8 @@ export interface ServiceOptions {
   readonly loggly?: Partial<LogglyOptions> | undefined
   /** Where the log goes. Default: standard output. */
   readonly logTo?: LoggerOptions['destination']
+  /** To the other processes; it ends with the service. Default: one to `REDIS_URL`, or within this process. */
+  readonly bus?: Bus | undefined
   /** Default: a new one with the metrics of Node. */
   readonly metrics?: Registry | undefined
   /** Ends the service on SIGTERM and SIGINT. Default true. */
