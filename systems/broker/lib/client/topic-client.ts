@@ -56,6 +56,12 @@ export interface TopicClientEvents {
 /** Milliseconds before what was lost with a connection is tried on the next one. */
 const PAUSE = 50
 
+interface Subscription {
+  readonly listener: TopicListener
+  readonly qos: 0 | 1
+  isGranted: boolean
+}
+
 /** Milliseconds that a message of a session waits for its listener: after a restart it may come before the program has subscribed. */
 const LISTENER_TIMEOUT = 10_000
 
@@ -77,7 +83,7 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
   readonly #options: TopicClientOptions
   readonly #client: TokenClient
   readonly #gate = new Gate<Joined>()
-  readonly #subscriptions = new Map<string, { listener: TopicListener; qos: 0 | 1 }>()
+  readonly #subscriptions = new Map<string, Subscription>()
   readonly #ended = new AbortController()
   readonly #subscribed = new EventEmitter()
   #renewal: NodeJS.Timeout | undefined
@@ -122,10 +128,12 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
     { qos = 1 }: SubscribeOptions = {}
   ): Promise<void> {
     const before = this.#subscriptions.get(filter)
-    this.#subscriptions.set(filter, { listener, qos }) // before the answer: messages may come with it
+    const subscription: Subscription = { listener, qos, isGranted: false }
+    this.#subscriptions.set(filter, subscription) // before the answer: messages may come with it
     this.#subscribed.emit('subscribed')
     try {
       await this.#ask(encodeFrame({ type: 'subscribe', filter, qos }), true)
+      subscription.isGranted = true
     } catch (error) {
       if (before === undefined) this.#subscriptions.delete(filter)
       else this.#subscriptions.set(filter, before)
@@ -203,7 +211,8 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
   }
 
   async #subscribeAgain(connection: Connection): Promise<void> {
-    for (const [filter, { qos }] of this.#subscriptions) {
+    for (const [filter, { qos, isGranted }] of this.#subscriptions) {
+      if (!isGranted) continue // it is asked for when the connection is there
       try {
         accepted(await connection.request(encodeFrame({ type: 'subscribe', filter, qos })))
       } catch (error) {

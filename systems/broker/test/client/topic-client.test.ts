@@ -68,6 +68,22 @@ describe('A TopicClient', () => {
     await until('it comes', () => heard.length === 1)
   })
 
+  it('that subscribes before it is connected asks once: what is retained comes once, and a refusal is said once', async () => {
+    await door.test.broker.publish({ topic: '7_state', payload: 'on', retain: true })
+    const client = await door.dial({ token: await deviceToken('7') })
+    const warnings: Error[] = []
+    client.on('warning', error => warnings.push(error))
+    const heard: string[] = []
+    const refused = failureOf(client.subscribe('8_x', () => undefined))
+    await client.subscribe('7_state', ({ payload }) => heard.push(payload.toString()))
+    expect(await refused).to.include({ code: 'ERR_TOPIC_REFUSED', refusal: 'not-allowed' })
+    await door.test.broker.publish({ topic: '7_state', payload: 'off' })
+    await until('the last one comes', () => heard.includes('off'))
+    expect(heard).to.deep.equal(['on', 'off'])
+    expect(warnings).to.deep.equal([])
+    expect(door.test.lines.filter(({ message }) => message === 'subscribed')).to.have.lengthOf(1)
+  })
+
   it('is refused in words, with the code of the refusal, and goes on', async () => {
     const client = await door.client({ token: await deviceToken('7') })
     const published = await failureOf(client.publish('8_x', 'y'))
