@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { needProgram, Program } from '@token-server/test-helpers'
 import { expect } from 'chai'
@@ -122,41 +122,76 @@ describe('The example contacts', () => {
           return made
         }
 
-        /** What was published, by whom, in the order of the broker's log. */
-        const published = () => {
-          const lines = server.log.split('\n').filter(line => line.includes('"published"'))
-          return lines
-            .map(line => JSON.parse(line) as { user: string; topic: string })
-            .map(({ user, topic }) => [user, topic])
+        /** By the token door its certificate says who it is, by MQTT its token. */
+        const handler = via === 'mqtt' ? 'handler:handler-contacts' : 'handler:client'
+
+        function stored() {
+          const file = join(server.folder, 'contacts.json')
+          return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { requests: {}, contacts: {} }
         }
 
-        const stored = () => JSON.parse(readFileSync(join(server.folder, 'contacts.json'), 'utf8'))
+        it('adds a contact in the 19 lines of the scenario, each by whom, on which topic and in which order', async () => {
+          const spoken: object[] = []
+          // What the store has when a message passes the broker: the handlers write before they publish.
+          const stop = server.running.broker.subscribe('#', ({ topic, payload, sender }) => {
+            spoken.push({ topic, payload: JSON.parse(payload.toString()), by: sender?.id, stored: stored() })
+          })
 
-        it('adds a contact, in the 16 steps of the seed: asked, told to the other, accepted, told to the first', async () => {
+          // 1 to 4: the handlers subscribe to request_contact and accept_contact, each device to its own topic.
           const first = await phone(FIRST, `${FIRST}_contact_approved`)
           const second = await phone(SECOND, `${SECOND}_contact_requested`)
-          // The device claims to be somebody else: the broker has verified who it is.
+          expect(logged(server)).to.have.members([
+            `${handler} subscribes to accept_contact`,
+            `${handler} subscribes to get_contact_list`,
+            `${handler} subscribes to request_contact`,
+            `user:${FIRST} subscribes to ${FIRST}_contact_approved`,
+            `user:${SECOND} subscribes to ${SECOND}_contact_requested`
+          ])
+
+          // 5, 6: the first user adds a contact. The device claims to be somebody else: the broker has verified who it is.
           await first.publish('request_contact', { user_id: '1', contact: SECOND })
+          // 7 to 11: the broker passes it on, the handler receives it, stores the request, publishes, and the broker passes that on.
+          await handlers.printed(`request_contact from ${FIRST}\n`)
+          // 12: the second device receives it.
           await until('the other phone hears of it', () => second.heard.length === 1)
           expect(second.heard).to.deep.equal([
             { topic: `${SECOND}_contact_requested`, payload: { from: FIRST } }
           ])
-          expect(stored()).to.deep.equal({ requests: { [SECOND]: [FIRST] }, contacts: {} })
-          await second.publish('accept_contact', { user_id: SECOND, contact: FIRST })
+          expect(first.heard).to.deep.equal([])
+
+          // 13: the second user accepts.
+          await second.publish('accept_contact', { contact: FIRST })
+          // 14 to 18: likewise; the handler makes a contact of the request.
+          await handlers.printed(`accept_contact from ${SECOND}\n`)
+          // 19: the first device receives it.
           await until('the first phone hears of it', () => first.heard.length === 1)
           expect(first.heard).to.deep.equal([
             { topic: `${FIRST}_contact_approved`, payload: { contact: SECOND } }
           ])
-          expect(stored()).to.deep.equal({
+          expect(second.heard).to.have.lengthOf(1)
+          stop()
+
+          expect(logged(server).slice(5)).to.deep.equal([
+            `user:${FIRST} publishes to request_contact`,
+            `${handler} publishes to ${SECOND}_contact_requested`,
+            `user:${SECOND} publishes to accept_contact`,
+            `${handler} publishes to ${FIRST}_contact_approved`
+          ])
+          const nothing = { requests: {}, contacts: {} }
+          const requested = { requests: { [SECOND]: [FIRST] }, contacts: {} }
+          const approved = {
             requests: { [SECOND]: [] },
             contacts: { [SECOND]: [FIRST], [FIRST]: [SECOND] }
-          })
-          const by = via === 'mqtt' ? 'handler:handler-contacts' : 'handler:client'
-          expect(published()).to.deep.equal([
-            [`user:${FIRST}`, 'request_contact'],
-            [by, `${SECOND}_contact_requested`],
-            [`user:${SECOND}`, 'accept_contact'],
-            [by, `${FIRST}_contact_approved`]
+          }
+          const passed = (topic: string, payload: object, by: string, stored: object) => {
+            return { topic, payload, by, stored }
+          }
+          const id = handler.slice('handler:'.length)
+          expect(spoken).to.deep.equal([
+            passed('request_contact', { user_id: FIRST, contact: SECOND }, FIRST, nothing),
+            passed(`${SECOND}_contact_requested`, { from: FIRST }, id, requested),
+            passed('accept_contact', { user_id: SECOND, contact: FIRST }, SECOND, requested),
+            passed(`${FIRST}_contact_approved`, { contact: SECOND }, id, approved)
           ])
         })
 
@@ -190,3 +225,14 @@ describe('The example contacts', () => {
     }
   }
 })
+
+/** Who has subscribed and published to what, in the order of the broker's log. */
+function logged(server: TestServer): string[] {
+  return server.log.split('\n').flatMap(line => {
+    if (line === '') return []
+    const { msg, user, topic, topics } = JSON.parse(line)
+    if (msg === 'published') return [`${user} publishes to ${topic}`]
+    if (msg === 'subscribed') return topics.map((granted: Heard) => `${user} subscribes to ${granted.topic}`)
+    return []
+  })
+}
