@@ -45,7 +45,7 @@ export interface TopicClientEvents {
   connect: [joined: Joined]
   /** The connection was lost, and is dialled again. */
   disconnect: []
-  /** A listener failed, or a fresh token, or a subscription of an earlier connection. The client goes on. */
+  /** A listener failed, or a fresh token, or a subscription of an earlier connection, or the broker can't take it in now. The client goes on. */
   warning: [error: Error]
   /** What ended the client, if it did not end in order. Always followed by `close`. */
   error: [error: Error]
@@ -64,6 +64,16 @@ interface Subscription {
 
 /** Milliseconds that a message of a session waits for its listener: after a restart it may come before the program has subscribed. */
 const LISTENER_TIMEOUT = 10_000
+
+/** Refusals and ends that are over by themselves: the next connection may succeed. After others somebody has to do something. */
+const PASSING: readonly unknown[] = [
+  'closing',
+  'slow',
+  'store',
+  'connect-timeout',
+  'token-unavailable',
+  'too-many-connections'
+]
 
 /** How much of a token's time passes before a fresh one is shown, at most 2³¹ − 1 ms. */
 const RENEW_AFTER = 0.75
@@ -206,7 +216,8 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
       this.emit('connect', joined)
     } catch (error) {
       if (isLost(error)) return // another connection follows, or the end
-      this.#fail(error as Error)
+      if (error instanceof TopicError && PASSING.includes(error.refusal)) this.emit('warning', error)
+      else this.#fail(error as Error)
     }
   }
 
@@ -231,7 +242,8 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
       } catch (error) {
         // It has had no effect: it left before a new connection had been introduced.
         const isEarly = error instanceof TopicError && error.refusal === 'not-connected'
-        if (!isEarly && !(again && isLost(error))) throw error
+        const isClosing = error instanceof TopicError && error.refusal === 'closing'
+        if (!isEarly && !(again && (isClosing || isLost(error)))) throw error
         if (this.#ended.signal.aborted) throw closedError(this.#failure)
       }
       await delay(PAUSE)
@@ -268,10 +280,8 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
     }
   }
 
-  /** After these the next connection may succeed; after the others somebody has to do something. */
   #endedByBroker({ code, why }: Header): void {
-    if (code === 'closing' || code === 'slow' || code === 'store' || code === 'connect-timeout') return
-    if (code === 'token-unavailable') return
+    if (PASSING.includes(code)) return
     if (code === 'token-expired' && typeof this.#options.token === 'function') return
     const message = `The broker has ended the connection: ${String(why)}`
     this.#fail(new TopicError('ERR_TOPIC_ENDED', message, { refusal: String(code) }))

@@ -3,11 +3,10 @@ import { type Identity, peerAnswer, type Verifier } from '@token-server/identity
 import type { ConnectPacket } from 'aedes'
 import { grantsOf } from '../authorization/grants'
 import { stampSender } from '../wire/stamp-sender'
-import { levelCount } from '../wire/topics'
 import type { AedesPacket } from './aedes-packet'
 import type { Connection, From } from './connection'
 import type { Counters } from './counters'
-import type { BrokerLimits } from './limits'
+import { type BrokerLimits, whyTopicTooLong } from './limits'
 import { type AedesClient, MEMBER, Member } from './member'
 import type { Places } from './places'
 import { type Refusals, RefusedError } from './refusals'
@@ -157,10 +156,4 @@ export function stampMessage(packet: AedesPacket, identity: Identity): void {
 
 function toBuffer(payload: Buffer | string): Buffer {
   return typeof payload === 'string' ? Buffer.from(payload) : payload
-}
-
-export function whyTopicTooLong(topic: string, limits: BrokerLimits): string | undefined {
-  if (topic.length > limits.maxTopicLength) return `it is longer than ${limits.maxTopicLength} characters`
-  if (levelCount(topic) > limits.maxTopicLevels) return `it has more than ${limits.maxTopicLevels} levels`
-  return undefined
 }

@@ -1,4 +1,5 @@
 import type { Identity } from '@token-server/identity'
+import { levelCount } from '../wire/topics'
 import { wrongOption } from './broker-error'
 import { isServiceKind } from './subject'
 
@@ -106,4 +107,11 @@ export function limitsOf(identity: Pick<Identity, 'kind'>, limits: BrokerLimits)
     maxPublishRate: isService ? limits.maxPublishRatePerHandler : limits.maxPublishRatePerDevice,
     maxSessions: isService ? limits.maxSessionsPerHandler : limits.maxSessionsPerDevice
   }
+}
+
+/** Of a topic or a filter, in words; undefined: it is within the limits. */
+export function whyTopicTooLong(topic: string, limits: BrokerLimits): string | undefined {
+  if (topic.length > limits.maxTopicLength) return `it is longer than ${limits.maxTopicLength} characters`
+  if (levelCount(topic) > limits.maxTopicLevels) return `it has more than ${limits.maxTopicLevels} levels`
+  return undefined
 }

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { type Identity, type JwtError, peerAnswer, type Verifier, type Watch } from '@token-server/identity'
 import type { Connection, Peer } from 'token-server'
-import { whyTopicTooLong } from '../core/admission'
 import type { Broker } from '../core/broker'
 import type { ConnectionInfo } from '../core/broker-options'
+import { whyTopicTooLong } from '../core/limits'
 import type { Log } from '../core/log'
 import type { Refusal } from '../core/refusals'
 import { subjectOf } from '../core/subject'
@@ -60,7 +60,7 @@ export class DoorConnection {
       if (why === undefined) host.broker.places.leave()
       this.#closed()
     })
-    if (why !== undefined) this.#refuse(new DoorRefusal('too-many-connections', why))
+    if (why !== undefined) this.#refuse(new DoorRefusal('too-many-connections', why), 'connect')
   }
 
   /** undefined: it has not said who it is. */
@@ -81,10 +81,13 @@ export class DoorConnection {
 
   /** The answer to a request. It never rejects. */
   async answer(token: Buffer): Promise<Buffer> {
+    let asked = ''
     try {
-      return encodeFrame(await this.#act(this.#read(token)))
+      const frame = this.#read(token)
+      asked = frame.header.type
+      return encodeFrame(await this.#act(frame))
     } catch (error) {
-      return this.#refuse(refusalOf(error))
+      return this.#refuse(refusalOf(error), asked)
     }
   }
 
@@ -133,7 +136,7 @@ export class DoorConnection {
       return await this.#admit(header)
     } catch (error) {
       const refusal = refusalOf(error)
-      if (this.#state === 'ADMITTING' && this.#member === undefined)
+      if (this.#state === 'ADMITTING' && refusal.code === 'frame')
         this.#state = 'NEW' // it may be said again
       else this.end(refusal.code, refusal.message)
       throw refusal
@@ -298,10 +301,10 @@ export class DoorConnection {
     else this.#connection.close({ timeout: FAREWELL })
   }
 
-  #refuse(refusal: DoorRefusal): Buffer {
+  #refuse(refusal: DoorRefusal, asked: string): Buffer {
     const { code, message, topic, because } = refusal
     const { id } = this.#host.broker.refuse({
-      what: WHAT[code] ?? 'packet',
+      what: (VIOLATIONS.includes(code) ? undefined : WHAT.get(asked)) ?? 'packet',
       why: because,
       ...this.#facts(),
       ...(topic === undefined ? {} : { topic })
@@ -342,19 +345,17 @@ export class DoorConnection {
   }
 }
 
-/** How the list of refusals sorts them. */
-const WHAT: Partial<Record<RefusalCode, Refusal['what']>> = {
-  'token-malformed': 'connect',
-  'token-refused': 'connect',
-  'token-unavailable': 'connect',
-  'no-identity': 'connect',
-  'too-many-connections': 'connect',
-  closing: 'connect',
-  'too-large': 'publish',
-  'not-allowed': 'publish',
-  'too-many-subscriptions': 'subscribe',
-  store: 'publish'
-}
+/** How the list of refusals sorts what is asked. */
+const WHAT: ReadonlyMap<string, Refusal['what']> = new Map([
+  ['connect', 'connect'],
+  ['renew', 'connect'],
+  ['publish', 'publish'],
+  ['subscribe', 'subscribe'],
+  ['unsubscribe', 'subscribe']
+])
+
+/** The client has broken the rules of the door, whatever it asked. */
+const VIOLATIONS: readonly RefusalCode[] = ['frame', 'not-connected', 'connected']
 
 function refusalOf(error: unknown): DoorRefusal {
   if (error instanceof DoorRefusal) return error

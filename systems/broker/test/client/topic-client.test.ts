@@ -2,10 +2,13 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { closesWhatItOpened, onCleanUp } from '@token-server/test-helpers'
+import { createVerifier, JwtError, type Verifier } from '@token-server/identity'
+import { clientOptions, closesWhatItOpened, onCleanUp } from '@token-server/test-helpers'
 import { expect } from 'chai'
+import { fullJitter } from 'token-server'
+import { BrokerError } from '../../lib'
 import type { TopicMessage } from '../../lib/client'
-import { deviceToken, handlerToken, inbox, inSeconds, until } from '../helpers/test-broker'
+import { deviceToken, handlerToken, inbox, inSeconds, SECRET, until } from '../helpers/test-broker'
 import { TestDoor } from '../helpers/test-door'
 
 describe('A TopicClient', () => {
@@ -105,6 +108,45 @@ describe('A TopicClient', () => {
     expect(await failureOf(client.ready))
       .to.have.property('refusal')
       .that.matches(/^token-/)
+  })
+
+  it('goes on when the broker can not take it in now: the keys of the issuer are out of reach, or there are too many', async () => {
+    const verifier = createVerifier({ issuers: { secret: SECRET } })
+    let failures = 2
+    const flaky = Object.assign(Object.create(verifier) as Verifier, {
+      verify: (token: string) => {
+        if (failures-- > 0)
+          return Promise.reject(new JwtError('ERR_JWT_UNAVAILABLE', 'Cannot reach the keys'))
+        return verifier.verify(token)
+      },
+      watch: verifier.watch.bind(verifier),
+      close: () => verifier.close()
+    })
+    const limits = { maxConnectionsPerDevice: 1 }
+    const away = await TestDoor.start({ broker: { verifier: flaky, limits } })
+    const options = { connect: await quickly(away), token: await deviceToken('7') }
+    const first = await away.client(options)
+    expect(failures).to.equal(-1)
+    const second = await away.dial(options)
+    const [warning] = (await once(second, 'warning')) as [Error]
+    expect(warning).to.include({ refusal: 'too-many-connections' })
+    await first.close()
+    await second.publish('ping', 'x')
+  })
+
+  it('publishes again what a broker that closes refuses', async () => {
+    const client = await door.client({ connect: await quickly(door) })
+    const { broker } = door.test
+    const heard: string[] = []
+    broker.subscribe('a', ({ payload }) => heard.push(payload.toString()))
+    const publish = broker.publish.bind(broker)
+    broker.publish = () =>
+      Promise.reject(new BrokerError('ERR_BROKER_CLOSED', 'Cannot publish: because it is closed'))
+    const published = client.publish('a', 'x')
+    await until('it is refused', () => broker.refusals().some(({ why }) => why === 'the broker closes'))
+    broker.publish = publish
+    await published
+    expect(heard).to.deep.equal(['x'])
   })
 
   it('ends when its token is revoked', async () => {
@@ -243,6 +285,10 @@ describe('A TopicClient', () => {
     expect(await waiting).to.have.property('code', 'ERR_TOPIC_CLOSED')
   })
 })
+
+async function quickly(door: TestDoor) {
+  return await clientOptions(door.port, { reconnect: fullJitter({ initialDelay: 10, maxDelay: 50 }) })
+}
 
 async function failureOf(promise: Promise<unknown>): Promise<Error> {
   return await promise.then(

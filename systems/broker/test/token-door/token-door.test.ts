@@ -189,7 +189,7 @@ describe('The token door', () => {
         const answer = await bare.ask(header)
         expect(answer, JSON.stringify(header)).to.include({ code: 'not-allowed' })
         const logged = door.test.lines.find(({ fields }) => fields.refusal === answer.refusal)
-        expect(logged?.message).to.include(answer.why)
+        expect(logged?.message).to.equal(`refused ${header.type}: ${answer.why}`)
         expect(logged?.fields).to.include({ user: 'user:7', topic: header.topic ?? header.filter })
       }
       expect(door.test.broker.refusals().at(-1)).to.include({ user: 'user:7' })
