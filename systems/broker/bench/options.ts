@@ -52,7 +52,7 @@ was in time, 1 when not, 2 when the run was not possible.
   --rate N            messages published a second: 5,000; with --fan-out what makes 40,000 deliveries a second
   --seconds N         of a round: 5
   --rounds N          of each peer: 3
-  --climb             each round at 1.25 times the rate of the one before, until a peer falls behind
+  --climb             each round at 1.25 times the rate of the one before, until a peer falls behind twice at the same
   --qos 0|1|2         of publishers and subscriptions: 0
   --payload N         bytes: 128
   --tls               TLS 1.3; ours is the whole server then, else the broker alone
@@ -144,7 +144,7 @@ function parsed(args: readonly string[]) {
       }
     }).values
   } catch (error) {
-    throw new UsageError((error as Error).message)
+    throw new UsageError(`${(error as Error).message} (--help prints all options)`)
   }
 }
 

@@ -101,12 +101,18 @@ export function reportOf(results: Results): string {
     '',
     ...table([
       ['', 'deliveries/s', 'p50 ms', 'p99 ms', 'CPU % of a core', 'KiB a connection', 'connect, ms CPU'],
-      ...peers.map(peer => rowOf(peer, roundsToJudge(ofPeer(rounds, peer.name), options.climb)))
+      ...peers.map(peer => rowOf(peer, roundsOfRow(ofPeer(rounds, peer.name), options.climb)))
     ]),
     '',
     ...ratiosOf(results),
     ...notes
   ].join('\n')
+}
+
+/** With `climb` the table shows the highest rate in time. */
+function roundsOfRow(all: readonly RoundResult[], climb: boolean): readonly RoundResult[] {
+  const rounds = roundsToJudge(all, climb)
+  return climb ? rounds.filter(({ rate }) => rate === highestOf(all)) : rounds
 }
 
 function rowOf(peer: PeerFacts, rounds: readonly RoundResult[]): string[] {

@@ -10,6 +10,9 @@ import { reportOf, whole } from './report'
 const NOT_GOOD = 1
 const NOT_POSSIBLE = 2
 
+/** Then the processes of the run are gone, and that they are is no error of the run. */
+let isStopped = false
+
 async function main(): Promise<number> {
   const asked = readOptions(process.argv.slice(2))
   if (asked === undefined) {
@@ -22,6 +25,13 @@ async function main(): Promise<number> {
   const options = withPeersThatAreHere(asked, progress)
   progress.say(whatIsMeasured(options))
   const bench = new Bench(options, progress)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      isStopped = true
+      progress.say(`Stopped by ${signal}`)
+      void bench.stop().finally(() => process.exit(NOT_POSSIBLE))
+    })
+  }
   try {
     const results = await bench.run()
     // npm runs this in the folder of the package.
@@ -65,7 +75,7 @@ main().then(
     process.exitCode = code
   },
   (error: Error) => {
-    console.error(error.message)
+    if (!isStopped) console.error(error.message)
     process.exitCode = NOT_POSSIBLE
   }
 )

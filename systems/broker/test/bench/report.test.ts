@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { maxFiles, processesFor, usageOf, whyNotEnoughFiles } from '../../bench/machine'
 import { type BenchOptions, readOptions } from '../../bench/options'
 import { Progress } from '../../bench/progress'
-import { isGood, ratiosOf, table, verdictOf } from '../../bench/report'
+import { isGood, ratiosOf, reportOf, table, verdictOf } from '../../bench/report'
 import type { RoundResult } from '../../bench/round-result'
 
 const OPTIONS = readOptions([]) as BenchOptions
@@ -98,6 +98,27 @@ describe('The ratios of the load test', () => {
     ]
     const [line] = ratiosOf({ peers: [facts('ours'), facts('stock')], rounds, options: OPTIONS })
     expect(line).to.equal('Ours needs 1.50 × the CPU of stock; p50 1.00 ×, p99 1.00 ×')
+  })
+
+  it('of a climb stand in the table as the highest rate in time had them', () => {
+    const rounds = [
+      round({ p50: 1 }),
+      round({ round: 2, rate: 125, p50: 2 }),
+      round({ round: 3, rate: 156, p50: 3, behind: 900 }),
+      round({ round: 3, rate: 156, p50: 4 }),
+      round({ round: 4, rate: 195, p50: 5, behind: 900 })
+    ]
+    const facts = { name: 'ours', description: '', version: '0', connectTime: 1 } as const
+    const report = reportOf({
+      at: '',
+      machine: { cores: 2, cpu: '', load: 0, node: '', maxFiles: 1 },
+      options: { ...OPTIONS, climb: true },
+      peers: [{ ...facts, memoryPerConnection: 1_024, cpuPerConnect: 1 }],
+      rounds,
+      verdicts: [],
+      isGood: true
+    })
+    expect(report).to.match(/^ours 0 +100 +4\.00 /m)
   })
 
   it('of a climb are those of the highest rates in time', () => {

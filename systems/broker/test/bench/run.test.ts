@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { needProgram } from '@token-server/test-helpers'
@@ -64,6 +65,24 @@ describe('The load test', () => {
     )
     expect(stdout, stderr).to.match(/^mosquitto: none lost of 50; /m)
     expect(stdout).to.match(/^Ours needs \S+ × the CPU of mosquitto/m)
+  })
+
+  it('leaves nothing behind when it is interrupted', async function () {
+    this.timeout(60_000)
+    const child = spawn(process.execPath, [PROGRAM, '--subscriptions', '10', '--peers', 'ours'], {
+      env: { ...process.env, TMPDIR: folder },
+      stdio: ['ignore', 'ignore', 'pipe']
+    })
+    let said = ''
+    child.stderr.on('data', chunk => {
+      const isBegun = said.includes('connected in')
+      said += chunk
+      if (!isBegun && said.includes('connected in')) child.kill('SIGINT')
+    })
+    const [code] = await once(child, 'close') // when no process has its stderr any more
+    expect(said).to.match(/\nStopped by SIGINT\n$/)
+    expect(code).to.equal(2)
+    expect(readdirSync(folder)).to.deep.equal([])
   })
 
   it('says what is wrong with its command line by the exit code 2', async () => {
