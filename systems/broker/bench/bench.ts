@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { openCertificates } from '@token-server/service'
 import { Histogram } from './histogram'
 import { LoadWorker } from './load/load-worker'
+import { now } from './load/payload'
 import { PUBLISHERS } from './load/publishers'
 import { processesFor, thisMachine, usageOf } from './machine'
 import type { BenchOptions, PeerName } from './options'
@@ -13,7 +14,7 @@ import { Peer } from './peers/peer'
 import { certificatesIn, DESCRIPTIONS, type PeerSetup } from './peers/peer-process'
 import type { Progress } from './progress'
 import { isGood, ofPeer, type PeerFacts, type Results, seconds, verdictOf, whole } from './report'
-import { isComplete, isInTime, type RoundResult } from './round-result'
+import { isComplete, isInTime, isKeptUp, type RoundResult } from './round-result'
 
 const SECRET_BYTES = 32
 
@@ -88,7 +89,7 @@ export class Bench {
       }
       const results = await this.#oneOfEach(rotated(left, number - 1), plan)
       if (climb) {
-        const isLeft = ({ name }: Peer) => ofPeer(results, name).some(isInTime)
+        const isLeft = ({ name }: Peer) => ofPeer(results, name).some(isKeptUp)
         // Something else may have held up the machine: who is behind is behind twice.
         results.push(
           ...(await this.#oneOfEach(
@@ -226,7 +227,7 @@ export class Bench {
         unordered: sum(part => part.unordered),
         wrong: sum(part => part.wrong),
         stale: sum(part => part.stale),
-        behind: Math.max(0, Math.max(...parts.map(part => part.lastAt)) - sent.lastAt),
+        behind: behindOf(Math.max(...parts.map(part => part.lastAt)), sent.lastAt),
         p50: latencies.quantile(0.5),
         p99: latencies.quantile(0.99),
         cpu: (after.cpu - before.cpu) / elapsed,
@@ -260,6 +261,11 @@ export class Bench {
   #ofSubscribers<T>(ask: (worker: LoadWorker) => Promise<T>): Promise<T[]> {
     return Promise.all(this.#subscribers.map(ask))
   }
+}
+
+/** @param last when the last delivery came; 0: none did */
+function behindOf(last: number, sentAt: number): number {
+  return Math.max(0, (last === 0 ? now() : last) - sentAt)
 }
 
 function rotated<T>(list: readonly T[], by: number): T[] {

@@ -1,7 +1,7 @@
 import { median } from './histogram'
 import type { Machine } from './machine'
 import type { BenchOptions, PeerName } from './options'
-import { isComplete, isInTime, isLoadLate, type RoundResult } from './round-result'
+import { isComplete, isInTime, isKeptUp, isLoadLate, type RoundResult } from './round-result'
 
 /** What is known of a peer besides its rounds. */
 export interface PeerFacts {
@@ -29,9 +29,9 @@ export interface Results {
   readonly isGood: boolean | undefined
 }
 
-/** With `climb` a peer is judged by the rounds before it fell behind. */
+/** With `climb` a peer is judged by the rounds up to the highest rate with which it kept up. */
 export function roundsToJudge(rounds: readonly RoundResult[], climb: boolean): readonly RoundResult[] {
-  return climb ? rounds.filter(isInTime) : rounds
+  return climb ? rounds.filter(round => isInTime(round) && round.rate <= highestOf(rounds)) : rounds
 }
 
 export function verdictOf(peer: PeerName, all: readonly RoundResult[], climb: boolean): string {
@@ -112,7 +112,7 @@ export function reportOf(results: Results): string {
 /** With `climb` the table shows the highest rate in time. */
 function roundsOfRow(all: readonly RoundResult[], climb: boolean): readonly RoundResult[] {
   const rounds = roundsToJudge(all, climb)
-  return climb ? rounds.filter(({ rate }) => rate === highestOf(all)) : rounds
+  return climb ? rounds.filter(round => isKeptUp(round) && round.rate === highestOf(all)) : rounds
 }
 
 function rowOf(peer: PeerFacts, rounds: readonly RoundResult[]): string[] {
@@ -156,7 +156,7 @@ export function ratiosOf({
 }
 
 function highestOf(rounds: readonly RoundResult[]): number {
-  return Math.max(0, ...rounds.filter(isInTime).map(({ rate }) => rate))
+  return Math.max(0, ...rounds.filter(isKeptUp).map(({ rate }) => rate))
 }
 
 export function ofPeer(rounds: readonly RoundResult[], peer: PeerName): readonly RoundResult[] {

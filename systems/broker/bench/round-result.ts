@@ -57,6 +57,11 @@ export function isComplete({
   return received === expected && unordered === 0 && wrong === 0 && (acknowledged ?? sent) === sent
 }
 
+/** The broker kept up with the rate. */
+export function isKeptUp(round: RoundResult): boolean {
+  return isInTime(round) && isComplete(round)
+}
+
 /** The load could not send in time, for reasons of its own. */
 export function isLoadLate({ late, isHeldBack }: RoundResult): boolean {
   return late > LOAD_IN_TIME && !isHeldBack
