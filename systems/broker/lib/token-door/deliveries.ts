@@ -24,6 +24,8 @@ export interface DeliveriesOptions {
   readonly limits: BrokerLimits
   /** Aborts when the connection has ended. */
   readonly ended: AbortSignal
+  /** Whether the client may still have a message of this topic. */
+  readonly mayReceive: (topic: string) => boolean
   /** The client does not take its messages. */
   readonly onSlow: (why: string) => void
 }
@@ -56,7 +58,7 @@ export class Deliveries {
   }
 
   /**
-   * Until the handler of the client has settled it.
+   * Until the handler of the client has settled it, or a fresh token does not grant it any more.
    *
    * @returns false: the connection ended before
    */
@@ -101,6 +103,7 @@ export class Deliveries {
       const wait = Math.min(FIRST_RETRY * 2 ** (attempt - 1), LONGEST_RETRY)
       const isOver = await delay(wait, false, { signal: this.#options.ended, ref: false }).catch(() => true)
       if (isOver) return false
+      if (!this.#options.mayReceive(message.topic)) return true
     }
   }
 

@@ -1,19 +1,21 @@
 import { randomBytes } from 'node:crypto'
-import { type Identity, type JwtError, peerAnswer, type Verifier, type Watch } from '@token-server/identity'
+import type { Identity, JwtError, Verifier, Watch } from '@token-server/identity'
 import type { Connection, Peer } from 'token-server'
 import type { Broker } from '../core/broker'
 import type { ConnectionInfo } from '../core/broker-options'
-import { whyTopicTooLong } from '../core/limits'
 import type { Log } from '../core/log'
 import type { Refusal } from '../core/refusals'
 import { subjectOf } from '../core/subject'
-import { decodeFrame, encodeFrame, type Frame, FrameError, type Header } from '../wire/token-frame'
-import { isTopicFilter, isTopicName } from '../wire/topics'
+import { decodeFrame, encodeFrame, type Frame, type Header, MOST_FRAME_BYTES } from '../wire/token-frame'
 import { DoorMember } from './door-member'
-import { DoorRefusal, type EndCode, type RefusalCode } from './door-refusal'
+import { DoorRefusal, type EndCode, malformed, type RefusalCode, refusalOf } from './door-refusal'
+import { MemberRequests } from './member-requests'
 
 /** Milliseconds in which a client whose token has ended may take the news. */
 const FAREWELL = 1_000
+
+/** Of the subscriptions of a session in the answer to connect: its header has at most 65,535. */
+const MOST_LISTED_BYTES = 60_000
 
 export interface DoorHost {
   readonly broker: Broker
@@ -42,6 +44,7 @@ export class DoorConnection {
   readonly #connectTimer: NodeJS.Timeout
   #state: 'NEW' | 'ADMITTING' | 'MEMBER' | 'ENDED' = 'NEW'
   #member: DoorMember | undefined
+  #requests: MemberRequests | undefined
   #queueId: string | undefined
   #endReason = 'the client closed it'
 
@@ -107,26 +110,14 @@ export class DoorConnection {
     return decodeFrame(token)
   }
 
-  async #act(frame: Frame): Promise<Header> {
+  #act(frame: Frame): Promise<Header> {
     const { header } = frame
     if (header.type === 'connect') return this.#connect(header)
-    const member = this.#member
-    if (member === undefined || this.#state !== 'MEMBER') {
+    const requests = this.#requests
+    if (requests === undefined || this.#state !== 'MEMBER') {
       throw new DoorRefusal('not-connected', 'connect has not come, or the connection ends')
     }
-    switch (header.type) {
-      case 'publish':
-        return this.#publish(member, frame)
-      case 'subscribe':
-        return this.#subscribe(member, header)
-      case 'unsubscribe':
-        await member.subscriptions.remove([filterOf(header)])
-        return { type: 'unsubscribed' }
-      case 'renew':
-        return this.#renew(member, header)
-      default:
-        throw malformed('its type is unknown')
-    }
+    return requests.act(frame)
   }
 
   async #connect(header: Header): Promise<Header> {
@@ -155,6 +146,7 @@ export class DoorConnection {
     if (isClosing) throw new DoorRefusal('closing', 'the broker closes')
     const { whyNoTopics } = broker.grantsOf(identity)
     if (whyNoTopics !== undefined) throw new DoorRefusal('token-refused', whyNoTopics)
+    this.#checkLength()
     this.#takePlace(identity)
     const watch = verifier.watch(identity, end => this.#endToken(end))
     const member = this.#join(watch, session)
@@ -164,7 +156,24 @@ export class DoorConnection {
     this.#enter(member)
     const { id, kind, expiresAt } = identity
     const { filters } = member.subscriptions
-    return { type: 'connected', id, kind, expiresAt, present: filters.length > 0, subscriptions: filters }
+    const isShort = Buffer.byteLength(JSON.stringify(filters)) <= MOST_LISTED_BYTES
+    return {
+      type: 'connected',
+      id,
+      kind,
+      expiresAt,
+      present: filters.length > 0,
+      ...(isShort ? { subscriptions: filters } : {})
+    }
+  }
+
+  /** Else a message could come for it that can never leave. */
+  #checkLength(): void {
+    const { maxTokenLength } = this.#connection
+    const longest = MOST_FRAME_BYTES + this.#host.broker.limits.maxPacketBytes
+    if (maxTokenLength >= longest) return
+    const why = `a frame has up to ${longest} bytes, and maxTokenLength of one side is ${maxTokenLength}`
+    throw new DoorRefusal('too-large', why)
   }
 
   #identify(token: unknown): Promise<Identity> {
@@ -215,81 +224,13 @@ export class DoorConnection {
   #enter(member: DoorMember): void {
     if (this.#state !== 'ADMITTING') throw new DoorRefusal('not-connected', 'the connection has ended')
     this.#state = 'MEMBER'
-    clearTimeout(this.#connectTimer)
-    this.#host.broker.counters.connections++
-    this.#host.log.info({ ...this.#facts(), via: 'token' }, 'connected')
-    member.subscriptions.begin()
-  }
-
-  async #publish(member: DoorMember, { header, payload }: Frame): Promise<Header> {
-    const { broker } = this.#host
-    const { topic, qos = 1, retain = false } = header
-    if (typeof topic !== 'string' || !isQos(qos) || typeof retain !== 'boolean') {
-      throw malformed('a publish has a topic, a qos of 0 or 1, and retain')
-    }
-    const tooLong = whyTopicTooLong(topic, broker.limits)
-    if (tooLong !== undefined) throw new DoorRefusal('topic', tooLong)
-    if (!isTopicName(topic)) throw new DoorRefusal('topic', 'it is empty or has a wildcard')
-    const why = member.grants.whyNotPublish(topic)
-    if (why !== undefined) throw new DoorRefusal('not-allowed', why, { topic })
-    const { maxPacketBytes } = broker.limits
-    if (payload.length > maxPacketBytes) {
-      throw new DoorRefusal('too-large', `it has ${payload.length} bytes, bound ${maxPacketBytes}`, { topic })
-    }
-    const turn = member.pace.take(payload.length)
-    if (turn !== undefined) await this.#throttled(turn)
-    broker.counters.published++
-    const { log } = this.#host
-    if (log.isLevelEnabled?.('debug') ?? true) {
-      log.debug({ ...this.#facts(), topic, bytes: payload.length, qos, retain }, 'published')
-    }
-    await broker.publish({ topic, payload: member.stamped(payload), qos, retain }, member.identity)
-    return { type: 'published' }
-  }
-
-  async #throttled(turn: Promise<void>): Promise<void> {
-    this.#host.broker.counters.throttled++
-    await turn
-    if (this.#state !== 'MEMBER') throw new DoorRefusal('not-connected', 'the connection has ended')
-  }
-
-  async #subscribe(member: DoorMember, header: Header): Promise<Header> {
-    const { broker } = this.#host
-    const filter = filterOf(header)
-    const { qos = 1 } = header
-    if (!isQos(qos)) throw malformed('qos must be 0 or 1')
-    const tooLong = whyTopicTooLong(filter, broker.limits)
-    if (tooLong !== undefined) throw new DoorRefusal('topic', tooLong)
-    if (!isTopicFilter(filter)) throw new DoorRefusal('topic', 'it is no topic filter')
-    const why = member.grants.whyNotSubscribe(filter)
-    if (why !== undefined) throw new DoorRefusal('not-allowed', why, { topic: filter })
-    const { subscriptions, maxSubscriptions } = member
-    if (subscriptions.size >= maxSubscriptions && !subscriptions.has(filter)) {
-      throw new DoorRefusal(
-        'too-many-subscriptions',
-        `it has ${subscriptions.size}, bound ${maxSubscriptions}`
-      )
-    }
-    await subscriptions.add(filter, qos)
-    this.#host.log.info({ ...this.#facts(), topics: [{ topic: filter, qos }] }, 'subscribed')
-    subscriptions.sendRetained(filter).catch((error: Error) => member.onStoreError(error))
-    return { type: 'subscribed', qos }
-  }
-
-  async #renew(member: DoorMember, { token }: Header): Promise<Header> {
-    if (typeof token !== 'string') throw malformed('token must be a text')
-    const turn = member.pace.take(token.length)
-    if (turn !== undefined) await this.#throttled(turn)
-    const { expiresAt } = await member.watch.renew(token)
     const { broker, log } = this.#host
-    const lost = member.renew()
-    await member.subscriptions.remove(lost)
-    if (lost.length > 0) {
-      log.warn({ ...this.#facts(), topics: lost }, 'the fresh token does not grant these subscriptions')
-    }
-    broker.counters.tokenRenewed++
-    log.info({ ...this.#facts(), expiresAt }, 'token renewed')
-    return { type: 'renewed', expiresAt }
+    const isOpen = () => this.#state === 'MEMBER'
+    this.#requests = new MemberRequests({ member, broker, log, isOpen, facts: () => this.#facts() })
+    clearTimeout(this.#connectTimer)
+    broker.counters.connections++
+    log.info({ ...this.#facts(), via: 'token' }, 'connected')
+    member.subscriptions.begin()
   }
 
   /** What waits for the client must not follow: then it is cut without a word. */
@@ -356,27 +297,3 @@ const WHAT: ReadonlyMap<string, Refusal['what']> = new Map([
 
 /** The client has broken the rules of the door, whatever it asked. */
 const VIOLATIONS: readonly RefusalCode[] = ['frame', 'not-connected', 'connected']
-
-function refusalOf(error: unknown): DoorRefusal {
-  if (error instanceof DoorRefusal) return error
-  const { code = '', message } = error as { code?: string; message: string }
-  if (error instanceof FrameError) return malformed(message)
-  if (code === 'ERR_BROKER_CLOSED') return new DoorRefusal('closing', 'the broker closes')
-  if (!code.startsWith('ERR_JWT_'))
-    return new DoorRefusal('store', 'the message was not stored', { because: message })
-  const { kind, message: words } = peerAnswer(error)
-  return new DoorRefusal(`token-${kind}`, words, { because: message })
-}
-
-function malformed(why: string): DoorRefusal {
-  return new DoorRefusal('frame', why)
-}
-
-function filterOf({ filter }: Header): string {
-  if (typeof filter !== 'string') throw malformed('filter must be a text')
-  return filter
-}
-
-function isQos(value: unknown): value is 0 | 1 {
-  return value === 0 || value === 1
-}

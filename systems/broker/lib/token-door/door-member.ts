@@ -45,6 +45,7 @@ export class DoorMember {
         counters,
         limits,
         ended: this.#ended.signal,
+        mayReceive: topic => this.#grants.mayReceive(topic),
         onSlow: events.onSlow
       }),
       queue: this.queue,

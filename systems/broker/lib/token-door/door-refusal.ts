@@ -1,3 +1,6 @@
+import { peerAnswer } from '@token-server/identity'
+import { FrameError } from '../wire/token-frame'
+
 /** Why a request is refused: the words of `docs/token-door.md`. */
 export type RefusalCode =
   | 'frame'
@@ -50,4 +53,20 @@ export class DoorRefusal extends Error {
   get endsConnection(): boolean {
     return ENDING.includes(this.code)
   }
+}
+
+/** What is answered when a request fails, whatever has failed. */
+export function refusalOf(error: unknown): DoorRefusal {
+  if (error instanceof DoorRefusal) return error
+  const { code = '', message } = error as { code?: string; message: string }
+  if (error instanceof FrameError) return malformed(message)
+  if (code === 'ERR_BROKER_CLOSED') return new DoorRefusal('closing', 'the broker closes')
+  if (!code.startsWith('ERR_JWT_'))
+    return new DoorRefusal('store', 'the message was not stored', { because: message })
+  const { kind, message: words } = peerAnswer(error)
+  return new DoorRefusal(`token-${kind}`, words, { because: message })
+}
+
+export function malformed(why: string): DoorRefusal {
+  return new DoorRefusal('frame', why)
 }

@@ -215,6 +215,14 @@ describe('The token door', () => {
       })
     })
 
+    it('a client that takes no tokens as long as messages can be', async () => {
+      const bare = await door.bare({ maxTokenLength: 100_000 })
+      const { code, why } = await bare.ask({ type: 'connect' })
+      expect(code).to.equal('too-large')
+      expect(why).to.equal('a frame has up to 327681 bytes, and maxTokenLength of one side is 100000')
+      expect((await bare.closed()).at(-1)).to.include({ type: 'end', code: 'too-large' })
+    })
+
     it('one subscription more than the bound', async () => {
       const few = await TestDoor.start({ broker: { limits: { maxSubscriptionsPerHandler: 2 } } })
       const bare = await few.bare()
@@ -434,6 +442,37 @@ describe('The token door', () => {
       await until('the last has come', () => bare.frames.some(({ payload }) => payload.toString() === '2000'))
       const numbers = bare.frames.map(({ payload }) => Number(payload.toString()))
       expect(numbers.sort((a, b) => a - b)).to.deep.equal([...all, 2_000])
+    })
+
+    it('to a session with more subscriptions than an answer can list', async () => {
+      const first = await member(undefined, { session: 's' })
+      const filters = Array.from({ length: 100 }, (_, i) => `${i}/${'x'.repeat(1_000)}`)
+      for (const filter of filters) await first.ask({ type: 'subscribe', filter })
+      await first.stop()
+      await until('the broker knows', () => door.connections().length === 0)
+      const second = await door.bare()
+      const answer = await second.ask({ type: 'connect', token: await handlerToken('h'), session: 's' })
+      expect(answer)
+        .to.include({ type: 'connected', present: true })
+        .and.not.to.have.property('subscriptions')
+      await door.test.broker.publish({ topic: filters[99] as string, payload: 'x', qos: 1 })
+      await until('it comes', () => second.frames.length === 1)
+    })
+
+    it('to nobody again whom a fresh token does not grant it any more', async () => {
+      const bare = await member(await handlerToken('h', { subscribe: ['a', 'b'], publish: ['#'] }))
+      for (const filter of ['a', 'b']) await bare.ask({ type: 'subscribe', filter })
+      bare.onMessage = () => {
+        throw new Error('not now')
+      }
+      for (const topic of ['a', 'b']) await bare.ask({ type: 'publish', topic })
+      await until('both come', () => bare.frames.length === 2)
+      await bare.ask({ type: 'renew', token: await handlerToken('h', { subscribe: ['b'], publish: ['#'] }) })
+      await until('the granted one comes twice more', () => bare.frames.length === 4, 15_000)
+      expect(bare.headers.slice(2).map(({ topic, attempt }) => [topic, attempt])).to.deep.equal([
+        ['b', 2],
+        ['b', 3]
+      ])
     })
 
     it('to no session that begins anew', async () => {
