@@ -27,6 +27,10 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`
   }
 
+  get pid(): number | undefined {
+    return this.#process?.pid
+  }
+
   /** Again on the same port. */
   async start(): Promise<void> {
     const fixed = ['--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.#folder, '--save', '']

@@ -113,6 +113,7 @@ export class Broker {
       openSessions: () => this.#openSessions(),
       cut: (client, why) => (client as AedesClient)[MEMBER]?.connection.cut(`the store failed: ${why}`),
       onError: error => this.#storeFailed(error),
+      onWarning: why => this.#log.warn({ why }, 'the store is less safe than it should be'),
       onDown: why => this.#log.error({ why }, 'the store is away: nothing of QoS 1 and 2 is acknowledged'),
       onUp: () => {
         this.#log.info({}, 'the store is back')

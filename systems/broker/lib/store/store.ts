@@ -10,6 +10,8 @@ export interface StoreOptions {
   /** Something was not stored because a bound was reached. */
   readonly onDropped: (what: 'queued' | 'retained', clientId: string | undefined) => void
   readonly onError: (error: Error) => void
+  /** What is stored is less safe than it should be. */
+  readonly onWarning: (why: string) => void
   /** Whether a client may have a subscription: one that is refused is not stored beside those that are granted. */
   readonly maySubscribe: (client: StoredClient, filter: string) => boolean
   /** Stored sessions that are connected to this broker. */

@@ -18,6 +18,7 @@ export const STORE_OPTIONS: StoreOptions = {
   onError: error => {
     throw error
   },
+  onWarning: () => undefined,
   maySubscribe: () => true,
   openSessions: () => [],
   cut: () => undefined,

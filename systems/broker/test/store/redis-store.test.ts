@@ -5,7 +5,7 @@ import type { BrokerError } from '../../lib'
 import type { StoredPacket } from '../../lib/store/base-persistence'
 import { openStore } from '../../lib/store/open-store'
 import { RedisStore, type RedisStoreOptions } from '../../lib/store/redis/redis-store'
-import { until } from '../helpers/test-broker'
+import { TestBroker, until } from '../helpers/test-broker'
 import { client, describeStore, packet, publish, read, STORE_OPTIONS, topicsOf } from './contract'
 
 describe('The store in Redis', () => {
@@ -302,6 +302,42 @@ describe('The store in Redis', () => {
         .to.include('ECONNREFUSED')
         .and.to.not.include('secret')
     })
+  })
+
+  it('tells of a Redis that would lose what was acknowledged', async () => {
+    const warnings: string[] = []
+    const onWarning = (why: string) => warnings.push(why)
+    await open('a', { onWarning })
+    expect(warnings.join()).to.include('appendonly no')
+    warnings.length = 0
+    const args = ['--appendonly', 'yes', '--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru']
+    const lossy = await RedisServer.start(...args)
+    onCleanUp(() => lossy.remove())
+    await open('b', { url: lossy.url, onWarning })
+    expect(warnings).to.have.length(1)
+    expect(warnings.join()).to.include('allkeys-lru')
+  })
+
+  it('has the wills of those who were connected when its broker closes', async () => {
+    const location = { redisUrl: redis.url, redisPrefix: prefix }
+    const test = await TestBroker.start(location)
+    onCleanUp(() => test.stop())
+    const subscriber = await test.handler('watcher', { clientId: 'w', clean: false })
+    await subscriber.subscribeAsync('left/#', { qos: 1 })
+    await subscriber.endAsync()
+    for (let i = 0; i < 20; i++) {
+      await test.handler(`h${i}`, {
+        will: { topic: `left/${i}`, payload: Buffer.from('x'), qos: 1, retain: true }
+      })
+    }
+    redis.cli('CLIENT', 'PAUSE', '300', 'WRITE') // they queue up
+    await test.broker.close()
+    expect(keys().filter(key => key === 'wills')).to.deep.equal([])
+    const next = await open('next')
+    const id = `${encodeURIComponent('handler:handler-watcher')}/w`
+    await next.subscriptionsByClient({ id })
+    expect(await topicsOf(next.outgoingUnsent({ id }))).to.have.length(20)
+    expect(await topicsOf(next.createRetainedStreamCombi(['left/+']))).to.have.length(20)
   })
 
   it('refuses options that contradict or are out of bounds', async () => {

@@ -36,7 +36,7 @@ export class EnqueueQueue {
   readonly #options: EnqueueQueueOptions
   #waiting: Waiting[] = []
   #bytes = 0
-  #isRunning = false
+  #running: Promise<void> | undefined
 
   constructor(options: EnqueueQueueOptions) {
     this.#options = options
@@ -49,12 +49,16 @@ export class EnqueueQueue {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ ...entry, resolve, reject })
       this.#bytes += entry.packet.payload.length
-      if (!this.#isRunning) void this.#run()
+      this.#running ??= this.#run()
     })
   }
 
+  /** Resolves when nothing is left to store. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+  }
+
   async #run(): Promise<void> {
-    this.#isRunning = true
     await undefined // what is asked for in this turn of the microtasks goes along
     while (this.#waiting.length > 0) {
       const batch = this.#take()
@@ -64,7 +68,7 @@ export class EnqueueQueue {
         for (const { reject } of batch) reject(error)
       }
     }
-    this.#isRunning = false
+    this.#running = undefined
   }
 
   #take(): Waiting[] {

@@ -11,6 +11,8 @@ export interface Hello {
   readonly epoch: string
   /** The last number that it had given to a message. */
   readonly lastNumber: number
+  /** What Redis says of itself. */
+  readonly info: ReadonlyMap<string, string>
 }
 
 export interface RedisConnectionOptions {
@@ -114,18 +116,19 @@ export class RedisConnection {
       prefix,
       timeout,
       scripts: SCRIPTS,
-      onUp: (link, runId) => void this.#greet(link, runId),
+      onUp: (link, info) => void this.#greet(link, info),
       onDown: (link, why) => this.#down(link, why)
     })
   }
 
-  async #greet(link: RedisLink, runId: string): Promise<void> {
+  async #greet(link: RedisLink, info: ReadonlyMap<string, string>): Promise<void> {
     try {
+      const runId = info.get('run_id') ?? ''
       const hello = await link.run(HELLO, [this.#brokerId, runId, randomUUID()])
       const [number = '', epoch = '', lastNumber = ''] = (hello as Buffer[]).map(String)
       this.#number = number
       this.#epoch = epoch
-      await this.#options.prepare(link, { epoch, lastNumber: Number(lastNumber) })
+      await this.#options.prepare(link, { epoch, lastNumber: Number(lastNumber), info })
       if (link === this.#link) this.#up()
     } catch (error) {
       link.fail((error as Error).message)

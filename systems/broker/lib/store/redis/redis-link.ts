@@ -10,8 +10,8 @@ export interface RedisLinkOptions {
   readonly timeout: number
   /** The Lua scripts that it runs. */
   readonly scripts: readonly string[]
-  /** It is connected and has the scripts. */
-  onUp(link: RedisLink, runId: string): void
+  /** It is connected and has the scripts. @param info what Redis says of itself */
+  onUp(link: RedisLink, info: ReadonlyMap<string, string>): void
   /** It has ended, for whatever reason, once; also when it never was up. Not after `end()`. */
   onDown(link: RedisLink, why: string): void
 }
@@ -112,9 +112,9 @@ export class RedisLink {
       for (const script of this.#options.scripts) {
         this.#hashes.set(script, String(await this.#client.sendCommand(['SCRIPT', 'LOAD', script])))
       }
-      const info = String(await this.#client.sendCommand(['INFO', 'server']))
+      const info = String(await this.#client.sendCommand(['INFO']))
       this.#answered++
-      if (!this.#isOver) this.#options.onUp(this, /run_id:(\w+)/.exec(info)?.[1] ?? '')
+      if (!this.#isOver) this.#options.onUp(this, fieldsOf(info))
     } catch (error) {
       this.#down(reasonOf(error))
     }
@@ -144,6 +144,11 @@ function clientOf({ url, timeout }: RedisLinkOptions) {
     commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
     socket: { reconnectStrategy: false, connectTimeout: timeout }
   })
+}
+
+function fieldsOf(info: string): Map<string, string> {
+  const lines = info.split('\r\n').filter(line => line.includes(':'))
+  return new Map(lines.map(line => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]))
 }
 
 /** The code of an error of Node, or the first word of an answer of Redis: neither has a secret in it. */

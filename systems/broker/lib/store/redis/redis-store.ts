@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { StoredClient, StoredPacket, StoredSubscription } from '../base-persistence'
 import type { PacketNumber, Store, StoreOptions } from '../store'
 import { subjectOf } from '../subscription-index'
@@ -93,18 +94,22 @@ export class RedisStore implements Store {
     this.#touching = setInterval(() => void this.#touch(), interval)
   }
 
+  /** What was asked for before is written, such as the wills of clients that were connected. */
   async destroy(): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#touching)
+    await this.#enqueue.idle()
+    await nextTurn() // who was told of it deletes its will
     await this.#redis.use(link => link.command('ZREM', 'alive', this.#redis.brokerId)).catch(() => undefined)
     this.#redis.close()
   }
 
-  async #prepare(link: RedisLink, { epoch, lastNumber }: Hello): Promise<void> {
+  async #prepare(link: RedisLink, { epoch, lastNumber, info }: Hello): Promise<void> {
     if (epoch === this.#epoch) {
       await this.#subscriptions.catchUp(link)
       return
     }
+    for (const why of weaknessesOf(info)) this.#options.onWarning(why)
     const hadMore = await this.#subscriptions.restore(link)
     if (this.#epoch !== undefined && (hadMore || lastNumber < this.#lastNumber)) {
       const lost = 'Redis has lost data: sessions, queues and retained messages may be gone'
@@ -265,4 +270,21 @@ export class RedisStore implements Store {
   streamWill(): Readable {
     return this.#wills.ofTheDead()
   }
+}
+
+/** Of a Redis that may lose what was acknowledged. */
+function weaknessesOf(info: ReadonlyMap<string, string>): string[] {
+  const found: string[] = []
+  if (info.get('aof_enabled') === '0') {
+    found.push(
+      'Redis has "appendonly no": when it is killed, what was acknowledged since its last snapshot is lost'
+    )
+  }
+  const policy = info.get('maxmemory_policy') ?? 'noeviction'
+  if (policy !== 'noeviction' && info.get('maxmemory') !== '0') {
+    found.push(
+      `Redis has "maxmemory-policy ${policy}": when it is full, it throws away sessions and messages`
+    )
+  }
+  return found
 }
