@@ -13,8 +13,8 @@ import type { BenchOptions, PeerName } from './options'
 import { Peer } from './peers/peer'
 import { certificatesIn, DESCRIPTIONS, type PeerSetup } from './peers/peer-process'
 import type { Progress } from './progress'
-import { isGood, ofPeer, type PeerFacts, type Results, seconds, verdictOf, whole } from './report'
-import { isComplete, isInTime, isKeptUp, type RoundResult } from './round-result'
+import { fixed, isGood, ofPeer, type PeerFacts, type Results, seconds, verdictOf, whole } from './report'
+import { isInTime, isKeptUp, type RoundResult } from './round-result'
 
 const SECRET_BYTES = 32
 
@@ -275,10 +275,11 @@ function rotated<T>(list: readonly T[], by: number): T[] {
 
 function lineOf(result: RoundResult): string {
   const { peer, rate, received, expected, p50, p99, cpu } = result
-  const words = isComplete(result) ? 'all came' : `${whole(expected - received)} lost`
+  const missing = `${whole(expected - received)} ${isInTime(result) ? 'lost' : 'not there when the round ended'}`
+  const words = received === expected ? 'all came' : missing
   const time = isInTime(result) ? 'in time' : `${seconds(result.behind)} behind`
   return (
     `${peer}: ${whole(rate)} messages/s, ${whole(received)} of ${whole(expected)} deliveries, ${words}, ${time}, ` +
-    `p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, CPU ${(100 * cpu).toFixed(0)} %`
+    `p50 ${fixed(p50, 2)} ms, p99 ${fixed(p99, 2)} ms, CPU ${fixed(100 * cpu, 0)} %`
   )
 }

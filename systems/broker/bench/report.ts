@@ -40,10 +40,15 @@ export function verdictOf(peer: PeerName, all: readonly RoundResult[], climb: bo
   const sum = (count: (round: RoundResult) => number) =>
     rounds.reduce((total, round) => total + count(round), 0)
   const expected = sum(round => round.expected)
-  const lost = sum(round => round.expected - round.received)
+  const missing = (inTime: boolean) =>
+    sum(round => (isInTime(round) === inTime ? round.expected - round.received : 0))
+  const [lost, late] = [missing(true), missing(false)]
   const unacknowledged = sum(round => round.sent - (round.acknowledged ?? round.sent))
   const words = [
-    lost === 0 ? `none lost of ${whole(expected)}` : `LOST ${whole(lost)} of ${whole(expected)}`,
+    ...(lost > 0 ? [`LOST ${whole(lost)} of ${whole(expected)}`] : []),
+    // Of a broker that is behind nobody knows yet what is lost.
+    ...problem(late, `of ${whole(expected)} NOT THERE when their round ended`),
+    ...(lost + late === 0 ? [`none lost of ${whole(expected)}`] : []),
     ...problem(
       sum(round => round.unordered),
       'doubled or out of order'
@@ -120,11 +125,17 @@ function rowOf(peer: PeerFacts, rounds: readonly RoundResult[]): string[] {
   return [
     `${peer.name} ${peer.version}`,
     whole(middle(({ received, seconds: time }) => received / time)),
-    middle(({ p50 }) => p50).toFixed(2),
-    middle(({ p99 }) => p99).toFixed(2),
-    (100 * middle(({ cpu }) => cpu)).toFixed(0),
-    (peer.memoryPerConnection / 1_024).toFixed(1),
-    peer.cpuPerConnect.toFixed(2)
+    fixed(
+      middle(({ p50 }) => p50),
+      2
+    ),
+    fixed(
+      middle(({ p99 }) => p99),
+      2
+    ),
+    fixed(100 * middle(({ cpu }) => cpu), 0),
+    fixed(peer.memoryPerConnection / 1_024, 1),
+    fixed(peer.cpuPerConnect, 2)
   ]
 }
 
@@ -142,6 +153,7 @@ export function ratiosOf({
       const theirs = ofPeer(rounds, name)
       if (options.climb) {
         const [highest, other] = [ours, theirs].map(list => highestOf(list)) as [number, number]
+        if (other === 0) return `${name} was in time with no rate`
         return `Highest rate in time: ${ratio(highest / other)} × ${name}`
       }
       const middle = (value: (round: RoundResult) => number) =>
@@ -186,5 +198,10 @@ export function seconds(milliseconds: number): string {
 }
 
 function ratio(value: number): string {
-  return Number.isFinite(value) ? value.toFixed(2) : '-'
+  return fixed(value, 2)
+}
+
+/** A peer that was never in time has no figures. */
+export function fixed(value: number, digits: number): string {
+  return Number.isFinite(value) ? value.toFixed(digits) : '-'
 }

@@ -56,6 +56,13 @@ describe('The verdict of the load test', () => {
     })
   }
 
+  it('does not call lost what a broker that is behind may still deliver', () => {
+    const words = verdictOf('ours', [round({ received: 400, behind: 2_000 })], false)
+    expect(words).to.equal(
+      'ours: 600 of 1,000 NOT THERE when their round ended; BEHIND, 2.0 s at the end of a round'
+    )
+  })
+
   it('blames the load where it was late itself', () => {
     const late = round({ late: 700, behind: 800 })
     expect(verdictOf('ours', [late], false)).to.include('the load was late itself')
@@ -131,6 +138,11 @@ describe('The ratios of the load test', () => {
     const options = { ...OPTIONS, climb: true }
     expect(ratiosOf({ peers: [facts('ours'), facts('stock')], rounds, options })).to.deep.equal([
       'Highest rate in time: 1.25 × stock'
+    ])
+    const behind = rounds.filter(({ peer }) => peer === 'ours')
+    behind.push(round({ rate: 200, peer: 'stock', behind: 900 }))
+    expect(ratiosOf({ peers: [facts('ours'), facts('stock')], rounds: behind, options })).to.deep.equal([
+      'stock was in time with no rate'
     ])
   })
 })
