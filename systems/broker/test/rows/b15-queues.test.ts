@@ -1,28 +1,53 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { closesWhatItOpened, needProgram, onCleanUp, RedisServer } from '@token-server/test-helpers'
 import { expect } from 'chai'
+import type { BrokerOptions } from '../../lib'
 import { residentMiB } from '../helpers/packets'
 import { connack, deviceToken, inbox, TestBroker, until } from '../helpers/test-broker'
 
 const MANY = process.env.LONG === '1' ? 50_000 : 5_000
 const OPTIONS = { clientId: 'x', clean: false }
 
+type Place = Pick<BrokerOptions, 'folder' | 'redisUrl'>
+
 describe('B15: the queue of a session', () => {
+  closesWhatItOpened()
+
+  describe('in a folder', () => {
+    queueOf(() => {
+      const folder = mkdtempSync(join(tmpdir(), 'broker-queue-'))
+      onCleanUp(() => rmSync(folder, { recursive: true, force: true }))
+      return Promise.resolve({ folder })
+    })
+  })
+
+  describe('in Redis', () => {
+    before(function () {
+      needProgram(this, 'redis-server')
+    })
+
+    queueOf(async () => {
+      const redis = await RedisServer.start()
+      onCleanUp(() => redis.remove())
+      return { redisUrl: redis.url }
+    })
+  })
+})
+
+function queueOf(makePlace: () => Promise<Place>): void {
   let test: TestBroker
-  let folder: string
+  let place: Place
 
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'broker-queue-'))
-    test = await TestBroker.start({ folder })
+    place = await makePlace()
+    test = await TestBroker.start(place)
     const device = await test.device('1', OPTIONS)
     await device.subscribeAsync(['1_a', '1_b'], { qos: 1 })
     await device.endAsync()
   })
-  afterEach(async () => {
-    await test.stop()
-    rmSync(folder, { recursive: true, force: true })
-  })
+  afterEach(() => test.stop())
 
   const publish = (from: number, count: number) => {
     const numbers = Array.from({ length: count }, (_, i) => from + i)
@@ -73,7 +98,7 @@ describe('B15: the queue of a session', () => {
     for (let start = 0; start < 5; start++) {
       await publish(start * 2, 2)
       await test.stop()
-      test = await TestBroker.start({ folder })
+      test = await TestBroker.start(place)
     }
     const device = test.dial(await deviceToken('1'), OPTIONS)
     const received = inbox(device)
@@ -84,7 +109,7 @@ describe('B15: the queue of a session', () => {
 
   it('is bounded: what finds it full is dropped and counted', async () => {
     await test.stop()
-    test = await TestBroker.start({ folder, limits: { maxQueuedMessages: 100 } })
+    test = await TestBroker.start({ ...place, limits: { maxQueuedMessages: 100 } })
     await publish(0, 120)
     expect(test.broker.counters.droppedQueued).to.equal(20)
     const device = test.dial(await deviceToken('1'), OPTIONS)
@@ -93,4 +118,4 @@ describe('B15: the queue of a session', () => {
     await until('the first hundred come', () => received.length === 100)
     await until('they are acknowledged', () => test.broker.counters.droppedQueued === 20)
   })
-})
+}

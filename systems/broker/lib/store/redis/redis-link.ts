@@ -17,7 +17,7 @@ export interface RedisLinkOptions {
 }
 
 /** Commands that wait for their answer, and their bytes. */
-const MOST_WAITING = 50_000
+const MOST_WAITING = 100_000
 const MOST_WAITING_BYTES = 64 * 1_048_576
 
 /** The timeout is looked at so many times while it passes. */
