@@ -75,7 +75,8 @@ describe('The bus within a process', () => {
     await all
     expect(heard).to.deep.equal(Array.from({ length: 60 }, (_, i) => String(i)))
     const each = turns.map((heardThen, at) => heardThen - (turns[at - 1] ?? 0))
-    expect(Math.max(...each)).to.be.at.most(15)
+    // 10 messages fill a turn; two of ours may lie between two of the counts.
+    expect(Math.max(...each)).to.be.at.most(25)
   })
 
   it('gives out what still waits when it closes', () => {
