@@ -10,12 +10,14 @@ import { SECRET } from './test-broker'
 export class TestServer {
   readonly running: RunningBroker
   readonly folder: string
+  readonly #certs: string
   readonly #log: string[]
   readonly #clients: MqttClient[] = []
 
-  private constructor(running: RunningBroker, folder: string, log: string[]) {
+  private constructor(running: RunningBroker, folder: string, certs: string, log: string[]) {
     this.running = running
     this.folder = folder
+    this.#certs = certs
     this.#log = log
   }
 
@@ -41,7 +43,7 @@ export class TestServer {
       signals: false,
       logTo
     })
-    return new TestServer(running, folder, log)
+    return new TestServer(running, folder, config.CERTS_DIR ?? join(folder, 'certs'), log)
   }
 
   get port(): number {
@@ -49,7 +51,7 @@ export class TestServer {
   }
 
   get ca(): Buffer {
-    return readFileSync(join(this.folder, 'certs/ca/ca.crt'))
+    return readFileSync(join(this.#certs, 'ca/ca.crt'))
   }
 
   get log(): string {

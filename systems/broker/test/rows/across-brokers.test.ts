@@ -1,0 +1,49 @@
+import { performance } from 'node:perf_hooks'
+import { setTimeout as wait } from 'node:timers/promises'
+import { isLong, needProgram } from '@token-server/test-helpers'
+import { expect } from 'chai'
+import { BrokerGroup, closesWhatItOpened } from '../helpers/broker-group'
+import { until } from '../helpers/test-broker'
+
+const MESSAGES = isLong ? 5_000 : 300
+/** Milliseconds between two. */
+const PACE = 2
+
+describe('Two brokers on one Redis', () => {
+  closesWhatItOpened()
+
+  before(function () {
+    needProgram(this, 'redis-server')
+  })
+
+  for (const qos of [0, 1] as const) {
+    it(`carry a message from one to the other not much later than within one, QoS ${qos}`, async function () {
+      this.timeout(90_000)
+      const group = await BrokerGroup.start(2)
+      const publisher = await group.session(0, 'publisher')
+      const here = await group.session(0, 'here')
+      const there = await group.session(1, 'there')
+      const times = [here, there].map(client => {
+        const latencies: number[] = []
+        client.on('message', (_topic, payload) => latencies.push(performance.now() - Number(payload)))
+        return latencies
+      }) as [number[], number[]]
+      for (const client of [here, there]) await client.subscribeAsync('t', { qos })
+      for (let sent = 0; sent < MESSAGES; sent++) {
+        publisher.publish('t', String(performance.now()), { qos })
+        await wait(PACE)
+      }
+      await until('all come', () => times.every(({ length }) => length === MESSAGES))
+      const [within, across] = times.map(p99) as [number, number]
+      if (isLong)
+        console.log(`QoS ${qos}: p99 within one ${within.toFixed(1)} ms, across ${across.toFixed(1)} ms`)
+      // A calm machine shows less than three times; a busy one delays whatever it likes.
+      expect(across).to.be.lessThan(10 * within + 100)
+    })
+  }
+})
+
+function p99(latencies: number[]): number {
+  const sorted = [...latencies].sort((a, b) => a - b)
+  return sorted[Math.floor(0.99 * (sorted.length - 1))] as number
+}
