@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { generate, type IConnectPacket, type Packet } from 'mqtt-packet'
 
 /** CONNECT with a token, as bytes. */
@@ -37,8 +39,14 @@ export function ended(socket: Socket): Promise<void> {
   })
 }
 
-/** Collects garbage, if the process may, and reads the memory that the process has. */
+export function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+}
+
+/** Collects garbage and reads the memory that the process has. */
 export function residentMiB(): number {
-  globalThis.gc?.()
+  collectGarbage()
   return process.memoryUsage.rss() / 2 ** 20
 }

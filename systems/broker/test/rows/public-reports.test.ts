@@ -1,18 +1,14 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { expect } from 'chai'
 import type { MqttClient } from 'mqtt'
-import { bytesOf, connectBytes, logIn } from '../helpers/packets'
+import { bytesOf, collectGarbage, connectBytes, logIn } from '../helpers/packets'
 import { deviceToken, handlerToken, inbox, TestBroker, until } from '../helpers/test-broker'
 
 /** Bytes of the heap that are in use, when garbage is collected. */
 function heapInUse(): number {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  collect()
-  collect()
+  collectGarbage()
+  collectGarbage()
   return process.memoryUsage().heapUsed
 }
 
