@@ -300,8 +300,8 @@ export class Broker {
     return this.#refusals.recent()
   }
 
-  connections(): IterableIterator<ConnectionInfo> {
-    return this.#connections.infos()
+  connections(minWaitingBytes = 0): IterableIterator<ConnectionInfo> {
+    return this.#connections.infos(minWaitingBytes)
   }
 
   /** Closes all connections, sends their wills, and closes the store. */

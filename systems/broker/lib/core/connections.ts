@@ -32,13 +32,17 @@ export class Connections {
     for (const { [MEMBER]: member } of this.#byClient.keys()) if (member !== undefined) yield member
   }
 
-  *infos(): IterableIterator<ConnectionInfo> {
+  /** Those for which at least so many bytes wait. There may be many that are looked through for a few. */
+  *infos(minWaitingBytes: number): IterableIterator<ConnectionInfo> {
     for (const member of this.members()) {
-      const { facts, filters, client, turnBytes, connection } = member
-      const waitingBytes = client.conn.writableLength + turnBytes
+      const waitingBytes = member.client.conn.writableLength + member.turnBytes
+      if (waitingBytes < minWaitingBytes) continue
+      const { facts, filters, connection } = member
       yield { ...facts, since: connection.openedAt, subscriptions: [...filters], waitingBytes }
     }
-    for (const connectionsOf of this.#doors) yield* connectionsOf()
+    for (const connectionsOf of this.#doors) {
+      for (const info of connectionsOf()) if (info.waitingBytes >= minWaitingBytes) yield info
+    }
   }
 
   /** What the log says of it. */

@@ -59,9 +59,10 @@ ${tiles(report)}
 `
 }
 
-function problems({ connections, lastMinute, perSecond }: StatusReport): Html {
+function problems({ storeDown, connections, lastMinute, perSecond }: StatusReport): Html {
   const { dropped, storeErrors } = lastMinute
   const found = [
+    storeDown !== null && `The store is away: ${storeDown}.`,
     storeErrors > 0 && `The store failed ${times(storeErrors)} in the last minute.`,
     dropped > 0 &&
       `${dropped === 1 ? '1 message was' : `${whole(dropped)} messages were`} dropped in the last minute.`,

@@ -16,6 +16,8 @@ export interface StatusReport {
   /** Seconds since the process started. */
   readonly uptime: number
   readonly memoryBytes: number
+  /** Why nothing can be stored now, in words; null: it can. */
+  readonly storeDown: string | null
   readonly connections: { readonly open: number; readonly most: number }
   /** The mean of the last five seconds. */
   readonly perSecond: Second
@@ -24,7 +26,7 @@ export interface StatusReport {
   /** The last two minutes, the newest second last. */
   readonly seconds: readonly Second[]
   readonly topTopics: TopTopicsReport
-  /** Connections over MQTT for which more than a tenth of `maxWaitingBytes` waits, the most first. */
+  /** Connections for which at least a tenth of `maxWaitingBytes` waits, the most first. */
   readonly slowConsumers: readonly SlowConsumer[]
   readonly maxWaitingBytes: number
   /** The newest first. */
@@ -46,6 +48,7 @@ export function statusReport(broker: Broker, rates: Rates, topTopics: TopTopics)
     at: Date.now(),
     uptime: process.uptime(),
     memoryBytes: process.memoryUsage.rss(),
+    storeDown: broker.whyStoreDown ?? null,
     connections: { open: counters.connections, most: limits.maxConnections },
     perSecond: {
       published: rates.mean('published'),
@@ -71,9 +74,9 @@ export function statusReport(broker: Broker, rates: Rates, topTopics: TopTopics)
 }
 
 function slowConsumers(broker: Broker): SlowConsumer[] {
-  const slow: SlowConsumer[] = []
-  for (const { subscriptions: _, ...connection } of broker.connections()) {
-    if (connection.waitingBytes > SLOW_SHARE * broker.limits.maxWaitingBytes) slow.push(connection)
-  }
-  return slow.sort((a, b) => b.waitingBytes - a.waitingBytes).slice(0, MOST_SLOW)
+  const slow = [...broker.connections(Math.max(1, SLOW_SHARE * broker.limits.maxWaitingBytes))]
+  return slow
+    .sort((a, b) => b.waitingBytes - a.waitingBytes)
+    .slice(0, MOST_SLOW)
+    .map(({ subscriptions: _, ...connection }) => connection)
 }

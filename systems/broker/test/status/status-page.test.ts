@@ -12,6 +12,7 @@ const QUIET: StatusReport = {
   at: Date.UTC(2026, 0, 2, 3, 4, 5),
   uptime: 90,
   memoryBytes: 2 ** 20,
+  storeDown: null,
   connections: { open: 3, most: 10 },
   perSecond: NOTHING,
   lastMinute: NOTHING,
@@ -79,12 +80,13 @@ describe('statusPage', () => {
   it('says that there are no problems, or which', () => {
     expect(page()).to.include('No problems in the last minute.')
     const troubled = page({
+      storeDown: 'no connection to Redis',
       connections: { open: 10, most: 10 },
       perSecond: { ...NOTHING, cpu: 0.97 },
       lastMinute: { dropped: 1_234, refused: 5, storeErrors: 1 }
     })
     expect(troubled).to.include(
-      'The store failed once in the last minute. 1,234 messages were dropped in the last minute. All 10 connections are taken. The broker uses 97 % of a core.'
+      'The store is away: no connection to Redis. The store failed once in the last minute. 1,234 messages were dropped in the last minute. All 10 connections are taken. The broker uses 97 % of a core.'
     )
     expect(troubled).not.to.include('No problems')
   })
