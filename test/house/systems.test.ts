@@ -28,6 +28,8 @@ const EXACT = /^\d+\.\d+\.\d+(?:-[\w.]+)?$/
 
 const MOST_LINES = 400
 
+const MOST_FILES = 20
+
 interface Manifest {
   readonly name: string
   readonly private?: boolean
@@ -94,6 +96,15 @@ describe('The packages in systems/', () => {
         system
       ).to.deep.equal([])
     }
+  })
+
+  it('have at most 20 files in a folder of their lib/', () => {
+    const files = new Map<string, number>()
+    for (const { system, path } of sources.filter(source => source.path.startsWith('lib/'))) {
+      const folder = `${system}/${posix.dirname(path)}`
+      files.set(folder, (files.get(folder) ?? 0) + 1)
+    }
+    expect([...files].filter(([, count]) => count > MOST_FILES)).to.deep.equal([])
   })
 
   it('import no file outside of their folder', () => {

@@ -2,15 +2,15 @@ import { randomUUID } from 'node:crypto'
 import { type Identity, peerAnswer, type Verifier } from '@token-server/identity'
 import type { ConnectPacket } from 'aedes'
 import { grantsOf } from '../authorization/grants'
+import { isServiceKind, subjectOf } from '../authorization/subject'
+import { type BrokerLimits, whyTopicTooLong } from '../limits/limits'
+import type { Places } from '../limits/places'
 import { stampSender } from '../wire/stamp-sender'
 import type { AedesPacket } from './aedes-packet'
 import type { Connection, From } from './connection'
 import type { Counters } from './counters'
-import { type BrokerLimits, whyTopicTooLong } from './limits'
 import { type AedesClient, MEMBER, Member } from './member'
-import type { Places } from './places'
 import { type Refusals, RefusedError } from './refusals'
-import { isServiceKind, subjectOf } from './subject'
 
 /** CONNACK 4: the user name or the token is malformed. */
 const MALFORMED = 4

@@ -1,10 +1,10 @@
 import type { Identity, Verifier } from '@token-server/identity'
 import type { Bus } from '@token-server/service'
+import { wrongOption } from '../errors/broker-error'
+import type { BrokerLimits } from '../limits/limits'
 import { isTopicFilter, isWildcard, levelCount } from '../wire/topics'
 import type { Credentials } from './admission'
 import type { AedesPacket } from './aedes-packet'
-import { wrongOption } from './broker-error'
-import type { BrokerLimits } from './limits'
 import type { Log } from './log'
 
 export interface BrokerOptions {

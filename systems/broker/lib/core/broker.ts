@@ -6,17 +6,18 @@ import { type Grants, grantsOf } from '../authorization/grants'
 import { ClusterBus } from '../bus/cluster-bus'
 import { joinCluster, type Membership } from '../bus/join-cluster'
 import { LocalBus } from '../bus/local-bus'
+import { BrokerError, type BrokerErrorCode, wrongOption } from '../errors/broker-error'
+import { type BrokerLimits, limitsOf } from '../limits/limits'
+import { Places } from '../limits/places'
 import { openStore } from '../store/open-store'
 import type { Store } from '../store/store'
 import { isTopicFilter } from '../wire/topics'
 import { Admission, authenticateByJwt } from './admission'
 import { keepRegistryRight, NO_DUPLICATES, sortableId } from './aedes-mends'
 import { type AedesPacket, senderOf } from './aedes-packet'
-import { BrokerError, type BrokerErrorCode, wrongOption } from './broker-error'
 import {
   type BrokerOptions,
   type ConnectionInfo,
-  checkCommands,
   type Message,
   type Outgoing,
   packetOf,
@@ -27,10 +28,8 @@ import { Connections } from './connections'
 import { Counters } from './counters'
 import { FanOut } from './fan-out'
 import { guardSocket } from './guard-socket'
-import { type BrokerLimits, completeLimits, limitsOf } from './limits'
 import { type Log, SILENT } from './log'
 import { type AedesClient, MEMBER } from './member'
-import { Places } from './places'
 import { Publishing } from './publishing'
 import { Redelivery } from './redelivery'
 import { type Refusal, Refusals } from './refusals'
@@ -40,21 +39,7 @@ import { grantedQos, Subscribing } from './subscribing'
 /** The longest interval of which aedes can wait four. */
 const NEVER = 2 ** 29 - 1
 
-/**
- * An MQTT broker: 3.1 and 3.1.1, QoS 0 to 2, retained messages, wills and sessions. It listens nowhere: whoever accepts connections hands
- * them to {@link Broker.handle}.
- *
- * @throws BrokerError `ERR_BROKER_OPTION`, `ERR_BROKER_STORE`
- */
-export async function createBroker(options: BrokerOptions): Promise<Broker> {
-  const limits = completeLimits(options.limits)
-  checkCommands(options.commands)
-  const broker = new Broker(options, limits)
-  await broker.open()
-  return broker
-}
-
-/** Made by {@link createBroker}. */
+/** Made by `createBroker`. */
 export class Broker {
   readonly counters = new Counters()
   readonly limits: BrokerLimits
@@ -300,6 +285,7 @@ export class Broker {
     return this.#refusals.recent()
   }
 
+  /** Those of all doors that are authenticated. @param minWaitingBytes only those for which at least so many bytes wait */
   connections(minWaitingBytes = 0): IterableIterator<ConnectionInfo> {
     return this.#connections.infos(minWaitingBytes)
   }

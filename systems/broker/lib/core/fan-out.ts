@@ -1,7 +1,7 @@
 import { generate } from 'mqtt-packet'
+import type { BrokerLimits } from '../limits/limits'
 import type { AedesPacket } from './aedes-packet'
 import type { Counters } from './counters'
-import type { BrokerLimits } from './limits'
 import type { Member } from './member'
 
 /**

@@ -2,11 +2,11 @@ import type { Duplex } from 'node:stream'
 import type { Identity, Watch } from '@token-server/identity'
 import type { Client } from 'aedes'
 import { type Grants, grantsOf } from '../authorization/grants'
+import { subjectOf } from '../authorization/subject'
+import { type BrokerLimits, limitsOf } from '../limits/limits'
+import { Pace } from '../limits/pace'
 import type { AedesPacket } from './aedes-packet'
 import type { Connection } from './connection'
-import { type BrokerLimits, limitsOf } from './limits'
-import { Pace } from './pace'
-import { subjectOf } from './subject'
 
 /** What of aedes' client its types leave out and we use. Pinned with aedes; `test/core/broker.test.ts` holds each. */
 export interface AedesClient extends Client {

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { BrokerLimits } from '../limits/limits'
 import type { Store } from '../store/store'
 import type { AedesPacket } from './aedes-packet'
 import type { Counters } from './counters'
-import type { BrokerLimits } from './limits'
 import type { Member } from './member'
 
 /**

@@ -1,6 +1,6 @@
 import { ClassicLevel } from 'classic-level'
 import { MemoryLevel } from 'memory-level'
-import { BrokerError, wrongOption } from '../core/broker-error'
+import { BrokerError, wrongOption } from '../errors/broker-error'
 import type { Database } from './commit-queue'
 import { LevelStore } from './level-store'
 import type { Store, StoreOptions } from './store'

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Connection, TokenError } from 'token-server'
 import type { Counters } from '../core/counters'
-import type { BrokerLimits } from '../core/limits'
+import type { BrokerLimits } from '../limits/limits'
 import { encodeFrame } from '../wire/token-frame'
 
 /** Messages with QoS 1 that one client has and has not settled. */

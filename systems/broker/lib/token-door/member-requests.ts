@@ -1,6 +1,6 @@
 import type { Broker } from '../core/broker'
-import { whyTopicTooLong } from '../core/limits'
 import type { Log } from '../core/log'
+import { whyTopicTooLong } from '../limits/limits'
 import type { Frame, Header } from '../wire/token-frame'
 import { isTopicFilter, isTopicName } from '../wire/topics'
 import type { DoorMember } from './door-member'

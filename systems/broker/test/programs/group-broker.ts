@@ -2,7 +2,7 @@
 import { createServer } from 'node:net'
 import { createVerifier } from '@token-server/identity'
 import { createBus } from '@token-server/service'
-import { createBroker } from '../../lib/core/broker'
+import { createBroker } from '../../lib/core/create-broker'
 import { SECRET } from '../helpers/secret'
 
 async function main(): Promise<void> {

@@ -1,7 +1,7 @@
 // Forked by tests: a broker whose store is in the folder or Redis argv[2], on the port argv[3]; with argv[4], each commit waits for the disk. Sends its port when it listens.
 import { createServer } from 'node:net'
 import { createVerifier } from '@token-server/identity'
-import { createBroker } from '../../lib/core/broker'
+import { createBroker } from '../../lib/core/create-broker'
 import { SECRET } from '../helpers/secret'
 
 async function main(): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { BrokerError } from '../../core/broker-error'
+import { BrokerError } from '../../errors/broker-error'
 import { RedisLink } from './redis-link'
 import { HELLO, SCRIPTS } from './scripts'
 

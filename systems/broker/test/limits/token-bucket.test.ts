@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { TokenBucket } from '../../lib/core/token-bucket'
+import { TokenBucket } from '../../lib/limits/token-bucket'
 
 describe('A token bucket', () => {
   it('lets a burst pass, and then tells how long to wait', () => {

@@ -1,7 +1,7 @@
 import type { Identity } from '@token-server/identity'
+import { isServiceKind } from '../authorization/subject'
+import { wrongOption } from '../errors/broker-error'
 import { levelCount } from '../wire/topics'
-import { wrongOption } from './broker-error'
-import { isServiceKind } from './subject'
 
 /** Bounds of what strangers can make the broker do or keep. Each has a finite default. */
 export interface BrokerLimits {

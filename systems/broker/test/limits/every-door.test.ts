@@ -1,6 +1,6 @@
 import { closesWhatItOpened } from '@token-server/test-helpers'
 import { expect } from 'chai'
-import { type BrokerLimits, DEFAULT_LIMITS } from '../../lib/core/limits'
+import { type BrokerLimits, DEFAULT_LIMITS } from '../../lib/limits/limits'
 import { DOORS, type DoorName, enter, type Guest, type GuestOptions, sayNothing } from '../helpers/guest'
 import { bytesOf, connectBytes, ended, logIn } from '../helpers/packets'
 import { deviceToken, handlerToken, until } from '../helpers/test-broker'

@@ -1,6 +1,6 @@
 import type { Identity } from '@token-server/identity'
+import { subjectOf } from '../authorization/subject'
 import { type BrokerLimits, limitsOf } from './limits'
-import { subjectOf } from './subject'
 
 /** Open connections of all doors together, and those of each subject. */
 export class Places {

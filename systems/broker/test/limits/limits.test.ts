@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { completeLimits, DEFAULT_LIMITS } from '../../lib/core/limits'
+import { completeLimits, DEFAULT_LIMITS } from '../../lib/limits/limits'
 import { bytesOf, connectBytes, ended, logIn } from '../helpers/packets'
 import {
   closed,
