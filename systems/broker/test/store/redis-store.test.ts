@@ -282,6 +282,22 @@ describe('The store in Redis', () => {
       expect(await a.subscriptionsByClient({ id: 'away' })).to.deep.equal([])
     })
 
+    it('says nothing of lost data when it has come back with all that it had', async () => {
+      const errors: string[] = []
+      const durable = await RedisServer.start('--appendonly', 'yes', '--appendfsync', 'always')
+      onCleanUp(() => durable.remove())
+      const a = await open('a', { url: durable.url, onError: error => errors.push(error.message) })
+      const b = await open('b', { url: durable.url, onError: error => errors.push(error.message) })
+      await a.addSubscriptions(client, [{ topic: 'q', qos: 1 }])
+      for (const store of [a, b, a]) await publish(store, 'q')
+      await durable.kill()
+      await durable.start()
+      await until('both are down', () => a.whyDown !== undefined && b.whyDown !== undefined)
+      await until('both are up', () => a.whyDown === undefined && b.whyDown === undefined)
+      expect(await a.queuedMessages(client.id)).to.equal(3)
+      expect(errors).to.deep.equal([])
+    })
+
     it('cuts a connection that stands still', async () => {
       const downs: string[] = []
       const store = await open('a', { url: own.url, timeout: 500, onDown: why => downs.push(why) })

@@ -9,7 +9,7 @@ const MAX_BACKOFF = 1_000
 export interface Hello {
   /** Another one than before: Redis was started anew, and what it has may be less than it was. */
   readonly epoch: string
-  /** The last number that it had given to a message. */
+  /** The last number of a message that it had when it was started. */
   readonly lastNumber: number
   /** What Redis says of itself. */
   readonly info: ReadonlyMap<string, string>

@@ -2,7 +2,8 @@
  * Lua scripts, each of which Redis runs as a whole. KEYS[1] is the prefix of all keys; they name further ones themselves, so that they need one
  * Redis, or a primary with replicas: not Redis Cluster.
  *
- *   sys     hash: run (of Redis), epoch (of its data), seq (the last number of a message), version (of the subscriptions)
+ *   sys     hash: run (of Redis), epoch (of its data), seq (the last number of a message), kept (seq when it was started),
+ *           version (of the subscriptions)
  *   log     list: changes of the subscriptions, the last ones; the newest bears the number `version`
  *   links   hash: broker -> number of its connection
  *   alive   sorted set: broker -> when it was heard of
@@ -74,18 +75,19 @@ local function retain(topic, message, most)
 end
 `
 
-/** broker, run id, a fresh epoch -> link, epoch, version. Numbers never go back, not even when Redis has lost its data. */
+/** broker, run id, a fresh epoch -> link, epoch, the last number that Redis had kept when it was started. Numbers never go back, not even when Redis has lost its data. */
 export const HELLO = `${COMMON}
 local sys = p..'sys'
 if call('HGET', sys, 'run') ~= ARGV[2] then
   local t = call('TIME')
-  local seq = math.max(t[1] * 1000000 + t[2], tonumber(call('HGET', sys, 'seq') or '0'))
-  call('HSET', sys, 'run', ARGV[2], 'epoch', ARGV[3], 'seq', text(seq))
+  local kept = call('HGET', sys, 'seq') or '0'
+  local seq = math.max(t[1] * 1000000 + t[2], tonumber(kept))
+  call('HSET', sys, 'run', ARGV[2], 'epoch', ARGV[3], 'kept', kept, 'seq', text(seq))
   call('HINCRBY', sys, 'version', 0)
 end
 call('ZADD', p..'alive', text(now()), ARGV[1])
 local link = call('HINCRBY', p..'links', ARGV[1], 1)
-return { text(link), call('HGET', sys, 'epoch'), call('HGET', sys, 'version') }
+return { text(link), call('HGET', sys, 'epoch'), call('HGET', sys, 'kept') }
 `
 
 /** version -> the version now, and the changes since; no changes for another version: they are not known any more. */
