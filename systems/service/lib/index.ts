@@ -1,6 +1,7 @@
 export type { Bus, BusEvents, BusLimits, BusListener, BusStats } from './bus/bus'
 export { type BusOptions, createBus } from './bus/create-bus'
 export { MemoryHub } from './bus/memory-bus'
+export { redisClient, redisReason } from './bus/redis-client'
 export {
   type CertificateOptions,
   type OpenCertificates,

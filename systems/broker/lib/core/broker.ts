@@ -161,7 +161,7 @@ export class Broker {
       counters,
       log: this.#log,
       clientIds: () => [...Object.keys(this.#clients), ...this.#queues.ids()],
-      isHere: id => id in this.#clients || this.#queues.isOpen(id),
+      isHere: id => this.#isHere(id),
       onTaken: id => this.#taken(id),
       publish: packet => this.#publish(packet),
       recover: () => this.recover()
@@ -254,8 +254,8 @@ export class Broker {
 
   /** @internal Forgets stored sessions of a subject that has more than it may, for one that connects. */
   makeRoomFor(sessionId: string, identity: Identity): Promise<void> {
-    const isOpen = (id: string) => id in this.#clients || this.#queues.isOpen(id)
-    return this.#store.makeRoomFor(sessionId, limitsOf(identity, this.limits).maxSessions, isOpen)
+    const { maxSessions } = limitsOf(identity, this.limits)
+    return this.#store.makeRoomFor(sessionId, maxSessions, id => this.#isHere(id))
   }
 
   /** @internal For another door: logs and counts what it refuses. */
@@ -327,6 +327,11 @@ export class Broker {
   /** Connections by their client id. */
   get #clients(): Record<string, AedesClient> {
     return (this.#aedes as unknown as { clients: Record<string, AedesClient> }).clients
+  }
+
+  /** Whether a client, or a session of another door, is connected here. */
+  #isHere(id: string): boolean {
+    return id in this.#clients || this.#queues.isOpen(id)
   }
 
   /** A session goes on at another broker. */

@@ -1,4 +1,4 @@
-import { createClient } from '@redis/client'
+import { redisClient, redisReason } from './redis-client'
 
 /** Milliseconds until a connection must be there and subscribed. */
 const CONNECT_TIMEOUT = 3_000
@@ -16,7 +16,7 @@ export interface RedisLinkEvents {
  * after its end is another link's matter, so that nothing of the old one can meddle with the new.
  */
 export class RedisLink {
-  readonly #client: ReturnType<typeof clientOf>
+  readonly #client: ReturnType<typeof redisClient>
   readonly #channel: string
   readonly #events: RedisLinkEvents
   readonly #timer: NodeJS.Timeout
@@ -25,8 +25,8 @@ export class RedisLink {
   constructor(url: string, channel: string, events: RedisLinkEvents) {
     this.#channel = channel
     this.#events = events
-    this.#client = clientOf(url)
-    this.#client.on('error', error => this.#down(reasonOf(error)))
+    this.#client = redisClient(url, CONNECT_TIMEOUT)
+    this.#client.on('error', error => this.#down(redisReason(error)))
     this.#client.on('end', () => this.#down('the connection was closed'))
     this.#timer = setTimeout(() => this.#down(`no connection within ${CONNECT_TIMEOUT} ms`), CONNECT_TIMEOUT)
     void this.#connect()
@@ -64,7 +64,7 @@ export class RedisLink {
       clearTimeout(this.#timer)
       this.#events.onUp()
     } catch (error) {
-      this.#down(reasonOf(error))
+      this.#down(redisReason(error))
     }
   }
 
@@ -73,22 +73,4 @@ export class RedisLink {
     this.end()
     this.#events.onDown(why)
   }
-}
-
-function clientOf(url: string) {
-  return createClient({
-    url,
-    RESP: 3,
-    disableOfflineQueue: true,
-    maintNotifications: 'disabled',
-    socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT }
-  })
-}
-
-/** The code of an error of Node, or the first word of an answer of Redis: neither has a secret in it. */
-function reasonOf(error: unknown): string {
-  const { code, message = '' } = error as NodeJS.ErrnoException
-  const [word = ''] = message.split(' ')
-  if (code !== undefined) return code
-  return /^[A-Z]{3,20}$/.test(word) ? `Redis says ${word}` : 'the connection was lost'
 }

@@ -1,4 +1,5 @@
-import { createClient, RESP_TYPES } from '@redis/client'
+import { RESP_TYPES } from '@redis/client'
+import { redisClient, redisReason } from '@token-server/service'
 
 export type Argument = string | Buffer
 
@@ -46,7 +47,7 @@ export class RedisLink {
   constructor(options: RedisLinkOptions) {
     this.#options = options
     this.#client = clientOf(options)
-    this.#client.on('error', error => this.#down(reasonOf(error)))
+    this.#client.on('error', error => this.#down(redisReason(error)))
     this.#client.on('end', () => this.#down('the connection was closed'))
     this.#ticker = setInterval(() => this.#tick(), options.timeout / TICKS)
     void this.#connect()
@@ -116,7 +117,7 @@ export class RedisLink {
       this.#answered++
       if (!this.#isOver) this.#options.onUp(this, fieldsOf(info))
     } catch (error) {
-      this.#down(reasonOf(error))
+      this.#down(redisReason(error))
     }
   }
 
@@ -135,26 +136,12 @@ export class RedisLink {
   }
 }
 
+/** It answers in Buffers. */
 function clientOf({ url, timeout }: RedisLinkOptions) {
-  return createClient({
-    url,
-    RESP: 3,
-    disableOfflineQueue: true,
-    maintNotifications: 'disabled',
-    commandOptions: { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
-    socket: { reconnectStrategy: false, connectTimeout: timeout }
-  })
+  return redisClient(url, timeout, { timeout: 0, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } })
 }
 
 function fieldsOf(info: string): Map<string, string> {
   const lines = info.split('\r\n').filter(line => line.includes(':'))
   return new Map(lines.map(line => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]))
-}
-
-/** The code of an error of Node, or the first word of an answer of Redis: neither has a secret in it. */
-function reasonOf(error: unknown): string {
-  const { code, message = '' } = error as NodeJS.ErrnoException
-  const [word = ''] = message.split(' ')
-  if (code !== undefined) return code
-  return /^[A-Z]{3,20}$/.test(word) ? `Redis says ${word}` : 'the connection was lost'
 }
