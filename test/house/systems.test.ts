@@ -10,7 +10,7 @@ const SYSTEMS = join(ROOT, 'systems')
 const NEEDED = ['.mocharc.json', 'README.md', 'lib', 'package.json', 'test', 'tsconfig.json']
 
 /** Other folders that may stand there; files may be of any name, as Dockerfile and compose.yaml. */
-const FOLDERS = ['bench', 'bin', 'docs', 'examples', 'lib', 'test']
+const FOLDERS = ['bench', 'bin', 'docs', 'examples', 'lib', 'page', 'test']
 
 /** Made by programs, and left out by git. */
 const MADE = ['dist', 'node_modules', 'coverage', '.nyc_output', 'certs', 'broker-data']

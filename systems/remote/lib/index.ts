@@ -1,0 +1,1 @@
+export { type Ran, RemoteError, type RemoteErrorCode, type RemoteErrorDetails } from './errors/remote-error'

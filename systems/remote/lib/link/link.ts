@@ -1,0 +1,26 @@
+/**
+ * One connection that carries frames, each whole, in order: a WebSocket, a connection of tokens, a client of a relay as the device
+ * sees it. Nothing is promised of what was under way when it closed.
+ */
+export interface Link {
+  /**
+   * Takes a frame; nothing happens after the close. @returns false when more than the other side reads is waiting: a caller that can
+   * should hold back until `drain`.
+   */
+  send(frame: Uint8Array): boolean
+  /** Set once, by whoever owns the link, before anything arrives. */
+  onFrame: ((frame: Uint8Array) => void) | undefined
+  /** Told once; nothing comes after it. */
+  onClose: ((why: LinkClose) => void) | undefined
+  onDrain: (() => void) | undefined
+  /** Bytes that wait to be written. */
+  readonly bufferedBytes: number
+  close(why?: string): void
+}
+
+export interface LinkClose {
+  /** Words for a person, without a secret. */
+  readonly reason: string
+  /** The other side said that it will not have this client: dialling again is of no use until something changes. */
+  readonly refused?: boolean
+}

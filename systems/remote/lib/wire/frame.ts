@@ -1,0 +1,87 @@
+import { ByteReader, concat, utf8 } from '../encoding/bytes'
+
+/** docs/frames.md draws each. A number never changes its meaning; a new meaning gets a new number. */
+export const FrameKind = {
+  /** client → device: say a fresh public key. */
+  ask: 1,
+  /** device → client: a fresh public key. */
+  hello: 2,
+  /** client → device: the encapsulated secret, and the client's own fresh public key, sealed. */
+  start: 3,
+  /** device → client: the encapsulated secret of the way back, and a first sealed message. */
+  accept: 4,
+  /** Both ways: sealed messages, one batch. */
+  sealed: 5,
+  /** device → client: it can't open what came. A relay can forge it. */
+  refuse: 6,
+  /** Both ways: the sender has forgotten this session. A relay can forge it. */
+  forgotten: 7,
+  /** One sealed request without a connection, and its answer. */
+  onceRequest: 8,
+  onceAnswer: 9,
+  /** From here on: between a relay, or the listener of a device, and those connected to it. In clear, JSON. */
+  control: 128
+} as const
+export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
+
+export const FRAME_VERSION = 2
+export const SESSION_LENGTH = 8
+/** Characters of a device id, a client id and a key id. */
+export const MAX_ID_LENGTH = 64
+
+/** What a relay sees of a frame, beside its size. All of it is authenticated by what is sealed. */
+export interface Header {
+  readonly kind: FrameKind
+  /** Letters, digits, `-` and `_`, at most 64, as the ids below; may be empty where it says nothing. */
+  readonly device: string
+  readonly client: string
+  /** Of the key under which the session began. */
+  readonly key: string
+  /** 8 bytes that the client chose for the session; zeros where there is none. */
+  readonly session: Uint8Array
+}
+
+export interface Frame extends Header {
+  /** The bytes of the header: the additional data of what is sealed. */
+  readonly aad: Uint8Array
+  readonly body: Uint8Array
+}
+
+export const NO_SESSION = new Uint8Array(SESSION_LENGTH)
+
+const kinds = new Set<number>(Object.values(FrameKind))
+const ID = /^[\w-]{0,64}$/
+
+export function encodeHeader({ kind, device, client, key, session }: Header): Uint8Array<ArrayBuffer> {
+  const ids = [device, client, key].map(id => concat(Uint8Array.of(id.length), utf8(id)))
+  return concat(Uint8Array.of(FRAME_VERSION, kind), ...ids, session)
+}
+
+export function encodeFrame(header: Header, body: Uint8Array): Uint8Array<ArrayBuffer> {
+  return concat(encodeHeader(header), body)
+}
+
+/** @returns undefined for what is no frame of this version */
+export function decodeFrame(bytes: Uint8Array): Frame | undefined {
+  const reader = new ByteReader(bytes)
+  if (reader.takeByte() !== FRAME_VERSION) return undefined
+  const kind = reader.takeByte()
+  if (kind === undefined || !kinds.has(kind)) return undefined
+  const ids: string[] = []
+  for (let index = 0; index < 3; index++) {
+    const id = reader.take(reader.takeByte() ?? MAX_ID_LENGTH + 1)
+    if (id === undefined || id.length > MAX_ID_LENGTH) return undefined
+    const text = String.fromCharCode(...id)
+    if (!ID.test(text)) return undefined
+    ids.push(text)
+  }
+  const session = reader.take(SESSION_LENGTH)
+  if (session === undefined) return undefined
+  const [device, client, key] = ids as [string, string, string]
+  const aad = bytes.subarray(0, reader.offset)
+  return { kind: kind as FrameKind, device, client, key, session, aad, body: reader.rest() }
+}
+
+export function isId(text: string): boolean {
+  return text !== '' && ID.test(text)
+}
