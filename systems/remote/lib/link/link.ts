@@ -15,7 +15,14 @@ export interface Link {
   onDrain: (() => void) | undefined
   /** Bytes that wait to be written. */
   readonly bufferedBytes: number
+  /** Frames that `send` took before still go out. */
   close(why?: string): void
+  /**
+   * Reads no more until `resume`, so that what the other side sends waits over there; what has arrived already is still told. Left out
+   * where it can't be done, as in browsers.
+   */
+  pause?(): void
+  resume?(): void
 }
 
 export interface LinkClose {
