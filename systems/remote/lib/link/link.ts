@@ -30,4 +30,9 @@ export interface LinkClose {
   readonly reason: string
   /** The other side said that it will not have this client: dialling again is of no use until something changes. */
   readonly refused?: boolean
+  /**
+   * So many of the last frames that `send` took have certainly not been processed by the other side, and never will be. Default 0:
+   * nobody knows.
+   */
+  readonly unsent?: number
 }

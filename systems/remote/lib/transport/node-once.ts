@@ -1,0 +1,81 @@
+import { type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { RemoteError } from '../errors/remote-error'
+import { unreachable } from './dial-error'
+import { CONNECT_TIMEOUT, LINK_LIMITS } from './link-limits'
+import type { NodeDialOptions } from './node-web-socket'
+import { DEVICES_PATH, ONCE_PATH, type OnceDial, onceFailure, readNotice } from './once'
+
+/** Bytes of a notice. */
+const MAX_NOTICE = 4_096
+
+/** One request over the web, by Node's own. */
+export function onceNode({ tls, limits, connectTimeout = CONNECT_TIMEOUT }: NodeDialOptions = {}): OnceDial {
+  const { maxFrameBytes } = { ...LINK_LIMITS, ...limits }
+
+  async function ask(
+    url: URL,
+    most: number,
+    signal: AbortSignal | undefined,
+    body?: Uint8Array
+  ): Promise<Buffer> {
+    let isOut = false
+    try {
+      return await new Promise<Buffer>((resolve, reject) => {
+        const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(
+          url,
+          {
+            ...tls,
+            agent: false,
+            method: body === undefined ? 'GET' : 'POST',
+            signal,
+            ...(body !== undefined && {
+              headers: { 'content-type': 'application/octet-stream', 'content-length': body.length }
+            })
+          },
+          response => read(response, most).then(resolve, reject)
+        )
+        const timer = setTimeout(() => request.destroy(unreachable('connect-timeout')), connectTimeout)
+        request.once('socket', socket => {
+          socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+            isOut = true
+            clearTimeout(timer)
+          })
+        })
+        request.once('close', () => clearTimeout(timer))
+        request.on('error', reject)
+        request.end(body)
+      })
+    } catch (error) {
+      if (error instanceof RemoteError) throw error
+      if (!isOut) throw unreachable(signal?.aborted ? 'aborted' : (error as Error))
+      const message = 'Cannot tell what became of a request: because the connection broke before the answer'
+      throw new RemoteError('disconnected', message, { ran: 'maybe', cause: error })
+    }
+  }
+
+  return {
+    async post(url, device, frame, signal) {
+      return await ask(new URL(ONCE_PATH + device, url), maxFrameBytes, signal, frame)
+    },
+    async lookUp(url, device, signal) {
+      return readNotice((await ask(new URL(DEVICES_PATH + device, url), MAX_NOTICE, signal)).toString())
+    }
+  }
+}
+
+async function read(response: IncomingMessage, most: number): Promise<Buffer> {
+  const { statusCode = 0 } = response
+  if (statusCode !== 200) {
+    response.destroy()
+    throw onceFailure(statusCode)
+  }
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > most) throw new Error('the answer is too long')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
