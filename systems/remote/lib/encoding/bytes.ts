@@ -20,9 +20,19 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>
   return all
 }
 
-/** A length of two bytes, big endian, then the bytes. */
+/**
+ * A length of two bytes, big endian, then the bytes.
+ *
+ * @throws RangeError for more than 65,535 bytes
+ */
 export function prefixed(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (bytes.length > 0xffff) throw new RangeError(`${bytes.length} bytes have no length of two bytes`)
   return concat(Uint8Array.of(bytes.length >> 8, bytes.length & 255), bytes)
+}
+
+/** A copy that shares no memory with `bytes`, which may be a Buffer of a pool. */
+export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes)
 }
 
 /** Reads what {@link prefixed} wrote, piece after piece. Every read says undefined once there are too few bytes. */

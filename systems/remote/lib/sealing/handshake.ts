@@ -1,6 +1,8 @@
-import type { CipherSuite, KeyPair } from 'hpke'
-import { ByteReader, concat, prefixed, utf8 } from '../encoding/bytes'
+import type { CipherSuite, Key, KeyPair } from 'hpke'
+import { concat, copyOf } from '../encoding/bytes'
 import { encodeFrame, encodeHeader, type Frame, FrameKind, NO_SESSION } from '../wire/frame'
+import { HandshakeError, MODES, openFlight, readFlight, type SealedFlight, sealFlight } from './flight'
+import { deviceIdOf } from './keys'
 import {
   type KeyMode,
   PlainSession,
@@ -10,21 +12,16 @@ import {
   type SessionPlace
 } from './session'
 
-/** Says what a session is for, and stands in what both ends derive: a frame of another protocol or version opens nothing. */
-const PURPOSE = 'token-server remote 2, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM'
+export { HandshakeError } from './flight'
 
-const MODES: readonly KeyMode[] = ['shared', 'paired', 'invitation', 'plain']
-
-/** The device can't open it, or the client can't: a wrong key, or somebody between them changed something. */
-export class HandshakeError extends Error {
-  override readonly name = 'HandshakeError'
-}
+/** The key of that id and mode that the device knows, or undefined. */
+export type FindKey = (id: string, mode: KeyMode) => SealingKey | undefined | Promise<SealingKey | undefined>
 
 export interface Accepted {
   readonly session: Session
   /** What the client said with its first flight. */
   readonly first: Uint8Array
-  /** Answers it: the accept frame with `reply` sealed in it. */
+  /** Answers it: the accept frame with `reply` sealed in it. Once, before anything else is sealed. */
   accept(reply: Uint8Array): Promise<Uint8Array>
 }
 
@@ -33,7 +30,7 @@ export class DeviceHandshake {
   readonly #suite: CipherSuite
   readonly #device: string
   readonly #client: string
-  readonly #keys: KeyPair
+  readonly #keys: readonly [device: KeyPair<Key>, fresh: KeyPair<Key>]
   readonly #publicKey: Uint8Array
   #isUsed = false
 
@@ -41,7 +38,7 @@ export class DeviceHandshake {
     suite: CipherSuite,
     device: string,
     client: string,
-    keys: KeyPair,
+    keys: readonly [KeyPair<Key>, KeyPair<Key>],
     publicKey: Uint8Array
   ) {
     this.#suite = suite
@@ -51,9 +48,16 @@ export class DeviceHandshake {
     this.#publicKey = publicKey
   }
 
-  static async create(suite: CipherSuite, device: string, client: string): Promise<DeviceHandshake> {
-    const keys = await suite.GenerateKeyPair()
-    return new DeviceHandshake(suite, device, client, keys, await suite.SerializePublicKey(keys.publicKey))
+  /** @param deviceKeys the device's static keys; `device` is what {@link deviceIdOf} says of them */
+  static async create(
+    suite: CipherSuite,
+    deviceKeys: KeyPair<Key>,
+    device: string,
+    client: string
+  ): Promise<DeviceHandshake> {
+    const fresh = await suite.GenerateKeyPair()
+    const publicKey = await suite.SerializePublicKey(fresh.publicKey)
+    return new DeviceHandshake(suite, device, client, [deviceKeys, fresh], publicKey)
   }
 
   /** The hello frame. */
@@ -63,54 +67,33 @@ export class DeviceHandshake {
   }
 
   /**
-   * @param find the key of that id and mode, or undefined: then, and when nothing fits, the answer is the same
+   * @param find says undefined for a key that nobody has: the answer to that, and to all else that can't be opened, is the same
    * @throws HandshakeError
    */
-  async open(
-    frame: Frame,
-    find: (id: string, mode: KeyMode) => SealingKey | undefined | Promise<SealingKey | undefined>
-  ): Promise<Accepted> {
-    const { device, client, key: keyId, session: id, aad, body } = frame
-    if (device !== this.#device || client !== this.#client)
+  async open(frame: Frame, find: FindKey): Promise<Accepted> {
+    const { device, client, key: keyId } = frame
+    if (frame.kind !== FrameKind.start || device !== this.#device || client !== this.#client)
       throw new HandshakeError('the frame is for somebody else')
-    const reader = new ByteReader(body)
-    const mode = MODES[reader.takeByte() ?? -1]
-    const enc = reader.takePrefixed()
-    if (mode === undefined || enc === undefined || this.#isUsed)
-      throw new HandshakeError('the frame begins nothing')
-    const key = await find(keyId, mode)
-    if (key === undefined) throw new HandshakeError('nobody has this key')
-    const place: SessionPlace = { device, client, key: keyId, session: id }
-    if (mode === 'plain')
+    const flight = readFlight(frame, this.#keys.length)
+    if (flight === undefined || this.#isUsed) throw new HandshakeError('the frame begins nothing')
+    const key = await find(keyId, flight.mode)
+    if (key === undefined || key.mode !== flight.mode) throw new HandshakeError('nobody has this key')
+    const place: SessionPlace = { device, client, key: keyId, session: copyOf(frame.session) }
+    if (flight.mode === 'plain')
       return {
         session: new PlainSession(place),
-        first: reader.rest(),
+        first: flight.sealed,
         accept: async reply => encodeFrame({ kind: FrameKind.accept, ...place }, reply)
       }
     try {
-      const info = infoOf(place, mode)
-      const pskId = utf8(keyId)
-      const incoming = await this.#suite.SetupRecipient(this.#keys, enc, { info, psk: key.psk, pskId })
-      const opened = new ByteReader(
-        await incoming.Open(reader.rest(), concat(aad, body.subarray(0, reader.offset)))
-      )
-      const clientKey = opened.takePrefixed()
-      if (clientKey === undefined || this.#isUsed) throw new HandshakeError('the frame begins nothing')
-      const publicKey = await this.#suite.DeserializePublicKey(clientKey)
-      const psk = await incoming.Export(utf8('back'), 32)
-      const { encapsulatedSecret, ctx } = await this.#suite.SetupSender(publicKey, { info, psk, pskId })
+      const header = { kind: frame.kind, ...place }
+      const opened = await openFlight(this.#suite, this.#keys, header, flight, key.psk, FrameKind.accept)
+      // Two that were opened at once: the second may be the first, repeated by somebody on the way.
+      if (this.#isUsed) throw new HandshakeError('the frame begins nothing')
       this.#isUsed = true
-      return {
-        session: new SealedSession(place, mode, ctx, incoming, incoming),
-        first: opened.rest(),
-        accept: async reply => {
-          const header = concat(
-            encodeHeader({ kind: FrameKind.accept, ...place }),
-            prefixed(encapsulatedSecret)
-          )
-          return concat(header, await ctx.Seal(reply, header))
-        }
-      }
+      const { context, seal } = await opened.answer()
+      const session = new SealedSession(place, flight.mode, context, opened.forth, opened.forth)
+      return { session, first: opened.plain, accept: seal }
     } catch (cause) {
       if (cause instanceof HandshakeError) throw cause
       throw new HandshakeError('the frame can not be opened', { cause })
@@ -123,88 +106,76 @@ export class ClientHandshake {
   /** The start frame. */
   readonly start: Uint8Array
   readonly place: SessionPlace
-  readonly #finish: (accept: Frame) => Promise<{ session: Session; reply: Uint8Array }>
+  readonly #mode: KeyMode
+  readonly #flight: SealedFlight | undefined
+  #isFinished = false
 
   private constructor(
     start: Uint8Array,
     place: SessionPlace,
-    finish: (accept: Frame) => Promise<{ session: Session; reply: Uint8Array }>
+    mode: KeyMode,
+    flight: SealedFlight | undefined
   ) {
     this.start = start
     this.place = place
-    this.#finish = finish
+    this.#mode = mode
+    this.#flight = flight
   }
 
   /**
    * @param hello the device's hello frame
+   * @param devicePublicKey the static key of the device: of the QR code, or, where there was none, as the other side says it
    * @param first is sealed with the first flight
-   * @throws HandshakeError when the hello can't be used
+   * @param sessionId 8 bytes by chance
+   * @throws HandshakeError when the hello can't be used, or is of a device with another static key
    */
   static async begin(
     suite: CipherSuite,
     hello: Frame,
+    devicePublicKey: Uint8Array,
     key: SealingKey,
     first: Uint8Array,
     sessionId: Uint8Array
   ): Promise<ClientHandshake> {
-    const place: SessionPlace = {
-      device: hello.device,
-      client: hello.client,
-      key: key.id,
-      session: sessionId
+    const { device, client } = hello
+    const place: SessionPlace = { device, client, key: key.id, session: copyOf(sessionId) }
+    const header = { kind: FrameKind.start, ...place }
+    if (key.mode === 'plain') {
+      const start = concat(encodeHeader(header), Uint8Array.of(MODES.indexOf('plain')), first)
+      return new ClientHandshake(start, place, key.mode, undefined)
     }
-    const header = encodeHeader({ kind: FrameKind.start, ...place })
-    const mode = Uint8Array.of(MODES.indexOf(key.mode))
-    if (key.mode === 'plain')
-      return new ClientHandshake(
-        concat(header, mode, prefixed(new Uint8Array()), first),
-        place,
-        async accept => ({
-          session: new PlainSession(place),
-          reply: accept.body
-        })
-      )
+    if (hello.kind !== FrameKind.hello || device !== (await deviceIdOf(devicePublicKey)))
+      throw new HandshakeError('the hello is of another device')
     try {
-      const keys = await suite.GenerateKeyPair()
-      const deviceKey = await suite.DeserializePublicKey(hello.body)
-      const info = infoOf(place, key.mode)
-      const pskId = utf8(key.id)
-      const { encapsulatedSecret, ctx } = await suite.SetupSender(deviceKey, { info, psk: key.psk, pskId })
-      const clear = concat(header, mode, prefixed(encapsulatedSecret))
-      const publicKey = await suite.SerializePublicKey(keys.publicKey)
-      const sealed = await ctx.Seal(concat(prefixed(publicKey), first), clear)
-      return new ClientHandshake(concat(clear, sealed), place, async accept => {
-        const reader = new ByteReader(accept.body)
-        const enc = reader.takePrefixed()
-        if (enc === undefined) throw new HandshakeError('the frame accepts nothing')
-        const psk = await ctx.Export(utf8('back'), 32)
-        const incoming = await suite.SetupRecipient(keys, enc, { info, psk, pskId })
-        const reply = await incoming.Open(
-          reader.rest(),
-          concat(accept.aad, accept.body.subarray(0, reader.offset))
-        )
-        return { session: new SealedSession(place, key.mode, ctx, incoming, ctx), reply }
-      })
+      const flight = await sealFlight(suite, [devicePublicKey, hello.body], header, key, first)
+      return new ClientHandshake(flight.frame, place, key.mode, flight)
     } catch (cause) {
       throw new HandshakeError('the hello can not be used', { cause })
     }
   }
 
   /**
-   * The other side has proven by now that it has the key.
+   * The other side has proven by now that it has the key, and, unless `plain`, that it is the device. A frame that is refused leaves
+   * the handshake open for the right one.
    *
    * @throws HandshakeError when the accept frame is not of this device, or was changed on the way
    */
   async finish(accept: Frame): Promise<{ session: Session; reply: Uint8Array }> {
+    if (accept.kind !== FrameKind.accept || this.#isFinished)
+      throw new HandshakeError('the frame accepts nothing')
+    if (this.#flight === undefined) {
+      this.#isFinished = true
+      return { session: new PlainSession(this.place), reply: accept.body }
+    }
     try {
-      return await this.#finish(accept)
+      const { context, plain } = await this.#flight.back(accept)
+      if (this.#isFinished) throw new HandshakeError('the frame accepts nothing')
+      this.#isFinished = true
+      const { forth } = this.#flight
+      return { session: new SealedSession(this.place, this.#mode, forth, context, forth), reply: plain }
     } catch (cause) {
+      if (cause instanceof HandshakeError) throw cause
       throw new HandshakeError('the answer can not be opened', { cause })
     }
   }
-}
-
-function infoOf(place: SessionPlace, mode: KeyMode): Uint8Array<ArrayBuffer> {
-  const ids = [PURPOSE, mode, place.device, place.client, place.key].map(text => prefixed(utf8(text)))
-  return concat(...ids, place.session)
 }

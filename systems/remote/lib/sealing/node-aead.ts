@@ -24,6 +24,7 @@ export const nodeAead: AEADFactory = () => ({
   },
   // biome-ignore lint/suspicious/useAwait: see above
   async Open(key, nonce, aad, sealed) {
+    if (sealed.length < TAG_LENGTH) throw new RangeError('there is no tag')
     const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_LENGTH })
     decipher.setAAD(aad)
     const end = sealed.length - TAG_LENGTH

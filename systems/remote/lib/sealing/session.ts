@@ -29,18 +29,37 @@ export type SessionPlace = Omit<Header, 'kind'>
 export interface Session {
   readonly place: SessionPlace
   readonly mode: KeyMode
+  /** So much was sealed under one key that it is time for a new handshake; the other half of what the key bears is left for it. */
+  readonly isWorn: boolean
   /**
-   * Calls must not overlap: wait for one before the next.
+   * Calls may overlap: frames and promises come in the order of the calls, which is that in which they are to be sent.
    *
    * @returns a whole frame
-   * @throws when the limit of the cipher is reached; the session is of no use then
+   * @throws SessionWornError
    */
   seal(plain: Uint8Array): Promise<Uint8Array>
-  /** @throws when the frame is not the next one of the other side; the next one can still be opened */
+  /**
+   * Calls may overlap: they are done in their order.
+   *
+   * @throws when the frame is not the next one of the other side; the next one can still be opened
+   */
   open(frame: Frame): Promise<Uint8Array>
   /** Bytes that both ends of this session, and nobody else, can have. Not in `plain`. */
   export(label: string, length: number): Promise<Uint8Array>
 }
+
+/** No more can be sealed under this key: only a new handshake helps. */
+export class SessionWornError extends Error {
+  override readonly name = 'SessionWornError'
+}
+
+/**
+ * Bytes that one key of AES-GCM seals: 2^32 blocks, far below where an observer could tell them from chance (2^-65, by the bound of
+ * draft-irtf-cfrg-aead-limits). The count of messages is limited by hpke.
+ */
+const MAX_SEALED_BYTES = 2 ** 36
+/** Of a frame beside its text: its tag, and a block that is not full. */
+const FRAME_COST = 32
 
 /** Two contexts of RFC 9180, one for each direction. */
 export class SealedSession implements Session {
@@ -51,14 +70,18 @@ export class SealedSession implements Session {
   /** The context of the way from the client to the device, which both ends have: its exporter is the session's. */
   readonly #forth: SenderContext | RecipientContext
   readonly #aad: Uint8Array<ArrayBuffer>
+  readonly #maxBytes: number
+  #sealedBytes = 0
 
   constructor(
     place: SessionPlace,
     mode: KeyMode,
     out: SenderContext,
     incoming: RecipientContext,
-    forth: SenderContext | RecipientContext
+    forth: SenderContext | RecipientContext,
+    maxBytes = MAX_SEALED_BYTES
   ) {
+    this.#maxBytes = maxBytes
     this.place = place
     this.mode = mode
     this.#out = out
@@ -67,7 +90,13 @@ export class SealedSession implements Session {
     this.#aad = encodeHeader({ kind: FrameKind.sealed, ...place })
   }
 
+  get isWorn(): boolean {
+    return this.#sealedBytes > this.#maxBytes / 2
+  }
+
   async seal(plain: Uint8Array): Promise<Uint8Array> {
+    this.#sealedBytes += plain.length + FRAME_COST
+    if (this.#sealedBytes > this.#maxBytes) throw new SessionWornError('the key of this session is used up')
     return concat(this.#aad, await this.#out.Seal(plain, this.#aad))
   }
 
@@ -84,6 +113,7 @@ export class SealedSession implements Session {
 export class PlainSession implements Session {
   readonly place: SessionPlace
   readonly mode = 'plain'
+  readonly isWorn = false
   readonly #aad: Uint8Array
 
   constructor(place: SessionPlace) {

@@ -1,20 +1,34 @@
 import {
+  AEAD_AES_256_GCM,
   type AEADFactory,
   CipherSuite,
   KDF_HKDF_SHA256,
+  type KDFFactory,
   KEM_DHKEM_X25519_HKDF_SHA256,
   type KEMFactory
 } from 'hpke'
 
-/** What a build plugs in: Node's own AES, or another X25519 where WebCrypto has none. */
+/** What a build plugs in instead of WebCrypto: Node's own, or pure JavaScript where there is no `crypto.subtle`. */
 export interface SuiteParts {
-  readonly aead: AEADFactory
   readonly kem?: KEMFactory
+  readonly kdf?: KDFFactory
+  readonly aead?: AEADFactory
 }
 
-/** RFC 9180: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. */
-export function createSuite({ aead, kem = KEM_DHKEM_X25519_HKDF_SHA256 }: SuiteParts): CipherSuite {
-  return new CipherSuite(kem, KDF_HKDF_SHA256, aead)
+/**
+ * RFC 9180: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; by WebCrypto unless other parts are given.
+ *
+ * @throws TypeError for parts of another suite: there is one, so that nobody on the way can choose a weaker one
+ */
+export function createSuite({
+  kem = KEM_DHKEM_X25519_HKDF_SHA256,
+  kdf = KDF_HKDF_SHA256,
+  aead = AEAD_AES_256_GCM
+}: SuiteParts = {}): CipherSuite {
+  const suite = new CipherSuite(kem, kdf, aead)
+  if (suite.KEM.id !== 0x20 || suite.KDF.id !== 1 || suite.AEAD.id !== 2)
+    throw new TypeError('the suite is DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM')
+  return suite
 }
 
-export type { CipherSuite } from 'hpke'
+export type { CipherSuite, KeyPair } from 'hpke'

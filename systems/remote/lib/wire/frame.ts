@@ -52,8 +52,13 @@ export const NO_SESSION = new Uint8Array(SESSION_LENGTH)
 const kinds = new Set<number>(Object.values(FrameKind))
 const ID = /^[\w-]{0,64}$/
 
+/** @throws RangeError for an id that {@link decodeFrame} would not take */
 export function encodeHeader({ kind, device, client, key, session }: Header): Uint8Array<ArrayBuffer> {
-  const ids = [device, client, key].map(id => concat(Uint8Array.of(id.length), utf8(id)))
+  const ids = [device, client, key].map(id => {
+    if (!ID.test(id)) throw new RangeError('an id has letters, digits, - and _, at most 64')
+    return concat(Uint8Array.of(id.length), utf8(id))
+  })
+  if (session.length !== SESSION_LENGTH) throw new RangeError('the id of a session has 8 bytes')
   return concat(Uint8Array.of(FRAME_VERSION, kind), ...ids, session)
 }
 

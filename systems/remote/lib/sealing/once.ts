@@ -1,0 +1,105 @@
+import type { CipherSuite, Key, KeyPair } from 'hpke'
+import { ByteReader, concat, copyOf } from '../encoding/bytes'
+import { type Frame, FrameKind, NO_SESSION } from '../wire/frame'
+import { HandshakeError, openFlight, readFlight, sealFlight } from './flight'
+import type { FindKey } from './handshake'
+import { deviceIdOf } from './keys'
+import type { KeyMode, SealingKey } from './session'
+
+/** Milliseconds since 1970, big endian. */
+const TIME_LENGTH = 8
+
+export interface SealedOnce {
+  /** The onceRequest frame. */
+  readonly frame: Uint8Array
+  /** @throws HandshakeError when it is no answer of this device to this request */
+  openAnswer(frame: Frame): Promise<Uint8Array>
+}
+
+export interface OpenedOnce {
+  readonly plain: Uint8Array
+  /** The client's clock when it sealed this: milliseconds since 1970. */
+  readonly sentAt: number
+  /** Tells this request from all others; a repeated one has it, too. For {@link OnceReplays}. */
+  readonly enc: Uint8Array
+  readonly mode: KeyMode
+  readonly keyId: string
+  /** The onceAnswer frame. Once. */
+  seal(answer: Uint8Array): Promise<Uint8Array>
+}
+
+/**
+ * One request that needs no connection, sealed to the device's static key, in the shape of RFC 9458. The answer is sealed to a key that
+ * is gone after it, so that it stays closed when keys leak later; the request is not.
+ *
+ * @param now milliseconds since 1970
+ * @throws HandshakeError when the key of the device is none, or is not that of `place.device`; or for the empty key
+ */
+export async function sealOnce(
+  suite: CipherSuite,
+  devicePublicKey: Uint8Array,
+  place: { readonly device: string },
+  key: SealingKey,
+  plain: Uint8Array,
+  now: number
+): Promise<SealedOnce> {
+  if (key.mode === 'plain') throw new HandshakeError('a request without a connection needs a key')
+  if (place.device !== (await deviceIdOf(devicePublicKey)))
+    throw new HandshakeError('the static key is of another device')
+  const { device } = place
+  const header = { kind: FrameKind.onceRequest, device, client: '', key: key.id, session: NO_SESSION }
+  const time = new Uint8Array(TIME_LENGTH)
+  new DataView(time.buffer).setBigUint64(0, BigInt(now))
+  try {
+    const { frame, back } = await sealFlight(suite, [devicePublicKey], header, key, concat(time, plain))
+    return {
+      frame,
+      openAnswer: async answer => {
+        if (answer.kind !== FrameKind.onceAnswer) throw new HandshakeError('the frame answers nothing')
+        return (await back(answer).catch(refuse('the answer can not be opened'))).plain
+      }
+    }
+  } catch (cause) {
+    throw new HandshakeError('the static key of the device can not be used', { cause })
+  }
+}
+
+/**
+ * Whoever calls it refuses by {@link OnceReplays} what came before or is too old, before it does anything.
+ *
+ * @param find as in a handshake; `plain` is never asked for
+ * @throws HandshakeError
+ */
+export async function openOnce(
+  suite: CipherSuite,
+  deviceKeys: KeyPair<Key>,
+  frame: Frame,
+  find: FindKey
+): Promise<OpenedOnce> {
+  const flight = frame.kind === FrameKind.onceRequest ? readFlight(frame, 1) : undefined
+  const [enc] = flight?.encs ?? []
+  if (flight === undefined || enc === undefined) throw new HandshakeError('the frame asks nothing')
+  const key = await find(frame.key, flight.mode)
+  if (key === undefined || key.mode !== flight.mode) throw new HandshakeError('nobody has this key')
+  const opened = await openFlight(suite, [deviceKeys], frame, flight, key.psk, FrameKind.onceAnswer).catch(
+    refuse('the frame can not be opened')
+  )
+  const reader = new ByteReader(opened.plain)
+  const time = reader.take(TIME_LENGTH)
+  if (time === undefined) throw new HandshakeError('the frame asks nothing')
+  const sentAt = Number(new DataView(copyOf(time).buffer).getBigUint64(0))
+  return {
+    plain: reader.rest(),
+    sentAt,
+    enc: copyOf(enc),
+    mode: flight.mode,
+    keyId: frame.key,
+    seal: async answer => (await opened.answer()).seal(answer)
+  }
+}
+
+function refuse(why: string): (cause: unknown) => never {
+  return cause => {
+    throw new HandshakeError(why, { cause })
+  }
+}
