@@ -67,8 +67,13 @@ export abstract class BaseLink implements Link {
 
   close(why = 'it was closed'): void {
     if (this.#isClosed) return
-    this.shut(why)
     this.closed({ reason: why })
+    this.shut(why)
+  }
+
+  /** Closes at once: what waits to be written is thrown away. */
+  cut(why = 'it was cut'): void {
+    this.fail(why)
   }
 
   protected get isClosed(): boolean {
@@ -92,8 +97,8 @@ export abstract class BaseLink implements Link {
   /** Ends the connection in order, with these words. */
   protected abstract shut(why: string): void
 
-  /** Cuts the connection. */
-  protected abstract cut(): void
+  /** Cuts the connection; what waits is thrown away where there is a choice. */
+  protected abstract breakOff(): void
 
   protected received(frame: Uint8Array): void {
     if (this.#isClosed) return
@@ -111,8 +116,8 @@ export abstract class BaseLink implements Link {
   /** This side will not go on with the other one. */
   protected fail(reason: string): void {
     if (this.#isClosed) return
-    this.cut()
     this.closed({ reason })
+    this.breakOff()
   }
 
   /** The connection has ended; only the first call counts. */

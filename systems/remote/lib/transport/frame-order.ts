@@ -1,6 +1,7 @@
 import { concat } from '../encoding/bytes'
 
-const NUMBER_LENGTH = 4
+/** Bytes that stand before a frame that is numbered. */
+export const NUMBER_LENGTH = 4
 
 /** Frames that came before one that is missing, at most. */
 const MAX_WAITING = 1_024

@@ -1,12 +1,9 @@
 import { type Connection, TokenClient, TokenError } from 'token-server'
 import { BaseLink } from './base-link'
 import { unreachable } from './dial-error'
-import { FrameNumbers, FrameOrder } from './frame-order'
+import { FrameNumbers, FrameOrder, NUMBER_LENGTH } from './frame-order'
 import { CLOSE_TIMEOUT, CONNECT_TIMEOUT, LINK_LIMITS, type LinkLimits } from './link-limits'
 import type { NodeDialOptions } from './node-web-socket'
-
-/** Bytes that stand before a frame which comes from the server. */
-const NUMBER_LENGTH = 4
 
 /** Requests of a client that wait for a frame to answer them; then the oldest is answered with nothing. */
 const MAX_TURNS = 32
@@ -57,7 +54,7 @@ export class TokenClientLink extends BaseLink {
     this.#client.close({ timeout: CLOSE_TIMEOUT })
   }
 
-  protected override cut(): void {
+  protected override breakOff(): void {
     this.#connection.destroy()
   }
 
@@ -74,7 +71,7 @@ export class TokenClientLink extends BaseLink {
     // The connection goes on after these two, and frames after one that is missing are worth nothing.
     if (this.#ended === null && !this.#connection.isDead) {
       this.#ended = `a frame was not taken: ${code ?? 'for an unknown reason'}`
-      this.cut()
+      this.breakOff()
     }
     this.#settled()
   }
@@ -97,6 +94,8 @@ export class TokenServerLink extends BaseLink {
   /** Answers that are owed, the oldest first. */
   readonly #turns: ((answer?: Uint8Array) => void)[] = []
   #timer: NodeJS.Timeout | undefined
+  /** Frames that came since `pause`: as many as may be handled at once, and the client can't send more. */
+  #held: (() => void)[] | undefined
 
   /** @param connection of which nobody else takes the tokens */
   constructor(connection: Connection, limits: Partial<LinkLimits> = {}) {
@@ -107,6 +106,7 @@ export class TokenServerLink extends BaseLink {
     connection.on('close', (_, { error }) => {
       clearTimeout(this.#timer)
       this.#endTurns()
+      this.resume()
       this.closed({
         reason: error === null ? 'the connection was closed' : `the connection broke: ${error.code}`
       })
@@ -127,13 +127,27 @@ export class TokenServerLink extends BaseLink {
   protected override shut(): void {
     this.#endTurns()
     this.#connection.close({ timeout: CLOSE_TIMEOUT })
+    this.resume()
   }
 
-  protected override cut(): void {
+  protected override breakOff(): void {
     this.#connection.destroy()
   }
 
+  pause(): void {
+    this.#held ??= []
+  }
+
+  resume(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const go of held) go()
+  }
+
   #turn(frame: Uint8Array): Promise<Uint8Array | undefined> | undefined {
+    const held = this.#held
+    if (held !== undefined && !this.isClosed)
+      return new Promise(resolve => held.push(() => resolve(this.#turn(frame))))
     if (frame.length > LONG_FRAME || this.isClosed) {
       this.received(frame)
       return undefined

@@ -59,12 +59,20 @@ export class NodeWebSocketLink extends WebSocketLink {
   }
 
   /** Whoever does not read would not read why, either. */
-  protected override cut(): void {
+  protected override breakOff(): void {
     if (this.bufferedBytes > this.limits.highWaterBytes) this.#ws.terminate()
     else {
       this.#ws.close(CLOSE_NO_FRAME)
       this.#cutter = setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT).unref()
     }
+  }
+
+  pause(): void {
+    this.#ws.pause()
+  }
+
+  resume(): void {
+    this.#ws.resume()
   }
 
   #askForLife(): void {

@@ -52,7 +52,7 @@ export class WebSocketLink extends BaseLink {
     this.socket.close(CLOSE_NORMAL, why.slice(0, MAX_REASON))
   }
 
-  protected override cut(): void {
+  protected override breakOff(): void {
     this.socket.close(CLOSE_NO_FRAME)
   }
 }

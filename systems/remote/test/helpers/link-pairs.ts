@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { certificates, makeServer, onCleanUp, portOf } from '@token-server/test-helpers'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Link } from '../../lib/link/link'
+import { NUMBER_LENGTH } from '../../lib/transport/frame-order'
 import { LINK_LIMITS, type LinkLimits } from '../../lib/transport/link-limits'
 import { dialTokens, TokenServerLink } from '../../lib/transport/node-token-link'
 import { dialWebSocket, NodeWebSocketLink } from '../../lib/transport/node-web-socket'
@@ -45,7 +46,7 @@ async function webSocketPair(limits?: Partial<LinkLimits>, isPlain = false): Pro
 
 export async function tokenPair(limits?: Partial<LinkLimits>): Promise<LinkPair> {
   const server = await makeServer({
-    maxTokenLength: limits?.maxFrameBytes ?? LINK_LIMITS.maxFrameBytes,
+    maxTokenLength: (limits?.maxFrameBytes ?? LINK_LIMITS.maxFrameBytes) + NUMBER_LENGTH,
     highWaterMark: limits?.highWaterBytes ?? LINK_LIMITS.highWaterBytes
   })
   await server.ready

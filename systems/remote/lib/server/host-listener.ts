@@ -1,0 +1,121 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import type { SecureContextOptions } from 'node:tls'
+import { type Fetch, HttpDoor } from '@token-server/service'
+import { TokenServer, type TokenServerOptions } from 'token-server'
+import type { WebSocket } from 'ws'
+import type { Link } from '../link/link'
+import { WEB_SOCKET_PATH } from '../transport/address'
+import { NUMBER_LENGTH } from '../transport/frame-order'
+import { LINK_LIMITS, type LinkLimits } from '../transport/link-limits'
+import { TokenServerLink } from '../transport/node-token-link'
+import { NodeWebSocketLink } from '../transport/node-web-socket'
+
+/** A certificate, and its key: then it is wss, tokens and https on the one port. */
+export interface HostTls
+  extends Pick<SecureContextOptions, 'key' | 'cert' | 'ca' | 'passphrase' | 'minVersion'> {
+  /** Whether clients over tokens need a certificate that `ca` has signed. Default: where there is a `ca`. */
+  readonly requestCert?: boolean
+}
+
+export interface HostListenerOptions {
+  /** Default 8080. */
+  readonly port?: number | undefined
+  /** Default 127.0.0.1: nobody but this machine. */
+  readonly host?: string | undefined
+  readonly tls?: HostTls | undefined
+  /** From which pages a browser may connect; `*`: from all. Default: from those of this port. */
+  readonly origins?: '*' | readonly string[] | undefined
+  /** Connections at once. Default 2,000. */
+  readonly maxConnections?: number | undefined
+  readonly limits?: Partial<LinkLimits> | undefined
+}
+
+/** What is done with those who come. */
+export interface HostListenerEvents {
+  readonly onLink: (link: Link) => void
+  readonly fetch: Fetch
+}
+
+const DEFAULT_PORT = 8_080
+
+/** Milliseconds until a client must have said which protocol it speaks, TLS included. */
+const HANDSHAKE_TIMEOUT = 5_000
+
+/** Where a device listens itself: for WebSockets, and with a certificate for tokens and HTTPS on the same port. */
+export class HostListener {
+  readonly #door: HttpDoor
+  readonly #server: Server | TokenServer
+
+  private constructor(door: HttpDoor, server: Server | TokenServer) {
+    this.#door = door
+    this.#server = server
+  }
+
+  /** @throws (rejects) what the port can't be listened on for */
+  static async open(
+    options: HostListenerOptions,
+    { onLink, fetch }: HostListenerEvents
+  ): Promise<HostListener> {
+    const { port = DEFAULT_PORT, host = '127.0.0.1', tls, origins, maxConnections = 2_000 } = options
+    const limits = { ...LINK_LIMITS, ...options.limits }
+    const webSocket = {
+      onConnection: (socket: WebSocket, _: IncomingMessage) =>
+        onLink(new NodeWebSocketLink(socket, limits, false)),
+      maxPayloadBytes: limits.maxFrameBytes,
+      maxConnections,
+      heartbeatInterval: limits.heartbeat,
+      origins: origins ?? ('same' as const)
+    }
+    // The first is where clients of before look.
+    const door = new HttpDoor({ fetch, webSockets: { '/': webSocket, [WEB_SOCKET_PATH]: webSocket } })
+    if (tls === undefined) {
+      const server = createServer(socket => {
+        socket.setNoDelay()
+        door.handler(socket)
+      })
+      server.maxConnections = maxConnections
+      server.listen(port, host)
+      await once(server, 'listening')
+      return new HostListener(door, server)
+    }
+    const server = new TokenServer({
+      requestCert: tls.ca !== undefined,
+      ...(tls as TokenServerOptions),
+      port,
+      host,
+      protocol: 'token/2',
+      maxConnections,
+      maxStrangers: maxConnections,
+      handshakeTimeout: HANDSHAKE_TIMEOUT,
+      maxTokenLength: limits.maxFrameBytes + NUMBER_LENGTH,
+      outboxBytes: limits.maxBufferedBytes + limits.maxFrameBytes,
+      highWaterMark: limits.highWaterBytes,
+      heartbeat: limits.heartbeat,
+      protocols: { 'http/1.1': { handler: door.handler, clientCertificate: 'optional' } }
+    })
+    // Of one connection; the others go on.
+    server.on('error', () => {})
+    server.on('connection', connection => onLink(new TokenServerLink(connection, limits)))
+    await server.ready
+    return new HostListener(door, server)
+  }
+
+  get address(): AddressInfo {
+    return this.#server.address() as AddressInfo
+  }
+
+  /** Takes nobody new, and ends in order who is there; what is left after so many milliseconds is cut. */
+  async close(timeout: number): Promise<void> {
+    const server = this.#server
+    if (server instanceof TokenServer) {
+      server.close({ timeout })
+      await Promise.all([this.#door.close(AbortSignal.timeout(timeout)), server.closed])
+      return
+    }
+    const closed = once(server, 'close')
+    server.close()
+    await Promise.all([this.#door.close(AbortSignal.timeout(timeout)), closed])
+  }
+}

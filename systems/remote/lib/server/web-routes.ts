@@ -1,0 +1,74 @@
+import type { Fetch } from '@token-server/service'
+import { RemoteError } from '../errors/remote-error'
+import { DEVICES_PATH, type DeviceNotice, ONCE_PATH } from '../transport/once'
+import { isId } from '../wire/frame'
+
+export interface WebRoutesOptions {
+  /** @param address of the client @throws (rejects) RemoteError: `disconnected` is 404, `refused` 413 or 429, `timeout` 504 */
+  readonly once: (
+    device: string,
+    frame: Uint8Array,
+    about: { readonly signal: AbortSignal; readonly address: string }
+  ) => Promise<Uint8Array>
+  /** Undefined: there is no such device. */
+  readonly notice: (device: string) => DeviceNotice | undefined | Promise<DeviceNotice | undefined>
+  readonly maxFrameBytes: number
+  /** Asked for all other paths. */
+  readonly page?: ((request: Request) => Promise<Response | undefined>) | undefined
+}
+
+/** What a device or a relay answers over HTTP: requests without a connection, and who a device is. */
+export function webRoutes({ once, notice, maxFrameBytes, page }: WebRoutesOptions): Fetch {
+  return async (request, { incoming }) => {
+    const { pathname } = new URL(request.url)
+    if (pathname.startsWith(ONCE_PATH)) {
+      if (request.method !== 'POST') return answer(405, { allow: 'POST' })
+      const device = pathname.slice(ONCE_PATH.length)
+      if (!isId(device)) return answer(404)
+      const frame = await bodyOf(request, maxFrameBytes)
+      if (frame === undefined) return answer(413)
+      const about = { signal: request.signal, address: incoming.socket.remoteAddress ?? '' }
+      try {
+        const reply = await once(device, frame, about)
+        return new Response(reply as Uint8Array<ArrayBuffer>, {
+          headers: { ...HEADERS, 'content-type': 'application/octet-stream' }
+        })
+      } catch (error) {
+        if (error instanceof RemoteError) return answer(statusOf(error))
+        throw error
+      }
+    }
+    if (pathname.startsWith(DEVICES_PATH)) {
+      if (request.method !== 'GET') return answer(405, { allow: 'GET' })
+      const device = pathname.slice(DEVICES_PATH.length)
+      const found = isId(device) ? await notice(device) : undefined
+      return found === undefined ? answer(404) : Response.json(found, { headers: HEADERS })
+    }
+    return (await page?.(request)) ?? answer(404)
+  }
+}
+
+const HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+
+function answer(status: number, headers: Record<string, string> = {}): Response {
+  return new Response(null, { status, headers: { ...HEADERS, ...headers } })
+}
+
+function statusOf({ code, reason }: RemoteError): number {
+  if (code === 'disconnected') return 404
+  if (code === 'timeout') return 504
+  return reason === 'too-large' ? 413 : 429
+}
+
+/** @returns undefined for one that is too long */
+async function bodyOf(request: Request, most: number): Promise<Uint8Array | undefined> {
+  if (Number(request.headers.get('content-length') ?? 0) > most) return undefined
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
+    length += chunk.length
+    if (length > most) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
