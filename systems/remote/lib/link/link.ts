@@ -17,12 +17,19 @@ export interface Link {
   readonly bufferedBytes: number
   /** Frames that `send` took before still go out. */
   close(why?: string): void
+  /** Closes at once: what waits to be written is thrown away. Left out where there is nothing but `close`. */
+  cut?(why?: string): void
   /**
    * Reads no more until `resume`, so that what the other side sends waits over there; what has arrived already is still told. Left out
    * where it can't be done, as in browsers.
    */
   pause?(): void
   resume?(): void
+  /**
+   * The other side has shown that it may be here. Until then it can't make this side keep more than 64 KiB of a frame that is not whole.
+   * Left out where nothing is kept.
+   */
+  trust?(): void
 }
 
 export interface LinkClose {

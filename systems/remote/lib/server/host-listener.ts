@@ -61,8 +61,8 @@ export class HostListener {
     const { port = DEFAULT_PORT, host = '127.0.0.1', tls, origins, maxConnections = 2_000 } = options
     const limits = { ...LINK_LIMITS, ...options.limits }
     const webSocket = {
-      onConnection: (socket: WebSocket, _: IncomingMessage) =>
-        onLink(new NodeWebSocketLink(socket, limits, false)),
+      onConnection: (socket: WebSocket, { socket: accepted }: IncomingMessage) =>
+        onLink(new NodeWebSocketLink(socket, limits, accepted)),
       maxPayloadBytes: limits.maxFrameBytes,
       maxConnections,
       heartbeatInterval: limits.heartbeat,

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { SecureContextOptions } from 'node:tls'
 import { WebSocket } from 'ws'
 import type { RemoteError } from '../errors/remote-error'
@@ -20,20 +21,27 @@ export interface NodeDialOptions {
   readonly connectTimeout?: number | undefined
 }
 
+/** Bytes that a client may send without completing a message, until it is trusted. */
+const MAX_UNFINISHED = 65_536
+
 /** A WebSocket of the package ws that is open, dialled or accepted. */
 export class NodeWebSocketLink extends WebSocketLink {
   readonly #ws: WebSocket
   #heartbeat: NodeJS.Timeout | undefined
   #cutter: NodeJS.Timeout | undefined
+  readonly #accepted: Duplex | undefined
+  /** Bytes that came since the last whole message. */
+  #unfinished = 0
 
-  /** @param isAsking false: whoever accepted it looks for signs of life itself */
-  constructor(ws: WebSocket, limits: Partial<LinkLimits> = {}, isAsking = true) {
+  /** @param accepted the connection below, of a client: then whoever accepted it looks for signs of life */
+  constructor(ws: WebSocket, limits: Partial<LinkLimits> = {}, accepted?: Duplex) {
     super(ws as WebSocketLike, limits)
     this.#ws = ws
     // Node's own buffers, without a copy and without an event object.
     ws.binaryType = 'nodebuffer'
     ws.onmessage = null
     ws.on('message', (data: Buffer, isBinary) => {
+      this.#unfinished = 0
       if (isBinary) this.received(data)
       else this.fail('a message came that is no frame')
     })
@@ -41,7 +49,22 @@ export class NodeWebSocketLink extends WebSocketLink {
       clearInterval(this.#heartbeat)
       clearTimeout(this.#cutter)
     })
-    if (isAsking) this.#askForLife()
+    this.#accepted = accepted
+    if (accepted === undefined) this.#askForLife()
+    else accepted.prependListener('data', this.#count)
+  }
+
+  trust(): void {
+    this.#accepted?.removeListener('data', this.#count)
+  }
+
+  readonly #count = ({ length }: Uint8Array): void => {
+    this.#unfinished += length
+    if (this.#unfinished <= MAX_UNFINISHED) return
+    this.trust()
+    // What comes behind would be read until the close is answered.
+    this.#ws.terminate()
+    this.closed({ reason: 'too much came of what is no whole frame' })
   }
 
   protected override write(frame: Uint8Array): void {

@@ -26,6 +26,12 @@ const CLOSE_GOING_AWAY = 1001
 /** The pings of an interval are made in so many turns: those of 10,000 WebSockets at once would hold up everybody else. */
 const PING_TURNS = 30
 
+/** Frames of one message. Each costs memory beside its bytes, and may have a single one. */
+const MAX_FRAGMENTS = 1_024
+
+/** Pieces in which a frame may come from the network: likewise. */
+const MAX_CHUNKS = 8_192
+
 /** Takes the upgrades of an HTTP server. */
 export class WebSockets {
   readonly #paths = new Map<string, Endpoint>()
@@ -73,6 +79,8 @@ class Endpoint {
       clientTracking: true,
       perMessageDeflate: false,
       maxPayload: maxPayloadBytes,
+      maxFragments: MAX_FRAGMENTS,
+      maxBufferedChunks: MAX_CHUNKS,
       handleProtocols: offered => protocols.find(name => offered.has(name)) ?? false
     })
     if (heartbeatInterval > 0)
