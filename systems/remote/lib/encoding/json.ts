@@ -6,16 +6,16 @@ export const MAX_DEPTH = 64
 /**
  * Reads JSON of a stranger. `__proto__` in it becomes a property like any other, as `JSON.parse` makes it.
  *
- * @throws Error, without a word of the text, when it is no UTF-8, no JSON, or nested deeper than {@link MAX_DEPTH}
+ * @throws Error, without a word of the text, when it is no UTF-8, no JSON, or nested deeper than `maxDepth`
  */
-export function parseJson(bytes: Uint8Array): unknown {
-  if (isDeep(bytes)) throw new Error(`JSON is nested deeper than ${MAX_DEPTH}`)
+export function parseJson(bytes: Uint8Array, maxDepth = MAX_DEPTH): unknown {
   let text: string
   try {
     text = textOf(bytes)
   } catch {
     throw new Error('bytes are no UTF-8')
   }
+  if (isDeep(text, maxDepth)) throw new Error(`JSON is nested deeper than ${maxDepth}`)
   try {
     return JSON.parse(text)
   } catch {
@@ -25,18 +25,20 @@ export function parseJson(bytes: Uint8Array): unknown {
 
 const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125]
 
-function isDeep(bytes: Uint8Array): boolean {
+/** Whether a text, if it is JSON, is nested deeper than that. */
+export function isDeep(text: string, maxDepth = MAX_DEPTH): boolean {
+  if (text.length <= maxDepth) return false
   let depth = 0
   let inString = false
-  for (let index = 0; index < bytes.length; index++) {
-    const byte = bytes[index]
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
     if (inString) {
-      if (byte === BACKSLASH) index++
-      else if (byte === QUOTE) inString = false
-    } else if (byte === QUOTE) inString = true
-    else if (byte === OPEN_ARRAY || byte === OPEN_OBJECT) {
-      if (++depth > MAX_DEPTH) return true
-    } else if (byte === CLOSE_ARRAY || byte === CLOSE_OBJECT) depth--
+      if (code === BACKSLASH) index++
+      else if (code === QUOTE) inString = false
+    } else if (code === QUOTE) inString = true
+    else if (code === OPEN_ARRAY || code === OPEN_OBJECT) {
+      if (++depth > maxDepth) return true
+    } else if (code === CLOSE_ARRAY || code === CLOSE_OBJECT) depth--
   }
   return false
 }

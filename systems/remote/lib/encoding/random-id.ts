@@ -8,3 +8,16 @@ export function randomId(): string {
 export function randomBytes(length: number): Uint8Array<ArrayBuffer> {
   return crypto.getRandomValues(new Uint8Array(length))
 }
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+/** Letters and digits by chance, each of them as likely as another. */
+export function randomText(length: number): string {
+  let text = ''
+  while (text.length < length)
+    for (const byte of randomBytes(length)) {
+      // 248 is the last multiple of 62 that a byte can reach.
+      if (byte < 248 && text.length < length) text += ALPHABET[byte % 62]
+    }
+  return text
+}

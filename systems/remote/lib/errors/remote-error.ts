@@ -1,19 +1,27 @@
 /** Every code a {@link RemoteError} can bear. The list is closed: `switch (error.code)` narrows. */
-export type RemoteErrorCode =
+export const ERROR_CODES = [
   /** No answer within the time of the request. */
-  | 'timeout'
+  'timeout',
   /** There is no connection to the device, or it broke before the answer came. */
-  | 'disconnected'
+  'disconnected',
   /** The device does not have the key of this client, or has it no more. */
-  | 'bad-key'
+  'bad-key',
   /** The device or the relay will not do it: `reason` says why. */
-  | 'refused'
+  'refused',
   /** The state has moved on from the revision that the request named. */
-  | 'stale'
-  /** The device's handler threw. */
-  | 'handler-failed'
+  'stale',
+  /** The device's handler threw, or what it answered can't be sent. */
+  'handler-failed',
+  /** The caller gave up, by its `AbortSignal`. */
+  'cancelled',
   /** An argument, an option or a call that can't be used. */
-  | 'invalid'
+  'invalid'
+] as const
+export type RemoteErrorCode = (typeof ERROR_CODES)[number]
+
+export function isErrorCode(value: unknown): value is RemoteErrorCode {
+  return (ERROR_CODES as readonly unknown[]).includes(value)
+}
 
 /** Whether the device's handler ran for a request: `maybe` is said only where nobody can know. */
 export type Ran = 'no' | 'maybe' | 'yes'

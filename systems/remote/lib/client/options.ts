@@ -1,0 +1,65 @@
+import type { CipherSuite } from 'hpke'
+import { invalid } from '../errors/remote-error'
+import type { Link } from '../link/link'
+import type { Scrypt } from '../sealing/keys'
+import { type Clock, MAX_DELAY, systemClock } from '../time/clock'
+
+/** What a client asks for one thing over the web, without a connection. */
+export interface OncePost {
+  /** @returns the frame that answers */
+  post(url: string, device: string, frame: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>
+  lookUp(url: string, device: string, signal?: AbortSignal): Promise<{ readonly publicKey: string }>
+}
+
+/** What a build plugs in: nothing of it is the same on Node and in a browser. */
+export interface ClientParts {
+  readonly suite: CipherSuite
+  readonly scrypt: Scrypt
+  dial(to: { readonly url: string }, signal: AbortSignal): Promise<Link>
+  readonly once?: OncePost | undefined
+  readonly clock?: Clock | undefined
+  /** At least 0 and below 1, for the waits between dials. Default `Math.random`. */
+  readonly random?: (() => number) | undefined
+}
+
+export interface ClientOptions {
+  /** Milliseconds that a request waits for its answer. Default 10,000. */
+  readonly timeoutLength?: number | undefined
+  /** A failed request resolves with `{ error: code }` instead of rejecting. Default false. */
+  readonly resolveErrors?: boolean | undefined
+  /** Whether '' may be a key: nothing is sealed then, and everybody on the way can read and change it. Default false. */
+  readonly allowPlain?: boolean | undefined
+  /** Requests that wait for their answers at once. Default 10,000. */
+  readonly maxPending?: number | undefined
+  /** Proves to a relay who this is; a function is called for each connection. */
+  readonly jwt?: string | (() => string | Promise<string>) | undefined
+}
+
+export type CompleteOptions = ReturnType<typeof completeOptions>
+
+/** @throws RemoteError `invalid` */
+export function completeOptions(options: ClientParts & ClientOptions) {
+  const { suite, scrypt, once, jwt, clock = systemClock, random = Math.random } = options
+  const { resolveErrors = false, allowPlain = false, timeoutLength = 10_000, maxPending = 10_000 } = options
+  checkTimeout('timeoutLength', timeoutLength)
+  if (!(Number.isInteger(maxPending) && maxPending > 0)) throw invalid('maxPending', 'it is no count above 0')
+  return {
+    suite,
+    scrypt,
+    dial: (to: { readonly url: string }, signal: AbortSignal) => options.dial(to, signal),
+    once,
+    jwt,
+    clock,
+    random,
+    resolveErrors,
+    allowPlain,
+    timeoutLength,
+    maxPending
+  }
+}
+
+/** @throws RemoteError `invalid` */
+export function checkTimeout(name: string, value: unknown): void {
+  if (!(typeof value === 'number' && value > 0 && value <= MAX_DELAY))
+    throw invalid(name, `it is no number of milliseconds between 0 and ${MAX_DELAY}`)
+}

@@ -1,0 +1,26 @@
+import { utf8 } from '../encoding/bytes'
+import { isDeep } from '../encoding/json'
+import { invalid, RemoteError } from '../errors/remote-error'
+import { MAX_EVENT_LENGTH, MAX_MESSAGE_BYTES } from '../wire/message'
+
+/**
+ * The event and the payload as they stand in a message.
+ *
+ * @throws RemoteError `invalid`
+ */
+export function bodyOf(event: string, payload: unknown): string {
+  if (typeof event !== 'string' || event.length === 0 || event.length > MAX_EVENT_LENGTH)
+    throw invalid('the event', `it is no text of 1 to ${MAX_EVENT_LENGTH} characters`)
+  let text: string | undefined
+  try {
+    text = JSON.stringify(payload)
+  } catch (cause) {
+    throw new RemoteError('invalid', 'Cannot use the payload: because it is no JSON', { cause, event })
+  }
+  const body = `${JSON.stringify(event)},${text ?? 'null'}`
+  if (isDeep(body)) throw invalid('the payload', 'it is nested too deep')
+  const isLong = body.length * 3 > MAX_MESSAGE_BYTES - 256
+  if (isLong && utf8(body).length > MAX_MESSAGE_BYTES - 256)
+    throw invalid('the payload', `it is longer than ${MAX_MESSAGE_BYTES} bytes`)
+  return body
+}

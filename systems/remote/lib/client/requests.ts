@@ -1,0 +1,118 @@
+import type { RemoteError } from '../errors/remote-error'
+import type { Clock } from '../time/clock'
+import { Deadlines } from '../time/deadlines'
+import type { ClientSession } from './connection-owner'
+import type { Request } from './request'
+
+export interface RequestsOptions {
+  readonly clock: Clock
+  /** Why nothing has been answered so far, for a request whose time is over. */
+  readonly expired: (request: Request) => RemoteError
+}
+
+/** All that was asked and is not settled, in the order in which it was asked. Each is settled once, and forgotten then. */
+export class Requests {
+  readonly #pending = new Map<number, Request>()
+  readonly #deadlines: Deadlines<Request>
+  #last = 0
+  #highestSettledThatLeft = 0
+
+  constructor({ clock, expired }: RequestsOptions) {
+    this.#deadlines = new Deadlines(
+      clock,
+      () => this.#pending.values(),
+      request => this.giveUp(request, expired(request))
+    )
+  }
+
+  get size(): number {
+    return this.#pending.size
+  }
+
+  /** The lowest number that is not settled. */
+  get floor(): number {
+    for (const number of this.#pending.keys()) return number
+    return this.#last + 1
+  }
+
+  /** The highest number that may have reached the device. */
+  get highestThatLeft(): number {
+    let highest = this.#highestSettledThatLeft
+    for (const { hasLeft, number } of this.#pending.values())
+      if (hasLeft && number > highest) highest = number
+    return highest
+  }
+
+  values(): Iterable<Request> {
+    return this.#pending.values()
+  }
+
+  get(number: unknown): Request | undefined {
+    return this.#pending.get(number as number)
+  }
+
+  /** A number that no request had. */
+  next(): number {
+    return ++this.#last
+  }
+
+  add(request: Request): void {
+    this.#pending.set(request.number, request)
+    this.#deadlines.note(request.deadline)
+    const { signal } = request.options
+    if (signal === undefined) return
+    request.onAbort = () =>
+      this.giveUp(request, request.failure('cancelled', 'it was given up', { cause: signal.reason }))
+    signal.addEventListener('abort', request.onAbort, { once: true })
+  }
+
+  resolve(request: Request, value: unknown): void {
+    if (this.#remove(request)) request.resolve(value)
+  }
+
+  reject(request: Request, error: RemoteError): void {
+    if (this.#remove(request)) request.reject(error)
+  }
+
+  /** Nobody waits any more: the device is told, if it may have had it. */
+  giveUp(request: Request, error: RemoteError): void {
+    if (request.hasLeft) request.session?.outbox.say(`["cancel",${request.number}]`)
+    this.reject(request, error)
+  }
+
+  /** Sends under a session what waits for one. */
+  sendUnder(session: ClientSession): void {
+    for (const request of this.#pending.values())
+      if (request.session === undefined) this.send(request, session)
+  }
+
+  send(request: Request, session: ClientSession): void {
+    request.session = session
+    session.outbox.push(request)
+  }
+
+  /** A session brings no more answers. */
+  sessionEnded(session: ClientSession): void {
+    for (const request of this.#pending.values()) if (request.session === session) request.session = undefined
+  }
+
+  /** What has certainly not reached the device fails at once. */
+  rejectUnsent(errorOf: (request: Request) => RemoteError): void {
+    for (const request of this.#pending.values())
+      if (!request.hasLeft && request.session === undefined) this.reject(request, errorOf(request))
+  }
+
+  rejectAll(errorOf: (request: Request) => RemoteError): void {
+    for (const request of this.#pending.values()) this.reject(request, errorOf(request))
+  }
+
+  #remove(request: Request): boolean {
+    if (!this.#pending.delete(request.number)) return false
+    request.isDropped = true
+    if (request.hasLeft && request.number > this.#highestSettledThatLeft)
+      this.#highestSettledThatLeft = request.number
+    if (request.onAbort !== undefined) request.options.signal?.removeEventListener('abort', request.onAbort)
+    if (this.#pending.size === 0) this.#deadlines.stop()
+    return true
+  }
+}

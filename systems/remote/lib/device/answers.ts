@@ -1,0 +1,52 @@
+import { utf8 } from '../encoding/bytes'
+import { isDeep } from '../encoding/json'
+import { RemoteError, type RemoteErrorDetails } from '../errors/remote-error'
+import type { Failure } from '../wire/message'
+
+/** @throws RemoteError when the value can't be sent; its `ran` is that of a handler which did */
+export function answerText(number: number, rev: number, value: unknown, maxBytes: number): string {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value)
+  } catch {
+    throw unfit('it is no JSON', 'answer-not-json')
+  }
+  if (text === undefined) return `["res",${number},${rev}]`
+  const isLong = text.length > maxBytes || (text.length * 3 > maxBytes && utf8(text).length > maxBytes)
+  if (isLong) throw unfit(`it is longer than ${maxBytes} bytes`, 'answer-too-large')
+  if (isDeep(text)) throw unfit('it is nested too deep', 'answer-too-deep')
+  return `["res",${number},${rev},${text}]`
+}
+
+export function failureText(number: number, error: RemoteError): string {
+  const { code, message, ran, reason, rev } = error
+  const failure: Failure = {
+    code,
+    message: message.slice(0, 1000),
+    ran,
+    ...(reason !== undefined && { reason }),
+    ...(rev !== undefined && { rev })
+  }
+  return `["err",${number},${JSON.stringify(failure)}]`
+}
+
+export function refusal(why: string, reason: string, details: RemoteErrorDetails = {}): RemoteError {
+  return new RemoteError('refused', `Cannot do what was asked: because ${why}`, { reason, ...details })
+}
+
+/** What the client is told of what a handler threw: nothing but what is meant for it. */
+export function handlerFailure(error: unknown): RemoteError {
+  let words = 'its handler threw'
+  try {
+    const { expose, message } = error as { expose?: unknown; message?: unknown }
+    if (expose === true && typeof message === 'string') words = message
+  } catch {}
+  return new RemoteError('handler-failed', `Cannot do what was asked: because ${words}`, {
+    ran: 'yes',
+    reason: 'threw'
+  })
+}
+
+function unfit(why: string, reason: string): RemoteError {
+  return new RemoteError('handler-failed', `Cannot send the answer: because ${why}`, { ran: 'yes', reason })
+}

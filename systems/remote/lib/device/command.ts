@@ -1,0 +1,96 @@
+import { randomText } from '../encoding/random-id'
+import type { Outgoing } from '../sealing/outbox'
+import type { KeyMode, Session } from '../sealing/session'
+import type { Timed } from '../time/deadlines'
+
+/**
+ * What became of a request so far:
+ *
+ *     waiting → running → done
+ *        └──────────────────┘   refused, or nobody waits any more
+ */
+export type CommandPhase = 'waiting' | 'running' | 'done'
+
+/** One request of a client, and then its answer. */
+export class Command implements Outgoing, Timed {
+  readonly number: number
+  readonly event: string
+  payload: unknown
+  readonly ifRev: number | undefined
+  /** Of one that waits: nobody wants it later. Of one that runs: when it has taken too long. */
+  deadline: number
+  readonly record: ClientRecord
+  /** Whom the answer goes to: where it was asked last. */
+  session: DeviceSession
+  phase: CommandPhase = 'waiting'
+  isConcurrent = false
+  /** The answer. */
+  text = ''
+  hasLeft = false
+  abort: AbortController | undefined
+
+  constructor(
+    number: number,
+    event: string,
+    payload: unknown,
+    ifRev: number | undefined,
+    deadline: number,
+    session: DeviceSession
+  ) {
+    this.number = number
+    this.event = event
+    this.payload = payload
+    this.ifRev = ifRev
+    this.deadline = deadline
+    this.record = session.record
+    this.session = session
+  }
+
+  get requestId(): string {
+    return this.record.prefix + this.number.toString(36).padStart(10, '0')
+  }
+}
+
+/** What is remembered of one client object, through all of its connections. */
+export class ClientRecord {
+  /** The first 22 characters of its requests' ids. */
+  readonly prefix = randomText(22)
+  /** By number: what waits, runs, or was answered and may be asked for again. */
+  readonly commands = new Map<number, Command>()
+  /** What has a number up to this one, and is not in `commands`, may have run: its answer is gone. */
+  forgotten: number
+  /** Of the answers that are kept: how many, and their characters. */
+  answers = 0
+  length = 0
+  /** Open sessions. */
+  sessions = 0
+  lastUsed: number
+  /** Of its last session. */
+  keyId: string
+
+  constructor(sent: number, keyId: string, now: number) {
+    this.forgotten = sent
+    this.keyId = keyId
+    this.lastUsed = now
+  }
+}
+
+/** Where a request came from, and where its answer goes. */
+export interface DeviceSession {
+  readonly keyId: string
+  readonly mode: KeyMode
+  readonly record: ClientRecord
+  /** Undefined of a request without a connection. */
+  readonly session: Session | undefined
+  /** Milliseconds that a request of this client waits. */
+  readonly timeout: number
+  /** Its key was replaced: what is under way is answered, and nothing else is taken. */
+  isRetired: boolean
+  /** The revision that the client was told last. */
+  toldRev: number
+  /** Characters that wait to be read by the client. */
+  readonly waitingLength: number
+  answer(item: Outgoing): void
+  /** Something beside answers; a request without a connection hears nothing of it. */
+  say(text: string): void
+}

@@ -1,0 +1,69 @@
+import { fieldOf } from '../encoding/json'
+import { refusal } from './answers'
+import type { DeviceSession } from './command'
+import type { DeviceHubOptions, HubKeys } from './device-hub-options'
+import type { DeviceState } from './device-state'
+import type { Lease } from './lease'
+
+export interface DeviceAsksOptions extends Pick<DeviceHubOptions, 'name' | 'events' | 'watch'> {
+  readonly ring: HubKeys
+  readonly state: DeviceState
+  readonly lease: Lease
+  readonly watchers: Set<DeviceSession>
+}
+
+const MIN_LEASE_TIME = 1
+
+/** What clients may ask of any device, and its handler never sees. */
+export function deviceAsks({
+  ring,
+  state,
+  lease,
+  watchers,
+  name,
+  events = {},
+  watch = false
+}: DeviceAsksOptions) {
+  const check = ({ keyId }: DeviceSession) => {
+    const may = ring.mayUse(keyId)
+    if (may !== true) throw refusal('this key may not do it', may)
+  }
+  const leaseFor = ({ record }: DeviceSession) => {
+    const { holder } = lease
+    if (holder === undefined) return undefined
+    return {
+      by: ring.nameOf(holder.keyId) ?? holder.keyId,
+      mine: holder === record,
+      remaining: lease.remaining
+    }
+  }
+  return {
+    describe: (_: unknown, session: DeviceSession) => {
+      check(session)
+      const own = Object.entries(events).filter(([event]) => ring.mayUse(session.keyId, event) === true)
+      return { name, watch, events: Object.fromEntries(own) }
+    },
+    state: (_: unknown, session: DeviceSession) => {
+      check(session)
+      return { value: state.value, rev: state.rev, lease: leaseFor(session) }
+    },
+    lease: (payload: unknown, session: DeviceSession) => {
+      check(session)
+      const time = fieldOf(payload, 'time')
+      if (!(typeof time === 'number' && time >= MIN_LEASE_TIME))
+        throw refusal('the time of a lease is no number of milliseconds', 'bad-lease')
+      if (!lease.take(session.record, time))
+        throw refusal('somebody else has the device for themselves', 'leased')
+      return leaseFor(session)
+    },
+    release: (_: unknown, { record }: DeviceSession) => lease.release(record),
+    watch: (_: unknown, session: DeviceSession) => {
+      check(session)
+      if (!watch) throw refusal('the device lets nobody watch', 'not-allowed')
+      if (session.session === undefined) throw refusal('only who keeps a connection can watch', 'not-allowed')
+      watchers.add(session)
+      return { value: state.value, rev: state.rev, lease: leaseFor(session) }
+    },
+    unwatch: (_: unknown, session: DeviceSession) => void watchers.delete(session)
+  }
+}

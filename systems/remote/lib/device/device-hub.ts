@@ -1,0 +1,264 @@
+import type { CipherSuite, KeyPair } from 'hpke'
+import { utf8 } from '../encoding/bytes'
+import { fieldOf, MAX_DEPTH, parseJson } from '../encoding/json'
+import { RemoteError } from '../errors/remote-error'
+import { type OpenedOnce, openOnce } from '../sealing/once'
+import { OnceReplays } from '../sealing/once-replays'
+import type { KeyMode, SealingKey } from '../sealing/session'
+import { type Clock, systemClock } from '../time/clock'
+import { decodeFrame, encodeFrame, FrameKind } from '../wire/frame'
+import { type Greeting, isNumber, MAX_MESSAGE_BYTES } from '../wire/message'
+import { AnswerMemory } from './answer-memory'
+import { answerText, failureText, handlerFailure, refusal } from './answers'
+import type { ClientRecord, Command, DeviceSession } from './command'
+import { Commands } from './commands'
+import { deviceAsks } from './device-asks'
+import {
+  type ClientPort,
+  DeviceClient,
+  type DeviceClientOwner,
+  type SealedDeviceSession
+} from './device-client'
+import type { DeviceHubOptions, HubKeys } from './device-hub-options'
+import { DeviceState } from './device-state'
+import { Lease } from './lease'
+import { OnceSession } from './once-session'
+
+/** Answers what clients ask of the device itself. @throws RemoteError, which the client is told */
+export type AskHandler = (payload: unknown, session: DeviceSession) => unknown
+
+/** One device, for all that are connected to it: by its own listener, by relays, or for one request. It knows no sockets. */
+export class DeviceHub implements DeviceClientOwner {
+  readonly deviceId: string
+  readonly ring: HubKeys
+  readonly state: DeviceState
+  readonly #options: DeviceHubOptions
+  readonly #clock: Clock
+  readonly #commands: Commands
+  readonly #memory: AnswerMemory
+  readonly #replays: OnceReplays
+  readonly #clients = new Set<DeviceClient>()
+  readonly #asks: Map<string, AskHandler>
+  readonly #watchers = new Set<DeviceSession>()
+  readonly #onRevoked = (keyId: string) => this.#revoke(keyId)
+  readonly #onReplaced = (keyId: string) => this.#retire(keyId)
+
+  constructor(options: DeviceHubOptions) {
+    const { ring, clock = systemClock, concurrent = false, handlers = {} } = options
+    this.#options = options
+    this.#clock = clock
+    this.ring = ring
+    this.deviceId = ring.deviceId
+    this.state = new DeviceState({ rev: clock.date(), ...options.state }, () => this.#stateChanged())
+    this.#memory = new AnswerMemory(clock, options.memory)
+    this.#replays = new OnceReplays(clock.date(), { elapsed: () => clock.now(), ...options.replays })
+    const lease = new Lease(clock, options.maxLeaseTime ?? 600_000)
+    const concurrentEvents = new Set(Array.isArray(concurrent) ? concurrent : [])
+    this.#asks = new Map(
+      Object.entries(deviceAsks({ ...options, state: this.state, lease, watchers: this.#watchers }))
+    )
+    this.#commands = new Commands({
+      clock,
+      memory: this.#memory,
+      state: this.state,
+      lease,
+      handler: options.handler,
+      handlers: handlers instanceof Map ? handlers : new Map(Object.entries(handlers)),
+      isConcurrent: event => concurrent === true || concurrentEvents.has(event),
+      maxQueuedCommands: options.maxQueuedCommands ?? 1_000,
+      handlerTimeout: options.handlerTimeout ?? 60_000,
+      maxMessageBytes: this.#maxMessageBytes,
+      mayUse: (keyId, event) => ring.mayUse(keyId, event),
+      nameOf: keyId => ring.nameOf(keyId),
+      onHandlerError: options.onHandlerError ?? (() => {}),
+      replied: (command, text) => this.#replied(command, text)
+    })
+    ring.on('revoked', this.#onRevoked)
+    ring.on('replaced', this.#onReplaced)
+  }
+
+  /** Somebody has connected. What arrives of them, and that they are gone, is to be told to what this returns. */
+  attach(port: ClientPort): DeviceClient {
+    const client = new DeviceClient(port, this)
+    this.#clients.add(client)
+    return client
+  }
+
+  /** Answers what clients ask under a name of its own: `pair`, for one. */
+  onAsk(what: string, handler: AskHandler): void {
+    this.#asks.set(what, handler)
+  }
+
+  /** Tells all clients that are connected under a key. */
+  tell(keyId: string, name: string, value: unknown): void {
+    const text = `["event",${JSON.stringify(name)},${JSON.stringify(value) ?? 'null'}]`
+    for (const session of this.#sessionsOf(keyId)) session.say(text)
+  }
+
+  /**
+   * Answers a frame that came without a connection.
+   *
+   * @returns a frame: the answer, or `refuse`
+   */
+  async once(bytes: Uint8Array): Promise<Uint8Array> {
+    const frame = decodeFrame(bytes)
+    if (frame === undefined)
+      throw new RemoteError('invalid', 'Cannot answer the request: because it is no frame')
+    try {
+      const opened = await openOnce(this.suite, this.deviceKeys, frame, (id, mode) => this.find(id, mode))
+      return await opened.seal(utf8(`[${await this.#answerOnce(opened)}]`))
+    } catch {
+      return encodeFrame({ ...frame, kind: FrameKind.refuse }, new Uint8Array())
+    }
+  }
+
+  /** What waits is refused, and all clients are cut off. */
+  close(): Promise<void> {
+    this.ring.off('revoked', this.#onRevoked)
+    this.ring.off('replaced', this.#onReplaced)
+    this.#commands.close()
+    for (const client of this.#clients) client.close('shutting-down')
+    this.#memory.close()
+    return Promise.resolve()
+  }
+
+  /** Commands that wait or run, clients that are connected, and those that are remembered. */
+  get stats() {
+    return {
+      commands: this.#commands.size,
+      clients: this.#clients.size,
+      remembered: this.#memory.clients,
+      rememberedLength: this.#memory.length
+    }
+  }
+
+  // What its clients ask.
+
+  get suite(): CipherSuite {
+    return this.#options.suite
+  }
+
+  get deviceKeys(): KeyPair {
+    return this.ring.deviceKeys
+  }
+
+  find(id: string, mode: KeyMode): SealingKey | undefined {
+    return this.ring.find(id, mode)
+  }
+
+  greeting(): Greeting {
+    const { name } = this.#options
+    return { rev: this.state.rev, ...(name !== undefined && { name }) }
+  }
+
+  recordOf(mode: KeyMode, first: unknown, keyId: string): ClientRecord | undefined {
+    const [instance, sent] = [fieldOf(first, 'instance'), fieldOf(first, 'sent')]
+    if (typeof instance !== 'string' || !/^[A-Za-z0-9]{22}$/.test(instance)) return undefined
+    if (!(Number.isSafeInteger(sent) && (sent as number) >= 0)) return undefined
+    return this.#memory.recordOf(mode, instance, sent as number, keyId)
+  }
+
+  opened({ keyId }: SealedDeviceSession): void {
+    this.ring.touched(keyId)
+  }
+
+  ended(session: SealedDeviceSession): void {
+    session.record.sessions--
+    session.record.lastUsed = this.#clock.now()
+    this.#watchers.delete(session)
+  }
+
+  left(client: DeviceClient): void {
+    this.#clients.delete(client)
+  }
+
+  take(message: readonly [string, ...unknown[]], session: DeviceSession): void {
+    switch (message[0]) {
+      case 'req':
+        this.#commands.request(message, session)
+        return
+      case 'ask':
+        this.#ask(message, session)
+        return
+      case 'cancel':
+        this.#commands.cancel(message[1], session)
+        return
+      case 'ack':
+        this.#commands.acknowledge(message[1], session)
+        return
+    }
+  }
+
+  get #maxMessageBytes(): number {
+    return this.#options.maxMessageBytes ?? MAX_MESSAGE_BYTES
+  }
+
+  async #answerOnce(opened: OpenedOnce): Promise<string> {
+    const { keyId, mode, plain } = opened
+    const [first, message] = parseJson(plain, MAX_DEPTH + 2) as [unknown, [string, ...unknown[]]]
+    const now = this.#clock.date()
+    const refused = this.#replays.take(opened, now)
+    if (refused === 'late' || refused === 'ahead' || refused === 'restarted')
+      return `["clock",${this.#replays.clock(now)}]`
+    const number = Number(message[1])
+    if (refused === 'repeated')
+      return failureText(number, refusal('the same bytes came before', 'repeated', { ran: 'maybe' }))
+    if (refused === 'busy') return failureText(number, refusal('the device has too much to do', 'busy'))
+    const record = this.recordOf(mode, first, keyId)
+    if (record === undefined || !isNumber(number)) throw new Error('nothing is asked')
+    const timeout = fieldOf(first, 'timeout')
+    const session = new OnceSession(keyId, mode, record, typeof timeout === 'number' ? timeout : 60_000)
+    this.ring.touched(keyId)
+    this.take(message, session)
+    return await session.answered
+  }
+
+  #ask([, number, what, payload]: readonly unknown[], session: DeviceSession): void {
+    if (!isNumber(number)) return
+    const handler = this.#asks.get(what as string)
+    void (async () => {
+      let text: string
+      try {
+        if (handler === undefined) throw refusal('the device knows no such thing', 'unknown-event')
+        text = answerText(number, 0, await handler(payload, session), this.#maxMessageBytes)
+      } catch (error) {
+        text = failureText(number, error instanceof RemoteError ? error : handlerFailure(error))
+      }
+      session.answer({ text, hasLeft: false })
+    })()
+  }
+
+  #sessionsOf(keyId: string): SealedDeviceSession[] {
+    return [...this.#clients].flatMap(({ sessions }) => sessions.filter(session => session.keyId === keyId))
+  }
+
+  #revoke(keyId: string): void {
+    this.#commands.revoke(keyId)
+    this.#memory.forgetKey(keyId)
+    for (const session of this.#sessionsOf(keyId)) session.endWith('["revoked"]')
+  }
+
+  #retire(keyId: string): void {
+    for (const session of this.#sessionsOf(keyId)) {
+      session.isRetired = true
+      session.say('["rekey"]')
+    }
+  }
+
+  #stateChanged(): void {
+    if (this.#watchers.size === 0) return
+    const { value, rev } = this.state
+    const text = `["event","state",${JSON.stringify({ value, rev })}]`
+    for (const session of this.#watchers) session.say(text)
+  }
+
+  #replied({ event, session }: Command, text: string): void {
+    if (this.#watchers.size === 0) return
+    const response = (JSON.parse(text) as unknown[])[3]
+    const by = this.ring.nameOf(session.keyId) ?? session.keyId
+    const told = `["event","reply",${JSON.stringify({ event, response, by })}]`
+    for (const watcher of this.#watchers)
+      if (watcher.record !== session.record && this.ring.mayUse(watcher.keyId, event) === true)
+        watcher.say(told)
+  }
+}

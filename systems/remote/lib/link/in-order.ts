@@ -1,0 +1,42 @@
+import type { Frame } from '../wire/frame'
+
+/** Takes frames one after another, although taking one is asynchronous: what is sealed opens in its order alone. */
+export class InOrder {
+  readonly #take: (frame: Frame) => Promise<void> | void
+  #waiting: Frame[] = []
+  #isTaking = false
+  #isEnded = false
+  /** Of the bodies that wait. */
+  waitingBytes = 0
+
+  /** @param take must not reject */
+  constructor(take: (frame: Frame) => Promise<void> | void) {
+    this.#take = take
+  }
+
+  push(frame: Frame): void {
+    if (this.#isEnded) return
+    this.#waiting.push(frame)
+    this.waitingBytes += frame.body.length
+    if (!this.#isTaking) void this.#takeAll()
+  }
+
+  end(): void {
+    this.#isEnded = true
+    this.#waiting = []
+  }
+
+  async #takeAll(): Promise<void> {
+    this.#isTaking = true
+    while (this.#waiting.length > 0) {
+      const frames = this.#waiting
+      this.#waiting = []
+      for (const frame of frames) {
+        if (this.#isEnded) break
+        await this.#take(frame)
+        this.waitingBytes -= frame.body.length
+      }
+    }
+    this.#isTaking = false
+  }
+}

@@ -1,0 +1,118 @@
+import { utf8 } from '../encoding/bytes'
+import type { Session } from './session'
+
+/** Something to be sent once. */
+export interface Outgoing {
+  /** A message as JSON. */
+  readonly text: string
+  /** It need not be sent any more. */
+  readonly isDropped?: boolean
+  /** Set when a frame with it has been handed to the connection: from then on nobody knows whether it arrived. */
+  hasLeft: boolean
+}
+
+export interface OutboxOptions {
+  /** @returns false when more waits than the other side reads: {@link Outbox.drained} is to be called then */
+  readonly send: (frame: Uint8Array) => boolean
+  /** The session can seal nothing more. */
+  readonly onFailure: () => void
+  /** Called for each batch; what it returns goes first. */
+  readonly before?: () => string
+  /** Characters of JSON in one frame; one message alone may be longer. Default 65,536. */
+  readonly maxBatchLength?: number
+}
+
+/**
+ * Messages on their way into the frames of a session. Those of one turn go in one frame; while that is being sealed, and while the
+ * connection is full, further ones collect.
+ */
+export class Outbox {
+  readonly #session: Session
+  readonly #options: OutboxOptions
+  readonly #maxBatchLength: number
+  #waiting: Outgoing[] = []
+  /** Characters that wait. */
+  waitingLength = 0
+  #isFlushing = false
+  #isFull = false
+  #isEnded = false
+
+  constructor(session: Session, options: OutboxOptions) {
+    this.#session = session
+    this.#options = options
+    this.#maxBatchLength = options.maxBatchLength ?? 65_536
+  }
+
+  push(item: Outgoing): void {
+    if (this.#isEnded) return
+    this.#waiting.push(item)
+    this.waitingLength += item.text.length
+    this.#flush()
+  }
+
+  say(text: string): void {
+    this.push({ text, hasLeft: false })
+  }
+
+  drained(): void {
+    this.#isFull = false
+    this.#flush()
+  }
+
+  /** Nothing more is sent. */
+  end(): void {
+    this.#isEnded = true
+    this.#waiting = []
+    this.waitingLength = 0
+  }
+
+  #flush(): void {
+    if (this.#isFlushing || this.#isFull || this.#isEnded || this.#waiting.length === 0) return
+    this.#isFlushing = true
+    queueMicrotask(() => void this.#sendAll())
+  }
+
+  async #sendAll(): Promise<void> {
+    try {
+      while (!this.#isFull && !this.#isEnded && this.#waiting.length > 0) {
+        const count = this.#countBatch()
+        const items = this.#waiting.slice(0, count)
+        this.#waiting = this.#waiting.slice(count)
+        const batch = this.#textOf(items)
+        if (batch === '') continue
+        const frame = await this.#session.seal(utf8(batch))
+        if (this.#isEnded) return
+        this.#isFull = !this.#options.send(frame)
+        for (const item of items) item.hasLeft = true
+      }
+    } catch {
+      if (!this.#isEnded) this.#options.onFailure()
+    } finally {
+      this.#isFlushing = false
+    }
+  }
+
+  /** How many of those that wait go into the next frame. */
+  #countBatch(): number {
+    let length = 0
+    let count = 0
+    for (const { text } of this.#waiting) {
+      length += text.length
+      if (count > 0 && length > this.#maxBatchLength) break
+      count++
+    }
+    return count
+  }
+
+  /** @returns '' when none of them is to be sent any more */
+  #textOf(items: readonly Outgoing[]): string {
+    let text = ''
+    for (const item of items) {
+      this.waitingLength -= item.text.length
+      if (item.isDropped !== true) text += text === '' ? item.text : `,${item.text}`
+    }
+    if (text === '') return ''
+    const first = this.#options.before?.() ?? ''
+    return first === '' ? `[${text}]` : `[${first},${text}]`
+  }
+}
