@@ -3,7 +3,7 @@ import type { CipherSuite, KeyPair } from 'hpke'
 import { toBase64url } from '../encoding/base64url'
 import { randomBytes } from '../encoding/random-id'
 import { invalid } from '../errors/remote-error'
-import { admissionTag, deviceIdOf, type Scrypt, tagHash, textKey } from '../sealing/keys'
+import { admissionTag, deviceIdOf, keyId, type Scrypt, tagHash, textKey } from '../sealing/keys'
 import { nodeScrypt } from '../sealing/node-scrypt'
 import type { KeyMode, SealingKey } from '../sealing/session'
 import { formatInvitation } from '../wire/invitation'
@@ -208,7 +208,7 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
     }
     const psk = randomBytes(32)
     const url = this.#url(address, 'paired', psk)
-    const id = (await textKey(toBase64url(psk), this.deviceId, this.#scrypt)).id
+    const id = keyId(psk)
     const name = cleanName(options.name) || undefined
     const record: InvitationRecord = {
       ...(await recordOf(id, psk)),
@@ -252,6 +252,11 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
    */
   claim(invitationId: string, claim: Claim): Promise<Claim | 'unknown-key' | 'used'> {
     return this.#update(state => claimInvitation(state, invitationId, claim, this.#clock.date()))
+  }
+
+  /** What counts of an invitation that a phone has come with. */
+  claimOf(invitationId: string): Claim | undefined {
+    return this.#state.invitations.find(({ id }) => id === invitationId)?.claim
   }
 
   /**
@@ -386,8 +391,7 @@ async function firstState(suite: CipherSuite, store: KeyStore): Promise<KeyState
     privateKey: toBase64url(await suite.SerializePrivateKey(privateKey)),
     publicKey: toBase64url(await suite.SerializePublicKey(publicKey))
   }
-  const text = toBase64url(randomBytes(32))
-  const { id, psk } = await textKey(text, '', nodeScrypt)
-  const shared: SharedRecord = { ...(await recordOf(id, psk)), mode: 'shared' }
+  const psk = randomBytes(32)
+  const shared: SharedRecord = { ...(await recordOf(keyId(psk), psk)), mode: 'shared' }
   return await store.update(found => found ?? { version: 1, device, shared, invitations: [], phones: [] })
 }

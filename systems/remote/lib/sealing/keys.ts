@@ -45,6 +45,6 @@ export function tagHash(tag: Uint8Array): Promise<string> {
 }
 
 /** Follows from the key alone, and tells nothing of it that could be reversed: another key has another id. */
-function keyId(psk: Uint8Array): string {
+export function keyId(psk: Uint8Array): string {
   return `k${toBase64url(sha256(concat(utf8('token-server remote key id'), psk))).slice(0, KEY_ID_LENGTH)}`
 }

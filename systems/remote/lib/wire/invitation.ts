@@ -23,6 +23,8 @@ export interface InvitationText {
 const VERSION = '2'
 /** Where a web server answers with the phone page. */
 const PAGE_PATH = '/r'
+/** Where it takes WebSockets. */
+const LINK_PATH = '/remote'
 const MAX_LENGTH = 2048
 const PROTOCOLS = ['https:', 'http:', 'wss:', 'ws:', 'tokens:']
 
@@ -56,6 +58,14 @@ export function parseInvitation(text: string): InvitationText | undefined {
   url.search = ''
   const address = url.pathname === '/' ? url.href.replace(/\/$/, '') : url.href
   return { address, device, publicKey, secret, mode }
+}
+
+/** Where a client connects: `wss://host[:port]/remote?device=…` for a web address, else the address itself with the device named. */
+export function dialUrlOf({ address, device }: Pick<InvitationText, 'address' | 'device'>): string {
+  const url = new URL(address.replace(/^http/, 'ws'))
+  if (isWeb(new URL(address))) url.pathname = `${url.pathname.replace(/\/$/, '')}${LINK_PATH}`
+  url.searchParams.set('device', device)
+  return url.href
 }
 
 function isWeb({ protocol }: URL): boolean {
