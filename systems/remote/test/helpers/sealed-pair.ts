@@ -5,13 +5,11 @@ import { deviceIdOf } from '../../lib/sealing/keys'
 import { nodeSuite } from '../../lib/sealing/node-suite'
 import type { SealingKey, Session } from '../../lib/sealing/session'
 import type { CipherSuite, KeyPair } from '../../lib/sealing/suite'
-import { decodeFrame, type Frame } from '../../lib/wire/frame'
+import { frameOf } from './frame-of'
 
 export const suite = nodeSuite()
 
-export function frameOf(bytes: Uint8Array): Frame {
-  return decodeFrame(bytes) as Frame
-}
+export { frameOf } from './frame-of'
 
 export function refused(promise: Promise<unknown>): Promise<boolean> {
   return promise.then(

@@ -7,8 +7,8 @@ import type { KeyMode, SealingKey } from '../../lib/sealing/session'
 import { shortCode } from '../../lib/sealing/short-code'
 import type { SuiteParts } from '../../lib/sealing/suite'
 import { fixedKem } from './fixed-kem'
+import { frameOf } from './frame-of'
 import { hex, unhex } from './hex'
-import { frameOf } from './sealed-pair'
 
 /** All that is chosen in a conversation; bytes are hexadecimal. */
 export interface TranscriptInput {
@@ -49,7 +49,7 @@ export interface Transcript {
   readonly onceAnswer: string
 }
 
-/** Says the conversation from both ends, by one build. */
+/** Says the conversation from both ends, by one build. Runs in browsers, too. */
 export async function transcript(parts: Required<SuiteParts>, input: TranscriptInput): Promise<Transcript> {
   const suite = suiteWith(parts, input.handshakeIkms)
   const key: SealingKey = { id: input.keyId, mode: input.mode, psk: unhex(input.psk) }
