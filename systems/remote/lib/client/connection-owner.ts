@@ -34,7 +34,9 @@ export interface ConnectionOwner {
   /** What goes first in each batch; '' for nothing. */
   before(): string
   /** The relay or the host has let this client in. */
-  welcomed(device: string, publicKey: Uint8Array): void
+  welcomed(): void
+  /** A session is about to be opened: nothing can be sent until then. */
+  opening(): void
   /** Further requests go under this session; those of before are answered as long as theirs lives. */
   opened(session: ClientSession, greeting: unknown): void
   /** No answers come by this session any more. */

@@ -85,6 +85,7 @@ export class Connection {
     if (this.#state === 'joining' || this.#state === 'offline' || this.#state === 'closed') return
     this.#state = 'asking'
     this.#handshake = undefined
+    this.#owner.opening()
     const turn = ++this.#turn
     void this.#owner.keyFor(this.#place.device).then(key => {
       if (turn !== this.#turn || this.#state !== 'asking') return
@@ -184,7 +185,7 @@ export class Connection {
     this.#place = { device, client }
     this.#publicKey = key
     this.#state = 'idle'
-    this.#owner.welcomed(device, key)
+    this.#owner.welcomed()
     if (this.#state !== 'idle') return
     if (online) this.begin()
     else this.#becomeOffline()

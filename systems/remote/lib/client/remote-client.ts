@@ -1,15 +1,10 @@
-import { toBase64url } from '../encoding/base64url'
 import { fieldOf } from '../encoding/json'
 import { randomText } from '../encoding/random-id'
-import { invalid, isErrorCode, type Ran, RemoteError } from '../errors/remote-error'
-import { admissionTag } from '../sealing/keys'
-import type { SealingKey } from '../sealing/session'
-import { backoff } from '../time/backoff'
-import type { ClockTimer } from '../time/clock'
-import type { First } from '../wire/message'
+import { invalid, type RemoteError } from '../errors/remote-error'
+import type { Carrier, CarrierOwner, GivenKey } from './carrier'
 import { ClientKey } from './client-key'
-import { Connection } from './connection'
-import type { ClientSession, ConnectionEnd, ConnectionOwner } from './connection-owner'
+import { Conversation } from './conversation'
+import { OnceCarrier } from './once-carrier'
 import {
   type ClientOptions,
   type ClientParts,
@@ -17,26 +12,60 @@ import {
   checkTimeout,
   completeOptions
 } from './options'
+import { quietly } from './quietly'
 import { Request, type SendOptions } from './request'
 import { bodyOf } from './request-body'
 import { Requests } from './requests'
-import { type ClientStatus, expired, unsent } from './status'
-import { parseTarget, type Target } from './target'
+import { type ClientStatus, expired } from './status'
+import { invitationKey, parseTarget } from './target'
+
+/** The state document of a device, as a client knows it. */
+export interface KnownState {
+  readonly value: unknown
+  readonly rev: number
+  /** When it came, milliseconds since 1970. */
+  readonly at: number
+  /** Who has the device for themselves at present. */
+  readonly lease?: LeaseNotice
+}
+
+export interface LeaseNotice {
+  /** What the device calls them. */
+  readonly by: string
+  readonly mine: boolean
+  /** Milliseconds that are left of it. */
+  readonly remaining: number
+}
+
+/** What a device says that it can do. */
+export interface Description {
+  readonly name?: string
+  /** Whether clients may watch it. */
+  readonly watch: boolean
+  /** What this client may send, of what the device declares. Each has a title, a description and fields, or none of them. */
+  readonly events: Readonly<Record<string, unknown>>
+}
+
+/** Hears of a device's state, and of what others are answered. */
+export interface Watcher {
+  readonly onState?: (state: KnownState) => void
+  readonly onReply?: (reply: {
+    readonly event: string
+    readonly response: unknown
+    readonly by: string
+  }) => void
+}
 
 /** Asks a device. It knows no sockets: `dial` brings the links. */
-export class RemoteClient implements ConnectionOwner {
+export class RemoteClient {
   readonly #options: CompleteOptions
   readonly #requests: Requests
   readonly #instance = randomText(22)
   readonly #key: ClientKey
-  #target: Target | undefined
-  #connection: Connection | undefined
-  #status: ClientStatus = 'closed'
-  #first: { resolve: () => void; reject: (error: RemoteError) => void; retry: boolean } | undefined
-  #dialling: AbortController | undefined
-  #timer: ClockTimer | undefined
-  #failures = 0
-  #acknowledged = 1
+  readonly #owner: CarrierOwner
+  #carrier: Carrier | undefined
+  #known: KnownState | undefined
+  #watcher: Watcher | undefined
   #onError: ((word: string) => void) | undefined
   #onStatus: ((status: ClientStatus) => void) | undefined
   #onEvent: ((name: string, value: unknown) => void) | undefined
@@ -47,12 +76,17 @@ export class RemoteClient implements ConnectionOwner {
     this.#key = new ClientKey(this.#options.scrypt, this.#options.allowPlain)
     this.#requests = new Requests({
       clock: this.#options.clock,
-      expired: request => expired(this.#status, request)
+      expired: request => expired(this.status, request)
     })
+    this.#owner = {
+      statusChanged: status => this.#statusChanged(status),
+      refused: () => quietly(() => this.#onError?.('invalid_encryption')),
+      told: (name, value) => this.#told(name, value)
+    }
   }
 
   get status(): ClientStatus {
-    return this.#status
+    return this.#carrier?.status ?? 'closed'
   }
 
   /** How many requests wait for their answers. */
@@ -60,23 +94,29 @@ export class RemoteClient implements ConnectionOwner {
     return this.#requests.size
   }
 
+  /** The state as it was told last, or undefined. */
+  get knownState(): KnownState | undefined {
+    return this.#known
+  }
+
   /**
-   * Resolves when the connection is there. When it is lost later it is made again, for ever, and what was asked is asked again under
-   * its number: nothing is done twice.
+   * Resolves when the connection is there; of `https:` when the device's key is known. A connection that is lost later is made again,
+   * for ever, and what was asked is asked again under its number: nothing is done twice.
    *
+   * @param url `ws:`, `wss:`, `tokens:`, `https:`, or that of an invitation
    * @param key as text, or as it is; undefined: the one that `setEncryption` said, or that is in the invitation
    * @param retry whether a first failure is followed by further tries, too
    * @throws (rejects) RemoteError `invalid`, `disconnected`, `refused`
    */
-  connect(url: string, key?: string | SealingKey, retry = false): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#target !== undefined) throw invalid('connect()', 'this client is connected, or about to be')
-      const target = parseTarget(url)
-      if (key !== undefined) this.#key.set(key)
-      this.#target = target
-      this.#first = { resolve, reject, retry }
-      void this.#dial(target)
-    })
+  async connect(url: string, key?: GivenKey, retry = false): Promise<void> {
+    if (this.#carrier !== undefined && this.status !== 'closed')
+      throw invalid('connect()', 'this client is connected, or about to be')
+    const target = parseTarget(url)
+    const given = key ?? (target.invitation && invitationKey(target.invitation))
+    if (given !== undefined) this.#key.set(given)
+    const Kind = target.kind === 'link' ? Conversation : OnceCarrier
+    this.#carrier = new Kind(this.#options, this.#requests, this.#instance, this.#key, this.#owner)
+    await this.#carrier.connect(target, retry)
   }
 
   /**
@@ -97,10 +137,10 @@ export class RemoteClient implements ConnectionOwner {
     return this.#ask('ask', what, payload, options)
   }
 
-  /** The key from now on, without reconnecting. What is under way is answered under the one before. */
-  setEncryption(key: string | SealingKey): void {
+  /** The key from now on, without reconnecting. What is under way is answered under the one before. @throws RemoteError `invalid` */
+  setEncryption(key: GivenKey): void {
     this.#key.set(key)
-    this.#connection?.begin()
+    this.#carrier?.keyChanged()
   }
 
   /** Called with `invalid_encryption` when the device can't open what this client sends. What it throws is ignored. */
@@ -112,13 +152,49 @@ export class RemoteClient implements ConnectionOwner {
     this.#onStatus = handler
   }
 
-  /** What the device says unasked. */
+  /** What the device says unasked, by name. */
   setEventHandler(handler: ((name: string, value: unknown) => void) | undefined): void {
     this.#onEvent = handler
   }
 
+  /** What the device can do, for a page that shows it. */
+  async describe(options?: SendOptions): Promise<Description> {
+    return (await this.ask('describe', undefined, options)) as Description
+  }
+
+  async state(options?: SendOptions): Promise<KnownState> {
+    return this.#know(await this.ask('state', undefined, options))
+  }
+
+  /**
+   * Has the device for itself: others' commands are refused until the time is over, or `release()`.
+   *
+   * @param time milliseconds; the device allows 10 minutes by default
+   * @throws (rejects) RemoteError `refused`, reason `leased`, when somebody else has it
+   */
+  async lease(time: number, options?: SendOptions): Promise<LeaseNotice & { release(): Promise<void> }> {
+    const lease = (await this.ask('lease', { time }, options)) as LeaseNotice
+    return { ...lease, release: async () => void (await this.ask('release')) }
+  }
+
+  /**
+   * Hears of the state, at once and whenever it changes, and of what others are answered; after a lost connection it goes on.
+   *
+   * @throws (rejects) RemoteError `refused`, reason `not-allowed`, when the device lets nobody watch
+   */
+  async watch(watcher: Watcher): Promise<() => Promise<void>> {
+    this.#watcher = watcher
+    await this.#askToWatch()
+    return async () => {
+      if (this.#watcher !== watcher) return
+      this.#watcher = undefined
+      if (this.status === 'ready') await this.ask('unwatch')
+    }
+  }
+
+  /** What waits for an answer fails as `disconnected`. The client can be connected again. */
   close(): void {
-    this.#end(request => request.failure('disconnected', 'this client was closed', { reason: 'closed' }))
+    this.#carrier?.close()
   }
 
   #ask(kind: 'req' | 'ask', event: string, payload: unknown, options: SendOptions): Promise<unknown> {
@@ -128,252 +204,49 @@ export class RemoteClient implements ConnectionOwner {
       const body = bodyOf(event, payload)
       checkTimeout('timeout', timeout)
       if (ifRev !== undefined && !Number.isSafeInteger(ifRev)) throw invalid('ifRev', 'it is no whole number')
-      const extra =
-        ifRev === undefined && timeout === timeoutLength
-          ? ''
-          : `,${JSON.stringify({ ifRev, timeout: Math.ceil(timeout) })}`
+      const isPlainest = ifRev === undefined && timeout === timeoutLength
+      const extra = isPlainest ? '' : `,${JSON.stringify({ ifRev, timeout: Math.ceil(timeout) })}`
       const number = this.#requests.next()
       const text = `["${kind}",${number},${body}${extra}]`
-      const deadline = clock.now() + timeout
-      const request = new Request(number, event, text, deadline, options, resolve, reject)
+      const request = new Request(number, event, text, clock.now() + timeout, options, resolve, reject)
       if (signal?.aborted === true)
         throw request.failure('cancelled', 'it was given up', { cause: signal.reason })
       if (this.#requests.size >= maxPending)
         throw request.failure('refused', `${maxPending} others wait for theirs`, {
           reason: 'too-many-pending'
         })
-      const session = this.#connection?.current
-      if (session === undefined && !this.#mayWait) throw unsent(this.#status, request)
-      this.#requests.add(request)
-      if (session !== undefined) this.#requests.send(request, session)
-      else this.#connection?.tryAgain()
+      if (this.#carrier === undefined)
+        throw request.failure('disconnected', 'this client was never connected', { reason: 'not-connected' })
+      this.#carrier.send(request)
     })
   }
 
-  /** Whether a session may come by itself, on the connection that is there. */
-  get #mayWait(): boolean {
-    return this.#status === 'opening' || (this.#status === 'bad-key' && !this.#key.isDead)
-  }
-
-  async #dial(target: Target): Promise<void> {
-    const dialling = new AbortController()
-    this.#dialling = dialling
-    this.#setStatus('connecting')
-    try {
-      const { jwt, dial } = this.#options
-      const token = typeof jwt === 'function' ? await jwt() : jwt
-      this.#key.revive()
-      const key = target.device === '' ? undefined : await this.#key.for(target.device)
-      const tag =
-        key === undefined || key.mode === 'plain' ? undefined : toBase64url(await admissionTag(key.psk))
-      const link = await dial({ url: target.url }, dialling.signal)
-      if (dialling.signal.aborted) return link.close('this client was closed')
-      this.#connection = new Connection(link, this)
-      this.#connection.join(target.device, {
-        ...(token !== undefined && { jwt: token }),
-        ...(tag !== undefined && { tag })
-      })
-    } catch (error) {
-      if (!dialling.signal.aborted) this.#failed(errorOfDial(error))
-    }
-  }
-
-  #failed(error: RemoteError): void {
-    const target = this.#target
-    if (target === undefined) return
-    if (this.#first?.retry === false) {
-      const { reject } = this.#first
-      this.#end(request => request.failure('disconnected', 'there is no connection'))
-      reject(error)
-      return
-    }
-    this.#setStatus('connecting')
-    const wait = backoff(++this.#failures, this.#options.random)
-    this.#timer = this.#options.clock.setTimeout(() => void this.#dial(target), wait)
-  }
-
-  #end(errorOf: (request: Request) => RemoteError): void {
-    const first = this.#first
-    const connection = this.#connection
-    this.#first = undefined
-    this.#target = undefined
-    this.#connection = undefined
-    this.#dialling?.abort()
-    if (this.#timer !== undefined) this.#options.clock.clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#failures = 0
-    this.#setStatus('closed')
-    this.#requests.rejectAll(errorOf)
-    connection?.close('this client was closed')
-    first?.reject(
-      new RemoteError('disconnected', 'Cannot connect: because this client was closed', { reason: 'closed' })
-    )
-  }
-
-  #setStatus(status: ClientStatus): void {
-    if (status === this.#status) return
-    this.#status = status
+  #statusChanged(status: ClientStatus): void {
+    if (status === 'ready' && this.#watcher !== undefined) void this.#askToWatch().catch(() => {})
     quietly(() => this.#onStatus?.(status))
   }
 
-  // What its connection asks and tells.
-
-  get suite() {
-    return this.#options.suite
+  async #askToWatch(): Promise<void> {
+    this.#know(await this.ask('watch'))
   }
 
-  get clock() {
-    return this.#options.clock
+  #told(name: string, value: unknown): void {
+    if (name === 'state') this.#know(value)
+    else if (name === 'reply')
+      quietly(() => this.#watcher?.onReply?.(value as { event: string; response: unknown; by: string }))
+    quietly(() => this.#onEvent?.(name, value))
   }
 
-  random(): number {
-    return this.#options.random()
-  }
-
-  keyFor(device: string): Promise<SealingKey | undefined> {
-    return this.#key.for(device).catch(() => undefined)
-  }
-
-  first(): First {
-    const { timeoutLength } = this.#options
-    return { instance: this.#instance, sent: this.#requests.highestThatLeft, timeout: timeoutLength }
-  }
-
-  isWaiting(): boolean {
-    return this.#requests.size > 0
-  }
-
-  before(): string {
-    const { floor } = this.#requests
-    if (floor === this.#acknowledged) return ''
-    this.#acknowledged = floor
-    return `["ack",${floor}]`
-  }
-
-  welcomed(): void {
-    this.#setStatus('opening')
-    this.#first?.resolve()
-    this.#first = undefined
-  }
-
-  opened(session: ClientSession): void {
-    this.#failures = 0
-    this.#setStatus('ready')
-    this.#requests.sendUnder(session)
-  }
-
-  sessionEnded(session: ClientSession): void {
-    this.#requests.sessionEnded(session)
-    if (this.#status === 'ready') this.#setStatus('opening')
-  }
-
-  take(message: readonly [string, ...unknown[]], session: ClientSession): void {
-    const request = this.#requests.get(message[1])
-    switch (message[0]) {
-      case 'res':
-        if (request !== undefined) this.#requests.resolve(request, message[3])
-        return
-      case 'err':
-        if (request !== undefined) this.#takeFailure(request, message[2])
-        return
-      case 'again':
-        if (request !== undefined) this.#askAgain(request, session)
-        return
-      case 'progress':
-        if (request === undefined) return
-        request.hasBegun = true
-        quietly(() => request.options.onProgress?.(message[2]))
-        return
-      case 'event':
-        quietly(() => this.#onEvent?.(String(message[1]), message[2]))
-        return
-      case 'renew':
-        this.#connection?.begin()
-        return
-      case 'rekey':
-      case 'revoked':
-        this.#takeEndOfKey(session, message[0] === 'revoked')
+  #know(told: unknown): KnownState {
+    const lease = fieldOf(told, 'lease') as LeaseNotice | undefined
+    const state = {
+      value: fieldOf(told, 'value'),
+      rev: Number(fieldOf(told, 'rev')),
+      at: this.#options.clock.date(),
+      ...(lease && { lease })
     }
+    this.#known = state
+    quietly(() => this.#watcher?.onState?.(state))
+    return state
   }
-
-  /** It was not taken under this session, and has certainly not run. */
-  #askAgain(request: Request, session: ClientSession): void {
-    request.hasLeft = false
-    request.session = undefined
-    const current = this.#connection?.current
-    if (current !== undefined && current !== session) this.#requests.send(request, current)
-    else if (this.#key.isDead) this.#requests.reject(request, unsent(this.#status, request))
-  }
-
-  #takeFailure(request: Request, failure: unknown): void {
-    const [code, ran] = [fieldOf(failure, 'code'), fieldOf(failure, 'ran')]
-    const reason = fieldOf(failure, 'reason')
-    const rev = fieldOf(failure, 'rev')
-    const message = String(fieldOf(failure, 'message') ?? '').slice(0, 1000)
-    const error = new RemoteError(isErrorCode(code) ? code : 'refused', message, {
-      ran: ran === 'yes' || ran === 'maybe' ? (ran satisfies Ran) : 'no',
-      event: request.event,
-      ...(typeof reason === 'string' && { reason: reason.slice(0, 64) }),
-      ...(typeof rev === 'number' && { rev })
-    })
-    this.#requests.reject(request, error)
-  }
-
-  /** Sealed under the key that it is about: whoever said so has it. */
-  #takeEndOfKey(session: ClientSession, isRevoked: boolean): void {
-    this.#key.markDead(session.key)
-    const connection = this.#connection
-    if (isRevoked) connection?.drop(session)
-    else connection?.retire(session)
-    if (this.#key.isDead) {
-      this.#setStatus('bad-key')
-      quietly(() => this.#onError?.('invalid_encryption'))
-      const why = 'the device has said that this key counts no more'
-      for (const request of this.#requests.values())
-        if (request.session === undefined) this.#requests.reject(request, request.failure('bad-key', why))
-    }
-  }
-
-  refused(): void {
-    this.#setStatus('bad-key')
-    quietly(() => this.#onError?.('invalid_encryption'))
-  }
-
-  offline(): void {
-    this.#setStatus('offline')
-    this.#requests.rejectUnsent(request => unsent(this.#status, request))
-  }
-
-  closed({ why, reason, isFinal }: ConnectionEnd): void {
-    this.#connection = undefined
-    if (this.#target === undefined) return
-    const details = reason === undefined ? {} : { reason }
-    const error = new RemoteError(
-      isFinal ? 'refused' : 'disconnected',
-      `Cannot stay connected: because ${why}`,
-      details
-    )
-    if (isFinal) {
-      const first = this.#first
-      this.#first = undefined
-      this.#end(request => request.failure('refused', why, details))
-      first?.reject(error)
-      return
-    }
-    this.#setStatus('connecting')
-    this.#requests.rejectUnsent(request => unsent(this.#status, request))
-    this.#failed(error)
-  }
-}
-
-function errorOfDial(error: unknown): RemoteError {
-  if (error instanceof RemoteError) return error
-  return new RemoteError('disconnected', 'Cannot connect: because nobody answers there', { cause: error })
-}
-
-/** What a handler of the program throws is no business of the connection. */
-function quietly(call: () => void): void {
-  try {
-    call()
-  } catch {}
 }

@@ -31,7 +31,7 @@ export class Request implements Outgoing, Timed {
   session: ClientSession | undefined
   /** The handler has shown a sign of life. */
   hasBegun = false
-  onAbort: (() => void) | undefined
+  onSettled: (() => void) | undefined
 
   constructor(
     number: number,

@@ -1,7 +1,9 @@
-import type { RemoteError } from '../errors/remote-error'
+import { fieldOf } from '../encoding/json'
+import { isErrorCode, RemoteError } from '../errors/remote-error'
 import type { Clock } from '../time/clock'
 import { Deadlines } from '../time/deadlines'
 import type { ClientSession } from './connection-owner'
+import { quietly } from './quietly'
 import type { Request } from './request'
 
 export interface RequestsOptions {
@@ -61,9 +63,22 @@ export class Requests {
     this.#deadlines.note(request.deadline)
     const { signal } = request.options
     if (signal === undefined) return
-    request.onAbort = () =>
+    const onAbort = () =>
       this.giveUp(request, request.failure('cancelled', 'it was given up', { cause: signal.reason }))
-    signal.addEventListener('abort', request.onAbort, { once: true })
+    signal.addEventListener('abort', onAbort, { once: true })
+    request.onSettled = () => signal.removeEventListener('abort', onAbort)
+  }
+
+  /** Settles a request by what the device says of it; what is late, said twice or of no request does nothing. */
+  take(message: readonly unknown[]): void {
+    const request = this.get(message[1])
+    if (request === undefined) return
+    if (message[0] === 'res') this.resolve(request, message[3])
+    else if (message[0] === 'err') this.reject(request, failureOf(request, message[2]))
+    else if (message[0] === 'progress') {
+      request.hasBegun = true
+      quietly(() => request.options.onProgress?.(message[2]))
+    }
   }
 
   resolve(request: Request, value: unknown): void {
@@ -111,8 +126,24 @@ export class Requests {
     request.isDropped = true
     if (request.hasLeft && request.number > this.#highestSettledThatLeft)
       this.#highestSettledThatLeft = request.number
-    if (request.onAbort !== undefined) request.options.signal?.removeEventListener('abort', request.onAbort)
+    request.onSettled?.()
     if (this.#pending.size === 0) this.#deadlines.stop()
     return true
   }
+}
+
+/** What the device says of a request that failed. */
+function failureOf({ event }: Request, failure: unknown): RemoteError {
+  const [code, message, ran] = [
+    fieldOf(failure, 'code'),
+    fieldOf(failure, 'message'),
+    fieldOf(failure, 'ran')
+  ]
+  const [reason, rev] = [fieldOf(failure, 'reason'), fieldOf(failure, 'rev')]
+  return new RemoteError(isErrorCode(code) ? code : 'refused', String(message ?? '').slice(0, 1000), {
+    ran: ran === 'yes' || ran === 'maybe' ? ran : 'no',
+    event,
+    ...(typeof reason === 'string' && { reason: reason.slice(0, 64) }),
+    ...(typeof rev === 'number' && { rev })
+  })
 }

@@ -27,6 +27,8 @@ import { OnceSession } from './once-session'
 /** Answers what clients ask of the device itself. @throws RemoteError, which the client is told */
 export type AskHandler = (payload: unknown, session: DeviceSession) => unknown
 
+type OnceMessage = readonly [string, ...unknown[]]
+
 /** One device, for all that are connected to it: by its own listener, by relays, or for one request. It knows no sockets. */
 export class DeviceHub implements DeviceClientOwner {
   readonly deviceId: string
@@ -195,7 +197,8 @@ export class DeviceHub implements DeviceClientOwner {
 
   async #answerOnce(opened: OpenedOnce): Promise<string> {
     const { keyId, mode, plain } = opened
-    const [first, message] = parseJson(plain, MAX_DEPTH + 2) as [unknown, [string, ...unknown[]]]
+    const [first, message, ...others] = parseJson(plain, MAX_DEPTH + 2) as [unknown, ...OnceMessage[]]
+    if (message === undefined) throw new Error('nothing is asked')
     const now = this.#clock.date()
     const refused = this.#replays.take(opened, now)
     if (refused === 'late' || refused === 'ahead' || refused === 'restarted')
@@ -209,7 +212,7 @@ export class DeviceHub implements DeviceClientOwner {
     const timeout = fieldOf(first, 'timeout')
     const session = new OnceSession(keyId, mode, record, typeof timeout === 'number' ? timeout : 60_000)
     this.ring.touched(keyId)
-    this.take(message, session)
+    for (const each of [message, ...others]) this.take(each, session)
     return await session.answered
   }
 

@@ -1,0 +1,27 @@
+import type { SealingKey } from '../sealing/session'
+import type { Request } from './request'
+import type { ClientStatus } from './status'
+import type { Target } from './target'
+
+/** How requests get to the device: over a connection that is kept, or each by itself. */
+export interface Carrier {
+  readonly status: ClientStatus
+  /** Resolves when requests can be taken. @throws (rejects) RemoteError; the carrier is closed then */
+  connect(target: Target, retry: boolean): Promise<void>
+  /** @throws RemoteError when it can't be sent now */
+  send(request: Request): void
+  /** Another key counts. */
+  keyChanged(): void
+  close(): void
+}
+
+/** Whoever has a carrier. */
+export interface CarrierOwner {
+  statusChanged(status: ClientStatus): void
+  /** The device can't open what is sent. */
+  refused(): void
+  /** The device says something unasked. */
+  told(name: string, value: unknown): void
+}
+
+export type GivenKey = string | SealingKey

@@ -1,0 +1,185 @@
+import { fromBase64url } from '../encoding/base64url'
+import { utf8 } from '../encoding/bytes'
+import { invalid, RemoteError } from '../errors/remote-error'
+import { deviceIdOf } from '../sealing/keys'
+import { sealOnce } from '../sealing/once'
+import { backoff } from '../time/backoff'
+import { decodeFrame, FrameKind } from '../wire/frame'
+import { decodeMessages, type First } from '../wire/message'
+import type { Carrier, CarrierOwner } from './carrier'
+import type { ClientKey } from './client-key'
+import type { CompleteOptions, OncePost } from './options'
+import type { Request } from './request'
+import type { Requests } from './requests'
+import type { ClientStatus } from './status'
+import type { Target } from './target'
+
+/** In a row, of what is taken for the device's clock. */
+const MAX_ADJUSTMENTS = 3
+
+/** Sends each request by itself, over HTTPS: nothing is kept open between two of them. */
+export class OnceCarrier implements Carrier {
+  readonly #options: CompleteOptions
+  readonly #requests: Requests
+  readonly #instance: string
+  readonly #key: ClientKey
+  readonly #owner: CarrierOwner
+  #device: { readonly url: string; readonly id: string; readonly publicKey: Uint8Array } | undefined
+  #status: ClientStatus = 'closed'
+  /** How far the device's clock is ahead of this one, milliseconds, where that matters. */
+  #ahead = 0
+
+  constructor(
+    options: CompleteOptions,
+    requests: Requests,
+    instance: string,
+    key: ClientKey,
+    owner: CarrierOwner
+  ) {
+    this.#options = options
+    this.#requests = requests
+    this.#instance = instance
+    this.#key = key
+    this.#owner = owner
+  }
+
+  get status(): ClientStatus {
+    return this.#status
+  }
+
+  async connect({ url, device }: Target): Promise<void> {
+    if (device === '') throw invalid('the URL', 'https: needs the id of the device, as in ?device=…')
+    this.#setStatus('connecting')
+    try {
+      const notice = await this.#post.lookUp(url, device)
+      const publicKey = fromBase64url(notice.publicKey)
+      if (publicKey === undefined || (await deviceIdOf(publicKey)) !== device)
+        throw new RemoteError('disconnected', 'Cannot connect: because what answers is another device', {
+          reason: 'rejected'
+        })
+      if (this.#status !== 'connecting') throw closedError()
+      this.#device = { url, id: device, publicKey }
+      this.#setStatus('ready')
+    } catch (error) {
+      this.#setStatus('closed')
+      throw error
+    }
+  }
+
+  send(request: Request): void {
+    const device = this.#device
+    if (device === undefined || this.#status === 'closed')
+      throw request.failure('disconnected', 'there is no connection', { reason: 'not-connected' })
+    this.#requests.add(request)
+    void this.#carry(request).catch((error: unknown) => {
+      const why = 'it can not be sent'
+      this.#requests.reject(request, error instanceof RemoteError ? error : request.failure('invalid', why))
+    })
+  }
+
+  keyChanged(): void {
+    if (this.#status === 'bad-key') this.#setStatus('ready')
+  }
+
+  close(): void {
+    this.#device = undefined
+    this.#setStatus('closed')
+    this.#requests.rejectAll(request =>
+      request.failure('disconnected', 'this client was closed', { reason: 'closed' })
+    )
+  }
+
+  get #post(): OncePost {
+    const { once } = this.#options
+    if (once === undefined) throw invalid('https:', 'this build has no way to post')
+    return once
+  }
+
+  /** Posts it until something answers, or it is settled. */
+  async #carry(request: Request): Promise<void> {
+    const settled = new AbortController()
+    const forget = request.onSettled
+    request.onSettled = () => {
+      forget?.()
+      settled.abort()
+    }
+    let adjustments = 0
+    for (let failures = 0; !request.isDropped; ) {
+      const answer = await this.#try(request, settled.signal)
+      if (answer === 'done') return
+      if (answer === 'again' && ++adjustments < MAX_ADJUSTMENTS) continue
+      const wait = backoff(++failures, this.#options.random)
+      await new Promise<void>(resolve => this.#options.clock.setTimeout(resolve, wait))
+    }
+  }
+
+  async #try(request: Request, signal: AbortSignal): Promise<'done' | 'again' | 'later'> {
+    const { suite, clock, timeoutLength } = this.#options
+    const device = this.#device
+    const key = await this.#key.for(device?.id ?? '')
+    if (device === undefined) return 'done'
+    if (key === undefined) throw request.failure('bad-key', 'this client has no key')
+    const sent = request.hasLeft ? request.number : 0
+    const first: First = { instance: this.#instance, sent, timeout: timeoutLength }
+    const plain = utf8(`[${JSON.stringify(first)},${request.text},["ack",${this.#requests.floor}]]`)
+    const sealed = await sealOnce(
+      suite,
+      device.publicKey,
+      { device: device.id },
+      key,
+      plain,
+      clock.date() + this.#ahead
+    )
+    if (request.isDropped) return 'done'
+    const hadLeft = request.hasLeft
+    request.hasLeft = true
+    let bytes: Uint8Array
+    try {
+      bytes = await this.#post.post(device.url, device.id, sealed.frame, signal)
+    } catch (error) {
+      if (request.isDropped) return 'done'
+      if (!(error instanceof RemoteError && error.ran === 'no')) return 'later'
+      request.hasLeft = hadLeft
+      if (hadLeft) return 'later'
+      throw request.failure(error.code, 'the device can not be reached', {
+        ...(error.reason !== undefined && { reason: error.reason }),
+        cause: error
+      })
+    }
+    const frame = decodeFrame(bytes)
+    if (frame?.kind !== FrameKind.onceAnswer) return this.#refused(request)
+    const opened = await sealed.openAnswer(frame).catch(() => undefined)
+    if (opened === undefined) return this.#refused(request)
+    this.#setStatus('ready')
+    for (const message of decodeMessages(opened)) {
+      if (message[0] === 'clock') {
+        request.hasLeft = hadLeft
+        this.#ahead = Number(message[1]) - clock.date()
+        return 'again'
+      }
+      this.#requests.take(message)
+    }
+    return 'done'
+  }
+
+  /** Anybody on the way may have said so: it fails at its timeout. */
+  #refused({ isDropped }: Request): 'done' {
+    if (!isDropped && this.#status !== 'closed') {
+      this.#setStatus('bad-key')
+      this.#owner.refused()
+    }
+    return 'done'
+  }
+
+  #setStatus(status: ClientStatus): void {
+    if (status === this.#status) return
+    this.#status = status
+    this.#owner.statusChanged(status)
+  }
+}
+
+function closedError(): RemoteError {
+  return new RemoteError('disconnected', 'Cannot connect: because this client was closed', {
+    reason: 'closed'
+  })
+}
