@@ -1,0 +1,7 @@
+export type { ClientOptions } from './client/options'
+export type { SendOptions } from './client/request'
+export type { ClientStatus, KnownState, LeaseNotice } from './client/status'
+export { type BrowserClientOptions, Client } from './doors/browser-client'
+export { type Ran, RemoteError, type RemoteErrorCode } from './errors/remote-error'
+export type { Scrypt } from './sealing/keys'
+export { type CipherSuite, createSuite, type SuiteParts } from './sealing/suite'

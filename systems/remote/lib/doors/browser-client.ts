@@ -1,0 +1,29 @@
+import type { ClientOptions } from '../client/options'
+import { RemoteClient } from '../client/remote-client'
+import type { Scrypt } from '../sealing/keys'
+import { type CipherSuite, createSuite } from '../sealing/suite'
+import { webScrypt } from '../sealing/web-scrypt'
+import { type BrowserDialOptions, dialBrowser } from '../transport/browser-dial'
+import { type BrowserOnceOptions, onceBrowser } from '../transport/browser-once'
+
+export interface BrowserClientOptions extends ClientOptions, BrowserDialOptions, BrowserOnceOptions {
+  /** The cryptography, where there is no WebCrypto, as in React Native. Default: by WebCrypto. */
+  readonly suite?: CipherSuite | undefined
+  /** For keys that are words. Default: in JavaScript. */
+  readonly scrypt?: Scrypt | undefined
+}
+
+/** Asks a device from a browser: over `ws:`, `wss:`, or by one request at a time over `https:`. */
+export class Client extends RemoteClient {
+  /** @throws RemoteError `invalid` */
+  constructor(options: BrowserClientOptions = {}) {
+    const { WebSocket, fetch, limits, connectTimeout, suite, scrypt, ...rest } = options
+    super({
+      ...rest,
+      suite: suite ?? createSuite(),
+      scrypt: scrypt ?? webScrypt,
+      dial: dialBrowser({ WebSocket, limits, connectTimeout }),
+      once: onceBrowser({ fetch, limits })
+    })
+  }
+}

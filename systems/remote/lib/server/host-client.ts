@@ -1,0 +1,73 @@
+import type { ClientPort } from '../device/device-client'
+import { randomId } from '../encoding/random-id'
+import type { Link } from '../link/link'
+import { type ByeReason, decodeControl, encodeControl } from '../wire/control'
+import { decodeFrame, FrameKind } from '../wire/frame'
+
+/** What a listener of a device needs of it; a `DeviceHub` is one. */
+export interface HostedDevice {
+  readonly deviceId: string
+  attach(port: ClientPort): AttachedClient
+}
+
+/** A client, as the device has it. */
+export interface AttachedClient {
+  receive(frame: Uint8Array): void
+  drained(): void
+  detached(): void
+}
+
+export interface HostClientOptions {
+  readonly device: HostedDevice
+  /** The static one, base64url. */
+  readonly publicKey: string
+  /** Milliseconds until a client must have said which device it wants. Default 5,000. */
+  readonly joinTimeout?: number
+}
+
+const JOIN_TIMEOUT = 5_000
+
+/** Lets whoever connected to a device's own listener in: who they are, their key shows. */
+export function welcomeClient(
+  link: Link,
+  { device, publicKey, joinTimeout = JOIN_TIMEOUT }: HostClientOptions
+): void {
+  const { deviceId } = device
+  const timer = setTimeout(() => leave('malformed'), joinTimeout)
+  let client: AttachedClient | undefined
+  function leave(why: ByeReason | string, retry = true): void {
+    clearTimeout(timer)
+    link.send(encodeControl({ do: 'bye', why, retry }))
+    link.close(why)
+    client?.detached()
+  }
+  link.onFrame = bytes => {
+    if (client !== undefined) {
+      client.receive(bytes)
+      return
+    }
+    const frame = decodeFrame(bytes)
+    const message = frame && decodeControl(frame)
+    if (message?.do !== 'join') leave('malformed', false)
+    else if (message.device !== '' && message.device !== deviceId) leave('unknown-device')
+    else {
+      clearTimeout(timer)
+      const clientId = randomId()
+      client = device.attach({
+        clientId,
+        send: sent => {
+          // Sent only to who has shown a key.
+          if (sent[1] === FrameKind.accept) link.trust?.()
+          return link.send(sent)
+        },
+        close: leave
+      })
+      link.send(encodeControl({ do: 'welcome', client: clientId, device: deviceId, publicKey, online: true }))
+    }
+  }
+  link.onDrain = () => client?.drained()
+  link.onClose = () => {
+    clearTimeout(timer)
+    client?.detached()
+  }
+}

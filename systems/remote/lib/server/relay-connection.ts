@@ -1,0 +1,249 @@
+import type { CipherSuite, KeyPair } from 'hpke'
+import { toBase64url } from '../encoding/base64url'
+import { RemoteError } from '../errors/remote-error'
+import type { Link } from '../link/link'
+import { answerChallenge } from '../sealing/registration'
+import { backoff } from '../time/backoff'
+import { type ControlMessage, decodeControl, encodeControl } from '../wire/control'
+import { decodeFrame, FrameKind } from '../wire/frame'
+import type { AttachedClient, HostedDevice } from './host-client'
+
+/** Keys of a device, as far as a relay is told of them. A `KeyRing` is one. */
+export interface RelayedKeys {
+  readonly deviceKeys: KeyPair
+  readonly publicKey: Uint8Array
+  readonly tagHashes: readonly string[]
+  on(event: 'change', listener: () => void): unknown
+  off(event: 'change', listener: () => void): unknown
+}
+
+export interface RelayConnectionOptions {
+  readonly url: string
+  readonly dial: (to: { readonly url: string }, signal: AbortSignal) => Promise<Link>
+  readonly suite: CipherSuite
+  readonly device: HostedDevice
+  readonly keys: RelayedKeys
+  /** Proves to the relay whose device it is; a function is called for each connection. */
+  readonly jwt?: string | (() => string | Promise<string>) | undefined
+  /** What the relay calls it in its list. */
+  readonly name?: string | undefined
+  /** At least 0 and below 1. Default `Math.random`. */
+  readonly random?: (() => number) | undefined
+  readonly onChange?: ((change: RelayChange) => void) | undefined
+}
+
+export interface RelayChange {
+  readonly url: string
+  /** Whether clients can reach the device by this relay. */
+  readonly isOnline: boolean
+  /** Why not. */
+  readonly error?: RemoteError
+  /** It is not tried again. */
+  readonly isFinal: boolean
+}
+
+/** Milliseconds from the dial until the relay must have registered the device. */
+const REGISTER_TIMEOUT = 10_000
+
+/** Clients at once by one relay; more are sent away. */
+const MAX_CLIENTS = 20_000
+
+/** A device's connection to a relay: it dials, proves its key, serves the clients of the relay, and comes back when it is lost. */
+export class RelayConnection {
+  readonly #options: RelayConnectionOptions
+  readonly #clients = new Map<string, AttachedClient>()
+  readonly #stopped = new AbortController()
+  #link: Link | undefined
+  #failures = 0
+  #isRegistered = false
+  #bye: Extract<ControlMessage, { do: 'bye' }> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #first: { resolve: () => void; reject: (error: RemoteError) => void } | undefined
+  readonly #onKeys = () => this.#admit()
+
+  /** Resolves when the device is registered for the first time; rejects when it is closed before, or the relay will not have it. */
+  readonly registered: Promise<void>
+
+  constructor(options: RelayConnectionOptions) {
+    this.#options = options
+    this.registered = new Promise((resolve, reject) => {
+      this.#first = { resolve, reject }
+    })
+    options.keys.on('change', this.#onKeys)
+    void this.#dial()
+  }
+
+  get url(): string {
+    return this.#options.url
+  }
+
+  get isOnline(): boolean {
+    return this.#isRegistered
+  }
+
+  /** How many clients of this relay are connected. */
+  get clients(): number {
+    return this.#clients.size
+  }
+
+  close(): void {
+    if (this.#stopped.signal.aborted) return
+    const error = new RemoteError(
+      'disconnected',
+      'Cannot stay at the relay: because this device was closed',
+      {
+        reason: 'closed'
+      }
+    )
+    this.#stop(error)
+    this.#link?.close('the device goes away')
+  }
+
+  async #dial(): Promise<void> {
+    const { url, dial, jwt, keys, name } = this.#options
+    const { signal } = this.#stopped
+    this.#bye = undefined
+    try {
+      const token = typeof jwt === 'function' ? await jwt() : jwt
+      const link = await dial({ url }, signal)
+      if (signal.aborted) return link.close('the device goes away')
+      this.#link = link
+      this.#timer = setTimeout(
+        () => link.close('the relay did not register the device in time'),
+        REGISTER_TIMEOUT
+      )
+      link.onFrame = bytes => this.#take(bytes, link)
+      link.onDrain = () => {
+        for (const client of this.#clients.values()) client.drained()
+      }
+      link.onClose = ({ reason, refused }) => this.#lost(reason, refused === true)
+      link.send(
+        encodeControl({
+          do: 'register',
+          publicKey: toBase64url(keys.publicKey),
+          ...(token !== undefined && { jwt: token }),
+          ...(name !== undefined && { name })
+        })
+      )
+    } catch (error) {
+      if (signal.aborted) return
+      this.#again(
+        error instanceof RemoteError
+          ? error
+          : new RemoteError('disconnected', 'Cannot reach the relay: because the dial failed', {
+              cause: error
+            })
+      )
+    }
+  }
+
+  #take(bytes: Uint8Array, link: Link): void {
+    const frame = decodeFrame(bytes)
+    if (frame === undefined) return
+    if (frame.kind !== FrameKind.control) {
+      this.#clients.get(frame.client)?.receive(bytes)
+      return
+    }
+    const message = decodeControl(frame)
+    switch (message?.do) {
+      case 'challenge':
+        void this.#prove(message, link)
+        return
+      case 'registered':
+        this.#registered()
+        return
+      case 'opened':
+        if (this.#isRegistered) this.#open(message.client, message.by, link)
+        return
+      case 'closed':
+        this.#detach(message.client)
+        return
+      case 'bye':
+        this.#bye = message
+        link.close('the relay said goodbye')
+    }
+  }
+
+  async #prove(challenge: Extract<ControlMessage, { do: 'challenge' }>, link: Link): Promise<void> {
+    const { suite, keys } = this.#options
+    try {
+      link.send(encodeControl(await answerChallenge(suite, keys.deviceKeys, challenge)))
+    } catch {
+      link.close('the relay asked for a proof that nobody can give')
+    }
+  }
+
+  #registered(): void {
+    if (this.#isRegistered) return
+    clearTimeout(this.#timer)
+    this.#isRegistered = true
+    this.#failures = 0
+    this.#admit()
+    this.#first?.resolve()
+    this.#first = undefined
+    this.#tell({ isOnline: true, isFinal: false })
+  }
+
+  #admit(): void {
+    if (this.#isRegistered)
+      this.#link?.send(encodeControl({ do: 'admit', tags: this.#options.keys.tagHashes }))
+  }
+
+  #open(clientId: string, by: unknown, link: Link): void {
+    this.#detach(clientId)
+    const leave = (why: string) => {
+      this.#clients.delete(clientId)
+      link.send(encodeControl({ do: 'closed', client: clientId, why }))
+    }
+    if (this.#clients.size >= MAX_CLIENTS) {
+      leave('too-many')
+      return
+    }
+    const send = (frame: Uint8Array) => link.send(frame)
+    this.#clients.set(clientId, this.#options.device.attach({ clientId, by, send, close: leave }))
+  }
+
+  #detach(clientId: string): void {
+    const client = this.#clients.get(clientId)
+    this.#clients.delete(clientId)
+    client?.detached()
+  }
+
+  #lost(reason: string, isRefused: boolean): void {
+    clearTimeout(this.#timer)
+    this.#link = undefined
+    this.#isRegistered = false
+    for (const clientId of [...this.#clients.keys()]) this.#detach(clientId)
+    if (this.#stopped.signal.aborted) return
+    const bye = this.#bye
+    const isFinal = isRefused || bye?.retry === false
+    const why = bye === undefined ? reason : `it said ${bye.why}`
+    const error = new RemoteError(
+      isFinal ? 'refused' : 'disconnected',
+      `Cannot stay at the relay: because ${why}`,
+      bye === undefined ? {} : { reason: bye.why }
+    )
+    if (isFinal) this.#stop(error)
+    else this.#again(error)
+  }
+
+  #again(error: RemoteError): void {
+    const wait = backoff(++this.#failures, this.#options.random ?? Math.random)
+    this.#timer = setTimeout(() => void this.#dial(), wait)
+    this.#tell({ isOnline: false, error, isFinal: false })
+  }
+
+  #stop(error: RemoteError): void {
+    this.#stopped.abort()
+    clearTimeout(this.#timer)
+    this.#options.keys.off('change', this.#onKeys)
+    this.#isRegistered = false
+    this.#first?.reject(error)
+    this.#first = undefined
+    this.#tell({ isOnline: false, error, isFinal: true })
+  }
+
+  #tell(change: Omit<RelayChange, 'url'>): void {
+    this.#options.onChange?.({ url: this.url, ...change })
+  }
+}

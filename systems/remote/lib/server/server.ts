@@ -1,0 +1,247 @@
+import { EventEmitter } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { DeviceHub } from '../device/device-hub'
+import type { DeviceHubOptions } from '../device/device-hub-options'
+import type { DeviceState } from '../device/device-state'
+import type { Handler } from '../device/handler'
+import { toBase64url } from '../encoding/base64url'
+import { invalid, RemoteError } from '../errors/remote-error'
+import { KeyRing, type KeyRingOptions } from '../keys/key-ring'
+import { nodeSuite } from '../sealing/node-suite'
+import { LINK_LIMITS, type LinkLimits } from '../transport/link-limits'
+import { dialNode } from '../transport/node-dial'
+import type { DialTls } from '../transport/node-web-socket'
+import { welcomeClient } from './host-client'
+import { HostListener, type HostListenerOptions } from './host-listener'
+import { pageApp } from './page-app'
+import { type RelayChange, RelayConnection } from './relay-connection'
+import { webRoutes } from './web-routes'
+
+export interface ServerOptions
+  extends Omit<DeviceHubOptions, 'suite' | 'ring' | 'handler' | 'handlers' | 'clock'> {
+  /** The keys of the device: its own pair, the shared one, the phones. Default: new ones, in memory. */
+  readonly keys?: Omit<KeyRingOptions, 'suite'> | KeyRing | undefined
+  /** Whether '' may be the key: nothing is sealed then, and everybody on the way can read and change it. Default false. */
+  readonly allowPlain?: boolean | undefined
+  readonly limits?: Partial<LinkLimits> | undefined
+  /** Milliseconds that `close()` gives to what is under way. Default 5,000. */
+  readonly closeTimeout?: number | undefined
+}
+
+export interface HostOptions extends Omit<HostListenerOptions, 'limits'> {
+  /** Whether the phone page is served at `/r`. Default true. */
+  readonly page?: boolean | undefined
+}
+
+export interface RelayOptions {
+  /** Proves to the relay whose device it is; a function is called for each connection. */
+  readonly jwt?: string | (() => string | Promise<string>) | undefined
+  /** Of the dial: the authority of the relay's certificate, and one's own certificate for `tokens:`. */
+  readonly tls?: DialTls | undefined
+  /** Milliseconds for a dial. Default 10,000. */
+  readonly connectTimeout?: number | undefined
+}
+
+/** One for every event, or one for each. */
+export type Handlers = Handler | Readonly<Record<string, Handler>>
+
+export interface ServerEvents {
+  /** A relay has registered the device, or has lost it; then it is tried again unless `isFinal`. */
+  relay: [change: RelayChange]
+}
+
+/**
+ * A device: what clients ask of it goes to its handler. It listens itself (`host`), or dials out to a relay (`hostMiddleware`), or
+ * both, to any number of them.
+ */
+export class Server extends EventEmitter<ServerEvents> {
+  readonly #options: ServerOptions
+  readonly #suite = nodeSuite()
+  readonly #listeners: HostListener[] = []
+  readonly #relays: RelayConnection[] = []
+  #handlers: Handlers | undefined
+  #opening: Promise<KeyRing> | undefined
+  #ring: KeyRing | undefined
+  #hub: DeviceHub | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: ServerOptions = {}) {
+    super()
+    this.#options = options
+  }
+
+  /**
+   * Listens: for WebSockets, and with `tls` for `wss:`, `tokens:` and `https:` on the same port.
+   *
+   * @param handler does what is asked, whichever event it is; the last one that was given counts
+   * @param key that all clients have: 32 bytes as base64url, or words; default: the one that was kept, or is made at random
+   * @returns where it listens
+   * @throws (rejects) RemoteError `invalid`; what the port can't be listened on for
+   */
+  async host(handler: Handlers, key?: string, options: HostOptions = {}): Promise<AddressInfo> {
+    const { hub, ring } = await this.#open(handler, key)
+    const { page = true, ...listening } = options
+    const limits = this.#options.limits
+    const publicKey = toBase64url(ring.publicKey)
+    const serve = page ? pageApp() : undefined
+    const listener = await HostListener.open(
+      { ...listening, limits },
+      {
+        onLink: link => welcomeClient(link, { device: hub, publicKey }),
+        fetch: webRoutes({
+          once: (device, frame) =>
+            device === hub.deviceId ? hub.once(frame) : Promise.reject(unknownDevice()),
+          notice: device =>
+            device === hub.deviceId || device === '' ? { publicKey, online: true } : undefined,
+          maxFrameBytes: limits?.maxFrameBytes ?? LINK_LIMITS.maxFrameBytes,
+          page: serve
+        })
+      }
+    )
+    if (this.#closing !== undefined) {
+      await listener.close(0)
+      throw closed()
+    }
+    this.#listeners.push(listener)
+    return listener.address
+  }
+
+  /**
+   * Dials out to a relay and serves its clients there. When the connection is lost it is made again, for ever.
+   *
+   * @param url `wss://host[:port]` or `tokens://host:port`
+   * @param handler, key as for `host`
+   * @returns when the relay has registered the device for the first time
+   * @throws (rejects) RemoteError `invalid`; `refused` when the relay will not have the device; `disconnected` after `close()`
+   */
+  async hostMiddleware(
+    url: string,
+    handler: Handlers,
+    key?: string,
+    options: RelayOptions = {}
+  ): Promise<void> {
+    const { hub, ring } = await this.#open(handler, key)
+    const { jwt, ...dialling } = options
+    const relay = new RelayConnection({
+      url,
+      dial: dialNode({ ...dialling, limits: this.#options.limits }),
+      suite: this.#suite,
+      device: hub,
+      keys: ring,
+      jwt,
+      name: this.#options.name,
+      onChange: change => this.emit('relay', change)
+    })
+    this.#relays.push(relay)
+    await relay.registered
+  }
+
+  /** The shared key from now on. Who is connected is told, and what is under way is answered under the one before. */
+  async setEncryptionKey(key: string): Promise<void> {
+    this.#checkKey(key)
+    const ring = await this.#openRing()
+    await ring.setShared(key)
+  }
+
+  /** The state document, which clients can ask for and name the revision of. @throws RemoteError `invalid` before `host()` */
+  get state(): DeviceState {
+    return this.hub.state
+  }
+
+  /** @throws RemoteError `invalid` before `host()` and `hostMiddleware()` */
+  get hub(): DeviceHub {
+    if (this.#hub === undefined) throw invalid('the device', 'host() or hostMiddleware() comes first')
+    return this.#hub
+  }
+
+  /** The keys: the shared one, invitations, and the phones. @throws RemoteError `invalid`, likewise */
+  get keys(): KeyRing {
+    if (this.#ring === undefined) throw invalid('the keys', 'host() or hostMiddleware() comes first')
+    return this.#ring
+  }
+
+  /** Where it listens. */
+  get addresses(): readonly AddressInfo[] {
+    return this.#listeners.map(({ address }) => address)
+  }
+
+  /** The relays that it dials. */
+  get relays(): readonly Pick<RelayConnection, 'url' | 'isOnline' | 'clients'>[] {
+    return this.#relays
+  }
+
+  /** Takes nobody new, tells who is connected, and ends. What is left after `timeout` milliseconds is cut. */
+  close({
+    timeout = this.#options.closeTimeout ?? 5_000
+  }: {
+    readonly timeout?: number
+  } = {}): Promise<void> {
+    this.#closing ??= this.#close(timeout)
+    return this.#closing
+  }
+
+  async #close(timeout: number): Promise<void> {
+    const ring = await this.#opening?.catch(() => undefined)
+    const listeners = this.#listeners.map(listener => listener.close(timeout))
+    await this.#hub?.close()
+    for (const relay of this.#relays) relay.close()
+    await Promise.all(listeners)
+    if (!(this.#options.keys instanceof KeyRing)) await ring?.close()
+  }
+
+  async #open(handlers: Handlers, key: string | undefined): Promise<{ hub: DeviceHub; ring: KeyRing }> {
+    if (typeof handlers !== 'function' && (typeof handlers !== 'object' || handlers === null))
+      throw invalid('the handler', 'it is neither a function nor a map of them')
+    if (key !== undefined) this.#checkKey(key)
+    this.#handlers = handlers
+    const ring = await this.#openRing()
+    if (key !== undefined) await ring.setShared(key)
+    if (this.#closing !== undefined) throw closed()
+    const { keys: _, allowPlain: __, limits: ___, closeTimeout: ____, ...device } = this.#options
+    this.#hub ??= new DeviceHub({
+      ...device,
+      suite: this.#suite,
+      ring,
+      handler: (request, context) => {
+        const handler = handlerOf(this.#handlers, request.event)
+        if (handler === undefined)
+          throw new RemoteError('refused', 'Cannot do it: because the device knows no such event', {
+            reason: 'unknown-event'
+          })
+        return handler(request, context)
+      }
+    })
+    return { hub: this.#hub, ring }
+  }
+
+  #checkKey(key: string): void {
+    if (typeof key !== 'string') throw invalid('the key', 'it is no text')
+    if (key === '' && this.#options.allowPlain !== true)
+      throw invalid('an empty key', 'allowPlain is not set')
+  }
+
+  #openRing(): Promise<KeyRing> {
+    const { keys } = this.#options
+    this.#opening ??=
+      keys instanceof KeyRing ? Promise.resolve(keys) : KeyRing.open({ ...keys, suite: this.#suite })
+    return this.#opening.then(ring => {
+      this.#ring = ring
+      return ring
+    })
+  }
+}
+
+function handlerOf(handlers: Handlers | undefined, event: string): Handler | undefined {
+  if (typeof handlers === 'function') return handlers
+  return handlers !== undefined && Object.hasOwn(handlers, event) ? handlers[event] : undefined
+}
+
+function closed(): RemoteError {
+  return new RemoteError('disconnected', 'Cannot serve: because this device was closed', { reason: 'closed' })
+}
+
+function unknownDevice(): RemoteError {
+  return new RemoteError('disconnected', 'Cannot reach the device: because another one is here', {
+    reason: 'unknown-device'
+  })
+}

@@ -1,0 +1,129 @@
+import { certificates, closesWhatItOpened, onCleanUp, until } from '@token-server/test-helpers'
+import { expect } from 'chai'
+import { Client, type NodeClientOptions } from '../../lib/doors/node-client'
+import { RemoteError } from '../../lib/errors/remote-error'
+import { type Handlers, type HostOptions, Server, type ServerOptions } from '../../lib/server/server'
+
+const KEY = 'a key in words'
+
+async function startServer(
+  handler: Handlers,
+  { key = KEY, ...options }: HostOptions & { key?: string } = {},
+  own: ServerOptions = {}
+): Promise<{ server: Server; port: number }> {
+  const server = new Server(own)
+  onCleanUp(() => server.close({ timeout: 100 }))
+  const { port } = await server.host(handler, key, { port: 0, ...options })
+  return { server, port }
+}
+
+async function connect(url: string, key = KEY, options: NodeClientOptions = {}): Promise<Client> {
+  const client = new Client({ timeoutLength: 2_000, ...options })
+  onCleanUp(() => client.close())
+  await client.connect(url, key)
+  return client
+}
+
+function failure(asked: Promise<unknown>): Promise<string> {
+  return asked.then(
+    value => `resolved with ${JSON.stringify(value)}`,
+    (error: RemoteError) => {
+      expect(error).to.be.instanceOf(RemoteError)
+      return `${error.code} ${error.reason ?? '-'} ${error.ran}`
+    }
+  )
+}
+
+describe('A server and its clients', () => {
+  closesWhatItOpened()
+
+  it('answer over ws, wss and tokens, on one port where there is a certificate', async () => {
+    const { ca, server: tls } = await certificates()
+    const answer = ({ event, payload }: { event: string; payload: unknown }) => ({ event, payload })
+    const plain = await startServer(answer)
+    const sealed = await startServer(answer, { tls })
+    for (const url of [
+      `ws://127.0.0.1:${plain.port}`,
+      `wss://127.0.0.1:${sealed.port}`,
+      `tokens://127.0.0.1:${sealed.port}`,
+      `wss://127.0.0.1:${sealed.port}/remote?device=${sealed.server.hub.deviceId}`
+    ]) {
+      const client = await connect(url, KEY, { tls: { ca } })
+      expect(await client.send('lamp', { on: true }), url).to.deep.equal({
+        event: 'lamp',
+        payload: { on: true }
+      })
+    }
+  })
+
+  it('await a handler that takes its time, and take a map of handlers as well', async () => {
+    const { port } = await startServer({
+      slow: async ({ payload }) => {
+        await new Promise(resolve => setTimeout(resolve, 50))
+        return payload
+      },
+      fails: () => {
+        throw new Error('secret words')
+      }
+    })
+    const client = await connect(`ws://127.0.0.1:${port}`)
+    expect(await client.send('slow', 7)).to.equal(7)
+    expect(await failure(client.send('fails'))).to.equal('handler-failed threw yes')
+    expect(await failure(client.send('constructor'))).to.match(/^(handler-failed|refused)/)
+  })
+
+  it('with another key: the error handler is told at once, and the request fails at its timeout', async () => {
+    const { port } = await startServer(() => 'never')
+    const client = await connect(`ws://127.0.0.1:${port}`, 'another key', { timeoutLength: 1_000 })
+    const words: string[] = []
+    client.setErrorHandler(word => words.push(word))
+    const start = performance.now()
+    expect(await failure(client.send('lamp'))).to.equal('bad-key - no')
+    expect(performance.now() - start).to.be.within(800, 5_000)
+    expect(words[0]).to.equal('invalid_encryption')
+  })
+
+  it.skip('swap the key without reconnecting', async () => {
+    const { server, port } = await startServer(({ payload }) => payload)
+    const client = await connect(`ws://127.0.0.1:${port}`)
+    expect(await client.send('lamp', 1)).to.equal(1)
+    await server.setEncryptionKey('the next key')
+    client.setEncryption('the next key')
+    expect(await client.send('lamp', 2)).to.equal(2)
+  })
+
+  it('seal nothing under an empty key, where both allow it', async () => {
+    const { port } = await startServer(({ payload }) => payload, { key: '' }, { allowPlain: true })
+    const client = await connect(`ws://127.0.0.1:${port}`, '', { allowPlain: true })
+    expect(await client.send('lamp', 1)).to.equal(1)
+    expect(await failure(new Server().host(() => 1, '', { port: 0 }))).to.equal('invalid - no')
+  })
+
+  it('come together again when the device comes back, and what was asked meanwhile is answered', async () => {
+    const first = await startServer(() => 'first')
+    const client = await connect(`ws://127.0.0.1:${first.port}`)
+    expect(await client.send('lamp')).to.equal('first')
+    await first.server.close({ timeout: 100 })
+    await until(() => client.status !== 'ready')
+    expect(await failure(client.send('lamp'))).to.equal('disconnected not-connected no')
+    await startServer(() => 'second', { port: first.port })
+    await until(() => client.status === 'ready' || client.status === 'opening')
+    expect(await client.send('lamp')).to.equal('second')
+  })
+
+  it.skip('a first connection that fails rejects, and says why', async () => {
+    const client = new Client()
+    expect(await failure(client.connect('ws://127.0.0.1:1', KEY))).to.equal('disconnected unreachable no')
+  })
+
+  it.skip('tells its clients when it closes, and in time', async () => {
+    const { server, port } = await startServer(() => new Promise(() => {}))
+    const client = await connect(`ws://127.0.0.1:${port}`)
+    const asked = failure(client.send('lamp'))
+    await until(() => server.hub.stats.commands === 1)
+    await server.close({ timeout: 1_000 })
+    expect(await asked).to.equal('refused shutting-down yes')
+    await server.close()
+    expect(await failure(server.host(() => 1, KEY, { port: 0 }))).to.equal('disconnected closed no')
+  })
+})
