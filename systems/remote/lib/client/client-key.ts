@@ -6,7 +6,7 @@ import type { SealingKey } from '../sealing/session'
 export class ClientKey {
   readonly #scrypt: Scrypt
   readonly #allowPlain: boolean
-  #given: string | SealingKey | Promise<SealingKey> | undefined
+  #given: string | SealingKey | undefined
   #derived: { readonly device: string; readonly key: Promise<SealingKey> } | undefined
   #deadId: string | undefined
   #currentId: string | undefined
@@ -17,8 +17,8 @@ export class ClientKey {
   }
 
   /** @throws RemoteError `invalid` */
-  set(key: string | SealingKey | Promise<SealingKey>): void {
-    const isPlain = key === '' || (typeof key === 'object' && 'mode' in key && key.mode === 'plain')
+  set(key: string | SealingKey): void {
+    const isPlain = key === '' || (typeof key !== 'string' && key.mode === 'plain')
     if (isPlain && !this.#allowPlain) throw invalid('an empty key', 'allowPlain is not set')
     this.#given = key
     this.#derived = undefined
@@ -47,7 +47,7 @@ export class ClientKey {
     if (given === undefined) return undefined
     if (typeof given === 'string' && this.#derived?.device !== device)
       this.#derived = { device, key: textKey(given, device, this.#scrypt) }
-    const key = await (typeof given === 'string' ? this.#derived?.key : given)
+    const key = typeof given === 'string' ? await this.#derived?.key : given
     if (given !== this.#given || key === undefined) return await this.for(device)
     this.#currentId = key.id
     return this.isDead ? undefined : key

@@ -12,6 +12,8 @@ import {
   checkTimeout,
   completeOptions
 } from './options'
+import { Pairing, type PairOptions } from './pairing'
+import type { PhoneKey } from './phone-key'
 import { quietly } from './quietly'
 import { Request, type SendOptions } from './request'
 import { bodyOf } from './request-body'
@@ -64,6 +66,7 @@ export class RemoteClient {
   readonly #key: ClientKey
   readonly #owner: CarrierOwner
   #carrier: Carrier | undefined
+  #pairing: Pairing | undefined
   #known: KnownState | undefined
   #watcher: Watcher | undefined
   #onError: ((word: string) => void) | undefined
@@ -83,6 +86,10 @@ export class RemoteClient {
       refused: () => quietly(() => this.#onError?.('invalid_encryption')),
       told: (name, value) => this.#told(name, value)
     }
+  }
+
+  get suite() {
+    return this.#options.suite
   }
 
   get status(): ClientStatus {
@@ -141,6 +148,23 @@ export class RemoteClient {
   setEncryption(key: GivenKey): void {
     this.#key.set(key)
     this.#carrier?.keyChanged()
+  }
+
+  /**
+   * Makes this client a phone of the device that an invitation is of: connects, agrees upon a key of its own, and waits until the owner
+   * of the device has said yes. Where that was cut off, the same call goes on.
+   *
+   * @param invitation the URL of the QR code
+   * @param name what the phone calls itself
+   * @returns what is to be stored, for `readPhoneKey`
+   * @throws (rejects) RemoteError `refused`, with the reason `used`, `no-invitation` or `not-approved`; `bad-key` when the invitation is
+   * used up, or somebody is between; `disconnected`; `timeout`
+   */
+  async pair(invitation: string, name: string, options?: PairOptions): Promise<PhoneKey> {
+    if (this.#pairing?.text !== invitation) this.#pairing = await Pairing.of(invitation)
+    const pairing = this.#pairing
+    if (this.status === 'closed') await this.connect(pairing.url, pairing.key)
+    return await pairing.run(this, name, options)
   }
 
   /** Called with `invalid_encryption` when the device can't open what this client sends. What it throws is ignored. */

@@ -6,8 +6,8 @@ import { invalid } from '../errors/remote-error'
 import { admissionTag, deviceIdOf, keyId, type Scrypt, tagHash, textKey } from '../sealing/keys'
 import { nodeScrypt } from '../sealing/node-scrypt'
 import type { KeyMode, SealingKey } from '../sealing/session'
+import { type Clock, type ClockTimer, MAX_DELAY, systemClock } from '../time/clock'
 import { formatInvitation } from '../wire/invitation'
-import { type Clock, type ClockTimer, systemClock } from './clock'
 import { admitPhone, approvePhone, claimInvitation, dropKey, dropUsed, meaningOf } from './key-changes'
 import { KeyIndex, sealingKey } from './key-index'
 import {
@@ -71,7 +71,6 @@ interface KeyRingEvents {
 const MINUTE = 60_000
 const INVITATION_LIFETIME = 10 * MINUTE
 const SEEN_INTERVAL = MINUTE
-const MAX_DELAY = 2 ** 31 - 1
 
 /** What a device knows of keys: its own pair, the shared one, invitations, and the phones that came of them. No socket is in it. */
 export class KeyRing extends EventEmitter<KeyRingEvents> {
@@ -376,7 +375,7 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
 
   #after(delay: number, callback: () => void): ClockTimer {
     const timer = this.#clock.setTimeout(callback, delay)
-    timer.unref()
+    timer.unref?.()
     return timer
   }
 }
