@@ -69,6 +69,8 @@ export class RemoteClient {
   #pairing: Pairing | undefined
   #known: KnownState | undefined
   #watcher: Watcher | undefined
+  /** The device has been asked, and is asked again by each new session. */
+  #isWatching = false
   #onError: ((word: string) => void) | undefined
   #onStatus: ((status: ClientStatus) => void) | undefined
   #onEvent: ((name: string, value: unknown) => void) | undefined
@@ -208,10 +210,12 @@ export class RemoteClient {
    */
   async watch(watcher: Watcher): Promise<() => Promise<void>> {
     this.#watcher = watcher
+    this.#isWatching = false
     await this.#askToWatch()
     return async () => {
       if (this.#watcher !== watcher) return
       this.#watcher = undefined
+      this.#isWatching = false
       if (this.status === 'ready') await this.ask('unwatch')
     }
   }
@@ -246,12 +250,13 @@ export class RemoteClient {
   }
 
   #statusChanged(status: ClientStatus): void {
-    if (status === 'ready' && this.#watcher !== undefined) void this.#askToWatch().catch(() => {})
+    if (status === 'ready' && this.#isWatching) void this.#askToWatch().catch(() => {})
     quietly(() => this.#onStatus?.(status))
   }
 
   async #askToWatch(): Promise<void> {
     this.#know(await this.ask('watch'))
+    this.#isWatching = true
   }
 
   #told(name: string, value: unknown): void {

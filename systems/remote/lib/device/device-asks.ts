@@ -1,6 +1,6 @@
 import { fieldOf } from '../encoding/json'
 import { refusal } from './answers'
-import type { DeviceSession } from './command'
+import type { ClientRecord, DeviceSession } from './command'
 import type { DeviceHubOptions, HubKeys } from './device-hub-options'
 import type { DeviceState } from './device-state'
 import type { Lease } from './lease'
@@ -9,7 +9,7 @@ export interface DeviceAsksOptions extends Pick<DeviceHubOptions, 'name' | 'even
   readonly ring: HubKeys
   readonly state: DeviceState
   readonly lease: Lease
-  readonly watchers: Set<DeviceSession>
+  readonly watchers: Map<ClientRecord, DeviceSession>
 }
 
 const MIN_LEASE_TIME = 1
@@ -61,9 +61,9 @@ export function deviceAsks({
       check(session)
       if (!watch) throw refusal('the device lets nobody watch', 'not-allowed')
       if (session.session === undefined) throw refusal('only who keeps a connection can watch', 'not-allowed')
-      watchers.add(session)
+      watchers.set(session.record, session)
       return { value: state.value, rev: state.rev, lease: leaseFor(session) }
     },
-    unwatch: (_: unknown, session: DeviceSession) => void watchers.delete(session)
+    unwatch: (_: unknown, session: DeviceSession) => void watchers.delete(session.record)
   }
 }

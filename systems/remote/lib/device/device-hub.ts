@@ -41,7 +41,9 @@ export class DeviceHub implements DeviceClientOwner {
   readonly #replays: OnceReplays
   readonly #clients = new Set<DeviceClient>()
   readonly #asks: Map<string, AskHandler>
-  readonly #watchers = new Set<DeviceSession>()
+  /** Of each client the session by which it hears. */
+  readonly #watchers = new Map<ClientRecord, DeviceSession>()
+  readonly #lease: Lease
   readonly #onRevoked = (keyId: string) => this.#revoke(keyId)
   readonly #onReplaced = (keyId: string) => this.#retire(keyId)
 
@@ -55,6 +57,7 @@ export class DeviceHub implements DeviceClientOwner {
     this.#memory = new AnswerMemory(clock, options.memory)
     this.#replays = new OnceReplays(clock.date(), { elapsed: () => clock.now(), ...options.replays })
     const lease = new Lease(clock, options.maxLeaseTime ?? 600_000)
+    this.#lease = lease
     const concurrentEvents = new Set(Array.isArray(concurrent) ? concurrent : [])
     this.#asks = new Map(
       Object.entries(deviceAsks({ ...options, state: this.state, lease, watchers: this.#watchers }))
@@ -167,7 +170,7 @@ export class DeviceHub implements DeviceClientOwner {
   ended(session: SealedDeviceSession): void {
     session.record.sessions--
     session.record.lastUsed = this.#clock.now()
-    this.#watchers.delete(session)
+    if (this.#watchers.get(session.record) === session) this.#watchers.delete(session.record)
   }
 
   left(client: DeviceClient): void {
@@ -238,6 +241,7 @@ export class DeviceHub implements DeviceClientOwner {
   #revoke(keyId: string): void {
     this.#commands.revoke(keyId)
     this.#memory.forgetKey(keyId)
+    if (this.#lease.holder?.keyId === keyId) this.#lease.release(this.#lease.holder)
     for (const session of this.#sessionsOf(keyId)) session.endWith('["revoked"]')
   }
 
@@ -252,7 +256,7 @@ export class DeviceHub implements DeviceClientOwner {
     if (this.#watchers.size === 0) return
     const { value, rev } = this.state
     const text = `["event","state",${JSON.stringify({ value, rev })}]`
-    for (const session of this.#watchers) session.say(text)
+    for (const session of this.#watchers.values()) session.say(text)
   }
 
   #replied({ event, session }: Command, text: string): void {
@@ -260,7 +264,7 @@ export class DeviceHub implements DeviceClientOwner {
     const response = (JSON.parse(text) as unknown[])[3]
     const by = this.ring.nameOf(session.keyId) ?? session.keyId
     const told = `["event","reply",${JSON.stringify({ event, response, by })}]`
-    for (const watcher of this.#watchers)
+    for (const watcher of this.#watchers.values())
       if (watcher.record !== session.record && this.ring.mayUse(watcher.keyId, event) === true)
         watcher.say(told)
   }

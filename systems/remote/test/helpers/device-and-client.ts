@@ -6,6 +6,7 @@ import { DeviceHub } from '../../lib/device/device-hub'
 import type { DeviceHubOptions, HubKeys } from '../../lib/device/device-hub-options'
 import { toBase64url } from '../../lib/encoding/base64url'
 import { randomBytes, randomId } from '../../lib/encoding/random-id'
+import type { RemoteError } from '../../lib/errors/remote-error'
 import type { Link } from '../../lib/link/link'
 import { deviceIdOf } from '../../lib/sealing/keys'
 import { nodeScrypt } from '../../lib/sealing/node-scrypt'
@@ -76,14 +77,16 @@ export class MemoryHost {
   /** Why the next dials fail. */
   refusal: Error | undefined
   isOnline = true
+  onDial: (() => void) | undefined
 
   constructor(
-    readonly hub: DeviceHub,
+    public hub: DeviceHub,
     readonly publicKey: Uint8Array,
     readonly linkOptions: MemoryLinkOptions = {}
   ) {}
 
   readonly dial = (): Promise<Link> => {
+    this.onDial?.()
     if (this.refusal !== undefined) return Promise.reject(this.refusal)
     const [near, far] = memoryLinkPair(this.linkOptions)
     this.links.push(near)
@@ -118,11 +121,24 @@ export class MemoryHost {
   }
 }
 
+/** The error that a promise rejects with. */
+export async function failureOf(promise: Promise<unknown>): Promise<RemoteError> {
+  let value: unknown
+  try {
+    value = await promise
+  } catch (error) {
+    return error as RemoteError
+  }
+  throw new Error(`it did not fail, but gave ${JSON.stringify(value)}`)
+}
+
 export interface Scene {
   readonly key: SealingKey
   readonly keys: TestKeys
   readonly hub: DeviceHub
   readonly host: MemoryHost
+  /** Another process of the same device takes over: it knows the keys, and nothing else. */
+  restartDevice(options: Partial<DeviceHubOptions>): void
   readonly client: RemoteClient
   /** Another client of the same device; to be connected. */
   another(options?: Partial<ClientParts & ClientOptions>): RemoteClient
@@ -154,7 +170,11 @@ export async function makeScene(
     host,
     client: first,
     another,
+    restartDevice(options) {
+      host.hub = new DeviceHub({ suite, ring, ...options })
+    },
     async close() {
+      await host.hub.close()
       for (const each of clients) each.close()
       await hub.close()
     }

@@ -1,0 +1,270 @@
+import { until } from '@token-server/test-helpers'
+import { expect } from 'chai'
+import { FakeClock } from 'token-server/testing'
+import type { RemoteError } from '../../lib/errors/remote-error'
+import { failureOf, makeScene, type Scene } from '../helpers/device-and-client'
+
+describe('A request', () => {
+  let scene: Scene
+  const clock = () => new FakeClock({ date: Date.now() })
+  afterEach(() => scene.close())
+
+  it('gets what the handler returned: a value, a promise of one, nothing', async () => {
+    const answers = new Map<string, unknown>([
+      ['value', { a: [1, 'two', null] }],
+      ['promise', Promise.resolve(7)],
+      ['nothing', undefined]
+    ])
+    scene = await makeScene({ handler: ({ event }) => answers.get(event) })
+    expect(await scene.client.send('value')).to.deep.equal({ a: [1, 'two', null] })
+    expect(await scene.client.send('promise')).to.equal(7)
+    expect(await scene.client.send('nothing')).to.equal(undefined)
+  })
+
+  it('goes by an id of 32 letters and digits, and arrives without a payload as null', async () => {
+    scene = await makeScene({ handler: ({ requestId, payload }) => [requestId, payload] })
+    const [[one, payload], [two]] = (await Promise.all([scene.client.send('a'), scene.client.send('a')])) as [
+      [string, unknown],
+      [string]
+    ]
+    expect(one).to.match(/^[A-Za-z0-9]{32}$/)
+    expect(two).to.match(/^[A-Za-z0-9]{32}$/)
+    expect(one).not.to.equal(two)
+    expect(payload).to.equal(null)
+  })
+
+  it('fails at its timeout, and its handler hears of it', async () => {
+    const time = clock()
+    let signal: AbortSignal | undefined
+    scene = await makeScene(
+      {
+        handler: (_, context) => {
+          signal = context.signal
+          return new Promise(() => {})
+        }
+      },
+      { clock: time }
+    )
+    const answer = failureOf(scene.client.send('slow', null, { timeout: 500 }))
+    await until(() => signal !== undefined)
+    time.advance(499)
+    expect(scene.client.pending).to.equal(1)
+    time.advance(1)
+    expect(await answer).to.include({ code: 'timeout', ran: 'maybe', event: 'slow' })
+    expect(scene.client.pending).to.equal(0)
+    await until(() => signal?.aborted === true)
+    expect(time.pending).to.equal(0)
+  })
+
+  it('that told of progress is known to have run when its time is over', async () => {
+    const time = clock()
+    const seen: unknown[] = []
+    scene = await makeScene(
+      {
+        handler: async (_, { progress }) => {
+          progress({ percent: 50 })
+          await new Promise(() => {})
+        }
+      },
+      { clock: time }
+    )
+    const answer = failureOf(scene.client.send('slow', null, { onProgress: value => seen.push(value) }))
+    await until(() => seen.length === 1)
+    time.advance(10_000)
+    expect(await answer).to.include({ code: 'timeout', ran: 'yes' })
+    expect(seen).to.deep.equal([{ percent: 50 }])
+  })
+
+  it('given up by its signal fails at once, and one that waits for its turn never runs', async () => {
+    const ran: string[] = []
+    let finish = (_: unknown) => {}
+    scene = await makeScene({
+      handler: ({ event }) => {
+        ran.push(event)
+        return new Promise(resolve => {
+          finish = resolve
+        })
+      }
+    })
+    const first = scene.client.send('first')
+    await until(() => ran.length === 1)
+    const controller = new AbortController()
+    const second = failureOf(scene.client.send('second', null, { signal: controller.signal }))
+    const third = scene.client.send('third')
+    await until(() => scene.hub.stats.commands === 3)
+    controller.abort(new Error('enough'))
+    const error = await second
+    expect(error).to.include({ code: 'cancelled', ran: 'maybe' })
+    expect((error.cause as Error).message).to.equal('enough')
+    await until(() => scene.hub.stats.commands === 2)
+    finish(1)
+    expect(await first).to.equal(1)
+    await until(() => ran.length === 2)
+    finish(3)
+    expect(await third).to.equal(3)
+    expect(ran).to.deep.equal(['first', 'third'])
+  })
+
+  it('whose signal was aborted before is not sent', async () => {
+    scene = await makeScene({ handler: () => 1 })
+    const error = await failureOf(scene.client.send('a', null, { signal: AbortSignal.abort() }))
+    expect(error).to.include({ code: 'cancelled', ran: 'no' })
+  })
+
+  it('without a connection fails at once, and has certainly not run', async () => {
+    scene = await makeScene({ handler: () => 1 })
+    const never = scene.another()
+    expect(await failureOf(never.send('a'))).to.include({
+      code: 'disconnected',
+      reason: 'not-connected',
+      ran: 'no'
+    })
+    scene.host.refusal = new Error('down')
+    scene.host.link.cut()
+    await until(() => scene.client.status === 'connecting')
+    expect(await failureOf(scene.client.send('a'))).to.include({ code: 'disconnected', ran: 'no' })
+    scene.client.close()
+    expect(await failureOf(scene.client.send('a'))).to.include({ code: 'disconnected', ran: 'no' })
+  })
+
+  it('under way when the connection breaks is asked again after it came back, and runs once', async () => {
+    const ran: string[] = []
+    let finish = (_: unknown) => {}
+    scene = await makeScene({
+      handler: ({ requestId }) => {
+        ran.push(requestId)
+        return new Promise(resolve => {
+          finish = resolve
+        })
+      }
+    })
+    const answer = scene.client.send('a')
+    await until(() => ran.length === 1)
+    scene.host.link.cut()
+    await until(() => scene.client.status === 'connecting')
+    await until(() => scene.client.status === 'ready')
+    finish('done')
+    expect(await answer).to.equal('done')
+    expect(ran).to.have.length(1)
+  })
+
+  it('answered while the connection was away gets its answer from memory', async () => {
+    const ran: string[] = []
+    scene = await makeScene({
+      handler: ({ requestId }) => {
+        ran.push(requestId)
+        scene.host.link.cut()
+        return 'done'
+      }
+    })
+    expect(await scene.client.send('a')).to.equal('done')
+    expect(ran).to.have.length(1)
+    expect(scene.host.links).to.have.length(2)
+  })
+
+  it('whose device started anew is refused, and may have run', async () => {
+    const ran: string[] = []
+    const handler = ({ requestId }: { requestId: string }) => {
+      ran.push(requestId)
+      return new Promise(() => {})
+    }
+    scene = await makeScene({ handler })
+    const answer = failureOf(scene.client.send('a'))
+    await until(() => ran.length === 1)
+    const { link } = scene.host
+    scene.restartDevice({ handler: () => 'anew' })
+    link.cut()
+    expect(await answer).to.include({ code: 'refused', reason: 'forgotten', ran: 'maybe' })
+    expect(await scene.client.send('a')).to.equal('anew')
+    expect(ran).to.have.length(1)
+  })
+
+  it('fails as disconnected when the connection does not come back in its time', async () => {
+    const time = clock()
+    let ran = 0
+    scene = await makeScene(
+      {
+        handler: () => {
+          ran++
+          return new Promise(() => {})
+        }
+      },
+      { clock: time }
+    )
+    const answer = failureOf(scene.client.send('a'))
+    await until(() => ran === 1)
+    scene.host.refusal = new Error('down')
+    scene.host.link.cut()
+    await until(() => scene.client.status === 'connecting')
+    time.advance(10_000)
+    expect(await answer).to.include({ code: 'disconnected', reason: 'not-back-in-time', ran: 'maybe' })
+  })
+
+  it('on the way when the client is closed fails at once', async () => {
+    let ran = 0
+    scene = await makeScene({
+      handler: () => {
+        ran++
+        return new Promise(() => {})
+      }
+    })
+    const left = failureOf(scene.client.send('a'))
+    await until(() => ran === 1)
+    const waiting = failureOf(scene.client.send('b'))
+    scene.client.close()
+    expect(await left).to.include({ code: 'disconnected', reason: 'closed', ran: 'maybe' })
+    expect(await waiting).to.include({ code: 'disconnected', reason: 'closed', ran: 'no' })
+  })
+
+  it('resolves with the code of its failure when the client was told to', async () => {
+    scene = await makeScene({ handler: () => Promise.reject(new Error('no')) }, { resolveErrors: true })
+    expect(await scene.client.send('a')).to.deep.equal({ error: 'handler-failed' })
+  })
+
+  it('can not be what no device would take', async () => {
+    scene = await makeScene({ handler: () => 1 })
+    const circle: { self?: unknown } = {}
+    circle.self = circle
+    let deep: unknown = 1
+    for (let level = 0; level < 65; level++) deep = [deep]
+    const wrong: readonly Promise<unknown>[] = [
+      scene.client.send(''),
+      scene.client.send('x'.repeat(257)),
+      scene.client.send(7 as unknown as string),
+      scene.client.send('a', circle),
+      scene.client.send('a', 1n),
+      scene.client.send('a', deep),
+      scene.client.send('a', 'x'.repeat(1_048_576)),
+      scene.client.send('a', null, { timeout: 0 }),
+      scene.client.send('a', null, { timeout: Number.NaN }),
+      scene.client.send('a', null, { ifRev: 0.5 })
+    ]
+    for (const each of wrong) expect(await failureOf(each)).to.include({ code: 'invalid', ran: 'no' })
+    expect(await scene.client.send('a')).to.equal(1)
+  })
+
+  it('waits for no more than 10,000 others', async () => {
+    scene = await makeScene({ handler: () => new Promise(() => {}) }, { maxPending: 3 })
+    const waiting = [1, 2, 3].map(() => failureOf(scene.client.send('a')))
+    const error: RemoteError = await failureOf(scene.client.send('a'))
+    expect(error).to.include({ code: 'refused', reason: 'too-many-pending', ran: 'no' })
+    scene.client.close()
+    await Promise.all(waiting)
+  })
+
+  it('of a client that comes back and back waits longer and longer, by chance, up to 30 seconds', async () => {
+    const time = clock()
+    const dials: number[] = []
+    scene = await makeScene({ handler: () => 1 }, { clock: time, random: () => 0.5 })
+    const { dial } = scene.host
+    scene.host.refusal = new Error('down')
+    scene.host.onDial = () => dials.push(time.now())
+    scene.host.link.cut()
+    await until(() => scene.client.status === 'connecting')
+    for (let step = 0; step < 10; step++) await time.elapse(15_000)
+    expect(dials.slice(0, 9).map((at, index) => at - (dials[index - 1] ?? 0))).to.deep.equal([
+      125, 250, 500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000
+    ])
+    expect(dial).to.be.a('function')
+  })
+})
