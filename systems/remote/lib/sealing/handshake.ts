@@ -144,7 +144,9 @@ export class ClientHandshake {
       const start = concat(encodeHeader(header), Uint8Array.of(MODES.indexOf('plain')), first)
       return new ClientHandshake(start, place, key.mode, undefined)
     }
-    if (hello.kind !== FrameKind.hello || device !== (await deviceIdOf(devicePublicKey)))
+    const isHello =
+      hello.kind === FrameKind.hello && hello.key === '' && !hello.session.some(byte => byte !== 0)
+    if (!isHello || device !== (await deviceIdOf(devicePublicKey)))
       throw new HandshakeError('the hello is of another device')
     try {
       const flight = await sealFlight(suite, [devicePublicKey, hello.body], header, key, first)

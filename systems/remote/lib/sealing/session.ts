@@ -97,7 +97,13 @@ export class SealedSession implements Session {
   async seal(plain: Uint8Array): Promise<Uint8Array> {
     this.#sealedBytes += plain.length + FRAME_COST
     if (this.#sealedBytes > this.#maxBytes) throw new SessionWornError('the key of this session is used up')
-    return concat(this.#aad, await this.#out.Seal(plain, this.#aad))
+    try {
+      return concat(this.#aad, await this.#out.Seal(plain, this.#aad))
+    } catch (cause) {
+      // hpke would seal the next message with the nonce of this one.
+      this.#sealedBytes = Infinity
+      throw new SessionWornError('the key of this session is used up', { cause })
+    }
   }
 
   open(frame: Frame): Promise<Uint8Array> {

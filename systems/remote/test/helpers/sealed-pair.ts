@@ -29,8 +29,9 @@ export interface TestDevice {
   readonly id: string
 }
 
-export async function testDevice(of: CipherSuite = suite): Promise<TestDevice> {
-  const keys = await of.GenerateKeyPair(true)
+/** @param ikm of its key pair, for one that is the same as before */
+export async function testDevice(of: CipherSuite = suite, ikm = randomBytes(32)): Promise<TestDevice> {
+  const keys = await of.DeriveKeyPair(ikm, true)
   const publicKey = await of.SerializePublicKey(keys.publicKey)
   return { keys, publicKey, id: await deviceIdOf(publicKey) }
 }
