@@ -20,7 +20,12 @@ export const FrameKind = {
   onceRequest: 8,
   onceAnswer: 9,
   /** From here on: between a relay, or the listener of a device, and those connected to it. In clear, JSON. */
-  control: 128
+  control: 128,
+  /**
+   * Between a relay and a device: a whole frame in the body, `onceRequest` or `onceAnswer`, which say nothing of who asks. The client id
+   * of this one is the relay's word for it.
+   */
+  carried: 129
 } as const
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind]
 
