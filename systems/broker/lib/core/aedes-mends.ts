@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
 import type { Aedes } from 'aedes'
+import type { Store } from '../store/store'
 import type { AedesClient } from './member'
 
 /**
@@ -24,6 +26,24 @@ export function keepRegistryRight(aedes: Aedes): void {
     if (registry.clients[client.id] === client) return unregister(client)
     registry.connectedClients--
     aedes.emit('clientDisconnect', client)
+  }
+}
+
+/**
+ * aedes begins the packet identifiers of each connection at random, so that a new message may get that of one which was sent before and is
+ * not acknowledged [MQTT-2.3.1-4]: then the one acknowledgement is taken for the other. They go on behind the last one that is sent again.
+ */
+export function keepIdentifiersApart(store: Store): Store {
+  const sent = store.outgoingStream.bind(store)
+  store.outgoingStream = client => Readable.from(goOnBehind(sent(client), client as AedesClient))
+  return store
+}
+
+async function* goOnBehind(sent: Readable, client: AedesClient): AsyncGenerator<unknown> {
+  for await (const packet of sent) {
+    const { messageId } = packet as { readonly messageId: number }
+    client._nextId = (messageId % 65_535) + 1
+    yield packet
   }
 }
 

@@ -13,7 +13,7 @@ import { openStore } from '../store/open-store'
 import type { Store } from '../store/store'
 import { isTopicFilter } from '../wire/topics'
 import { Admission, authenticateByJwt } from './admission'
-import { keepRegistryRight, NO_DUPLICATES, sortableId } from './aedes-mends'
+import { keepIdentifiersApart, keepRegistryRight, NO_DUPLICATES, sortableId } from './aedes-mends'
 import { type AedesPacket, senderOf } from './aedes-packet'
 import {
   type BrokerOptions,
@@ -114,7 +114,7 @@ export class Broker {
       id: this.#id,
       heartbeatInterval: NEVER, // LostWills and Cluster do what aedes does by it
       mq: this.#bus,
-      persistence: this.#store,
+      persistence: keepIdentifiersApart(this.#store),
       connectTimeout: limits.connectTimeout,
       drainTimeout: limits.slowConsumerTimeout,
       maxInflightInbound: limits.maxIncomingInflight,

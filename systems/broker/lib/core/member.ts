@@ -15,6 +15,8 @@ export interface AedesClient extends Client {
   readonly subscriptions: Record<string, { readonly qos: 0 | 1 | 2 }>
   /** The will, once the connection is registered. */
   readonly will: AedesPacket | null
+  /** The packet identifier of the next message of QoS 1 or 2. */
+  _nextId: number
   /** Its own record of what it delivered: we keep none for it. */
   duplicates: Record<string, number>
   pause(): void

@@ -5,6 +5,9 @@ import type { AedesPacket } from './aedes-packet'
 import type { Counters } from './counters'
 import type { Member } from './member'
 
+/** Messages of one queue that are on their way to its client at once: the store marks them as sent in few commits, in their order. */
+const MOST_AT_ONCE = 64
+
 /**
  * The queue of a kept session: each of its messages once and in order, whatever is published while it is being emptied.
  *
@@ -35,7 +38,7 @@ export class Redelivery {
   /** Whether this message of QoS 1 or 2 goes to the client now. @param isNew it comes from its publisher, not from the queue */
   passes(member: Member, packet: AedesPacket, isNew: boolean): boolean {
     if (packet.messageId) {
-      noteFetched(member, packet) // aedes empties the queue
+      noteFetched(member, packet) // aedes sends it again
       return true
     }
     if (packet === member.redelivering || !isNew) return true
@@ -47,11 +50,11 @@ export class Redelivery {
     return false
   }
 
-  /** Its queue was emptied by aedes. */
+  /** aedes has sent again what was sent before. */
   ready(member: Member): void {
     if (member.client.clean) return
-    if (member.missed !== undefined) this.#fetch(member)
-    else member.isLive = true
+    member.missed = 0
+    this.#fetch(member)
   }
 
   /** The bus may not have told of all that was stored for this member. */
@@ -78,10 +81,13 @@ export class Redelivery {
     while (member.missed !== undefined) {
       const { missed } = member
       member.missed = undefined
+      const underWay: Promise<void>[] = []
       for await (const packet of this.#store.outgoingUnsent(member.client, missed)) {
         if (member.client.closed) return
-        await this.#redeliver(member, packet as AedesPacket)
+        underWay.push(this.#redeliver(member, packet as AedesPacket))
+        if (underWay.length === MOST_AT_ONCE) await underWay.shift()
       }
+      await Promise.all(underWay)
     }
     member.isLive = true
   }

@@ -21,6 +21,7 @@ const RETAINED = 'retained:'
 const SUBSCRIPTIONS = 'subscriptions:'
 const INCOMING = 'incoming:'
 const OUTGOING = 'outgoing:'
+const OUTGOING_BY_ID = 'outgoing-id:'
 
 /** Topics of retained messages that are compared in one turn of the event loop. */
 const RETAINED_CHUNK = 500
@@ -58,7 +59,6 @@ export class LevelStore extends LevelPersistence implements Store {
   readonly #uncommitted = new WeakMap<object, Incoming>()
   readonly #commitsOfIncoming = new Map<string, Promise<void>>()
   readonly #queues: QueueAccounts
-  readonly #updates = new Map<string, Promise<unknown>>()
   readonly #retained = new Set<string>()
   readonly #turns = new Turns()
   #isClosed = false
@@ -194,8 +194,8 @@ export class LevelStore extends LevelPersistence implements Store {
     await super.cleanSubscriptions(client)
     if (this.#queues.messages(client.id) === 0) return
     const id = encodeURIComponent(client.id)
-    await this.#facade.clear(range(`outgoing:${id}:`))
-    await this.#facade.clear(range(`outgoing-id:${id}:`))
+    await this.#facade.clear(range(`${OUTGOING}${id}:`))
+    await this.#facade.clear(range(`${OUTGOING_BY_ID}${id}:`))
     this.#queues.clear(client.id)
   }
 
@@ -261,6 +261,22 @@ export class LevelStore extends LevelPersistence implements Store {
     }
   }
 
+  override outgoingStream(client: StoredClient & { readonly clean?: boolean }): Readable {
+    return Readable.from(client.clean === true ? [] : this.#sent(client))
+  }
+
+  async *#sent({ id }: StoredClient): AsyncGenerator<StoredPacket> {
+    const keys = new Set<string>()
+    for await (const bytes of this.#facade.values(range(`${OUTGOING_BY_ID}${encodeURIComponent(id)}:`))) {
+      const packet = decode(bytes) as StoredPacket
+      keys.add(outgoingKey(id, packet))
+    }
+    for (const key of [...keys].sort()) {
+      const bytes = await this.#db.get(key)
+      if (bytes !== undefined) yield decode(bytes) as StoredPacket
+    }
+  }
+
   /** In the order of their keys: those of earlier starts, whose ids are lower, come first. */
   async *outgoingUnsent(client: StoredClient, from: number): AsyncGenerator<StoredPacket> {
     const all = range(`${OUTGOING}${encodeURIComponent(client.id)}:`)
@@ -274,30 +290,19 @@ export class LevelStore extends LevelPersistence implements Store {
     }
   }
 
-  /** One after another for each client, so that messages leave in the order of their queue [MQTT-4.6.0-6]. */
-  override outgoingUpdate(client: StoredClient, packet: StoredPacket): Promise<void> {
-    const before = this.#updates.get(client.id) ?? Promise.resolve()
-    const update = before.then(() => this.#updateOutgoing(client, packet))
-    const settled = update.catch(() => undefined)
-    this.#updates.set(client.id, settled)
-    void settled.then(() => {
-      if (this.#updates.get(client.id) === settled) this.#updates.delete(client.id)
-    })
-    return update
-  }
-
   /**
    * A message of a queue gets the packet identifier under which it is sent, by one commit. What is read with one later was sent before: it is
    * a duplicate [MQTT-3.3.1-1]. One whose subscription was granted while it was being stored has no place in the queue, and gets it here.
+   * Commits resolve in order, so that messages leave in the order of their queue [MQTT-4.6.0-6].
    */
-  #updateOutgoing(client: StoredClient, packet: StoredPacket): Promise<void> {
+  override outgoingUpdate(client: StoredClient, packet: StoredPacket): Promise<void> {
     const { cmd, brokerId, brokerCounter, topic, payload, qos, retain, messageId } = packet
     if (cmd !== 'publish' || !brokerId) return super.outgoingUpdate(client, packet)
     const value = encode({ cmd, brokerId, brokerCounter, topic, payload, qos, retain, dup: true, messageId })
     const id = encodeURIComponent(client.id)
     return this.#commits.write([
-      { type: 'put', key: `outgoing-id:${id}:${padded(messageId)}`, value },
-      { type: 'put', key: `outgoing:${id}:${brokerId}:${padded(brokerCounter)}`, value }
+      { type: 'put', key: `${OUTGOING_BY_ID}${id}:${padded(messageId)}`, value },
+      { type: 'put', key: `${OUTGOING}${id}:${brokerId}:${padded(brokerCounter)}`, value }
     ])
   }
 

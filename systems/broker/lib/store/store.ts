@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { Persistence, StoredClient, StoredPacket, StoredSubscription } from './base-persistence'
 
 export interface StoreOptions {
@@ -48,6 +49,9 @@ export interface Store extends Persistence {
 
   /** Forgets all of a session but its incoming QoS 2 packets. */
   cleanSubscriptions(client: StoredClient): Promise<void>
+
+  /** What was sent to a client and is not acknowledged, in order; nothing of a clean session. What was not sent, aedes is not to send. */
+  outgoingStream(client: StoredClient & { readonly clean?: boolean }): Readable
 
   /**
    * Messages that wait for a client and were not sent to it, in order. What is stored while it is read may be among them.

@@ -1,4 +1,7 @@
+import { connect } from 'node:net'
 import { expect } from 'chai'
+import { parser as packetParser } from 'mqtt-packet'
+import { bytesOf, connectBytes } from '../helpers/packets'
 import {
   connack,
   deviceToken,
@@ -98,6 +101,33 @@ describe('A broker', () => {
     for (const qos of [1, 2]) {
       const payloads = received.filter(message => message.qos === qos).map(({ payload }) => payload)
       expect(payloads).to.deep.equal(Array.from({ length: 25 }, (_, i) => String(i)))
+    }
+  })
+
+  it('gives no new message the identifier of one that was sent before and is not acknowledged', async () => {
+    const handler = await test.handler('h')
+    const login = connectBytes(await deviceToken('5'), { clientId: 'phone', clean: false })
+    let last: number | undefined
+    for (let connection = 0; connection < 4; connection++) {
+      const device = connect(test.port, '127.0.0.1')
+      device.write(login)
+      const identifiers: (number | undefined)[] = []
+      const parser = packetParser()
+      let isSubscribed = connection > 0
+      parser.on('packet', packet => {
+        if (packet.cmd === 'publish') identifiers.push(packet.messageId)
+        isSubscribed ||= packet.cmd === 'suback'
+      })
+      device.on('data', bytes => void parser.parse(bytes))
+      const subscriptions = [{ topic: '5_news', qos: 1 as const }]
+      if (connection === 0) device.write(bytesOf({ cmd: 'subscribe', messageId: 1, subscriptions }))
+      await until('what was sent before comes again', () => isSubscribed && identifiers.length === connection)
+      await handler.publishAsync('5_news', '', { qos: 1 })
+      await until('the new one comes', () => identifiers.length === connection + 1)
+      const next = identifiers.at(-1)
+      if (last !== undefined) expect(next).to.equal((last % 65_535) + 1)
+      last = next
+      device.destroy()
     }
   })
 

@@ -11,11 +11,12 @@ describe('B12: a broker that is killed under load', () => {
   describe('with its store in a Redis that is killed as well, and appends to its file before it answers', () => {
     let redis: RedisServer | undefined
 
-    before(async function () {
+    // Each test has its own: what one leaves in the queue of its subscriber would be the other's.
+    beforeEach(async function () {
       needProgram(this, 'redis-server')
       redis = await RedisServer.start('--appendonly', 'yes', '--appendfsync', 'always')
     })
-    after(() => redis?.remove())
+    afterEach(() => redis?.remove())
 
     losesNothing(() => redis)
   })

@@ -210,7 +210,7 @@ export class RedisStore implements Store {
   }
 
   outgoingStream(client: StoredClient): Readable {
-    return this.#queues.all(client)
+    return this.#queues.sent(client)
   }
 
   outgoingUnsent(client: StoredClient): AsyncIterable<StoredPacket> {

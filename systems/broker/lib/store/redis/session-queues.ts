@@ -22,21 +22,9 @@ export class SessionQueues {
     this.#redis = redis
   }
 
-  /** What was sent before and what was not, by their numbers. */
-  all(client: StoredClient & { readonly clean?: boolean }): Readable {
-    return Readable.from(client.clean === true ? [] : this.#all(client))
-  }
-
-  async *#all(client: StoredClient): AsyncGenerator<StoredPacket> {
-    const sent = this.#sent(client)
-    let next = await sent.next()
-    for await (const packet of this.unsent(client)) {
-      for (; next.done !== true && numberOf(next.value) < numberOf(packet); next = await sent.next()) {
-        yield next.value
-      }
-      yield packet
-    }
-    for (; next.done !== true; next = await sent.next()) yield next.value
+  /** In the order of their numbers. */
+  sent(client: StoredClient & { readonly clean?: boolean }): Readable {
+    return Readable.from(client.clean === true ? [] : this.#sent(client))
   }
 
   async *#sent({ id }: StoredClient): AsyncGenerator<StoredPacket> {
@@ -93,8 +81,4 @@ export class SessionQueues {
   async count(clientId: string): Promise<number> {
     return (await this.#redis.use(link => link.command('HLEN', `m:${clientId}`))) as number
   }
-}
-
-function numberOf({ brokerCounter = 0 }: StoredPacket): number {
-  return brokerCounter
 }
