@@ -1,5 +1,6 @@
 import type { SendOptions as Sending } from './client/request'
 import type { LeaseNotice as Lease, KnownState as State, ClientStatus as Status } from './client/status'
+import type * as declared from './device/event-description'
 import type * as device from './device/handler'
 import { Client as NodeClient, type NodeClientOptions } from './doors/node-client'
 import {
@@ -30,8 +31,8 @@ namespace Server {
   export type ClientStatus = Status
   export type CommandContext = device.CommandContext
   export type CommandRequest = device.CommandRequest
-  export type EventDescription = device.EventDescription
-  export type FieldDescription = device.FieldDescription
+  export type EventDescription = declared.EventDescription
+  export type FieldDescription = declared.FieldDescription
   export type Handler = device.Handler
   export type Handlers = serving.Handlers
   export type HostOptions = serving.HostOptions

@@ -4,7 +4,8 @@ import type { KeyMode, SealingKey } from '../sealing/session'
 import type { Clock } from '../time/clock'
 import type { MemoryOptions } from './answer-memory'
 import type { StateOptions } from './device-state'
-import type { EventDescription, Handler } from './handler'
+import type { EventDescription } from './event-description'
+import type { Handler } from './handler'
 
 /** What a device needs to know of keys. A `KeyRing` is one. */
 export interface HubKeys {

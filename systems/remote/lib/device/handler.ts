@@ -31,25 +31,3 @@ export interface CommandContext {
  * `expose: true`.
  */
 export type Handler = (request: CommandRequest, context: CommandContext) => unknown
-
-/** For a page that shows what a device can do. */
-export interface EventDescription {
-  readonly title?: string
-  readonly description?: string
-  /** Of a payload that is an object, in the order in which they are shown. */
-  readonly fields?: Readonly<Record<string, FieldDescription>>
-}
-
-export interface FieldDescription {
-  readonly type: 'text' | 'number' | 'boolean' | 'choice'
-  readonly title?: string
-  readonly required?: boolean
-  readonly default?: unknown
-  /** Of a number. */
-  readonly min?: number
-  readonly max?: number
-  readonly step?: number
-  /** Of a text. */
-  readonly maxLength?: number
-  readonly choices?: readonly string[]
-}

@@ -1,0 +1,210 @@
+import type { KnownState } from '../../lib/client/status'
+import { readDescription } from './description'
+import { type ClientStatus, connect, createClient, isAble } from './doors'
+import { failureOf, type Outcome } from './outcome'
+import type { DeviceRecord, Records } from './records'
+
+/** How things stand with a device. */
+export type Connection =
+  | 'connecting'
+  /** Nobody answers, for some seconds by now. */
+  | 'unreachable'
+  /** Both ends have proven that they have the key. */
+  | 'online'
+  /** The owner of the device has not yet said that this phone may come in. */
+  | 'not-approved'
+  /** The relay is there, and the device is not. */
+  | 'offline'
+  | 'bad-key'
+  /** Dialling again is of no use. */
+  | 'closed'
+  /** This browser can't make the keys. */
+  | 'too-old'
+
+/** One command, from the press of its button on. */
+export type Run =
+  /** There is no session yet that could carry it. */
+  | { readonly phase: 'sending' }
+  /** It has left. */
+  | { readonly phase: 'waiting'; readonly progress?: unknown }
+  | { readonly phase: 'done'; readonly answer: unknown }
+  | { readonly phase: 'failed'; readonly outcome: Outcome }
+
+/** Milliseconds of trying until the page says that nobody answers. */
+const PATIENCE = 4_000
+
+/** Milliseconds for which a command may take: a slow one tells how far it is, and can be cancelled. */
+const COMMAND_TIMEOUT = 120_000
+
+/** Milliseconds for which one question to the owner is open; it is asked again then. */
+const APPROVAL_TIMEOUT = 600_000
+
+/** A device that is open in the page: its connection, its commands and what it said last. */
+export class Session {
+  readonly id: string
+  readonly #records: Records
+  readonly #client = createClient()
+  readonly #runs = new Map<string, Run>()
+  readonly #stops = new Map<string, AbortController>()
+  readonly #listeners = new Set<() => void>()
+  #connection: Connection = 'connecting'
+  #why: string | undefined
+  #isWatching = false
+  #isClosed = false
+  #patience: ReturnType<typeof setTimeout> | undefined
+
+  constructor(id: string, records: Records) {
+    this.id = id
+    this.#records = records
+    this.#client.setStatusHandler(status => this.#statusIs(status))
+    const record = records.get(id)
+    if (record === undefined) return
+    void this.#open(record)
+  }
+
+  get connection(): Connection {
+    return this.#connection
+  }
+
+  /** A word of the device or the relay, why it is so. */
+  get why(): string | undefined {
+    return this.#why
+  }
+
+  /** Whether the state that is shown changes by itself. */
+  get isLive(): boolean {
+    return this.#isWatching && this.#connection === 'online'
+  }
+
+  runOf(event: string): Run | undefined {
+    return this.#runs.get(event)
+  }
+
+  async run(event: string, payload: unknown): Promise<void> {
+    if (this.#stops.has(event)) return
+    const stop = new AbortController()
+    this.#stops.set(event, stop)
+    this.#set(event, { phase: this.#connection === 'online' ? 'waiting' : 'sending' })
+    try {
+      const answer = await this.#client.send(event, payload, {
+        timeout: COMMAND_TIMEOUT,
+        signal: stop.signal,
+        onProgress: progress => this.#set(event, { phase: 'waiting', progress })
+      })
+      this.#set(event, { phase: 'done', answer })
+      this.#records.change(this.id, { seenAt: Date.now() })
+    } catch (error) {
+      this.#set(event, { phase: 'failed', outcome: failureOf(error) })
+    } finally {
+      this.#stops.delete(event)
+    }
+    if (!this.#isWatching) await this.refresh()
+  }
+
+  /** Waits no longer for the answer, and tells the device. */
+  stop(event: string): void {
+    this.#stops.get(event)?.abort()
+  }
+
+  /** Asks the device for its state. What goes wrong is seen in the connection. */
+  async refresh(): Promise<void> {
+    if (this.#connection !== 'online') return
+    try {
+      this.#stateIs(await this.#client.state())
+    } catch {
+      // The state that is shown says how old it is.
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#patience)
+    this.#client.close()
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async #open(record: DeviceRecord): Promise<void> {
+    try {
+      if (!(await isAble())) return this.#become('too-old')
+      if (!this.#isClosed) await connect(this.#client, record)
+    } catch (error) {
+      this.#why = failureOf(error).reason
+      this.#become('closed')
+    }
+  }
+
+  #statusIs(status: ClientStatus): void {
+    if (this.#isClosed) return
+    if (status === 'ready') void this.#learn()
+    else if (status === 'opening') this.#become('connecting')
+    // A page that says this at each dial would flicker.
+    else if (status !== 'connecting' || this.#connection !== 'unreachable') this.#become(status)
+  }
+
+  #become(connection: Connection): void {
+    if (this.#isClosed) return
+    this.#connection = connection
+    this.#isWatching &&= connection === 'online'
+    clearTimeout(this.#patience)
+    if (connection === 'connecting') this.#patience = setTimeout(() => this.#become('unreachable'), PATIENCE)
+    if (connection === 'online')
+      for (const [event, run] of this.#runs)
+        if (run.phase === 'sending') this.#runs.set(event, { phase: 'waiting' })
+    this.#tell()
+  }
+
+  /** What the device can do, and its state: anew after each connect, for it may have changed. */
+  async #learn(): Promise<void> {
+    try {
+      const description = await this.#client.describe()
+      const { name } = readDescription(description)
+      this.#records.change(this.id, {
+        description,
+        seenAt: Date.now(),
+        words: undefined,
+        ...(name !== undefined && { name })
+      })
+    } catch (error) {
+      if (failureOf(error).reason === 'not-approved') return await this.#waitForOwner()
+      // An old description, or none, is of use too.
+    }
+    if (this.#client.status !== 'ready') return
+    this.#become('online')
+    await this.refresh()
+    try {
+      await this.#client.watch({ onState: state => this.#stateIs(state) })
+      this.#isWatching = this.#connection === 'online'
+    } catch {
+      // The device lets nobody watch: its state is asked for after each command.
+    }
+    this.#tell()
+  }
+
+  async #waitForOwner(): Promise<void> {
+    this.#become('not-approved')
+    try {
+      await this.#client.ask('approval', null, { timeout: APPROVAL_TIMEOUT })
+    } catch (error) {
+      if (failureOf(error).code !== 'timeout') return
+    }
+    if (this.#client.status === 'ready') await this.#learn()
+  }
+
+  #stateIs({ value, at }: KnownState): void {
+    this.#records.change(this.id, { state: { value, at }, seenAt: at })
+    this.#tell()
+  }
+
+  #set(event: string, run: Run): void {
+    this.#runs.set(event, run)
+    this.#tell()
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener()
+  }
+}

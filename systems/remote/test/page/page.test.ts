@@ -1,0 +1,298 @@
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import { get } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { certificates, needProgram } from '@token-server/test-helpers'
+import { expect } from 'chai'
+import type { Page } from 'playwright-core'
+import encodeQR from 'qr'
+import { LAMP_EVENTS, Lamp } from '../../examples/lamp/lamp'
+import { faultsIn, isTooWide, LOOKS, type OpenPage, PageBrowser, picture } from '../helpers/page-browser'
+import { deviceClient, hostDevice, type PageDevice } from '../helpers/page-world'
+
+/** What the camera of the browser sees: a JPEG, again and again. */
+const CAMERA = join(tmpdir(), `remote-camera-${process.pid}.mjpeg`)
+
+const unheard = { progress: () => {}, signal: new AbortController().signal }
+
+const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
+const banner = (page: Page, text: string | RegExp) => page.locator('.banner', { hasText: text }).waitFor()
+const result = (page: Page, text: string | RegExp) => page.locator('.result', { hasText: text }).waitFor()
+
+/** Bytes that a browser gets. */
+async function sizeOf(url: string): Promise<number> {
+  const { ca } = await certificates()
+  const request = get(url, { ca, headers: { 'accept-encoding': 'br' } })
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  expect(response.headers['content-encoding']).to.equal('br')
+  let size = 0
+  for await (const chunk of response) size += (chunk as Buffer).length
+  return size
+}
+
+describe('The phone page', function () {
+  this.timeout(60_000)
+
+  let browser: PageBrowser
+  let lamp: Lamp
+  let device: PageDevice
+
+  before(async function () {
+    needProgram(this, 'chromium')
+    browser = await PageBrowser.launch([
+      '--use-fake-device-for-media-stream',
+      '--use-fake-ui-for-media-stream',
+      `--use-file-for-fake-video-capture=${CAMERA}`
+    ])
+  })
+  beforeEach(async () => {
+    lamp = new Lamp(state => device.server.state.set(state))
+    device = await hostDevice(lamp.handle, {
+      name: 'Lamp',
+      events: LAMP_EVENTS,
+      state: { value: lamp.state }
+    })
+  })
+  afterEach(async () => {
+    await browser.closePages()
+    await device.server.close()
+  })
+  after(() => browser?.close())
+
+  const shared = () => device.server.keys.sharedInvitation(device.address)
+
+  async function openLamp(look: keyof typeof LOOKS = 'light', locale = 'en-GB'): Promise<OpenPage> {
+    const opened = await browser.open(shared(), { ...LOOKS[look], locale })
+    await button(opened.page, locale.startsWith('es') ? 'Encender' : 'On').waitFor()
+    return opened
+  }
+
+  it('reads the code of a device by the camera, and its button switches the lamp on', async () => {
+    const { page: screen } = await browser.open('about:blank', { viewport: { width: 640, height: 480 } })
+    await screen.setContent(
+      `<body style="background:#fff"><div style="width:380px;margin:30px auto">${encodeQR(shared(), 'svg')}</div>`
+    )
+    writeFileSync(CAMERA, await screen.screenshot({ type: 'jpeg', quality: 90 }))
+    const { page, complaints } = await browser.open(`${device.address}/r`, { permissions: ['camera'] })
+    await button(page, 'Scan the QR code').click()
+    await button(page, 'On').click()
+    await result(page, 'On: Done')
+    expect(lamp.state.on).to.equal(true)
+    expect(complaints).to.deep.equal([])
+  })
+
+  it('reads the code of a device out of a picture, and says when there is none in it', async () => {
+    const { page } = await browser.open(`${device.address}/r`)
+    const choose = (buffer: Buffer) =>
+      page.locator('input[type=file]').setInputFiles({ name: 'code.png', mimeType: 'image/png', buffer })
+    await choose(await page.screenshot())
+    await result(page, 'There is no QR code to be read in this picture.')
+    const { page: screen } = await browser.open('about:blank')
+    await screen.setContent(`<body style="background:#fff"><p>Lamp</p>${encodeQR(shared(), 'svg')}`)
+    await choose(await screen.screenshot())
+    await button(page, 'On').waitFor()
+  })
+
+  it('takes the secret out of the address bar, and the link when it is pasted', async () => {
+    const { page, requests } = await openLamp()
+    expect(page.url()).to.equal(`${device.address}/r#device=${device.server.keys.deviceId}`)
+    expect(requests.join()).not.to.include(new URL(shared()).hash.slice(1))
+    const { page: other } = await browser.open(`${device.address}/r`)
+    await other.getByLabel('Link of the device').fill(shared())
+    await button(other, 'Open').click()
+    await button(other, 'On').waitFor()
+  })
+
+  it('does not follow a link to another address, nor one that is no invitation', async () => {
+    const { page } = await browser.open(shared().replace('127.0.0.1', 'localhost'))
+    await button(page, 'On').waitFor()
+    await page.goto('about:blank')
+    const elsewhere = shared().replace(device.address, 'https://relay.example')
+    await page.goto(`${device.address}/r`)
+    await page.getByLabel('Link of the device').fill(elsewhere)
+    await button(page, 'Open').click()
+    const link = page.getByRole('link', { name: 'Go to relay.example' })
+    expect(await link.getAttribute('href')).to.equal(elsewhere)
+    await page.goto(`${device.address}/r#v=2&d=nothing`)
+    await page.getByText('This is no link of a device.').waitFor()
+  })
+
+  it('fills a form with the state of the device, and shows what a command answered', async () => {
+    await lamp.handle({ requestId: '', event: 'brightness', payload: { brightness: 30 } }, unheard)
+    const { page } = await openLamp()
+    const slider = page.getByLabel('Brightness')
+    expect(await slider.inputValue()).to.equal('30')
+    await slider.fill('70')
+    await button(page, 'Dim').click()
+    await result(page, 'Done')
+    expect(lamp.state).to.deep.include({ on: true, brightness: 70 })
+    await page.locator('dd', { hasText: '70 %' }).waitFor()
+  })
+
+  it('shows how far a slow command is, and cancels it', async () => {
+    const { page } = await openLamp()
+    await page.getByLabel('Duration (s)').fill('600')
+    await button(page, 'Sunrise').click()
+    await result(page, 'Waiting for the device')
+    await page.locator('progress').waitFor()
+    await button(page, 'Cancel').click()
+    await result(page, 'You cancelled it. It did run.')
+  })
+
+  it('asks before what is of danger', async () => {
+    const { page } = await openLamp()
+    await button(page, 'On').click()
+    await result(page, 'On: Done')
+    await button(page, 'Factory reset').click()
+    await page.keyboard.press('Escape')
+    expect(lamp.state.on).to.equal(true)
+    await button(page, 'Factory reset').click()
+    await button(page, 'Yes, do it').click()
+    await result(page, /^Done$/)
+    expect(lamp.state.on).to.equal(false)
+  })
+
+  it('says in words what a device refuses, and what its handler says', async () => {
+    const { page } = await openLamp()
+    const other = await deviceClient(device)
+    const lease = await other.lease(60_000)
+    await button(page, 'On').click()
+    await result(page, 'The device refused. Somebody else has the control right now. It did not run.')
+    await lease.release()
+    other.close()
+    await page.evaluate("document.querySelector('input[type=number]').max = ''")
+    await page.getByLabel('Duration (s)').fill('601')
+    await button(page, 'Sunrise').click()
+    await result(page, 'The device could not do it. seconds is no number from 1 to 600. It did run.')
+  })
+
+  it('says that a command may have run when no answer comes in time', async () => {
+    const { page } = await browser.open(shared())
+    await page.clock.install()
+    await page.goto(shared())
+    await page.getByLabel('Duration (s)').fill('600')
+    await button(page, 'Sunrise').click()
+    await page.locator('progress').waitFor()
+    await page.clock.fastForward(121_000)
+    await result(page, 'No answer in time. It did run.')
+  })
+
+  it('goes on showing the state of a device that is gone, with its age', async () => {
+    const { page } = await openLamp()
+    await page.clock.install()
+    await device.server.close()
+    await page.clock.fastForward('00:10')
+    await banner(page, 'No connection. Trying again…')
+    await page.clock.fastForward('03:00')
+    await page.getByText('as of 3 minutes ago').waitFor()
+    await page.locator('dd', { hasText: '60 %' }).waitFor()
+    await button(page, 'On').click()
+    await result(page, 'The connection broke. There is no connection. It did not run.')
+    await picture(page, 'gone')
+    expect(await faultsIn(page)).to.deep.equal([])
+    await page.goto('about:blank')
+  })
+
+  it('says that the key does not fit, and leaves what it knew', async () => {
+    const { page } = await openLamp()
+    await device.server.keys.setShared('another one')
+    await page.reload()
+    await banner(page, 'The key of this phone does not fit.')
+    await page.locator('dd', { hasText: '60 %' }).waitFor()
+    await picture(page, 'wrong key')
+  })
+
+  it('remembers several devices, and forgets one', async () => {
+    const { page } = await openLamp()
+    await page.evaluate(
+      "localStorage.setItem('remote.devices', JSON.stringify([...JSON.parse(localStorage.getItem('remote.devices')),\
+        { id: 'B', name: 'Heater', url: 'wss://127.0.0.1:1/', mode: 'shared', key: 'A'.repeat(43), addedAt: 0 }, { id: 5 }]))"
+    )
+    await page.goto(`${device.address}/r`)
+    await page.reload()
+    await page.getByText('2 devices in this browser').waitFor()
+    await picture(page, 'devices')
+    await page.getByRole('link', { name: 'Heater' }).click()
+    await button(page, 'Forget this device').click()
+    await button(page, 'Forget it').click()
+    await page.getByText('1 device in this browser').waitFor()
+    await page.reload()
+    await page.getByRole('link', { name: 'Lamp' }).click()
+    await button(page, 'On').waitFor()
+    expect(await page.evaluate("localStorage.getItem('remote.devices')")).not.to.include('Heater')
+  })
+
+  for (const [look, locale] of [
+    ['light', 'en-GB'],
+    ['dark', 'es-MX'],
+    ['wide', 'en-GB']
+  ] as const) {
+    it(`has nothing to complain of in ${look}, ${locale}`, async () => {
+      const { page, complaints } = await openLamp(look, locale)
+      expect(await page.locator('html').getAttribute('lang')).to.equal(locale.slice(0, 2))
+      expect(await isTooWide(page)).to.equal(false)
+      expect(await faultsIn(page)).to.deep.equal([])
+      await picture(page, `device ${look}`)
+      await page.goto(`${device.address}/r`)
+      await page.getByText(locale.startsWith('es') ? '1 dispositivo' : '1 device').waitFor()
+      expect(await isTooWide(page)).to.equal(false)
+      expect(await faultsIn(page)).to.deep.equal([])
+      await picture(page, `home ${look}`)
+      expect(complaints).to.deep.equal([])
+    })
+  }
+
+  it('is changed to Spanish by a button, and stays so', async () => {
+    const { page } = await openLamp()
+    await button(page, 'Español').click()
+    await page.getByText('Conectado, cifrado de extremo a extremo.').waitFor()
+    await page.reload()
+    await button(page, 'Encender').waitFor()
+  })
+
+  it('shows what a device says as text, however it looks', async () => {
+    const hostile = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+    await device.server.close()
+    device = await hostDevice(() => hostile, {
+      name: hostile,
+      events: { [hostile]: { title: hostile, description: hostile } },
+      state: { value: { [hostile]: hostile, list: [1, { [hostile]: hostile.repeat(20) }] } }
+    })
+    const { page, complaints } = await browser.open(shared())
+    await button(page, hostile).click()
+    await result(page, hostile)
+    expect(await page.locator('img').count()).to.equal(0)
+    expect(await isTooWide(page)).to.equal(false)
+    expect(complaints).to.deep.equal([])
+    await picture(page, 'hostile')
+  })
+
+  it('is operated by the keyboard, and says by live regions what happens', async () => {
+    const { page } = await openLamp()
+    expect(await page.evaluate('document.activeElement.tagName')).to.equal('H1')
+    for (let presses = 0; presses < 10; presses++) {
+      await page.keyboard.press('Tab')
+      if ((await page.evaluate('document.activeElement.textContent')) === 'On') break
+    }
+    await page.keyboard.press('Enter')
+    const status = page.getByRole('status').filter({ hasText: 'On: Done' })
+    await status.waitFor()
+    expect(lamp.state.on).to.equal(true)
+  })
+
+  it('loads less than 40 kB first, from its own address alone, and the reader of codes only when it is needed', async () => {
+    const { requests } = await openLamp()
+    expect(requests.filter(url => !url.startsWith(device.address))).to.deep.equal([])
+    const first = requests.filter(url => /\.(js|css)$/.test(url))
+    const sizes = await Promise.all(first.map(url => sizeOf(url)))
+    expect(sizes.reduce((sum, size) => sum + size)).to.be.within(20_000, 40_000)
+    const fresh = await browser.open(`${device.address}/r`)
+    await button(fresh.page, 'Scan the QR code').waitFor()
+    expect(fresh.requests.join()).not.to.include('decode')
+    await button(fresh.page, 'Scan the QR code').click()
+    await fresh.page.locator('video').waitFor()
+    expect(fresh.requests.join()).to.include('decode')
+  })
+})
