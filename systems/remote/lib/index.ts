@@ -8,7 +8,8 @@ import {
   RemoteError as Failure,
   type RemoteErrorCode as FailureCode
 } from './errors/remote-error'
-import { KeyRing as Ring, type KeyRingOptions as RingOptions } from './keys/key-ring'
+import { KeyRing as Ring } from './keys/key-ring'
+import type { KeyRingOptions as RingOptions } from './keys/key-ring-options'
 import * as serving from './server/server'
 
 /** `require('@token-server/remote')` is this class, and has all else that the package gives on it. */

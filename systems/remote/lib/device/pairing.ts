@@ -21,9 +21,9 @@ export interface DevicePairingOptions {
   readonly suite: CipherSuite
   readonly ring: KeyRing
   /** Of the words to compare, at both ends. Default `en`. */
-  readonly language?: ShortCodeLanguage
+  readonly language?: ShortCodeLanguage | undefined
   /** Default: somebody calls {@link KeyRing.approve}, or the owner's command does. */
-  readonly approve?: Approve
+  readonly approve?: Approve | undefined
 }
 
 /** So long a phone that was turned away can ask why, milliseconds. */

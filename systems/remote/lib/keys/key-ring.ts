@@ -8,8 +8,10 @@ import { nodeScrypt } from '../sealing/node-scrypt'
 import type { KeyMode, SealingKey } from '../sealing/session'
 import { type Clock, type ClockTimer, MAX_DELAY, systemClock } from '../time/clock'
 import { formatInvitation } from '../wire/invitation'
+import { FileStore } from './file-store'
 import { admitPhone, approvePhone, claimInvitation, dropKey, dropUsed, meaningOf } from './key-changes'
 import { KeyIndex, sealingKey } from './key-index'
+import type { Invitation, InvitationOptions, KeyRingEvents, KeyRingOptions } from './key-ring-options'
 import {
   bytesOf,
   type Claim,
@@ -21,52 +23,6 @@ import {
 } from './key-state'
 import { type KeyStore, MemoryStore } from './key-store'
 import { allows, checkScope, cleanName, type Denial, type Phone, phoneOf } from './phone'
-
-export interface KeyRingOptions {
-  readonly suite: CipherSuite
-  /** Where it lies; in memory by default. */
-  readonly store?: KeyStore
-  readonly clock?: Clock
-  readonly scrypt?: Scrypt
-  /** Default 1,000. Ended ones make room. */
-  readonly maxPhones?: number
-  /** That wait to be used, at once. Default 100. */
-  readonly maxInvitations?: number
-}
-
-export interface InvitationOptions extends Scope {
-  /** Where the phone is to dial: `https://host[:port]`, or an address of `ws:`, `wss:` or `tokens:`. */
-  readonly address: string
-  /** What the owner calls whoever will come. Default: as the phone calls itself. */
-  readonly name?: string
-  /** Milliseconds for which it can be used. Default 10 minutes. */
-  readonly lifetime?: number
-  /** Whether the owner is asked before the phone counts. Default true; false for a device that nobody attends. */
-  readonly asks?: boolean
-}
-
-/** Good for one phone. */
-export interface Invitation {
-  readonly id: string
-  /** Holds the secret: for a QR code, and for nobody's log. */
-  readonly url: string
-  /** Milliseconds since 1970. */
-  readonly endsAt: number
-}
-
-interface KeyRingEvents {
-  /** Anything: the keys that open, their tags, or what a phone may do. */
-  change: []
-  /** A phone's key counts no more, at once: the owner took it back, or its time is over. */
-  revoked: [keyId: string]
-  /** The shared key gave way to another, or an invitation is used up: sessions under it may end when they are idle. */
-  replaced: [keyId: string]
-  /** A phone wants in; {@link KeyRing.approve} lets it. */
-  asked: [phone: Phone]
-  approved: [phoneId: string]
-  /** What others wrote can't be used, or what must be written can't be. What was known before still counts. */
-  failed: [error: Error]
-}
 
 const MINUTE = 60_000
 const INVITATION_LIFETIME = 10 * MINUTE
@@ -93,7 +49,12 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
   #isClosed = false
 
   private constructor(
-    { store = new MemoryStore(), clock = systemClock, scrypt = nodeScrypt, ...limits }: KeyRingOptions,
+    {
+      store,
+      clock = systemClock,
+      scrypt = nodeScrypt,
+      ...limits
+    }: KeyRingOptions & { readonly store: KeyStore },
     state: KeyState,
     deviceKeys: KeyPair,
     deviceId: string
@@ -119,8 +80,9 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
    * @throws RemoteError when the store can't be used
    */
   static async open(options: KeyRingOptions): Promise<KeyRing> {
-    const { suite } = options
-    const ring = { ...options, store: options.store ?? new MemoryStore() }
+    const { suite, folder } = options
+    const ownStore = folder === undefined ? new MemoryStore() : new FileStore(folder)
+    const ring = { ...options, store: options.store ?? ownStore }
     const state = (await ring.store.load()) ?? (await firstState(suite, ring.store))
     const publicKey = bytesOf(state.device.publicKey)
     const privateKey = await suite.DeserializePrivateKey(bytesOf(state.device.privateKey), false)
@@ -179,8 +141,21 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
     })
   }
 
+  /** Where phones reach the device, for invitations that say nothing else. */
+  get address(): string | undefined {
+    return this.#state.address
+  }
+
+  async setAddress(address: string): Promise<void> {
+    if (address === this.address) return
+    this.#url(address, 'shared', new Uint8Array(32))
+    await this.#update(state => {
+      state.address = address
+    })
+  }
+
   /** The invitation URL of *shared* mode: whoever has it is in. */
-  sharedInvitation(address: string): string {
+  sharedInvitation(address = this.address): string {
     const { mode, psk } = this.shared
     if (mode === 'plain') throw invalid('the shared key', 'it is empty, and there is nothing to hand on')
     return this.#url(address, 'shared', psk)
@@ -196,7 +171,7 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
 
   /** A one-time secret for one phone. @throws RemoteError */
   async invite(options: InvitationOptions): Promise<Invitation> {
-    const { address, lifetime = INVITATION_LIFETIME, asks = true, events, until } = options
+    const { address = this.address, lifetime = INVITATION_LIFETIME, asks = true, events, until } = options
     const now = this.#clock.date()
     const scope: Scope = { events, until }
     try {
@@ -298,7 +273,8 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
     if (this.#seen.size > 0) await this.#update(() => undefined)
   }
 
-  #url(address: string, mode: 'shared' | 'paired', secret: Uint8Array): string {
+  #url(address: string | undefined, mode: 'shared' | 'paired', secret: Uint8Array): string {
+    if (address === undefined) throw invalid('an invitation', 'nobody has said where phones reach the device')
     try {
       return formatInvitation({
         address,

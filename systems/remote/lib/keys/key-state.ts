@@ -8,6 +8,8 @@ export interface KeyState {
   /** The static key pair, raw. */
   readonly device: { readonly privateKey: string; readonly publicKey: string }
   shared: SharedRecord
+  /** Where phones reach the device, for invitations. */
+  address?: string
   invitations: InvitationRecord[]
   phones: PhoneRecord[]
 }

@@ -4,9 +4,11 @@ import { DeviceHub } from '../device/device-hub'
 import type { DeviceHubOptions } from '../device/device-hub-options'
 import type { DeviceState } from '../device/device-state'
 import type { Handler } from '../device/handler'
+import { DevicePairing, type DevicePairingOptions } from '../device/pairing'
 import { toBase64url } from '../encoding/base64url'
 import { invalid, RemoteError } from '../errors/remote-error'
-import { KeyRing, type KeyRingOptions } from '../keys/key-ring'
+import { KeyRing } from '../keys/key-ring'
+import type { KeyRingOptions } from '../keys/key-ring-options'
 import { nodeSuite } from '../sealing/node-suite'
 import { LINK_LIMITS, type LinkLimits } from '../transport/link-limits'
 import { dialNode } from '../transport/node-dial'
@@ -18,11 +20,17 @@ import { type RelayChange, RelayConnection } from './relay-connection'
 import { webRoutes } from './web-routes'
 
 export interface ServerOptions
-  extends Omit<DeviceHubOptions, 'suite' | 'ring' | 'handler' | 'handlers' | 'clock'> {
+  extends Omit<DeviceHubOptions, 'suite' | 'ring' | 'handler' | 'handlers' | 'clock'>,
+    Pick<DevicePairingOptions, 'approve' | 'language'> {
   /** The keys of the device: its own pair, the shared one, the phones. Default: new ones, in memory. */
   readonly keys?: Omit<KeyRingOptions, 'suite'> | KeyRing | undefined
   /** Whether '' may be the key: nothing is sealed then, and everybody on the way can read and change it. Default false. */
   readonly allowPlain?: boolean | undefined
+  /**
+   * Where phones reach the device, for invitations: `https://host[:port]`, or an address of `ws:`, `wss:` or `tokens:`. Default: that of
+   * the relay it dials out to.
+   */
+  readonly address?: string | undefined
   readonly limits?: Partial<LinkLimits> | undefined
   /** Milliseconds that `close()` gives to what is under way. Default 5,000. */
   readonly closeTimeout?: number | undefined
@@ -63,6 +71,7 @@ export class Server extends EventEmitter<ServerEvents> {
   #opening: Promise<KeyRing> | undefined
   #ring: KeyRing | undefined
   #hub: DeviceHub | undefined
+  #pairing: DevicePairing | undefined
   #closing: Promise<void> | undefined
 
   constructor(options: ServerOptions = {}) {
@@ -121,6 +130,7 @@ export class Server extends EventEmitter<ServerEvents> {
     options: RelayOptions = {}
   ): Promise<void> {
     const { hub, ring } = await this.#open(handler, key)
+    if (this.#options.address === undefined) await ring.setAddress(url.replace(/^ws/, 'http'))
     const { jwt, ...dialling } = options
     const relay = new RelayConnection({
       url,
@@ -183,6 +193,7 @@ export class Server extends EventEmitter<ServerEvents> {
   async #close(timeout: number): Promise<void> {
     const ring = await this.#opening?.catch(() => undefined)
     const listeners = this.#listeners.map(listener => listener.close(timeout))
+    this.#pairing?.close()
     await this.#hub?.close()
     for (const relay of this.#relays) relay.close()
     await Promise.all(listeners)
@@ -197,7 +208,9 @@ export class Server extends EventEmitter<ServerEvents> {
     const ring = await this.#openRing()
     if (key !== undefined) await ring.setShared(key)
     if (this.#closing !== undefined) throw closed()
-    const { keys: _, allowPlain: __, limits: ___, closeTimeout: ____, ...device } = this.#options
+    const { keys: _, allowPlain: __, limits: ___, closeTimeout: ____, address, ...rest } = this.#options
+    const { approve, language, ...device } = rest
+    if (address !== undefined) await ring.setAddress(address)
     this.#hub ??= new DeviceHub({
       ...device,
       suite: this.#suite,
@@ -211,6 +224,10 @@ export class Server extends EventEmitter<ServerEvents> {
         return handler(request, context)
       }
     })
+    if (this.#pairing === undefined) {
+      this.#pairing = new DevicePairing({ suite: this.#suite, ring, approve, language })
+      this.#pairing.serve(this.#hub)
+    }
     return { hub: this.#hub, ring }
   }
 

@@ -1,5 +1,6 @@
 import { FakeClock } from 'token-server/testing'
-import { KeyRing, type KeyRingOptions } from '../../lib/keys/key-ring'
+import { KeyRing } from '../../lib/keys/key-ring'
+import type { KeyRingOptions } from '../../lib/keys/key-ring-options'
 import { nodeSuite } from '../../lib/sealing/node-suite'
 import { parseInvitation } from '../../lib/wire/invitation'
 

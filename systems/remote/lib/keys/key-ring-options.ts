@@ -1,0 +1,54 @@
+import type { CipherSuite } from 'hpke'
+import type { Scrypt } from '../sealing/keys'
+import type { Clock } from '../time/clock'
+import type { Scope } from './key-state'
+import type { KeyStore } from './key-store'
+import type { Phone } from './phone'
+
+export interface KeyRingOptions {
+  readonly suite: CipherSuite
+  /** The folder in which it lies, as a file that only its owner can read. Default: in memory. */
+  readonly folder?: string
+  /** Where it lies, instead of a folder. */
+  readonly store?: KeyStore
+  readonly clock?: Clock
+  readonly scrypt?: Scrypt
+  /** Default 1,000. Ended ones make room. */
+  readonly maxPhones?: number
+  /** That wait to be used, at once. Default 100. */
+  readonly maxInvitations?: number
+}
+
+export interface InvitationOptions extends Scope {
+  /** Where the phone is to dial: `https://host[:port]`, or an address of `ws:`, `wss:` or `tokens:`. Default: as {@link KeyRing.address}. */
+  readonly address?: string | undefined
+  /** What the owner calls whoever will come. Default: as the phone calls itself. */
+  readonly name?: string
+  /** Milliseconds for which it can be used. Default 10 minutes. */
+  readonly lifetime?: number
+  /** Whether the owner is asked before the phone counts. Default true; false for a device that nobody attends. */
+  readonly asks?: boolean
+}
+
+/** Good for one phone. */
+export interface Invitation {
+  readonly id: string
+  /** Holds the secret: for a QR code, and for nobody's log. */
+  readonly url: string
+  /** Milliseconds since 1970. */
+  readonly endsAt: number
+}
+
+export interface KeyRingEvents {
+  /** Anything: the keys that open, their tags, or what a phone may do. */
+  change: []
+  /** A phone's key counts no more, at once: the owner took it back, or its time is over. */
+  revoked: [keyId: string]
+  /** The shared key gave way to another, or an invitation is used up: sessions under it may end when they are idle. */
+  replaced: [keyId: string]
+  /** A phone wants in; {@link KeyRing.approve} lets it. */
+  asked: [phone: Phone]
+  approved: [phoneId: string]
+  /** What others wrote can't be used, or what must be written can't be. What was known before still counts. */
+  failed: [error: Error]
+}
