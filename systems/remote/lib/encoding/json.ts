@@ -27,7 +27,8 @@ const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [
 
 /** Whether a text, if it is JSON, is nested deeper than that. */
 export function isDeep(text: string, maxDepth = MAX_DEPTH): boolean {
-  if (text.length <= maxDepth) return false
+  // What is that deep opens and closes so often.
+  if (text.length < 2 * maxDepth) return false
   let depth = 0
   let inString = false
   for (let index = 0; index < text.length; index++) {
