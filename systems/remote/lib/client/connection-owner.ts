@@ -42,7 +42,9 @@ export interface ConnectionOwner {
   /** No answers come by this session any more. */
   sessionEnded(session: ClientSession): void
   take(message: readonly [string, ...unknown[]], session: ClientSession): void
-  /** Somebody, who may be the relay, says that the device can't open what this client sends. */
+  /** In a session that was good a frame was lost or changed on the way, or somebody says so. Another session is about to be opened. */
+  disturbed(): void
+  /** Somebody, who may be the relay, says that the device can't open what begins a session. */
   refused(): void
   /** The device is not connected to the relay. */
   offline(): void

@@ -26,7 +26,7 @@ type State =
   | 'offline'
   | 'closed'
 
-const HANDSHAKE_TIMEOUT = 10_000
+const HANDSHAKE_TIMEOUT = 5_000
 /** Between two handshakes with a key that was refused, milliseconds. */
 const MIN_INTERVAL = 250
 /** Sessions of keys before this one whose requests may still be answered. */
@@ -37,6 +37,8 @@ export class Connection {
   readonly #link: Link
   readonly #owner: ConnectionOwner
   readonly #inbox = new InOrder(frame => this.#take(frame))
+  /** Sealed frames that were opened. */
+  heard = 0
   #state: State = 'joining'
   #place = { device: '', client: '' }
   #publicKey: Uint8Array = new Uint8Array()
@@ -256,6 +258,7 @@ export class Connection {
     try {
       const messages = decodeMessages(await session.session.open(frame))
       this.#failures = 0
+      this.heard++
       for (const message of messages) this.#owner.take(message, session)
     } catch {
       this.#broken(session)
@@ -266,6 +269,7 @@ export class Connection {
   #broken(session: ClientSession): void {
     const isCurrent = session === this.#current
     this.drop(session)
+    this.#owner.disturbed()
     if (isCurrent) this.#beginLater()
   }
 
@@ -278,7 +282,6 @@ export class Connection {
     if (this.#state === 'ready') {
       const session = this.#find(frame)
       if (session === undefined) return
-      this.#owner.refused()
       this.#broken(session)
     } else if (this.#state === 'started' && isSame(frame.session, this.#handshake?.place.session))
       this.#refuse()

@@ -15,6 +15,9 @@ import type { Requests } from './requests'
 import { type ClientStatus, unsent } from './status'
 import type { Target } from './target'
 
+/** So many signs of life in vain, and the connection counts as broken. */
+const MAX_PROBES = 3
+
 /**
  * Keeps a connection to a device: dials again whenever it is lost, and asks again what had no answer.
  *
@@ -36,6 +39,9 @@ export class Conversation implements Carrier, ConnectionOwner {
   #timer: ClockTimer | undefined
   #failures = 0
   #acknowledged = 1
+  #probe: ClockTimer | undefined
+  #probes = 0
+  #heard = 0
 
   constructor(
     options: CompleteOptions,
@@ -69,6 +75,7 @@ export class Conversation implements Carrier, ConnectionOwner {
     this.#requests.add(request)
     if (session !== undefined) this.#requests.send(request, session)
     else this.#connection?.tryAgain()
+    this.#probe ??= this.#lookLater()
   }
 
   keyChanged(): void {
@@ -78,6 +85,29 @@ export class Conversation implements Carrier, ConnectionOwner {
 
   close(): void {
     this.#end(request => request.failure('disconnected', 'this client was closed', { reason: 'closed' }))
+  }
+
+  /**
+   * A frame that somebody on the way swallowed is noticed by the next one, on either side: so there is a next one. And a connection
+   * that is dead, which a browser may not notice for minutes, is given up.
+   */
+  #look(): void {
+    this.#probe = undefined
+    if (this.#requests.size === 0) return
+    const heard = this.#connection?.heard ?? 0
+    const session = this.#connection?.current
+    if (session === undefined || heard !== this.#heard) this.#probes = 0
+    else if (this.#probes++ < MAX_PROBES) session.outbox.say('["ping"]')
+    else {
+      this.#probes = 0
+      this.#connection?.close('the device says nothing')
+    }
+    this.#heard = heard
+    this.#probe = this.#lookLater()
+  }
+
+  #lookLater(): ClockTimer {
+    return this.#options.clock.setTimeout(() => this.#look(), this.#options.probeInterval)
   }
 
   /** Whether a session may come by itself, on the connection that is there. */
@@ -130,7 +160,9 @@ export class Conversation implements Carrier, ConnectionOwner {
     this.#connection = undefined
     this.#dialling?.abort()
     if (this.#timer !== undefined) this.#options.clock.clearTimeout(this.#timer)
+    if (this.#probe !== undefined) this.#options.clock.clearTimeout(this.#probe)
     this.#timer = undefined
+    this.#probe = undefined
     this.#failures = 0
     this.#setStatus('closed')
     this.#requests.rejectAll(errorOf)
@@ -244,6 +276,10 @@ export class Conversation implements Carrier, ConnectionOwner {
       for (const request of this.#requests.values())
         if (request.session === undefined) this.#requests.reject(request, request.failure('bad-key', why))
     }
+  }
+
+  disturbed(): void {
+    this.#owner.refused()
   }
 
   refused(): void {

@@ -31,6 +31,11 @@ export interface ClientOptions {
   readonly allowPlain?: boolean | undefined
   /** Requests that wait for their answers at once. Default 10,000. */
   readonly maxPending?: number | undefined
+  /**
+   * Milliseconds after which the device is asked for a sign of life, while answers are waited for and nothing comes; after three in vain
+   * the connection is made anew. Default 2,000.
+   */
+  readonly probeInterval?: number | undefined
   /** Proves to a relay who this is; a function is called for each connection. */
   readonly jwt?: string | (() => string | Promise<string>) | undefined
 }
@@ -41,7 +46,9 @@ export type CompleteOptions = ReturnType<typeof completeOptions>
 export function completeOptions(options: ClientParts & ClientOptions) {
   const { suite, scrypt, once, jwt, clock = systemClock, random = Math.random } = options
   const { resolveErrors = false, allowPlain = false, timeoutLength = 10_000, maxPending = 10_000 } = options
+  const { probeInterval = 2_000 } = options
   checkTimeout('timeoutLength', timeoutLength)
+  checkTimeout('probeInterval', probeInterval)
   if (!(Number.isInteger(maxPending) && maxPending > 0)) throw invalid('maxPending', 'it is no count above 0')
   return {
     suite,
@@ -54,6 +61,7 @@ export function completeOptions(options: ClientParts & ClientOptions) {
     resolveErrors,
     allowPlain,
     timeoutLength,
+    probeInterval,
     maxPending
   }
 }

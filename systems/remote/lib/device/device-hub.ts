@@ -185,6 +185,9 @@ export class DeviceHub implements DeviceClientOwner {
       case 'ask':
         this.#ask(message, session)
         return
+      case 'ping':
+        session.say('["pong"]')
+        return
       case 'cancel':
         this.#commands.cancel(message[1], session)
         return

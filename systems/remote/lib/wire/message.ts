@@ -14,6 +14,9 @@ export type Message =
   | readonly ['cancel', number: number]
   /** client → device: all below this number are settled; their answers can be forgotten. */
   | readonly ['ack', number: number]
+  /** client → device: is anybody there? It is answered with `pong`. */
+  | readonly ['ping']
+  | readonly ['pong']
   /** device → client. `rev`: of the state, after it; 0: as before. Without `response` the handler returned nothing. */
   | readonly ['res', number: number, rev: number, response?: unknown]
   /** device → client. */

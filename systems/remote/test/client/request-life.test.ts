@@ -1,7 +1,8 @@
-import { until } from '@token-server/test-helpers'
+import { settled, until } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { FakeClock } from 'token-server/testing'
 import type { RemoteError } from '../../lib/errors/remote-error'
+import { FrameKind } from '../../lib/wire/frame'
 import { failureOf, makeScene, type Scene } from '../helpers/device-and-client'
 
 describe('A request', () => {
@@ -53,6 +54,7 @@ describe('A request', () => {
     expect(await answer).to.include({ code: 'timeout', ran: 'maybe', event: 'slow' })
     expect(scene.client.pending).to.equal(0)
     await until(() => signal?.aborted === true)
+    scene.client.close()
     expect(time.pending).to.equal(0)
   })
 
@@ -250,6 +252,47 @@ describe('A request', () => {
     expect(error).to.include({ code: 'refused', reason: 'too-many-pending', ran: 'no' })
     scene.client.close()
     await Promise.all(waiting)
+  })
+
+  it('that somebody on the way swallows is noticed, and asked again', async () => {
+    const time = clock()
+    let swallows = false
+    let ran = 0
+    scene = await makeScene(
+      { handler: () => ++ran },
+      { clock: time },
+      { pass: frame => (swallows && frame[1] === FrameKind.sealed ? undefined : frame) }
+    )
+    expect(await scene.client.send('a')).to.equal(1)
+    for (const way of ['there', 'and back']) {
+      swallows = true
+      const answer = scene.client.send(way, null, { timeout: 60_000 })
+      await settled()
+      swallows = false
+      await time.elapse(2_000)
+      await time.elapse(2_000)
+      expect(await answer).to.equal(ran)
+    }
+    expect(ran).to.equal(3)
+    expect(scene.host.links).to.have.length(1)
+  })
+
+  it('makes the client give up a connection that is dead, and is asked again by another', async () => {
+    const time = clock()
+    let isDead = false
+    scene = await makeScene(
+      { handler: () => 1 },
+      { clock: time },
+      { pass: frame => (isDead ? undefined : frame) }
+    )
+    expect(await scene.client.send('a')).to.equal(1)
+    isDead = true
+    const answer = scene.client.send('b', null, { timeout: 60_000 })
+    for (let step = 0; step < 5; step++) await time.elapse(2_000)
+    isDead = false
+    await time.elapse(1_000)
+    expect(await answer).to.equal(1)
+    expect(scene.host.links).to.have.length(2)
   })
 
   it('of a client that comes back and back waits longer and longer, by chance, up to 30 seconds', async () => {
