@@ -1,5 +1,6 @@
 import type { CipherSuite, Key, KeyPair } from 'hpke'
 import { concat, copyOf } from '../encoding/bytes'
+import { randomBytes } from '../encoding/random-id'
 import { encodeFrame, encodeHeader, type Frame, FrameKind, NO_SESSION } from '../wire/frame'
 import { HandshakeError, MODES, openFlight, readFlight, type SealedFlight, sealFlight } from './flight'
 import { deviceIdOf } from './keys'
@@ -16,6 +17,8 @@ export { HandshakeError } from './flight'
 
 /** The key of that id and mode that the device knows, or undefined. */
 export type FindKey = (id: string, mode: KeyMode) => SealingKey | undefined | Promise<SealingKey | undefined>
+
+const PSK_LENGTH = 32
 
 export interface Accepted {
   readonly session: Session
@@ -76,8 +79,7 @@ export class DeviceHandshake {
       throw new HandshakeError('the frame is for somebody else')
     const flight = readFlight(frame, this.#keys.length)
     if (flight === undefined || this.#isUsed) throw new HandshakeError('the frame begins nothing')
-    const key = await find(keyId, flight.mode)
-    if (key === undefined || key.mode !== flight.mode) throw new HandshakeError('nobody has this key')
+    const { psk } = await keyFor(flight.mode, keyId, find)
     const place: SessionPlace = { device, client, key: keyId, session: copyOf(frame.session) }
     if (flight.mode === 'plain')
       return {
@@ -87,7 +89,7 @@ export class DeviceHandshake {
       }
     try {
       const header = { kind: frame.kind, ...place }
-      const opened = await openFlight(this.#suite, this.#keys, header, flight, key.psk, FrameKind.accept)
+      const opened = await openFlight(this.#suite, this.#keys, header, flight, psk, FrameKind.accept)
       // Two that were opened at once: the second may be the first, repeated by somebody on the way.
       if (this.#isUsed) throw new HandshakeError('the frame begins nothing')
       this.#isUsed = true
@@ -99,6 +101,22 @@ export class DeviceHandshake {
       throw new HandshakeError('the frame can not be opened', { cause })
     }
   }
+}
+
+/**
+ * Where nobody has such a key, a random one, which opens nothing: it takes as long as a wrong one, so that nobody learns which ids there are.
+ *
+ * @throws HandshakeError when there is nothing to open
+ */
+export async function keyFor(
+  mode: KeyMode,
+  id: string,
+  find: FindKey
+): Promise<{ readonly psk: Uint8Array }> {
+  const key = await find(id, mode)
+  if (key?.mode === mode) return key
+  if (mode === 'plain') throw new HandshakeError('nobody has this key')
+  return { psk: randomBytes(PSK_LENGTH) }
 }
 
 /** The client's part. */

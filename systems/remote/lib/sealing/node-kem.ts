@@ -13,8 +13,7 @@ const ID = 0x20
 const NAME = 'DHKEM(X25519, HKDF-SHA256)'
 const LENGTH = 32
 
-/** RFC 8410: what stands before the 32 bytes of a key in DER. */
-const SPKI = Buffer.from('302a300506032b656e032100', 'hex')
+/** RFC 8410: what stands before the 32 bytes of a private key in DER. For public keys DER takes ten times as long as JWK. */
 const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex')
 
 const kdf = nodeKdf()
@@ -79,12 +78,10 @@ export class NodeKey implements Key {
   }
 
   raw(): Uint8Array {
-    this.#raw ??= new Uint8Array(
-      (this.type === 'public'
-        ? this.object.export({ format: 'der', type: 'spki' })
-        : this.object.export({ format: 'der', type: 'pkcs8' })
-      ).subarray(-LENGTH)
-    )
+    if (this.#raw === undefined) {
+      const { x, d } = this.object.export({ format: 'jwk' })
+      this.#raw = new Uint8Array(Buffer.from((this.type === 'public' ? x : d) as string, 'base64url'))
+    }
     return this.#raw
   }
 }
@@ -105,7 +102,8 @@ function pairOf(privateKey: KeyObject, publicKey: KeyObject, extractable: boolea
 }
 
 function publicKeyOf(bytes: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([SPKI, bytes]), format: 'der', type: 'spki' })
+  const x = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url')
+  return createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' })
 }
 
 function privateKeyOf(bytes: Uint8Array): KeyObject {

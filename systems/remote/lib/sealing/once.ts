@@ -2,7 +2,7 @@ import type { CipherSuite, Key, KeyPair } from 'hpke'
 import { ByteReader, concat, copyOf } from '../encoding/bytes'
 import { type Frame, FrameKind, NO_SESSION } from '../wire/frame'
 import { HandshakeError, openFlight, readFlight, sealFlight } from './flight'
-import type { FindKey } from './handshake'
+import { type FindKey, keyFor } from './handshake'
 import { deviceIdOf } from './keys'
 import type { KeyMode, SealingKey } from './session'
 
@@ -79,9 +79,8 @@ export async function openOnce(
   const flight = frame.kind === FrameKind.onceRequest ? readFlight(frame, 1) : undefined
   const [enc] = flight?.encs ?? []
   if (flight === undefined || enc === undefined) throw new HandshakeError('the frame asks nothing')
-  const key = await find(frame.key, flight.mode)
-  if (key === undefined || key.mode !== flight.mode) throw new HandshakeError('nobody has this key')
-  const opened = await openFlight(suite, [deviceKeys], frame, flight, key.psk, FrameKind.onceAnswer).catch(
+  const { psk } = await keyFor(flight.mode, frame.key, find)
+  const opened = await openFlight(suite, [deviceKeys], frame, flight, psk, FrameKind.onceAnswer).catch(
     refuse('the frame can not be opened')
   )
   const reader = new ByteReader(opened.plain)
