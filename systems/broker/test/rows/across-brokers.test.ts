@@ -1,9 +1,11 @@
+import type { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
-import { isLong, needProgram } from '@token-server/test-helpers'
+import { closesWhatItOpened, isLong, needProgram, onCleanUp, RedisServer } from '@token-server/test-helpers'
 import { expect } from 'chai'
-import { BrokerGroup, closesWhatItOpened } from '../helpers/broker-group'
-import { until } from '../helpers/test-broker'
+import mqtt, { type MqttClient } from 'mqtt'
+import { startGroupBroker } from '../helpers/group-program'
+import { handlerToken, until } from '../helpers/test-broker'
 
 const MESSAGES = isLong ? 5_000 : 300
 /** Milliseconds between two. */
@@ -19,10 +21,12 @@ describe('Two brokers on one Redis', () => {
   for (const qos of [0, 1] as const) {
     it(`carry a message from one to the other not much later than within one, QoS ${qos}`, async function () {
       this.timeout(90_000)
-      const group = await BrokerGroup.start(2)
-      const publisher = await group.session(0, 'publisher')
-      const here = await group.session(0, 'here')
-      const there = await group.session(1, 'there')
+      const redis = await RedisServer.start('--appendonly', 'yes', '--appendfsync', 'everysec')
+      onCleanUp(() => redis.remove())
+      const [one, other] = [await startGroupBroker(redis.url), await startGroupBroker(redis.url)]
+      const publisher = await session(one.port, 'publisher')
+      const here = await session(one.port, 'here')
+      const there = await session(other.port, 'there')
       const times = [here, there].map(client => {
         const latencies: number[] = []
         client.on('message', (_topic, payload) => latencies.push(performance.now() - Number(payload)))
@@ -42,6 +46,14 @@ describe('Two brokers on one Redis', () => {
     })
   }
 })
+
+async function session(port: number, name: string): Promise<MqttClient> {
+  const login = { username: 'JWT', password: await handlerToken(name), clientId: name, clean: false }
+  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, login)
+  ;(client.stream as unknown as Socket).setNoDelay(true)
+  onCleanUp(() => void client.end(true))
+  return client
+}
 
 function p99(latencies: number[]): number {
   const sorted = [...latencies].sort((a, b) => a - b)

@@ -1,12 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
-import { isLong, needProgram, onCleanUp } from '@token-server/test-helpers'
+import { isLong, needProgram } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { BrokerGroup, closesWhatItOpened, Load, missingOf, tally } from '../helpers/broker-group'
+import { startGroupBroker } from '../helpers/group-program'
 import { closed, inbox, until } from '../helpers/test-broker'
-
-const PROGRAM = join(__dirname, '../programs/group-broker.js')
 
 const ROUNDS = isLong ? 20 : 2
 
@@ -20,31 +16,12 @@ describe('B12: one of two brokers is killed', () => {
     needProgram(this, 'redis-server')
   })
 
-  interface Killable {
-    readonly port: number
-    kill(): Promise<void>
-  }
-
-  async function start({ redis }: BrokerGroup, on = 0): Promise<Killable> {
-    const program: ChildProcess = fork(PROGRAM, [redis.url, String(on)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
-    })
-    onCleanUp(() => void program.kill('SIGKILL'))
-    const [port] = (await once(program, 'message')) as [number]
-    const kill = async () => {
-      const gone = once(program, 'exit')
-      program.kill('SIGKILL')
-      await gone
-    }
-    return { port, kill }
-  }
-
   for (const qos of [1, 2] as const) {
     it(`under load of QoS ${qos}: nothing that was acknowledged is missing at subscribers that come back to the other`, async function () {
       this.timeout(30_000 + ROUNDS * 15_000)
       const group = await BrokerGroup.start(1)
       const [stays] = group.brokers
-      let victim = await start(group)
+      let victim = await startGroupBroker(group.redis.url)
       // Each dials one and then the other, as behind a balancer.
       const either = () => ({
         servers: [
@@ -62,7 +39,7 @@ describe('B12: one of two brokers is killed', () => {
         await victim.kill()
         const atKill = load.acknowledged.size
         await until('the other one goes on', () => load.acknowledged.size > atKill + 100, 30_000)
-        victim = await start(group, victim.port)
+        victim = await startGroupBroker(group.redis.url, victim.port)
         subscriber.stream.destroy()
       }
       await load.stop()
@@ -77,7 +54,7 @@ describe('B12: one of two brokers is killed', () => {
   it('and another one sends the wills of its clients, each once, in time', async function () {
     this.timeout(WILLS_WITHIN + 20_000)
     const group = await BrokerGroup.start(2)
-    const victim = await start(group)
+    const victim = await startGroupBroker(group.redis.url)
     const watcher = await group.session(0, 'watcher')
     await watcher.subscribeAsync('gone/+', { qos: 1 })
     const wills = inbox(watcher)

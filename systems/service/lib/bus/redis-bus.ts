@@ -2,7 +2,7 @@ import { BaseBus, type BaseBusOptions, closedError, withResolvers } from './base
 import { type Batch, BatchWriter, markDropped, readFrames, readHeader } from './batch'
 import { RedisLink } from './redis-link'
 
-/** Milliseconds for which messages are gathered. */
+/** Milliseconds for which messages are gathered while others are on their way; the first one leaves at the end of its turn. */
 const BATCH_TIME = 1
 
 /** A batch of so many bytes is not waited for any longer. */
@@ -42,7 +42,7 @@ interface PeerState {
  *
  * ```
  *  publish ─▶ own listeners                                  Redis ─▶ own batch: a heartbeat that lives, else nothing
- *     └─▶ BatchWriter ── 1 ms ─▶ queue ─▶ in flight ─▶ Redis  └─▶ another's: numbers known? ─▶ listeners, gap, or twice: nothing
+ *     └─▶ BatchWriter ─ ≤ 1 ms ─▶ queue ─▶ in flight ─▶ Redis  └─▶ another's: numbers known? ─▶ listeners, gap, or twice: nothing
  *                                  ▲         │ the link is lost: sent again with the same numbers
  *                                  └─────────┘
  * ```
@@ -54,7 +54,7 @@ export class RedisBus extends BaseBus {
   readonly #queue: Batch[] = []
   #queueBytes = 0
   #inFlight = 0
-  #gather: NodeJS.Timeout | null = null
+  #gather: NodeJS.Timeout | NodeJS.Immediate | null = null
   #link: RedisLink | null = null
   #retry: NodeJS.Timeout | null = null
   #attempts = 0
@@ -92,7 +92,7 @@ export class RedisBus extends BaseBus {
     await Promise.race([sent.catch(() => {}), timeout.promise])
     clearTimeout(timer)
     clearInterval(this.#heartbeat)
-    if (this.#gather !== null) clearTimeout(this.#gather)
+    this.#stopGathering()
     if (this.#retry !== null) clearTimeout(this.#retry)
     this.#link?.end()
     this.#link = null
@@ -103,7 +103,9 @@ export class RedisBus extends BaseBus {
   protected send(topic: string, topicBytes: number, payload: Uint8Array): boolean {
     this.#writer.add(topic, topicBytes, payload)
     if (this.#writer.length >= BATCH_BYTES) this.#close()
-    else this.#gather ??= setTimeout(this.#gathered, BATCH_TIME)
+    else
+      this.#gather ??=
+        this.#queue.length === 0 ? setImmediate(this.#gathered) : setTimeout(this.#gathered, BATCH_TIME)
     return this.queuedBytes <= this.limits.maxQueueBytes || this.#drop()
   }
 
@@ -117,12 +119,18 @@ export class RedisBus extends BaseBus {
 
   /** Ends the batch that is gathered. */
   #close(): void {
-    if (this.#gather !== null) clearTimeout(this.#gather)
-    this.#gather = null
+    this.#stopGathering()
     const batch = this.#writer.take()
     this.#queue.push(batch)
     this.#queueBytes += batch.bytes.length
     this.#sendOn()
+  }
+
+  #stopGathering(): void {
+    // It is one of the two, and each ignores what is not its own.
+    clearTimeout(this.#gather as NodeJS.Timeout)
+    clearImmediate(this.#gather as NodeJS.Immediate)
+    this.#gather = null
   }
 
   #sendOn(): void {
