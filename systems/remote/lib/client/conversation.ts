@@ -1,6 +1,4 @@
-import { toBase64url } from '../encoding/base64url'
 import { RemoteError } from '../errors/remote-error'
-import { admissionTag } from '../sealing/keys'
 import type { SealingKey } from '../sealing/session'
 import { backoff } from '../time/backoff'
 import type { ClockTimer } from '../time/clock'
@@ -10,6 +8,7 @@ import type { ClientKey } from './client-key'
 import { Connection } from './connection'
 import type { ClientSession, ConnectionEnd, ConnectionOwner } from './connection-owner'
 import type { CompleteOptions } from './options'
+import { proofOf } from './proof'
 import type { Request } from './request'
 import type { Requests } from './requests'
 import { type ClientStatus, unsent } from './status'
@@ -121,18 +120,13 @@ export class Conversation implements Carrier, ConnectionOwner {
     this.#setStatus('connecting')
     try {
       const { jwt, dial } = this.#options
-      const token = typeof jwt === 'function' ? await jwt() : jwt
       this.#key.revive()
       const key = target.device === '' ? undefined : await this.#key.for(target.device)
-      const tag =
-        key === undefined || key.mode === 'plain' ? undefined : toBase64url(await admissionTag(key.psk))
+      const proof = await proofOf(jwt, key)
       const link = await dial({ url: target.url }, dialling.signal)
       if (dialling.signal.aborted) return link.close('this client was closed')
       this.#connection = new Connection(link, this)
-      this.#connection.join(target.device, {
-        ...(token !== undefined && { jwt: token }),
-        ...(tag !== undefined && { tag })
-      })
+      this.#connection.join(target.device, proof)
     } catch (error) {
       if (!dialling.signal.aborted) this.#failed(errorOfDial(error))
     }

@@ -9,6 +9,7 @@ import { decodeMessages, type First } from '../wire/message'
 import type { Carrier, CarrierOwner } from './carrier'
 import type { ClientKey } from './client-key'
 import type { CompleteOptions, OncePost } from './options'
+import { proofOf } from './proof'
 import type { Request } from './request'
 import type { Requests } from './requests'
 import type { ClientStatus } from './status'
@@ -51,7 +52,8 @@ export class OnceCarrier implements Carrier {
     if (device === '') throw invalid('the URL', 'https: needs the id of the device, as in ?device=…')
     this.#setStatus('connecting')
     try {
-      const notice = await this.#post.lookUp(url, device)
+      const proof = await proofOf(this.#options.jwt, await this.#key.for(device))
+      const notice = await this.#post.lookUp(url, device, undefined, proof)
       const publicKey = fromBase64url(notice.publicKey)
       if (publicKey === undefined || (await deviceIdOf(publicKey)) !== device)
         throw new RemoteError('disconnected', 'Cannot connect: because what answers is another device', {
@@ -114,11 +116,12 @@ export class OnceCarrier implements Carrier {
   }
 
   async #try(request: Request, signal: AbortSignal): Promise<'done' | 'again' | 'later'> {
-    const { suite, clock, timeoutLength } = this.#options
+    const { suite, clock, timeoutLength, jwt } = this.#options
     const device = this.#device
     const key = await this.#key.for(device?.id ?? '')
     if (device === undefined) return 'done'
     if (key === undefined) throw request.failure('bad-key', 'this client has no key')
+    const proof = await proofOf(jwt, key)
     const sent = request.hasLeft ? request.number : 0
     const first: First = { instance: this.#instance, sent, timeout: timeoutLength }
     const plain = utf8(`[${JSON.stringify(first)},${request.text},["ack",${this.#requests.floor}]]`)
@@ -135,7 +138,7 @@ export class OnceCarrier implements Carrier {
     request.hasLeft = true
     let bytes: Uint8Array
     try {
-      bytes = await this.#post.post(device.url, device.id, sealed.frame, signal)
+      bytes = await this.#post.post(device.url, device.id, sealed.frame, signal, proof)
     } catch (error) {
       if (request.isDropped) return 'done'
       if (!(error instanceof RemoteError && error.ran === 'no')) return 'later'

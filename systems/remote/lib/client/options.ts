@@ -3,12 +3,24 @@ import { invalid } from '../errors/remote-error'
 import type { Link } from '../link/link'
 import type { Scrypt } from '../sealing/keys'
 import { type Clock, MAX_DELAY, systemClock } from '../time/clock'
+import type { Proof } from './proof'
 
 /** What a client asks for one thing over the web, without a connection. */
 export interface OncePost {
   /** @returns the frame that answers */
-  post(url: string, device: string, frame: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>
-  lookUp(url: string, device: string, signal?: AbortSignal): Promise<{ readonly publicKey: string }>
+  post(
+    url: string,
+    device: string,
+    frame: Uint8Array,
+    signal?: AbortSignal,
+    proof?: Proof
+  ): Promise<Uint8Array>
+  lookUp(
+    url: string,
+    device: string,
+    signal?: AbortSignal,
+    proof?: Proof
+  ): Promise<{ readonly publicKey: string }>
 }
 
 /** What a build plugs in: nothing of it is the same on Node and in a browser. */

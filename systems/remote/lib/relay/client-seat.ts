@@ -111,6 +111,7 @@ export class ClientSeat extends Seeker implements LinkOwner {
     }
     this.#isOnline = isOnline
     this.context.counters.joined++
+    this.#link.trust()
     const { clientId: client, deviceId: device } = this
     this.#link.send(
       encodeControl({ do: 'welcome', client, device, publicKey: toBase64url(publicKey), online: isOnline })

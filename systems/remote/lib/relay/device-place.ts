@@ -97,6 +97,7 @@ export class DevicePlace implements Place, LinkOwner {
     this.#name = name
     this.#registeredAt = registeredAt
     link.owner = this
+    link.trust()
     link.limit(
       {
         framesPerSecond: limits.maxDeviceFramesPerSecond,

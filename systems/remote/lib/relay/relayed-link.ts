@@ -59,6 +59,11 @@ export class RelayedLink implements Receiver {
     return this.#isClosed ? 0 : this.#link.bufferedBytes
   }
 
+  /** It may be here: it can make this side keep a frame that is not whole yet. */
+  trust(): void {
+    this.#link.trust?.()
+  }
+
   /** From now on; before there is no rate, for there is one frame. */
   limit({ framesPerSecond, bytesPerSecond }: Rates, mostWaiting: number): void {
     const now = performance.now()

@@ -8,6 +8,8 @@ import { decodeFrame, FrameKind } from '../wire/frame'
 export interface HostedDevice {
   readonly deviceId: string
   attach(port: ClientPort): AttachedClient
+  /** @returns the frame that answers one which needs no connection */
+  once(frame: Uint8Array): Promise<Uint8Array>
 }
 
 /** A client, as the device has it. */

@@ -5,7 +5,7 @@ import type { Link } from '../link/link'
 import { answerChallenge } from '../sealing/registration'
 import { backoff } from '../time/backoff'
 import { type ControlMessage, decodeControl, encodeControl } from '../wire/control'
-import { decodeFrame, FrameKind } from '../wire/frame'
+import { decodeFrame, encodeFrame, type Frame, FrameKind, NO_SESSION } from '../wire/frame'
 import type { AttachedClient, HostedDevice } from './host-client'
 
 /** Keys of a device, as far as a relay is told of them. A `KeyRing` is one. */
@@ -140,6 +140,10 @@ export class RelayConnection {
   #take(bytes: Uint8Array, link: Link): void {
     const frame = decodeFrame(bytes)
     if (frame === undefined) return
+    if (frame.kind === FrameKind.carried) {
+      void this.#once(frame, link)
+      return
+    }
     if (frame.kind !== FrameKind.control) {
       this.#clients.get(frame.client)?.receive(bytes)
       return
@@ -162,6 +166,13 @@ export class RelayConnection {
         this.#bye = message
         link.close('the relay said goodbye')
     }
+  }
+
+  /** Of somebody who has no connection. Whoever can't open it has nothing to answer. */
+  async #once({ device, client, body }: Frame, link: Link): Promise<void> {
+    const header = { kind: FrameKind.carried, device, client, key: '', session: NO_SESSION }
+    const answer = await this.#options.device.once(body).catch(() => undefined)
+    if (answer !== undefined) link.send(encodeFrame(header, answer))
   }
 
   async #prove(challenge: Extract<ControlMessage, { do: 'challenge' }>, link: Link): Promise<void> {

@@ -1,17 +1,27 @@
 import type { Fetch } from '@token-server/service'
 import { RemoteError } from '../errors/remote-error'
-import { DEVICES_PATH, type DeviceNotice, ONCE_PATH } from '../transport/once'
+import { DEVICES_PATH, type DeviceNotice, ONCE_PATH, type OnceProof, TAG_HEADER } from '../transport/once'
 import { isId } from '../wire/frame'
 
+export interface AboutRequest {
+  /** Of the client. */
+  readonly address: string
+  /** What it has given. */
+  readonly proof: OnceProof
+}
+
 export interface WebRoutesOptions {
-  /** @param address of the client @throws (rejects) RemoteError: `disconnected` is 404, `refused` 413 or 429, `timeout` 504 */
+  /** @throws (rejects) RemoteError: `disconnected` is 404, or 503 for a device that is away; `refused` 400, 413 or 429; `timeout` 504 */
   readonly once: (
     device: string,
     frame: Uint8Array,
-    about: { readonly signal: AbortSignal; readonly address: string }
+    about: AboutRequest & { readonly signal: AbortSignal }
   ) => Promise<Uint8Array>
   /** Undefined: there is no such device. */
-  readonly notice: (device: string) => DeviceNotice | undefined | Promise<DeviceNotice | undefined>
+  readonly notice: (
+    device: string,
+    about: AboutRequest
+  ) => DeviceNotice | undefined | Promise<DeviceNotice | undefined>
   readonly maxFrameBytes: number
   /** Asked for all other paths. */
   readonly page?: ((request: Request) => Promise<Response | undefined>) | undefined
@@ -21,15 +31,15 @@ export interface WebRoutesOptions {
 export function webRoutes({ once, notice, maxFrameBytes, page }: WebRoutesOptions): Fetch {
   return async (request, { incoming }) => {
     const { pathname } = new URL(request.url)
+    const about = () => ({ address: incoming.socket.remoteAddress ?? '', proof: proofIn(request) })
     if (pathname.startsWith(ONCE_PATH)) {
       if (request.method !== 'POST') return answer(405, { allow: 'POST' })
       const device = pathname.slice(ONCE_PATH.length)
       if (!isId(device)) return answer(404)
       const frame = await bodyOf(request, maxFrameBytes)
       if (frame === undefined) return answer(413)
-      const about = { signal: request.signal, address: incoming.socket.remoteAddress ?? '' }
       try {
-        const reply = await once(device, frame, about)
+        const reply = await once(device, frame, { ...about(), signal: request.signal })
         return new Response(reply as Uint8Array<ArrayBuffer>, {
           headers: { ...HEADERS, 'content-type': 'application/octet-stream' }
         })
@@ -41,7 +51,7 @@ export function webRoutes({ once, notice, maxFrameBytes, page }: WebRoutesOption
     if (pathname.startsWith(DEVICES_PATH)) {
       if (request.method !== 'GET') return answer(405, { allow: 'GET' })
       const device = pathname.slice(DEVICES_PATH.length)
-      const found = isId(device) ? await notice(device) : undefined
+      const found = isId(device) ? await notice(device, about()) : undefined
       return found === undefined ? answer(404) : Response.json(found, { headers: HEADERS })
     }
     return (await page?.(request)) ?? answer(404)
@@ -54,9 +64,15 @@ function answer(status: number, headers: Record<string, string> = {}): Response 
   return new Response(null, { status, headers: { ...HEADERS, ...headers } })
 }
 
+function proofIn({ headers }: Request): OnceProof {
+  const [, jwt] = /^bearer +(\S+)$/i.exec(headers.get('authorization') ?? '') ?? []
+  return { jwt, tag: headers.get(TAG_HEADER) ?? undefined }
+}
+
 function statusOf({ code, reason }: RemoteError): number {
-  if (code === 'disconnected') return 404
+  if (code === 'disconnected') return reason === 'device-offline' ? 503 : 404
   if (code === 'timeout') return 504
+  if (reason === 'malformed') return 400
   return reason === 'too-large' ? 413 : 429
 }
 

@@ -1,6 +1,6 @@
 import { RemoteError } from '../errors/remote-error'
 import { LINK_LIMITS, type LinkLimits } from './link-limits'
-import { DEVICES_PATH, ONCE_PATH, type OnceDial, onceFailure, readNotice } from './once'
+import { DEVICES_PATH, ONCE_PATH, type OnceDial, onceFailure, proofHeaders, readNotice } from './once'
 
 export interface BrowserOnceOptions {
   /** Default: the one that is there. */
@@ -28,9 +28,9 @@ export function onceBrowser({ fetch, limits }: BrowserOnceOptions = {}): OnceDia
     return response
   }
   return {
-    async post(url, device, frame, signal) {
+    async post(url, device, frame, signal, proof) {
       const body = frame as Uint8Array<ArrayBuffer>
-      const headers = { 'content-type': 'application/octet-stream' }
+      const headers = { ...proofHeaders(proof), 'content-type': 'application/octet-stream' }
       const response = await ask(new URL(ONCE_PATH + device, url), { method: 'POST', body, headers }, signal)
       try {
         const answer = new Uint8Array(await response.arrayBuffer())
@@ -40,8 +40,9 @@ export function onceBrowser({ fetch, limits }: BrowserOnceOptions = {}): OnceDia
       }
       throw lost(new Error('the answer is too long'))
     },
-    async lookUp(url, device, signal) {
-      return readNotice(await (await ask(new URL(DEVICES_PATH + device, url), {}, signal)).text())
+    async lookUp(url, device, signal, proof) {
+      const headers = proofHeaders(proof)
+      return readNotice(await (await ask(new URL(DEVICES_PATH + device, url), { headers }, signal)).text())
     }
   }
 }

@@ -4,7 +4,15 @@ import { RemoteError } from '../errors/remote-error'
 import { unreachable } from './dial-error'
 import { CONNECT_TIMEOUT, LINK_LIMITS } from './link-limits'
 import type { NodeDialOptions } from './node-web-socket'
-import { DEVICES_PATH, ONCE_PATH, type OnceDial, onceFailure, readNotice } from './once'
+import {
+  DEVICES_PATH,
+  ONCE_PATH,
+  type OnceDial,
+  type OnceProof,
+  onceFailure,
+  proofHeaders,
+  readNotice
+} from './once'
 
 /** Bytes of a notice. */
 const MAX_NOTICE = 4_096
@@ -17,6 +25,7 @@ export function onceNode({ tls, limits, connectTimeout = CONNECT_TIMEOUT }: Node
     url: URL,
     most: number,
     signal: AbortSignal | undefined,
+    proof: OnceProof | undefined,
     body?: Uint8Array
   ): Promise<Buffer> {
     let isOut = false
@@ -29,9 +38,10 @@ export function onceNode({ tls, limits, connectTimeout = CONNECT_TIMEOUT }: Node
             agent: false,
             method: body === undefined ? 'GET' : 'POST',
             signal,
-            ...(body !== undefined && {
-              headers: { 'content-type': 'application/octet-stream', 'content-length': body.length }
-            })
+            headers: {
+              ...proofHeaders(proof),
+              ...(body && { 'content-type': 'application/octet-stream', 'content-length': body.length })
+            }
           },
           response => read(response, most).then(resolve, reject)
         )
@@ -55,11 +65,13 @@ export function onceNode({ tls, limits, connectTimeout = CONNECT_TIMEOUT }: Node
   }
 
   return {
-    async post(url, device, frame, signal) {
-      return await ask(new URL(ONCE_PATH + device, url), maxFrameBytes, signal, frame)
+    async post(url, device, frame, signal, proof) {
+      return await ask(new URL(ONCE_PATH + device, url), maxFrameBytes, signal, proof, frame)
     },
-    async lookUp(url, device, signal) {
-      return readNotice((await ask(new URL(DEVICES_PATH + device, url), MAX_NOTICE, signal)).toString())
+    async lookUp(url, device, signal, proof) {
+      return readNotice(
+        (await ask(new URL(DEVICES_PATH + device, url), MAX_NOTICE, signal, proof)).toString()
+      )
     }
   }
 }

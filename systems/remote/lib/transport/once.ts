@@ -6,7 +6,23 @@ export const ONCE_PATH = '/remote/once/'
 /** GET: JSON of {@link DeviceNotice}. */
 export const DEVICES_PATH = '/remote/devices/'
 
-/** What is said of a device to everybody who knows its id. */
+/** The header that bears an admission tag, base64url; a JWT is in `authorization`, as a bearer's. */
+export const TAG_HEADER = 'remote-tag'
+
+/** What lets a client through a relay. */
+export interface OnceProof {
+  readonly jwt?: string | undefined
+  readonly tag?: string | undefined
+}
+
+export function proofHeaders({ jwt, tag }: OnceProof = {}): Record<string, string> {
+  return {
+    ...(jwt !== undefined && { authorization: `Bearer ${jwt}` }),
+    ...(tag !== undefined && { [TAG_HEADER]: tag })
+  }
+}
+
+/** What is said of a device to those who may reach it, and by a device that listens itself to all. */
 export interface DeviceNotice {
   /** The static one, base64url: its hash is the device's id, so that nobody can pass off another one. */
   readonly publicKey: string
@@ -20,9 +36,15 @@ export interface OnceDial {
    * @returns a frame
    * @throws (rejects) RemoteError `disconnected`, `refused`, `timeout`; its `ran` is `no` where the device has certainly not had it
    */
-  post(url: string, device: string, frame: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>
+  post(
+    url: string,
+    device: string,
+    frame: Uint8Array,
+    signal?: AbortSignal,
+    proof?: OnceProof
+  ): Promise<Uint8Array>
   /** @throws (rejects) RemoteError, likewise */
-  lookUp(url: string, device: string, signal?: AbortSignal): Promise<DeviceNotice>
+  lookUp(url: string, device: string, signal?: AbortSignal, proof?: OnceProof): Promise<DeviceNotice>
 }
 
 /** What an answer that is none means. */
@@ -33,12 +55,15 @@ export function onceFailure(status: number): RemoteError {
       return new RemoteError('disconnected', 'Cannot reach the device: because it is not there', {
         reason: 'unknown-device'
       })
+    case 503:
+      return new RemoteError('disconnected', 'Cannot reach the device: because it is away', {
+        reason: 'device-offline'
+      })
     case 413:
       return new RemoteError('refused', 'Cannot ask the device: because the request is too large', {
         reason: 'too-large'
       })
     case 429:
-    case 503:
       return new RemoteError('refused', 'Cannot ask the device: because it has too much to do', {
         reason: 'busy'
       })
