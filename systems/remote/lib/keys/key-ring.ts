@@ -93,7 +93,7 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
   /** @returns undefined for a key that is unknown, revoked, used up, or whose time is over: they look the same */
   find(id: string, mode: KeyMode): SealingKey | undefined {
     const key = this.#index.get(id, this.#clock.date())
-    return key?.mode === mode ? key : undefined
+    return key?.mode === mode && !this.#isUsedUp(id) ? key : undefined
   }
 
   /** Of all keys that open now, for the relay: base64url of SHA-256 of their admission tags. */
@@ -170,7 +170,7 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
   }
 
   /** A one-time secret for one phone. @throws RemoteError */
-  async invite(options: InvitationOptions): Promise<Invitation> {
+  async invite(options: InvitationOptions = {}): Promise<Invitation> {
     const { address = this.address, lifetime = INVITATION_LIFETIME, asks = true, events, until } = options
     const now = this.#clock.date()
     const scope: Scope = { events, until }
@@ -271,6 +271,12 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
     this.#unwatch()
     for (const timer of [this.#timer, this.#seenTimer]) if (timer) this.#clock.clearTimeout(timer)
     if (this.#seen.size > 0) await this.#update(() => undefined)
+  }
+
+  /** Before it is written that its phone has come. */
+  #isUsedUp(invitationId: string): boolean {
+    const phone = this.claimOf(invitationId)?.phone
+    return phone !== undefined && this.#seen.has(phone)
   }
 
   #url(address: string | undefined, mode: 'shared' | 'paired', secret: Uint8Array): string {

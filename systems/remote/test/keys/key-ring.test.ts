@@ -164,6 +164,7 @@ describe('A key ring', () => {
     expect(ring.find(id, 'invitation')).not.to.equal(undefined)
     const replaced = once(ring, 'replaced')
     ring.touched('p1')
+    expect(ring.find(id, 'invitation')).to.equal(undefined)
     expect(await replaced).to.deep.equal([id])
     expect(ring.find(id, 'invitation')).to.equal(undefined)
     expect(await ring.claim(id, claim)).to.equal('unknown-key')
