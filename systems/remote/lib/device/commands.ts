@@ -186,6 +186,7 @@ export class Commands {
       session.toldRev = state.rev
     } catch (error) {
       text = failureText(number, error as RemoteError)
+      this.#log(error, command)
     }
     this.#answer(command, text)
     replied(command, text)
@@ -193,8 +194,12 @@ export class Commands {
 
   #failed(command: Command, error: unknown): void {
     this.#answer(command, failureText(command.number, handlerFailure(error)))
+    this.#log(error, command)
+  }
+
+  #log(error: unknown, { event }: Command): void {
     try {
-      this.#options.onHandlerError(error, command.event)
+      this.#options.onHandlerError(error, event)
     } catch {}
   }
 
