@@ -60,7 +60,7 @@ export const LAMP_EVENTS: Readonly<Record<string, EventDescription>> = {
         title: { en: 'Duration', es: 'Duración' },
         unit: 's',
         min: 1,
-        max: 600,
+        max: 100,
         step: 1,
         default: 20
       }
@@ -88,7 +88,7 @@ export class Lamp {
     { event, payload }: CommandRequest,
     { progress, signal }: Pick<CommandContext, 'progress' | 'signal'>
   ): Promise<unknown> => {
-    if (event === 'sunrise') return await this.#rise(numberIn(payload, 'seconds', 1, 600), progress, signal)
+    if (event === 'sunrise') return await this.#rise(numberIn(payload, 'seconds', 1, 100), progress, signal)
     const change = changeOf(event, payload)
     this.#sunrise.abort()
     this.#set(change)

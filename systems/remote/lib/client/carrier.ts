@@ -1,3 +1,4 @@
+import type { RemoteError } from '../errors/remote-error'
 import type { SealingKey } from '../sealing/session'
 import type { Request } from './request'
 import type { ClientStatus } from './status'
@@ -17,7 +18,8 @@ export interface Carrier {
 
 /** Whoever has a carrier. */
 export interface CarrierOwner {
-  statusChanged(status: ClientStatus): void
+  /** @param error why, of a connection that was lost or could not be made */
+  statusChanged(status: ClientStatus, error?: RemoteError): void
   /** The device can't open what is sent. */
   refused(): void
   /** The device says something unasked. */

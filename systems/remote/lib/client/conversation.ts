@@ -33,6 +33,8 @@ export class Conversation implements Carrier, ConnectionOwner {
   #target: Target | undefined
   #connection: Connection | undefined
   #status: ClientStatus = 'closed'
+  /** Of what it was told last with. */
+  #reason: string | undefined
   #first: { resolve: () => void; reject: (error: RemoteError) => void; retry: boolean } | undefined
   #dialling: AbortController | undefined
   #timer: ClockTimer | undefined
@@ -141,12 +143,12 @@ export class Conversation implements Carrier, ConnectionOwner {
       reject(error)
       return
     }
-    this.#setStatus('connecting')
+    this.#setStatus('connecting', error)
     const wait = backoff(++this.#failures, this.#options.random)
     this.#timer = this.#options.clock.setTimeout(() => void this.#dial(target), wait)
   }
 
-  #end(errorOf: (request: Request) => RemoteError): void {
+  #end(errorOf: (request: Request) => RemoteError, why?: RemoteError): void {
     const first = this.#first
     const connection = this.#connection
     this.#first = undefined
@@ -158,7 +160,7 @@ export class Conversation implements Carrier, ConnectionOwner {
     this.#timer = undefined
     this.#probe = undefined
     this.#failures = 0
-    this.#setStatus('closed')
+    this.#setStatus('closed', why)
     this.#requests.rejectAll(errorOf)
     connection?.close('this client was closed')
     first?.reject(
@@ -166,10 +168,12 @@ export class Conversation implements Carrier, ConnectionOwner {
     )
   }
 
-  #setStatus(status: ClientStatus): void {
-    if (status === this.#status) return
+  #setStatus(status: ClientStatus, error?: RemoteError): void {
+    // A further failure is told where it is another one.
+    if (status === this.#status && (error === undefined || error.reason === this.#reason)) return
     this.#status = status
-    this.#owner.statusChanged(status)
+    this.#reason = error?.reason
+    this.#owner.statusChanged(status, error)
   }
 
   // What its connection asks and tells.
@@ -298,11 +302,11 @@ export class Conversation implements Carrier, ConnectionOwner {
     if (isFinal) {
       const first = this.#first
       this.#first = undefined
-      this.#end(request => request.failure('refused', why, details))
+      this.#end(request => request.failure('refused', why, details), error)
       first?.reject(error)
       return
     }
-    this.#setStatus('connecting')
+    this.#setStatus('connecting', error)
     this.#requests.rejectUnsent(request => unsent(this.#status, request))
     this.#failed(error)
   }

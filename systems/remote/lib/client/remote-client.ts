@@ -72,7 +72,7 @@ export class RemoteClient {
   /** The device has been asked, and is asked again by each new session. */
   #isWatching = false
   #onError: ((word: string) => void) | undefined
-  #onStatus: ((status: ClientStatus) => void) | undefined
+  #onStatus: ((status: ClientStatus, error?: RemoteError) => void) | undefined
   #onEvent: ((name: string, value: unknown) => void) | undefined
 
   /** @throws RemoteError `invalid` */
@@ -84,7 +84,7 @@ export class RemoteClient {
       expired: request => expired(this.status, request)
     })
     this.#owner = {
-      statusChanged: status => this.#statusChanged(status),
+      statusChanged: (status, error) => this.#statusChanged(status, error),
       refused: () => quietly(() => this.#onError?.('invalid_encryption')),
       told: (name, value) => this.#told(name, value)
     }
@@ -174,7 +174,8 @@ export class RemoteClient {
     this.#onError = handler
   }
 
-  setStatusHandler(handler: ((status: ClientStatus) => void) | undefined): void {
+  /** @param handler is told why, too, where a connection was lost or could not be made */
+  setStatusHandler(handler: ((status: ClientStatus, error?: RemoteError) => void) | undefined): void {
     this.#onStatus = handler
   }
 
@@ -249,9 +250,9 @@ export class RemoteClient {
     })
   }
 
-  #statusChanged(status: ClientStatus): void {
+  #statusChanged(status: ClientStatus, error?: RemoteError): void {
     if (status === 'ready' && this.#isWatching) void this.#askToWatch().catch(() => {})
-    quietly(() => this.#onStatus?.(status))
+    quietly(() => this.#onStatus?.(status, error))
   }
 
   async #askToWatch(): Promise<void> {

@@ -22,11 +22,13 @@ const SILENT = ['threw', 'its handler threw']
 
 /** In sentences: what went wrong, why, and whether the command may have run all the same. */
 export function sentences(words: Words, { code, ran, reason, message }: Outcome): string[] {
-  const said: (string | undefined)[] = [words.failures[code]]
-  if (reason !== undefined && !SILENT.includes(reason))
-    said.push(words.reasons[reason] ?? words.why.replace('{}', () => reason))
+  const known = reason === undefined ? undefined : words.reasons[reason]
+  // The reason says all of it.
+  const said = code === 'disconnected' && known !== undefined ? [] : [words.failures[code]]
+  if (known !== undefined) said.push(known)
+  else if (reason !== undefined && !SILENT.includes(reason)) said.push(words.why.replace('{}', () => reason))
   const [, own = ''] = /^Cannot [^:]*: because (.*)$/s.exec(message) ?? []
   // The words of the device's own program, which it meant for the person.
   if (code === 'handler-failed' && !SILENT.includes(own)) said.push(own)
-  return [...said, words.ran[ran]].filter(sentence => sentence !== undefined && sentence !== '') as string[]
+  return [...said, words.ran[ran]].filter(sentence => sentence !== '')
 }

@@ -56,7 +56,7 @@ export class Session {
   constructor(id: string, records: Records) {
     this.id = id
     this.#records = records
-    this.#client.setStatusHandler(status => this.#statusIs(status))
+    this.#client.setStatusHandler((status, error) => this.#statusIs(status, error?.reason))
     const record = records.get(id)
     if (record === undefined) return
     void this.#open(record)
@@ -137,12 +137,15 @@ export class Session {
     }
   }
 
-  #statusIs(status: ClientStatus): void {
+  #statusIs(status: ClientStatus, why: string | undefined): void {
     if (this.#isClosed) return
+    // It stays while the next tries are made.
+    if (why !== undefined || status !== 'connecting') this.#why = why
     if (status === 'ready') void this.#learn()
     else if (status === 'opening') this.#become('connecting')
     // A page that says this at each dial would flicker.
     else if (status !== 'connecting' || this.#connection !== 'unreachable') this.#become(status)
+    else this.#tell()
   }
 
   #become(connection: Connection): void {

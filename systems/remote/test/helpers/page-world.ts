@@ -3,6 +3,7 @@ import { certificates } from '@token-server/test-helpers'
 import Server = require('../../lib/index')
 
 import { dialUrlOf } from '../../lib/wire/invitation'
+import type { RelayServer } from './running-relay'
 
 export interface PageDevice {
   readonly server: Server
@@ -19,6 +20,17 @@ export async function hostDevice(
   const { key, cert } = (await certificates()).server
   const { port } = await server.host(handler, undefined, { port: 0, tls: { key, cert } })
   return { server, address: `https://127.0.0.1:${port}` }
+}
+
+/** Dials out to a relay. */
+export async function relayedDevice(
+  relay: RelayServer,
+  handler: Server.Handlers,
+  options: Server.ServerOptions
+): Promise<Server> {
+  const server = new Server({ closeTimeout: 200, address: relay.url('https'), ...options })
+  await server.hostMiddleware(relay.url('wss'), handler, undefined, { tls: relay.tls })
+  return server
 }
 
 /** Another client of the device, under its shared key. */

@@ -9,8 +9,12 @@ import { expect } from 'chai'
 import type { Page } from 'playwright-core'
 import encodeQR from 'qr'
 import { LAMP_EVENTS, Lamp } from '../../examples/lamp/lamp'
+import { KeyRing } from '../../lib/keys/key-ring'
+import type { Phone } from '../../lib/keys/phone'
+import { nodeSuite } from '../../lib/sealing/node-suite'
 import { faultsIn, isTooWide, LOOKS, type OpenPage, PageBrowser, picture } from '../helpers/page-browser'
-import { deviceClient, hostDevice, type PageDevice } from '../helpers/page-world'
+import { deviceClient, hostDevice, type PageDevice, relayedDevice } from '../helpers/page-world'
+import { RelayServer } from '../helpers/running-relay'
 
 /** What the camera of the browser sees: a JPEG, again and again. */
 const CAMERA = join(tmpdir(), `remote-camera-${process.pid}.mjpeg`)
@@ -133,7 +137,7 @@ describe('The phone page', function () {
 
   it('shows how far a slow command is, and cancels it', async () => {
     const { page } = await openLamp()
-    await page.getByLabel('Duration (s)').fill('600')
+    await page.getByLabel('Duration (s)').fill('100')
     await button(page, 'Sunrise').click()
     await result(page, 'Waiting for the device')
     await page.locator('progress').waitFor()
@@ -163,16 +167,16 @@ describe('The phone page', function () {
     await lease.release()
     other.close()
     await page.evaluate("document.querySelector('input[type=number]').max = ''")
-    await page.getByLabel('Duration (s)').fill('601')
+    await page.getByLabel('Duration (s)').fill('101')
     await button(page, 'Sunrise').click()
-    await result(page, 'The device could not do it. seconds is no number from 1 to 600. It did run.')
+    await result(page, 'The device could not do it. seconds is no number from 1 to 100. It did run.')
   })
 
   it('says that a command may have run when no answer comes in time', async () => {
     const { page } = await browser.open(shared())
     await page.clock.install()
     await page.goto(shared())
-    await page.getByLabel('Duration (s)').fill('600')
+    await page.getByLabel('Duration (s)').fill('100')
     await button(page, 'Sunrise').click()
     await page.locator('progress').waitFor()
     await page.clock.fastForward(121_000)
@@ -189,10 +193,36 @@ describe('The phone page', function () {
     await page.getByText('as of 3 minutes ago').waitFor()
     await page.locator('dd', { hasText: '60 %' }).waitFor()
     await button(page, 'On').click()
-    await result(page, 'The connection broke. There is no connection. It did not run.')
+    await result(page, /^On: There is no connection. It did not run.$/)
     await picture(page, 'gone')
     expect(await faultsIn(page)).to.deep.equal([])
     await page.goto('about:blank')
+  })
+
+  it('says through a relay that the device is offline, and that it is back', async () => {
+    const relay = await RelayServer.start({ config: { OPEN_DEVICES: true } })
+    const keys = await KeyRing.open({ suite: nodeSuite() })
+    const options = { name: 'Lamp', events: LAMP_EVENTS, state: { value: lamp.state }, keys }
+    const first = await relayedDevice(relay, lamp.handle, options)
+    const { page, complaints } = await browser.open(keys.sharedInvitation(relay.url('https')))
+    await button(page, 'On').waitFor()
+    await first.close()
+    await banner(page, 'The device is offline.')
+    await page.locator('dd', { hasText: '60 %' }).waitFor()
+    await button(page, 'Off').click()
+    await result(page, /^Off: The device is offline. It did not run.$/)
+    await picture(page, 'offline')
+    const second = await relayedDevice(relay, () => 'again', options)
+    await banner(page, 'Connected')
+    await button(page, 'Off').click()
+    await result(page, 'Off: Done: again')
+    await keys.setShared('another one')
+    await page.reload()
+    await banner(page, 'No connection. Trying again… The relay knows no such device for this phone.')
+    expect(complaints).to.deep.equal([])
+    await second.close()
+    await keys.close()
+    await relay.stop()
   })
 
   it('says that the key does not fit, and leaves what it knew', async () => {
@@ -202,6 +232,30 @@ describe('The phone page', function () {
     await banner(page, 'The key of this phone does not fit.')
     await page.locator('dd', { hasText: '60 %' }).waitFor()
     await picture(page, 'wrong key')
+  })
+
+  it('pairs: the same words at both ends, in when the owner says yes, and out when the phone is revoked', async () => {
+    const asked = new Promise<Phone>(resolve => device.server.keys.on('asked', resolve))
+    const { url } = await device.server.keys.invite({ address: device.address })
+    const { page, complaints } = await browser.open(url)
+    await page.getByLabel('Name of this phone').fill("Ann's phone")
+    await picture(page, 'pairing')
+    expect(await faultsIn(page)).to.deep.equal([])
+    await button(page, 'Pair').click()
+    const phone = await asked
+    expect(phone.name).to.equal("Ann's phone")
+    await page.getByText('Compare these words').waitFor()
+    expect((await page.locator('.words li').allInnerTexts()).join(' ')).to.equal(phone.words)
+    expect(await faultsIn(page)).to.deep.equal([])
+    await picture(page, 'words')
+    await page.reload()
+    await page.locator('.words').waitFor()
+    await device.server.keys.approve(phone.id)
+    await button(page, 'On').click()
+    await result(page, 'On: Done')
+    await device.server.keys.revoke(phone.id)
+    await banner(page, 'The key of this phone does not fit.')
+    expect(complaints).to.deep.equal([])
   })
 
   it('remembers several devices, and forgets one', async () => {

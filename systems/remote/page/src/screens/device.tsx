@@ -74,7 +74,8 @@ function Banner({ session }: { session: Session }) {
 }
 
 function bannerOf(words: Words, { connection, why }: Session): [look: string, text: string] {
-  const reason = why === undefined ? '' : ` ${words.reasons[why] ?? fill(words.why, why)}`
+  const known = why === undefined ? undefined : words.reasons[why]
+  const reason = known === undefined ? '' : ` ${known}`
   switch (connection) {
     case 'connecting':
       return ['wait', words.connecting]
@@ -85,7 +86,7 @@ function bannerOf(words: Words, { connection, why }: Session): [look: string, te
     case 'offline':
       return ['bad', words.deviceOffline]
     case 'unreachable':
-      return ['bad', words.unreachable]
+      return ['bad', words.unreachable + reason]
     case 'bad-key':
       return ['bad', words.wrongKey]
     case 'too-old':

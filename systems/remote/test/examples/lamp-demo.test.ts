@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { needProgram, remove, temporaryFolder } from '@token-server/test-helpers'
+import { expect } from 'chai'
+import { PageBrowser } from '../helpers/page-browser'
+
+describe('The demo', function () {
+  this.timeout(60_000)
+
+  let browser: PageBrowser
+  let demo: ChildProcess
+  let output: string
+  let folder: string
+
+  before(async function () {
+    needProgram(this, 'chromium')
+    browser = await PageBrowser.launch()
+  })
+  beforeEach(() => {
+    output = ''
+    const file = join(__dirname, '../../examples/lamp/demo.js')
+    folder = temporaryFolder()
+    demo = spawn(process.execPath, [file, '--port', '0', '--host', '127.0.0.1', '--certs', folder])
+    for (const stream of [demo.stdout, demo.stderr])
+      stream?.setEncoding('utf8').on('data', text => {
+        output += text
+      })
+  })
+  afterEach(async () => {
+    await browser.closePages()
+    if (demo.exitCode === null && demo.signalCode === null) {
+      demo.kill('SIGKILL')
+      await once(demo, 'exit')
+    }
+    remove(folder)
+  })
+  after(() => browser?.close())
+
+  async function said(pattern: RegExp): Promise<string> {
+    for (;;) {
+      const [found] = pattern.exec(output) ?? []
+      if (found !== undefined) return found
+      if (demo.exitCode !== null) throw new Error(`the demo ended: ${output}`)
+      await Promise.race([once(demo.stdout as NodeJS.ReadableStream, 'data'), once(demo, 'exit')])
+    }
+  }
+
+  it('shows the way to a lamp, which the page switches, and ends in order', async () => {
+    const url = await said(/https:\S+/)
+    await said(/lamp: off/)
+    const { page, complaints } = await browser.open(url)
+    await page.getByRole('button', { name: 'On', exact: true }).click()
+    await said(/lamp: on, 60 %, warm/)
+    await page.getByLabel('Duration (s)').fill('1')
+    await page.getByRole('button', { name: 'Sunrise' }).click()
+    await said(/lamp: on, 100 %, warm/)
+    await page.locator('.result', { hasText: 'Done: ☀' }).waitFor()
+    // The page watches the lamp.
+    await page.locator('dd', { hasText: '100 %' }).waitFor()
+    expect(complaints).to.deep.equal([])
+    demo.kill('SIGTERM')
+    const [code] = (await once(demo, 'exit')) as [number | null]
+    expect(code).to.equal(0)
+    await page.locator('.banner', { hasText: 'No connection.' }).waitFor()
+    await page.locator('dd', { hasText: '100 %' }).waitFor()
+  })
+})
