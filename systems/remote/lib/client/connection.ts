@@ -64,7 +64,8 @@ export class Connection {
     link.onDrain = () => {
       for (const { outbox } of this.#sessions()) outbox.drained()
     }
-    link.onClose = ({ reason, refused }) => this.#closed(reason, refused === true)
+    // What the device said last is heard before.
+    link.onClose = ({ reason, refused }) => this.#inbox.last(() => this.#closed(reason, refused === true))
   }
 
   get state(): State {

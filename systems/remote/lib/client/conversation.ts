@@ -139,6 +139,8 @@ export class Conversation implements Carrier, ConnectionOwner {
     if (target === undefined) return
     if (this.#first?.retry === false) {
       const { reject } = this.#first
+      // It is told why, and not that it was closed.
+      this.#first = undefined
       this.#end(request => request.failure('disconnected', 'there is no connection'))
       reject(error)
       return

@@ -127,7 +127,7 @@ export class Requests {
     if (request.hasLeft && request.number > this.#highestSettledThatLeft)
       this.#highestSettledThatLeft = request.number
     request.onSettled?.()
-    if (this.#pending.size === 0) this.#deadlines.stop()
+    if (this.#pending.size === 0) this.#deadlines.idle()
     return true
   }
 }

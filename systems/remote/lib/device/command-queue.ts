@@ -129,7 +129,7 @@ export class CommandQueue {
   #finish(command: Command): boolean {
     if (!this.#running.delete(command)) return false
     if (this.#exclusive === command) this.#exclusive = undefined
-    if (this.#running.size === 0) this.#deadlines.stop()
+    if (this.#running.size === 0) this.#deadlines.idle()
     return true
   }
 

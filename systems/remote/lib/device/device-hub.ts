@@ -118,13 +118,14 @@ export class DeviceHub implements DeviceClientOwner {
   }
 
   /** What waits is refused, and all clients are cut off. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.ring.off('revoked', this.#onRevoked)
     this.ring.off('replaced', this.#onReplaced)
     this.#commands.close()
+    const sessions = [...this.#clients].flatMap(client => client.sessions)
+    await Promise.all(sessions.map(({ outbox }) => outbox.flushed()))
     for (const client of this.#clients) client.close('shutting-down')
     this.#memory.close()
-    return Promise.resolve()
   }
 
   /** Commands that wait or run, clients that are connected, and those that are remembered. */

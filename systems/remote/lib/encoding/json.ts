@@ -15,20 +15,22 @@ export function parseJson(bytes: Uint8Array, maxDepth = MAX_DEPTH): unknown {
   } catch {
     throw new Error('bytes are no UTF-8')
   }
-  if (isDeep(text, maxDepth)) throw new Error(`JSON is nested deeper than ${maxDepth}`)
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch {
     throw new Error('text is no JSON')
   }
+  if (mayBeDeep(text, maxDepth) && isDeepValue(value, maxDepth))
+    throw new Error(`JSON is nested deeper than ${maxDepth}`)
+  return value
 }
 
 const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125]
 
 /** Whether a text, if it is JSON, is nested deeper than that. */
 export function isDeep(text: string, maxDepth = MAX_DEPTH): boolean {
-  // What is that deep opens and closes so often.
-  if (text.length < 2 * maxDepth) return false
+  if (!mayBeDeep(text, maxDepth)) return false
   let depth = 0
   let inString = false
   for (let index = 0; index < text.length; index++) {
@@ -41,6 +43,28 @@ export function isDeep(text: string, maxDepth = MAX_DEPTH): boolean {
       if (++depth > maxDepth) return true
     } else if (code === CLOSE_ARRAY || code === CLOSE_OBJECT) depth--
   }
+  return false
+}
+
+/** Looking for so many brackets takes a fraction of the time of looking at each character. */
+function mayBeDeep(text: string, maxDepth: number): boolean {
+  // What is that deep opens and closes so often.
+  if (text.length < 2 * maxDepth) return false
+  let left = maxDepth
+  for (const bracket of '[{')
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1))
+      if (left-- === 0) return true
+  return false
+}
+
+function isDeepValue(value: unknown, left: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (left === 0) return true
+  if (Array.isArray(value)) {
+    for (const item of value) if (isDeepValue(item, left - 1)) return true
+    return false
+  }
+  for (const name in value) if (isDeepValue((value as Record<string, unknown>)[name], left - 1)) return true
   return false
 }
 

@@ -6,6 +6,7 @@ export class InOrder {
   #waiting: Frame[] = []
   #isTaking = false
   #isEnded = false
+  #onLast: (() => void) | undefined
   /** Of the bodies that wait. */
   waitingBytes = 0
 
@@ -19,6 +20,12 @@ export class InOrder {
     this.#waiting.push(frame)
     this.waitingBytes += frame.body.length
     if (!this.#isTaking) void this.#takeAll()
+  }
+
+  /** Calls back when all that came before has been taken, or at once: nothing is to come after it. */
+  last(callback: () => void): void {
+    if (this.#isTaking && !this.#isEnded) this.#onLast = callback
+    else callback()
   }
 
   end(): void {
@@ -38,5 +45,8 @@ export class InOrder {
       }
     }
     this.#isTaking = false
+    const onLast = this.#onLast
+    this.#onLast = undefined
+    onLast?.()
   }
 }

@@ -36,6 +36,7 @@ export class Outbox {
   #isFlushing = false
   #isFull = false
   #isEnded = false
+  #sending: Promise<void> = Promise.resolve()
 
   constructor(session: Session, options: OutboxOptions) {
     this.#session = session
@@ -69,7 +70,12 @@ export class Outbox {
   #flush(): void {
     if (this.#isFlushing || this.#isFull || this.#isEnded || this.#waiting.length === 0) return
     this.#isFlushing = true
-    queueMicrotask(() => void this.#sendAll())
+    this.#sending = Promise.resolve().then(() => this.#sendAll())
+  }
+
+  /** Resolves when what waits now has been handed to the connection, as far as that takes it. */
+  async flushed(): Promise<void> {
+    await this.#sending
   }
 
   async #sendAll(): Promise<void> {

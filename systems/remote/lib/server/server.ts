@@ -192,9 +192,10 @@ export class Server extends EventEmitter<ServerEvents> {
 
   async #close(timeout: number): Promise<void> {
     const ring = await this.#opening?.catch(() => undefined)
-    const listeners = this.#listeners.map(listener => listener.close(timeout))
     this.#pairing?.close()
+    // Those who wait are answered first: a connection that is closing takes nothing more.
     await this.#hub?.close()
+    const listeners = this.#listeners.map(listener => listener.close(timeout))
     for (const relay of this.#relays) relay.close()
     await Promise.all(listeners)
     if (!(this.#options.keys instanceof KeyRing)) await ring?.close()

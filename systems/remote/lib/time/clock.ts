@@ -2,6 +2,7 @@
 export interface ClockTimer {
   /** Lets the process end although the timer still runs. A browser has no need of it. */
   unref?(): unknown
+  ref?(): unknown
 }
 
 /** Where all that waits takes its time from. The `FakeClock` of `token-server/testing` is one. */

@@ -5,13 +5,14 @@ export interface Timed {
   readonly deadline: number
 }
 
-/** One timer for all that wait: none is set or cleared for each of them. */
+/** One timer for all that wait: none is set or cleared for each of them, nor where one comes after the other. */
 export class Deadlines<T extends Timed> {
   readonly #clock: Clock
   readonly #waiting: () => Iterable<T>
   readonly #expire: (item: T) => void
   #timer: ClockTimer | undefined
   #due = Number.POSITIVE_INFINITY
+  #isIdle = false
 
   /**
    * @param waiting all that wait now
@@ -25,6 +26,10 @@ export class Deadlines<T extends Timed> {
 
   /** Something waits from now on. */
   note(deadline: number): void {
+    if (this.#isIdle) {
+      this.#isIdle = false
+      this.#timer?.ref?.()
+    }
     if (deadline >= this.#due) return
     this.stop()
     this.#due = deadline
@@ -32,7 +37,14 @@ export class Deadlines<T extends Timed> {
     this.#timer = this.#clock.setTimeout(() => this.#look(), delay)
   }
 
+  /** Nothing waits just now: the timer stays, and keeps no process alive. */
+  idle(): void {
+    this.#isIdle = true
+    this.#timer?.unref?.()
+  }
+
   stop(): void {
+    this.#isIdle = false
     if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer)
     this.#timer = undefined
     this.#due = Number.POSITIVE_INFINITY

@@ -1,4 +1,4 @@
-import { ByteReader, concat, utf8 } from '../encoding/bytes'
+import { concat, utf8 } from '../encoding/bytes'
 
 /** docs/frames.md draws each. A number never changes its meaning; a new meaning gets a new number. */
 export const FrameKind = {
@@ -73,23 +73,59 @@ export function encodeFrame(header: Header, body: Uint8Array): Uint8Array<ArrayB
 
 /** @returns undefined for what is no frame of this version */
 export function decodeFrame(bytes: Uint8Array): Frame | undefined {
-  const reader = new ByteReader(bytes)
-  if (reader.takeByte() !== FRAME_VERSION) return undefined
-  const kind = reader.takeByte()
-  if (kind === undefined || !kinds.has(kind)) return undefined
-  const ids: string[] = []
+  const kind = bytes[1]
+  if (bytes[0] !== FRAME_VERSION || kind === undefined || !kinds.has(kind)) return undefined
+  let end = 2
   for (let index = 0; index < 3; index++) {
-    const id = reader.take(reader.takeByte() ?? MAX_ID_LENGTH + 1)
-    if (id === undefined || id.length > MAX_ID_LENGTH) return undefined
-    const text = String.fromCharCode(...id)
+    const length = bytes[end] ?? MAX_ID_LENGTH + 1
+    if (length > MAX_ID_LENGTH) return undefined
+    end += 1 + length
+  }
+  const session = end
+  end += SESSION_LENGTH
+  if (end > bytes.length) return undefined
+  const place = (bytes[session] as number) % MAX_RECENT
+  const known = recent[place]
+  const header = known !== undefined && isHeader(bytes, known.aad, end) ? known : readHeader(bytes, end)
+  if (header === undefined) return undefined
+  recent[place] = header
+  const { device, client, key } = header
+  return {
+    kind: kind as FrameKind,
+    device,
+    client,
+    key,
+    session: bytes.subarray(session, end),
+    aad: bytes.subarray(0, end),
+    body: bytes.subarray(end)
+  }
+}
+
+type Ids = Pick<Frame, 'device' | 'client' | 'key' | 'aad'>
+
+/** Headers that came lately: those of one session differ in their kind alone, and reading ids takes longer than comparing them. */
+const recent: (Ids | undefined)[] = []
+const MAX_RECENT = 64
+
+function isHeader(bytes: Uint8Array, known: Uint8Array, end: number): boolean {
+  if (known.length !== end) return false
+  for (let index = 2; index < end; index++) if (bytes[index] !== known[index]) return false
+  return true
+}
+
+/** @param end where the header ends; the lengths in it are good */
+function readHeader(bytes: Uint8Array, end: number): Ids | undefined {
+  const ids: string[] = []
+  for (let start = 2; ids.length < 3; ) {
+    const next = start + 1 + (bytes[start] as number)
+    const text = String.fromCharCode(...bytes.subarray(start + 1, next))
     if (!ID.test(text)) return undefined
     ids.push(text)
+    start = next
   }
-  const session = reader.take(SESSION_LENGTH)
-  if (session === undefined) return undefined
   const [device, client, key] = ids as [string, string, string]
-  const aad = bytes.subarray(0, reader.offset)
-  return { kind: kind as FrameKind, device, client, key, session, aad, body: reader.rest() }
+  // A copy: it outlives the frame.
+  return { device, client, key, aad: bytes.slice(0, end) }
 }
 
 export function isId(text: string): boolean {
