@@ -156,15 +156,15 @@ export class ClientHandshake {
     sessionId: Uint8Array
   ): Promise<ClientHandshake> {
     const { device, client } = hello
+    if (hello.kind !== FrameKind.hello || hello.key !== '' || hello.session.some(byte => byte !== 0))
+      throw new HandshakeError('the frame is no hello')
     const place: SessionPlace = { device, client, key: key.id, session: copyOf(sessionId) }
     const header = { kind: FrameKind.start, ...place }
     if (key.mode === 'plain') {
       const start = concat(encodeHeader(header), Uint8Array.of(MODES.indexOf('plain')), first)
       return new ClientHandshake(start, place, key.mode, undefined)
     }
-    const isHello =
-      hello.kind === FrameKind.hello && hello.key === '' && !hello.session.some(byte => byte !== 0)
-    if (!isHello || device !== (await deviceIdOf(devicePublicKey)))
+    if (device !== (await deviceIdOf(devicePublicKey)))
       throw new HandshakeError('the hello is of another device')
     try {
       const flight = await sealFlight(suite, [devicePublicKey, hello.body], header, key, first)

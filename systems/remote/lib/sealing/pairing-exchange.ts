@@ -5,8 +5,7 @@ import { randomBytes } from '../encoding/random-id'
 import { HandshakeError } from './flight'
 import { keyId } from './keys'
 import type { SealingKey } from './session'
-import type { ShortCodeLanguage } from './short-code'
-import { SHORT_CODE_WORDS } from './short-code-words'
+import { type ShortCodeLanguage, shortCode } from './short-code'
 
 /**
  * How an invitation becomes a phone's own key. All of it goes through sessions under the invitation, so that nobody on the way sees it;
@@ -131,7 +130,7 @@ async function pairedKey(
   const sas = await exported('sas', 4)
   return {
     key: { id: keyId(psk), mode: 'paired', psk },
-    words: language => Array.from(sas, byte => SHORT_CODE_WORDS[language][byte]).join(' ')
+    words: language => shortCode(sas, language)
   }
 }
 

@@ -79,6 +79,8 @@ export async function transcript(parts: Required<SuiteParts>, input: TranscriptI
     back.push(hex(frame))
   }
   const tag = await admissionTag(key.psk)
+  const sas = await client.export('sas', 4)
+  same(hex(await answering.export('sas', 4)), hex(sas))
   return {
     publicKey: hex(publicKey),
     device,
@@ -89,8 +91,8 @@ export async function transcript(parts: Required<SuiteParts>, input: TranscriptI
     accept: hex(accept),
     forth,
     back,
-    sas: hex(await client.export('sas', 4)),
-    words: await shortCode(answering),
+    sas: hex(sas),
+    words: shortCode(sas, 'en'),
     ...(await onceTranscript(parts, input, device, key))
   }
 }
