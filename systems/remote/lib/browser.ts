@@ -1,4 +1,6 @@
 export type { ClientOptions } from './client/options'
+export type { PairOptions } from './client/pairing'
+export { type PhoneKey, readPhoneKey } from './client/phone-key'
 export type { SendOptions } from './client/request'
 export type { ClientStatus, KnownState, LeaseNotice } from './client/status'
 export { type BrowserClientOptions, Client } from './doors/browser-client'

@@ -2,12 +2,23 @@ import door from './index.js'
 
 /** The same for `import`, which can't see what stands on a class. */
 export default door
-export const { Client, KeyRing, RemoteError, Server } = door
+export const {
+  Client,
+  KeyRing,
+  RemoteError,
+  Server,
+  askOnTerminal,
+  qrAsGif,
+  qrAsSvg,
+  qrForTerminal,
+  readPhoneKey
+} = door
 export type Client = door.Client
 export type KeyRing = door.KeyRing
 export type RemoteError = door.RemoteError
 export type Server = door.Server
 export type {
+  Approve,
   ClientOptions,
   ClientStatus,
   CommandContext,
@@ -17,9 +28,14 @@ export type {
   Handler,
   Handlers,
   HostOptions,
+  Invitation,
+  InvitationOptions,
   KeyRingOptions,
   KnownState,
   LeaseNotice,
+  PairOptions,
+  Phone,
+  PhoneKey,
   Ran,
   RelayOptions,
   RemoteErrorCode,

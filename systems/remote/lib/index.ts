@@ -1,7 +1,10 @@
+import type { PairOptions as Pairing } from './client/pairing'
+import { readPhoneKey as readKey, type PhoneKey as StoredKey } from './client/phone-key'
 import type { SendOptions as Sending } from './client/request'
 import type { LeaseNotice as Lease, KnownState as State, ClientStatus as Status } from './client/status'
 import type * as declared from './device/event-description'
 import type * as device from './device/handler'
+import type { Approve as Approving } from './device/pairing'
 import { Client as NodeClient, type NodeClientOptions } from './doors/node-client'
 import {
   type Ran as DidRun,
@@ -9,8 +12,15 @@ import {
   type RemoteErrorCode as FailureCode
 } from './errors/remote-error'
 import { KeyRing as Ring } from './keys/key-ring'
-import type { KeyRingOptions as RingOptions } from './keys/key-ring-options'
+import type {
+  Invitation as Invited,
+  InvitationOptions as Inviting,
+  KeyRingOptions as RingOptions
+} from './keys/key-ring-options'
+import type { Phone as PairedPhone } from './keys/phone'
+import { qrAsGif as asGif, qrAsSvg as asSvg, qrForTerminal as forTerminal } from './keys/qr-code'
 import * as serving from './server/server'
+import { askOnTerminal as askThere } from './server/terminal-approval'
 
 /** `require('@token-server/remote')` is this class, and has all else that the package gives on it. */
 class Server extends serving.Server {}
@@ -27,7 +37,13 @@ namespace Server {
   export type RemoteError = Failure
   export const KeyRing = Ring
   export type KeyRing = Ring
+  export const askOnTerminal = askThere
+  export const readPhoneKey = readKey
+  export const qrForTerminal = forTerminal
+  export const qrAsSvg = asSvg
+  export const qrAsGif = asGif
 
+  export type Approve = Approving
   export type ClientOptions = NodeClientOptions
   export type ClientStatus = Status
   export type CommandContext = device.CommandContext
@@ -37,9 +53,14 @@ namespace Server {
   export type Handler = device.Handler
   export type Handlers = serving.Handlers
   export type HostOptions = serving.HostOptions
+  export type Invitation = Invited
+  export type InvitationOptions = Inviting
   export type KeyRingOptions = RingOptions
   export type KnownState = State
   export type LeaseNotice = Lease
+  export type PairOptions = Pairing
+  export type Phone = PairedPhone
+  export type PhoneKey = StoredKey
   export type Ran = DidRun
   export type RelayOptions = serving.RelayOptions
   export type RemoteErrorCode = FailureCode
