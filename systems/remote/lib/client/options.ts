@@ -15,6 +15,7 @@ export interface OncePost {
     signal?: AbortSignal,
     proof?: Proof
   ): Promise<Uint8Array>
+  invitation(url: string, place: string, signal?: AbortSignal): Promise<Uint8Array>
   lookUp(
     url: string,
     device: string,

@@ -1,3 +1,4 @@
+import { placeOfCode } from '../codes/invitation-code'
 import { fieldOf } from '../encoding/json'
 import { randomText } from '../encoding/random-id'
 import { invalid, type RemoteError } from '../errors/remote-error'
@@ -167,6 +168,25 @@ export class RemoteClient {
     const pairing = this.#pairing
     if (this.status === 'closed') await this.connect(pairing.url, pairing.key)
     return await pairing.run(this, name, options)
+  }
+
+  /**
+   * {@link pair} with the invitation for which a code stands, where there is no camera.
+   *
+   * @param url `https:`, of the relay or the device
+   * @param code as it was typed
+   * @throws (rejects) RemoteError, as `pair` does; `invalid` for what is no code; `disconnected` when nothing lies under it, or no more
+   */
+  async pairByCode(url: string, code: string, name: string, options?: PairOptions): Promise<PhoneKey> {
+    const { suite, scrypt, once } = this.#options
+    if (once === undefined) throw invalid('a code', 'this build has no way to ask for its invitation')
+    const place = await placeOfCode(suite, scrypt, code)
+    if (place === undefined) throw invalid('the code', 'it is not of ten letters and digits')
+    const sealed = await once.invitation(url, place.place, options?.signal)
+    const invitation = await place.open(sealed).catch(() => {
+      throw invalid('the code', 'what lies under it is of another code')
+    })
+    return await this.pair(invitation, name, options)
   }
 
   /** Called with `invalid_encryption` when the device can't open what this client sends. What it throws is ignored. */

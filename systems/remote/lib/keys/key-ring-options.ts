@@ -13,9 +13,9 @@ export interface KeyRingOptions {
   readonly store?: KeyStore
   readonly clock?: Clock
   readonly scrypt?: Scrypt
-  /** Default 1,000. Ended ones make room. */
+  /** Default 200. Ended ones make room. A relay takes 256 keys of a device by default: phones, invitations, and the shared one. */
   readonly maxPhones?: number
-  /** That wait to be used, at once. Default 100. */
+  /** That wait to be used, at once. Default 50. */
   readonly maxInvitations?: number
 }
 
@@ -28,6 +28,8 @@ export interface InvitationOptions extends Scope {
   readonly lifetime?: number
   /** Whether the owner is asked before the phone counts. Default true; false for a device that nobody attends. */
   readonly asks?: boolean
+  /** Whether the device's relays, or the device itself, hold it under a code to type; then its lifetime is two minutes. Default false. */
+  readonly code?: boolean
 }
 
 /** Good for one phone. */
@@ -35,6 +37,8 @@ export interface Invitation {
   readonly id: string
   /** Holds the secret: for a QR code, and for nobody's log. */
   readonly url: string
+  /** Ten characters and a hyphen, which stand for the URL. */
+  readonly code?: string
   /** Milliseconds since 1970. */
   readonly endsAt: number
 }

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { CipherSuite, KeyPair } from 'hpke'
+import { CODE_LIFETIME, randomCode } from '../codes/invitation-code'
 import { toBase64url } from '../encoding/base64url'
 import { randomBytes } from '../encoding/random-id'
 import { invalid } from '../errors/remote-error'
@@ -63,8 +64,8 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
     this.#store = store
     this.#clock = clock
     this.#scrypt = scrypt
-    this.#maxPhones = limits.maxPhones ?? 1000
-    this.#maxInvitations = limits.maxInvitations ?? 100
+    this.#maxPhones = limits.maxPhones ?? 200
+    this.#maxInvitations = limits.maxInvitations ?? 50
     this.deviceKeys = deviceKeys
     this.publicKey = bytesOf(state.device.publicKey)
     this.deviceId = deviceId
@@ -171,7 +172,9 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
 
   /** A one-time secret for one phone. @throws RemoteError */
   async invite(options: InvitationOptions = {}): Promise<Invitation> {
-    const { address = this.address, lifetime = INVITATION_LIFETIME, asks = true, events, until } = options
+    const { address = this.address, asks = true, events, until } = options
+    const code = options.code === true ? randomCode() : undefined
+    const lifetime = code === undefined ? (options.lifetime ?? INVITATION_LIFETIME) : CODE_LIFETIME
     const now = this.#clock.date()
     const scope: Scope = { events, until }
     try {
@@ -189,14 +192,24 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
       endsAt: now + lifetime,
       name,
       scope,
-      asks
+      asks,
+      ...(code !== undefined && address !== undefined && { coded: { code, address } })
     }
     await this.#update(state => {
       if (state.invitations.length >= this.#maxInvitations)
         throw invalid('another invitation', `${this.#maxInvitations} wait to be used`)
       state.invitations.push(record)
     })
-    return { id, url, endsAt: record.endsAt }
+    return { id, url, ...(code !== undefined && { code }), endsAt: record.endsAt }
+  }
+
+  /** Invitations for which a code stands, and that no phone has claimed. */
+  coded(): readonly { readonly id: string; readonly code: string; readonly url: string }[] {
+    return this.#state.invitations.flatMap(({ id, psk, coded, claim }) =>
+      coded === undefined || claim !== undefined || this.find(id, 'invitation') === undefined
+        ? []
+        : [{ id, code: coded.code, url: this.#url(coded.address, 'paired', bytesOf(psk)) }]
+    )
   }
 
   /** Takes back a phone, or an invitation. @returns false when there is none of this id */

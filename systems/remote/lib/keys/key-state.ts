@@ -41,6 +41,8 @@ export interface InvitationRecord extends KeyRecord {
   readonly scope: Scope
   /** Whether the owner is asked before the phone counts. */
   readonly asks: boolean
+  /** The code that stands for it, and what it stands for. */
+  readonly coded?: { readonly code: string; readonly address: string }
   /** The phone that came first, and what it and the device said. */
   claim?: Claim | undefined
 }

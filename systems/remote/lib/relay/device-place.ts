@@ -1,3 +1,4 @@
+import { fromBase64url } from '../encoding/base64url'
 import { type ControlMessage, decodeControl, type Proven } from '../wire/control'
 import { type Frame, FrameKind } from '../wire/frame'
 import { mayUse } from './may-use'
@@ -213,6 +214,13 @@ export class DevicePlace implements Place, LinkOwner {
       case 'closed':
         this.#dismiss(message.client, message.why ?? 'kicked')
         return
+      case 'post': {
+        const { place, sealed } = message
+        const bytes = fromBase64url(sealed)
+        const ok = bytes !== undefined && this.#context.board.post(this.deviceId, place, bytes)
+        this.#now?.link.say({ do: 'posted', place, ok })
+        return
+      }
       case 'renew':
         void this.#renew(message.jwt)
         return

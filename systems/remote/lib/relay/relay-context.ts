@@ -1,4 +1,5 @@
 import type { CipherSuite } from 'hpke'
+import type { InvitationBoard } from '../codes/invitation-board'
 import type { WaitingBytes } from '../quotas/waiting-bytes'
 import type { RelayCounters } from './relay-counters'
 import type { RelayLimits } from './relay-limits'
@@ -21,4 +22,5 @@ export interface RelayContext {
   readonly counters: RelayCounters
   readonly log: RelayLog
   readonly waiting: WaitingBytes
+  readonly board: InvitationBoard
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Verifier } from '@token-server/identity'
 import type { Bus } from '@token-server/service'
 import type { CipherSuite } from 'hpke'
+import { InvitationBoard } from '../codes/invitation-board'
 import { fromBase64url } from '../encoding/base64url'
 import { randomId } from '../encoding/random-id'
 import type { Link } from '../link/link'
@@ -79,7 +80,9 @@ export class Relay {
     const limits = completeLimits(options.limits)
     this.limits = limits
     const waiting = new WaitingBytes(limits.maxWaitingBytesInAll)
-    this.#context = { relayId: bus?.id ?? '', suite, limits, log, waiting, counters: this.counters }
+    const { counters } = this
+    const board = new InvitationBoard()
+    this.#context = { relayId: bus?.id ?? '', suite, limits, log, waiting, counters, board }
     this.#directory = new Directory(this.#context)
     this.#clientsOf = new Tally(limits.maxClientsPerIdentity)
     this.#devicesOf = new Tally(limits.maxDevicesPerIdentity)
@@ -150,6 +153,17 @@ export class Relay {
     return await lookUp.result
   }
 
+  /**
+   * A sealed invitation that a device of this relay has posted, for the first who asks.
+   *
+   * @param place follows from the code that somebody types
+   */
+  takeInvitation(place: string, { address }: AboutLink = {}): Uint8Array | undefined {
+    if (this.#onceRates.take(address ?? '')) return this.#context.board.take(place)
+    this.counters.refusedOnce++
+    return undefined
+  }
+
   /** Those of this relay. */
   list(): { readonly devices: DeviceInfo[]; readonly clients: ClientInfo[] } {
     return {
@@ -171,6 +185,7 @@ export class Relay {
     this.#isClosed = true
     for (const seat of [...this.#clients.values()]) seat.bye('shutting-down', true)
     this.#cluster?.leave()
+    this.#context.board.close()
     this.#directory.close()
   }
 

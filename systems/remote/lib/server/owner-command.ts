@@ -18,6 +18,7 @@ For the owner of a device, on its key file: while it runs, which notices within 
     --events A,B      what it may send; lamp.* allows all that begin with lamp.; default: everything
     --until WHEN      when its time is over: 30d, 12h, 90m, or 2027-01-31; default: never
     --lifetime TIME   how long the invitation can be used; default 10m
+    --code            a code to type, too, where there is no camera; two minutes, and the device must be running
     --unattended      the phone is in without a question; default: you compare four words first
     --wait            stay until the phone has come, and ask here; default at a terminal
     --no-wait
@@ -41,6 +42,7 @@ const OPTIONS = {
   until: { type: 'string' },
   lifetime: { type: 'string' },
   unattended: { type: 'boolean' },
+  code: { type: 'boolean' },
   wait: { type: 'boolean' },
   url: { type: 'string' },
   svg: { type: 'string' },
@@ -105,10 +107,15 @@ async function invite(ring: KeyRing, values: Values, terminal: OwnerTerminal): P
     events: events?.split(',').map(event => event.trim()),
     until: until === undefined ? undefined : usable(() => endOf(until, Date.now())),
     lifetime: usable(() => durationOf(lifetime)),
-    asks: !unattended
+    asks: !unattended,
+    code: values.code === true
   })
   await show(invitation.url, values, output)
-  output.write(`For one phone, within ${lifetime}. To take it back: token-remote revoke ${invitation.id}\n`)
+  if (invitation.code !== undefined)
+    output.write(`Or type this code at ${new URL(invitation.url).origin}: ${invitation.code}\n`)
+  output.write(
+    `For one phone, within ${invitation.code === undefined ? lifetime : '2m'}. To take it back: token-remote revoke ${invitation.id}\n`
+  )
   if (!wait) {
     if (!unattended) output.write('Once it has come: token-remote phones, then token-remote approve ID\n')
     return 0

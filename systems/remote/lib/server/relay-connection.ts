@@ -44,6 +44,8 @@ export interface RelayChange {
 
 /** Milliseconds from the dial until the relay must have registered the device. */
 const REGISTER_TIMEOUT = 10_000
+/** Milliseconds until a relay that does not answer holds nothing. */
+const POST_TIMEOUT = 5_000
 
 /** Clients at once by one relay; more are sent away. */
 const MAX_CLIENTS = 20_000
@@ -53,6 +55,7 @@ export class RelayConnection {
   readonly #options: RelayConnectionOptions
   readonly #clients = new Map<string, AttachedClient>()
   readonly #stopped = new AbortController()
+  readonly #posts = new Map<string, (ok: boolean) => void>()
   #link: Link | undefined
   #failures = 0
   #isRegistered = false
@@ -84,6 +87,22 @@ export class RelayConnection {
   /** How many clients of this relay are connected. */
   get clients(): number {
     return this.#clients.size
+  }
+
+  /** Gives the relay a sealed invitation to hold. @returns whether it does */
+  post(place: string, sealed: Uint8Array): Promise<boolean> {
+    const link = this.#link
+    if (!this.#isRegistered || link === undefined) return Promise.resolve(false)
+    return new Promise(resolve => {
+      const settle = (ok: boolean) => {
+        clearTimeout(timer)
+        this.#posts.delete(place)
+        resolve(ok)
+      }
+      const timer = setTimeout(() => settle(false), POST_TIMEOUT)
+      this.#posts.set(place, settle)
+      link.send(encodeControl({ do: 'post', place, sealed: toBase64url(sealed) }))
+    })
   }
 
   close(): void {
@@ -159,6 +178,9 @@ export class RelayConnection {
       case 'opened':
         if (this.#isRegistered) this.#open(message.client, message.by, link)
         return
+      case 'posted':
+        this.#posts.get(message.place)?.(message.ok)
+        return
       case 'closed':
         this.#detach(message.client)
         return
@@ -225,6 +247,7 @@ export class RelayConnection {
     this.#link = undefined
     this.#isRegistered = false
     for (const clientId of [...this.#clients.keys()]) this.#detach(clientId)
+    for (const settle of [...this.#posts.values()]) settle(false)
     if (this.#stopped.signal.aborted) return
     const bye = this.#bye
     const isFinal = isRefused || bye?.retry === false

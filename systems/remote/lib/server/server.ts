@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { InvitationBoard } from '../codes/invitation-board'
 import { DeviceHub } from '../device/device-hub'
 import type { DeviceHubOptions } from '../device/device-hub-options'
 import type { DeviceState } from '../device/device-state'
@@ -13,6 +14,7 @@ import { nodeSuite } from '../sealing/node-suite'
 import { LINK_LIMITS, type LinkLimits } from '../transport/link-limits'
 import { dialNode } from '../transport/node-dial'
 import type { DialTls } from '../transport/node-web-socket'
+import { type Board, CodePosts } from './code-posts'
 import { welcomeClient } from './host-client'
 import { HostListener, type HostListenerOptions } from './host-listener'
 import { pageApp } from './page-app'
@@ -72,6 +74,8 @@ export class Server extends EventEmitter<ServerEvents> {
   #ring: KeyRing | undefined
   #hub: DeviceHub | undefined
   #pairing: DevicePairing | undefined
+  #codes: CodePosts | undefined
+  readonly #board = new InvitationBoard()
   #closing: Promise<void> | undefined
 
   constructor(options: ServerOptions = {}) {
@@ -102,6 +106,7 @@ export class Server extends EventEmitter<ServerEvents> {
             device === hub.deviceId ? hub.once(frame) : Promise.reject(unknownDevice()),
           notice: device =>
             device === hub.deviceId || device === '' ? { publicKey, online: true } : undefined,
+          invitation: place => this.#board.take(place),
           maxFrameBytes: limits?.maxFrameBytes ?? LINK_LIMITS.maxFrameBytes,
           page: serve
         })
@@ -193,6 +198,8 @@ export class Server extends EventEmitter<ServerEvents> {
   async #close(timeout: number): Promise<void> {
     const ring = await this.#opening?.catch(() => undefined)
     this.#pairing?.close()
+    this.#codes?.close()
+    this.#board.close()
     // Those who wait are answered first: a connection that is closing takes nothing more.
     await this.#hub?.close()
     const listeners = this.#listeners.map(listener => listener.close(timeout))
@@ -228,8 +235,22 @@ export class Server extends EventEmitter<ServerEvents> {
     if (this.#pairing === undefined) {
       this.#pairing = new DevicePairing({ suite: this.#suite, ring, approve, language })
       this.#pairing.serve(this.#hub)
+      this.#codes = new CodePosts(this.#suite, ring, () => this.#boards())
     }
     return { hub: this.#hub, ring }
+  }
+
+  #boards(): Board[] {
+    const own: Board = (place, sealed) =>
+      this.#listeners.length > 0 && this.#board.post(this.hub.deviceId, place, sealed)
+    return [
+      own,
+      ...this.#relays.map(
+        (relay): Board =>
+          (place, sealed) =>
+            relay.post(place, sealed)
+      )
+    ]
   }
 
   #checkKey(key: string): void {

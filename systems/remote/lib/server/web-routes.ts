@@ -1,6 +1,13 @@
 import type { Fetch } from '@token-server/service'
 import { RemoteError } from '../errors/remote-error'
-import { DEVICES_PATH, type DeviceNotice, ONCE_PATH, type OnceProof, TAG_HEADER } from '../transport/once'
+import {
+  DEVICES_PATH,
+  type DeviceNotice,
+  INVITATIONS_PATH,
+  ONCE_PATH,
+  type OnceProof,
+  TAG_HEADER
+} from '../transport/once'
 import { isId } from '../wire/frame'
 
 export interface AboutRequest {
@@ -22,13 +29,15 @@ export interface WebRoutesOptions {
     device: string,
     about: AboutRequest
   ) => DeviceNotice | undefined | Promise<DeviceNotice | undefined>
+  /** A sealed invitation, for the first who asks. */
+  readonly invitation?: ((place: string, about: AboutRequest) => Uint8Array | undefined) | undefined
   readonly maxFrameBytes: number
   /** Asked for all other paths. */
   readonly page?: ((request: Request) => Promise<Response | undefined>) | undefined
 }
 
 /** What a device or a relay answers over HTTP: requests without a connection, and who a device is. */
-export function webRoutes({ once, notice, maxFrameBytes, page }: WebRoutesOptions): Fetch {
+export function webRoutes({ once, notice, invitation, maxFrameBytes, page }: WebRoutesOptions): Fetch {
   return async (request, { incoming }) => {
     const { pathname } = new URL(request.url)
     const about = () => ({ address: incoming.socket.remoteAddress ?? '', proof: proofIn(request) })
@@ -40,9 +49,7 @@ export function webRoutes({ once, notice, maxFrameBytes, page }: WebRoutesOption
       if (frame === undefined) return answer(413)
       try {
         const reply = await once(device, frame, { ...about(), signal: request.signal })
-        return new Response(reply as Uint8Array<ArrayBuffer>, {
-          headers: { ...HEADERS, 'content-type': 'application/octet-stream' }
-        })
+        return bytesAnswer(reply)
       } catch (error) {
         if (error instanceof RemoteError) return answer(statusOf(error))
         throw error
@@ -54,11 +61,22 @@ export function webRoutes({ once, notice, maxFrameBytes, page }: WebRoutesOption
       const found = isId(device) ? await notice(device, about()) : undefined
       return found === undefined ? answer(404) : Response.json(found, { headers: HEADERS })
     }
+    if (pathname.startsWith(INVITATIONS_PATH)) {
+      if (request.method !== 'GET') return answer(405, { allow: 'GET' })
+      const sealed = invitation?.(pathname.slice(INVITATIONS_PATH.length), about())
+      return sealed === undefined ? answer(404) : bytesAnswer(sealed)
+    }
     return (await page?.(request)) ?? answer(404)
   }
 }
 
 const HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+
+function bytesAnswer(bytes: Uint8Array): Response {
+  return new Response(bytes as Uint8Array<ArrayBuffer>, {
+    headers: { ...HEADERS, 'content-type': 'application/octet-stream' }
+  })
+}
 
 function answer(status: number, headers: Record<string, string> = {}): Response {
   return new Response(null, { status, headers: { ...HEADERS, ...headers } })

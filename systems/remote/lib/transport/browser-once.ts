@@ -1,6 +1,14 @@
 import { RemoteError } from '../errors/remote-error'
 import { LINK_LIMITS, type LinkLimits } from './link-limits'
-import { DEVICES_PATH, ONCE_PATH, type OnceDial, onceFailure, proofHeaders, readNotice } from './once'
+import {
+  DEVICES_PATH,
+  INVITATIONS_PATH,
+  ONCE_PATH,
+  type OnceDial,
+  onceFailure,
+  proofHeaders,
+  readNotice
+} from './once'
 
 export interface BrowserOnceOptions {
   /** Default: the one that is there. */
@@ -39,6 +47,10 @@ export function onceBrowser({ fetch, limits }: BrowserOnceOptions = {}): OnceDia
         throw lost(cause)
       }
       throw lost(new Error('the answer is too long'))
+    },
+    async invitation(url, place, signal) {
+      const response = await ask(new URL(INVITATIONS_PATH + place, url), {}, signal)
+      return new Uint8Array(await response.arrayBuffer())
     },
     async lookUp(url, device, signal, proof) {
       const headers = proofHeaders(proof)

@@ -6,6 +6,7 @@ import { CONNECT_TIMEOUT, LINK_LIMITS } from './link-limits'
 import type { NodeDialOptions } from './node-web-socket'
 import {
   DEVICES_PATH,
+  INVITATIONS_PATH,
   ONCE_PATH,
   type OnceDial,
   type OnceProof,
@@ -67,6 +68,9 @@ export function onceNode({ tls, limits, connectTimeout = CONNECT_TIMEOUT }: Node
   return {
     async post(url, device, frame, signal, proof) {
       return await ask(new URL(ONCE_PATH + device, url), maxFrameBytes, signal, proof, frame)
+    },
+    async invitation(url, place, signal) {
+      return await ask(new URL(INVITATIONS_PATH + place, url), MAX_NOTICE, signal, undefined)
     },
     async lookUp(url, device, signal, proof) {
       return readNotice(

@@ -6,6 +6,9 @@ export const ONCE_PATH = '/remote/once/'
 /** GET: JSON of {@link DeviceNotice}. */
 export const DEVICES_PATH = '/remote/devices/'
 
+/** GET, and the place that follows from a code behind it: the sealed invitation, once. */
+export const INVITATIONS_PATH = '/remote/invitations/'
+
 /** The header that bears an admission tag, base64url; a JWT is in `authorization`, as a bearer's. */
 export const TAG_HEADER = 'remote-tag'
 
@@ -43,6 +46,12 @@ export interface OnceDial {
     signal?: AbortSignal,
     proof?: OnceProof
   ): Promise<Uint8Array>
+  /**
+   * @param place that follows from a code
+   * @returns the sealed invitation
+   * @throws (rejects) RemoteError, likewise
+   */
+  invitation(url: string, place: string, signal?: AbortSignal): Promise<Uint8Array>
   /** @throws (rejects) RemoteError, likewise */
   lookUp(url: string, device: string, signal?: AbortSignal, proof?: OnceProof): Promise<DeviceNotice>
 }

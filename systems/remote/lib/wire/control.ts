@@ -51,6 +51,10 @@ export type ControlMessage =
   | { readonly do: 'registered'; readonly device: string }
   /** device → relay: the SHA-256 of each admission tag that lets a client in, base64url; instead of all that were said before. */
   | { readonly do: 'admit'; readonly tags: readonly string[] }
+  /** device → relay: a sealed invitation, base64url, for who asks for this place first, within two minutes. */
+  | { readonly do: 'post'; readonly place: string; readonly sealed: string }
+  /** relay → device: whether it holds it. */
+  | { readonly do: 'posted'; readonly place: string; readonly ok: boolean }
   /** relay → device */
   | { readonly do: 'opened'; readonly client: string; readonly by: Proven }
   /** Both ways between a relay and a device. From the device: the relay closes the connection of this client. */
@@ -89,6 +93,8 @@ const SHAPES: { readonly [What in ControlMessage['do']]: Shape } = {
   proof: { nonce: isText },
   registered: { device: isName },
   admit: { tags: value => Array.isArray(value) && value.every(isText) },
+  post: { place: isName, sealed: isText },
+  posted: { place: isName, ok: isTruth },
   opened: { client: isName, by: isProven },
   closed: { client: isName, why: optional(isWord) },
   renew: { jwt: isText },

@@ -1,5 +1,5 @@
-import { CODE_LIFETIME, MAX_SEALED_INVITATION } from '../sealing/invitation-code'
 import { type Clock, type ClockTimer, systemClock } from '../time/clock'
+import { CODE_LIFETIME, MAX_SEALED_INVITATION } from './invitation-code'
 
 export interface BoardLimits {
   /** Invitations at once, of one device. Default 4. */
@@ -18,7 +18,7 @@ interface Entry {
 
 /**
  * Sealed invitations under the place that follows from a code, each for two minutes and for one who asks. The relay that has it can open
- * none of them: `sealing/invitation-code.ts` says how well that holds.
+ * none of them: `invitation-code.ts` says how well that holds.
  */
 export class InvitationBoard {
   readonly #limits: BoardLimits

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { cleanCode, placeOfCode, randomCode } from '../../lib/sealing/invitation-code'
+import { cleanCode, placeOfCode, randomCode } from '../../lib/codes/invitation-code'
 import { nodeScrypt } from '../../lib/sealing/node-scrypt'
 import { createSuite } from '../../lib/sealing/suite'
 import { webScrypt } from '../../lib/sealing/web-scrypt'

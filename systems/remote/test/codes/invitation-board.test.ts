@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { FakeClock } from 'token-server/testing'
+import { InvitationBoard } from '../../lib/codes/invitation-board'
 import { randomId } from '../../lib/encoding/random-id'
-import { InvitationBoard } from '../../lib/relay/invitation-board'
 
 const SEALED = Uint8Array.of(1, 2, 3)
 

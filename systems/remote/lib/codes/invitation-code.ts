@@ -2,7 +2,7 @@ import type { CipherSuite } from 'hpke'
 import { toBase64url } from '../encoding/base64url'
 import { ByteReader, concat, prefixed, textOf, utf8 } from '../encoding/bytes'
 import { randomBytes } from '../encoding/random-id'
-import type { Scrypt } from './keys'
+import type { Scrypt } from '../sealing/keys'
 
 /**
  * A code of ten characters, for who has no camera: it stands for an invitation that a relay holds for two minutes, sealed, and gives
