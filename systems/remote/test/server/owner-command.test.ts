@@ -71,6 +71,15 @@ describe('token-remote', () => {
     expect((await invitations())[1]).to.include({ asks: false })
   })
 
+  it('says a code to type, which the running device will hand to its relays', async () => {
+    const { said } = await run('invite --code')
+    const code = /type this code at https:\/\/lamp.example:8443: (\w{5}-\w{5})\n/.exec(said)?.[1]
+    expect(said).to.include('within 2m')
+    await ring.reload()
+    expect(ring.coded().map(each => each.code)).to.deep.equal([code])
+    expect(ring.coded()[0]?.url).to.equal((await invitations())[0]?.url)
+  })
+
   it('waits for the phone, and asks with the words', async () => {
     for (const answer of ['y', 'n']) {
       const came = once(ring, 'change').then(async () => {

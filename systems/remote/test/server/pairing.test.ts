@@ -11,6 +11,7 @@ import { Client, type NodeClientOptions } from '../../lib/doors/node-client'
 import { runOwnerCommand } from '../../lib/server/owner-command'
 import { Server } from '../../lib/server/server'
 import { refusalOf } from '../helpers/pairing-scene'
+import { RelayServer } from '../helpers/running-relay'
 
 const DAY = 86_400_000
 
@@ -114,6 +115,31 @@ describe('Phones that are paired with a device on a port', () => {
     expect((await owner('approve', id)).code).to.equal(0)
     await pairing
     expect(await ann.send('on')).to.equal('on is done')
+  })
+
+  it('are let through a relay by their own keys, until they are revoked; the others stay', async () => {
+    const relay = await RelayServer.start({
+      config: { OPEN_DEVICES: true },
+      limits: { joinGrace: 300 },
+      page: async () => undefined
+    })
+    onCleanUp(() => relay.stop())
+    const device = new Server()
+    onCleanUp(() => device.close({ timeout: 0 }))
+    await device.hostMiddleware(relay.url('wss'), () => 'done', undefined, { tls: relay.tls })
+    const phone = () => {
+      const client = new Client({ tls: relay.tls, timeoutLength: 5000 })
+      onCleanUp(() => client.close())
+      return client
+    }
+    const [ann, bob] = [phone(), phone()]
+    const key = readPhoneKey(await ann.pair((await device.keys.invite({ asks: false })).url, 'Ann'))
+    await bob.pair((await device.keys.invite({ asks: false })).url, 'Bob')
+    expect([await ann.send('on'), await bob.send('on')]).to.deep.equal(['done', 'done'])
+    await device.keys.revoke(key?.key.id ?? '')
+    expect(await refusalOf(ann.send('on'))).to.equal('bad-key')
+    expect(await bob.send('on')).to.equal('done')
+    expect(await refusalOf(phone().connect(key?.url ?? '', key?.key))).to.match(/unknown-device$/)
   })
 
   it('are known again when the device comes back', async () => {
