@@ -1,11 +1,12 @@
 import type { WriteStream } from 'node:tty'
-import { describeLamp, drawLamp } from './draw-lamp'
+import { type Colours, describeLamp, drawLamp } from './draw-lamp'
 import type { LampState } from './lamp'
 
 /** Draws the lamp at the end of a terminal, over the last drawing; elsewhere it writes a line for each change. */
 export class Screen {
   readonly #out: WriteStream
-  readonly #hasLamp: boolean
+  /** Undefined: no lamp is drawn. */
+  readonly #colours: Colours | undefined
   #drawn = 0
   #last = ''
   #state: LampState | undefined
@@ -13,7 +14,7 @@ export class Screen {
 
   constructor(out: WriteStream) {
     this.#out = out
-    this.#hasLamp = out.isTTY === true && out.hasColors(2 ** 24) && process.env['NO_COLOR'] === undefined
+    this.#colours = coloursOf(out)
   }
 
   /** Draws nothing while somebody is asked something here. */
@@ -39,9 +40,9 @@ export class Screen {
     this.#state = state
     if (this.#isPaused) return
     const words = describeLamp(state)
-    if (this.#hasLamp) {
+    if (this.#colours !== undefined) {
       this.#clear()
-      const lines = drawLamp(state)
+      const lines = drawLamp(state, this.#colours)
       this.#out.write(`${lines.join('\n')}\n`)
       this.#drawn = lines.length
     } else if (words !== this.#last) this.#out.write(`lamp: ${words}\n`)
@@ -51,4 +52,10 @@ export class Screen {
   #clear(): void {
     if (this.#drawn > 0) this.#out.write(`\u001b[${this.#drawn}A\u001b[J`)
   }
+}
+
+function coloursOf(out: WriteStream): Colours | undefined {
+  if (out.isTTY !== true || process.env.NO_COLOR !== undefined) return undefined
+  if (out.hasColors(2 ** 24)) return 'many'
+  return out.hasColors(256) ? 'few' : undefined
 }

@@ -34,7 +34,6 @@ export const LOOKS = {
 /** A page, and what it or its browser complained of. */
 export interface OpenPage {
   readonly page: Page
-  readonly context: BrowserContext
   readonly complaints: string[]
   /** Every address that was asked for. */
   readonly requests: string[]
@@ -43,7 +42,8 @@ export interface OpenPage {
 /** Debian's Chromium, for the phone page, which is built when it has changed. */
 export class PageBrowser {
   readonly #browser: Browser
-  readonly #contexts: BrowserContext[] = []
+  /** By what they were made of: devices of other tests have other ports, and what is stored is apart anyway. */
+  readonly #contexts = new Map<string, BrowserContext>()
 
   private constructor(browser: Browser) {
     this.#browser = browser
@@ -55,14 +55,12 @@ export class PageBrowser {
     return new PageBrowser(await chromium.launch({ executablePath, args: [...args] }))
   }
 
-  async open(url: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
-    const context = await this.#browser.newContext({
-      locale: 'en-GB',
-      ignoreHTTPSErrors: true,
-      ...LOOKS.light,
-      ...options
-    })
-    this.#contexts.push(context)
+  /** @param name keeps what the page does to its context, such as to move its clock, from other tests */
+  async open(url: string, options: BrowserContextOptions = {}, name = ''): Promise<OpenPage> {
+    const made = { locale: 'en-GB', ignoreHTTPSErrors: true, ...LOOKS.light, ...options }
+    const id = name + JSON.stringify(made)
+    const context = this.#contexts.get(id) ?? (await this.#browser.newContext(made))
+    this.#contexts.set(id, context)
     const page = await context.newPage()
     const complaints: string[] = []
     const requests: string[] = []
@@ -71,15 +69,15 @@ export class PageBrowser {
     page.on('request', request => requests.push(request.url()))
     await page.addInitScript(REPORT_VIOLATIONS)
     await page.goto(url)
-    return { page, context, complaints, requests }
+    return { page, complaints, requests }
   }
 
   async closePages(): Promise<void> {
-    for (const context of this.#contexts.splice(0)) await context.close()
+    const pages = [...this.#contexts.values()].flatMap(context => context.pages())
+    await Promise.all(pages.map(page => page.close()))
   }
 
   async close(): Promise<void> {
-    await this.closePages()
     await this.#browser.close()
   }
 }

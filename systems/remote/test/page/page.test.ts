@@ -67,8 +67,12 @@ describe('The phone page', function () {
 
   const shared = () => device.server.keys.sharedInvitation(device.address)
 
-  async function openLamp(look: keyof typeof LOOKS = 'light', locale = 'en-GB'): Promise<OpenPage> {
-    const opened = await browser.open(shared(), { ...LOOKS[look], locale })
+  async function openLamp(
+    look: keyof typeof LOOKS = 'light',
+    locale = 'en-GB',
+    name?: string
+  ): Promise<OpenPage> {
+    const opened = await browser.open(shared(), { ...LOOKS[look], locale }, name)
     await button(opened.page, locale.startsWith('es') ? 'Encender' : 'On').waitFor()
     return opened
   }
@@ -173,9 +177,9 @@ describe('The phone page', function () {
   })
 
   it('says that a command may have run when no answer comes in time', async () => {
-    const { page } = await browser.open(shared())
+    const { page } = await openLamp('light', 'en-GB', 'late')
     await page.clock.install()
-    await page.goto(shared())
+    await page.reload()
     await page.getByLabel('Duration (s)').fill('100')
     await button(page, 'Sunrise').click()
     await page.locator('progress').waitFor()
@@ -184,7 +188,7 @@ describe('The phone page', function () {
   })
 
   it('goes on showing the state of a device that is gone, with its age', async () => {
-    const { page } = await openLamp()
+    const { page } = await openLamp('light', 'en-GB', 'gone')
     await page.clock.install()
     await device.server.close()
     await page.clock.fastForward('00:10')
