@@ -13,7 +13,7 @@ import { agree, openWycheproof } from '../helpers/wycheproof'
 
 interface Rfc9180Vector {
   readonly mode: 0 | 1
-  readonly aead_id: 1 | 3
+  readonly aead_id: 1 | 2 | 3
   readonly info: string
   readonly ikmE: string
   readonly ikmR: string
@@ -30,6 +30,7 @@ const { vectors } = JSON.parse(
   readFileSync(join(__dirname, '../../../test/sealing/vectors/rfc9180.json'), 'utf8')
 ) as { vectors: readonly Rfc9180Vector[] }
 
+/** What no build seals with, but the RFC prints. */
 const AEADS = { 1: AEAD_AES_128_GCM, 3: AEAD_ChaCha20Poly1305 } as const
 const MODES = { 0: 'base', 1: 'PSK' } as const
 
@@ -37,7 +38,8 @@ for (const [name, { kem, kdf, aead }] of Object.entries(builds))
   describe(`R1: by ${name},`, () => {
     for (const vector of vectors)
       it(`the vectors of RFC 9180 come out, mode ${MODES[vector.mode]}, AEAD ${vector.aead_id}`, async () => {
-        const suite = new CipherSuite(fixedKem(kem, [unhex(vector.ikmE)]), kdf, AEADS[vector.aead_id])
+        const sealing = vector.aead_id === 2 ? aead : AEADS[vector.aead_id]
+        const suite = new CipherSuite(fixedKem(kem, [unhex(vector.ikmE)]), kdf, sealing)
         const options = { info: unhex(vector.info), psk: unhex(vector.psk), pskId: unhex(vector.psk_id) }
         const keys = await suite.DeriveKeyPair(unhex(vector.ikmR), true)
         expect(hex(await suite.SerializePublicKey(keys.publicKey))).to.equal(vector.pkRm)
