@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { watchFiles } from '@token-server/service'
@@ -8,9 +8,9 @@ import { decodeKeyState, encodeKeyState, type KeyState } from './key-state'
 import type { KeyStore } from './key-store'
 
 /** Milliseconds for which another process may hold the file. */
-const LOCK_TIMEOUT = 5000
+const LOCK_TIMEOUT = 15_000
 const LOCK_INTERVAL = 20
-/** A lock that says nothing of its process is left behind after so many milliseconds. */
+/** So long nobody holds it, milliseconds. */
 const STALE_LOCK = 10_000
 const MAX_FILE_BYTES = 16 * 1024 * 1024
 
@@ -82,6 +82,19 @@ export class FileStore implements KeyStore {
     await withFile(await open(this.#folder, 'r'), folder => folder.sync())
   }
 
+  /** Two may find it stale at once: what the second of them has taken away may be the lock of the first. */
+  async #removeStaleLock(): Promise<void> {
+    const aside = join(this.#folder, `.keys.${randomUUID()}.lock`)
+    try {
+      await rename(this.#lock, aside)
+      if (!(await isLeftBehind(aside))) await link(aside, this.#lock)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'EEXIST') throw error
+    } finally {
+      await rm(aside, { force: true })
+    }
+  }
+
   async #takeLock(): Promise<void> {
     const givesUpAt = performance.now() + LOCK_TIMEOUT
     for (;;) {
@@ -91,7 +104,7 @@ export class FileStore implements KeyStore {
       } catch (error) {
         if (codeOf(error) !== 'EEXIST') throw error
       }
-      if (await isLeftBehind(this.#lock)) await rm(this.#lock, { force: true })
+      if (await isLeftBehind(this.#lock)) await this.#removeStaleLock()
       else if (performance.now() > givesUpAt)
         throw invalid(`the key file ${this.file}`, `another process holds ${this.#lock}`)
       else await wait(LOCK_INTERVAL)
@@ -99,12 +112,12 @@ export class FileStore implements KeyStore {
   }
 }
 
-/** Whether the process that took the lock is gone. */
+/** Whether the process that took the lock is gone, or has forgotten it. */
 async function isLeftBehind(lock: string): Promise<boolean> {
   try {
+    if (Date.now() - (await stat(lock)).mtimeMs > STALE_LOCK) return true
     const pid = Number(await readFile(lock, 'utf8'))
-    if (!(pid > 0)) return Date.now() - (await stat(lock)).mtimeMs > STALE_LOCK
-    process.kill(pid, 0)
+    if (pid > 0) process.kill(pid, 0)
     return false
   } catch (error) {
     return codeOf(error) === 'ESRCH'

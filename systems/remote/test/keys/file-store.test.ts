@@ -1,5 +1,14 @@
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -116,10 +125,26 @@ describe('A key ring in a file', () => {
     expect(ring.mayUse(phone)).to.equal(true)
   })
 
-  it('takes over a lock whose process is gone', async () => {
+  it('takes over a lock whose process is gone, or has held it for too long', async () => {
     const ring = await open()
-    writeFileSync(join(folder, 'keys.lock'), '4194305')
+    const lock = join(folder, 'keys.lock')
+    writeFileSync(lock, '4194305')
     await addPhone(ring)
+    writeFileSync(lock, `${process.pid}`)
+    const longAgo = Date.now() / 1000 - 11
+    utimesSync(lock, longAgo, longAgo)
+    await addPhone(ring)
+    expect(readdirSync(folder)).to.deep.equal(['keys.json'])
+  })
+
+  it('keeps every change of those who find such a lock at once', async () => {
+    const all = [await open(), await open(), await open()]
+    for (let round = 0; round < 2; round++) {
+      writeFileSync(join(folder, 'keys.lock'), '4194305')
+      await Promise.all(all.map(ring => addPhone(ring)))
+    }
+    await all[0]?.reload()
+    expect(all[0]?.phones().length).to.equal(6)
     expect(readdirSync(folder)).to.deep.equal(['keys.json'])
   })
 
