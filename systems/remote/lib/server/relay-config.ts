@@ -28,6 +28,8 @@ export const relaySchema = baseSchema.extend({
   MAX_BYTES_PER_SECOND: wholeNumber(1, 1_000_000_000).optional(),
   MAX_FRAME_BYTES: wholeNumber(1_024, 67_108_864).optional(),
   MAX_WAITING_BYTES: wholeNumber(1_024, 1_000_000_000).optional(),
+  /** One-shot requests of one address; behind a TCP balancer all come from one. */
+  MAX_ONCE_PER_SECOND: wholeNumber(1, 1_000_000).optional(),
   JOIN_GRACE: wholeNumber(1, 60_000).optional()
 })
 
@@ -43,6 +45,7 @@ const NAMES = {
   MAX_BYTES_PER_SECOND: 'maxBytesPerSecond',
   MAX_FRAME_BYTES: 'maxFrameBytes',
   MAX_WAITING_BYTES: 'maxWaitingBytesInAll',
+  MAX_ONCE_PER_SECOND: 'maxOncePerSecond',
   JOIN_GRACE: 'joinGrace'
 } as const satisfies Partial<Record<keyof RelayConfig, keyof RelayLimits>>
 

@@ -1,15 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { signToken, type TokenSubject, tokenClaims } from '@token-server/identity'
 import { remove, temporaryFolder } from '@token-server/test-helpers'
 import { type RunningRelay, type StartRelayOptions, startRelay } from '../../lib/server/start-relay'
-
-export const SECRET = 'a secret of at least 32 bytes, for tests only'
-
-export function tokenOf(subject: TokenSubject): Promise<string> {
-  return signToken(tokenClaims(subject), { secret: SECRET })
-}
+import { SECRET } from './secret'
 
 /** A whole relay on a free port of loopback, with certificates of its own, and all that it logs. */
 export class RelayServer {

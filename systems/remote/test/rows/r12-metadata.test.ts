@@ -6,7 +6,7 @@ import { randomBytes, randomId } from '../../lib/encoding/random-id'
 import { Relay } from '../../lib/relay/relay'
 import { encodeFrame, FrameKind, NO_SESSION } from '../../lib/wire/frame'
 import { TestClient, TestDeviceLink } from '../helpers/relay-people'
-import { SECRET, tokenOf } from '../helpers/running-relay'
+import { SECRET, tokenOf } from '../helpers/secret'
 
 /** Of each kind of refusal. */
 const SAMPLES = isLong ? 10_000 : 1_000

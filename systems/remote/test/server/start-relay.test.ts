@@ -3,7 +3,8 @@ import { expect } from 'chai'
 import { Client, type ClientOptions, RemoteError, Server } from '../../lib'
 import { toBase64url } from '../../lib/encoding/base64url'
 import { randomBytes } from '../../lib/encoding/random-id'
-import { RelayServer, tokenOf } from '../helpers/running-relay'
+import { RelayServer } from '../helpers/running-relay'
+import { tokenOf } from '../helpers/secret'
 
 const KEY = toBase64url(randomBytes(32))
 const OTHER_KEY = toBase64url(randomBytes(32))
