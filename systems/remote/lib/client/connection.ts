@@ -27,6 +27,8 @@ type State =
   | 'closed'
 
 const HANDSHAKE_TIMEOUT = 5_000
+/** Of frames that wait to be opened. */
+const MAX_WAITING_BYTES = 67_108_864
 /** Between two handshakes with a key that was refused, milliseconds. */
 const MIN_INTERVAL = 250
 /** Sessions of keys before this one whose requests may still be answered. */
@@ -59,7 +61,9 @@ export class Connection {
     this.#owner = owner
     link.onFrame = bytes => {
       const frame = decodeFrame(bytes)
-      if (frame !== undefined) this.#inbox.push(frame)
+      if (frame === undefined) return
+      if (this.#inbox.waitingBytes > MAX_WAITING_BYTES) this.close('more came than can be opened')
+      else this.#inbox.push(frame)
     }
     link.onDrain = () => {
       for (const { outbox } of this.#sessions()) outbox.drained()
@@ -145,6 +149,8 @@ export class Connection {
       case FrameKind.refuse:
         return this.#refused(frame)
       case FrameKind.forgotten: {
+        if (this.#state === 'started' && isSame(frame.session, this.#handshake?.place.session))
+          return this.#beginLater()
         const session = this.#find(frame)
         if (session === undefined) return
         const isCurrent = session === this.#current

@@ -1,3 +1,4 @@
+import { fieldOf } from '../encoding/json'
 import { RemoteError } from '../errors/remote-error'
 import type { SealingKey } from '../sealing/session'
 import { backoff } from '../time/backoff'
@@ -222,14 +223,17 @@ export class Conversation implements Carrier, ConnectionOwner {
     this.#first = undefined
   }
 
-  opened(session: ClientSession): void {
+  opened(session: ClientSession, greeting: unknown): void {
     this.#failures = 0
+    this.#requests.knowRev(fieldOf(greeting, 'rev'))
     this.#setStatus('ready')
     this.#requests.sendUnder(session)
   }
 
   sessionEnded(session: ClientSession): void {
     this.#requests.sessionEnded(session)
+    const current = this.#connection?.current
+    if (current !== undefined && current !== session) this.#requests.sendUnder(current)
   }
 
   take(message: readonly [string, ...unknown[]], session: ClientSession): void {

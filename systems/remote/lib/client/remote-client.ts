@@ -104,6 +104,11 @@ export class RemoteClient {
     return this.#requests.size
   }
 
+  /** The revision of the device's state after the last answer, for `ifRev`; undefined when nothing was told yet. */
+  get rev(): number | undefined {
+    return this.#requests.rev
+  }
+
   /** The state as it was told last, or undefined. */
   get knownState(): KnownState | undefined {
     return this.#known
@@ -296,6 +301,7 @@ export class RemoteClient {
       ...(lease && { lease })
     }
     this.#known = state
+    this.#requests.knowRev(state.rev)
     quietly(() => this.#watcher?.onState?.(state))
     return state
   }

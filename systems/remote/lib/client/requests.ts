@@ -17,6 +17,7 @@ export class Requests {
   readonly #pending = new Map<number, Request>()
   readonly #deadlines: Deadlines<Request>
   #last = 0
+  #rev: number | undefined
   #highestSettledThatLeft = 0
 
   constructor({ clock, expired }: RequestsOptions) {
@@ -25,6 +26,16 @@ export class Requests {
       () => this.#pending.values(),
       request => this.giveUp(request, expired(request))
     )
+  }
+
+  /** The revision of the device's state, as it was told last; undefined: not yet. */
+  get rev(): number | undefined {
+    return this.#rev
+  }
+
+  /** @param rev 0: as before */
+  knowRev(rev: unknown): void {
+    if (typeof rev === 'number' && rev > 0) this.#rev = rev
   }
 
   get size(): number {
@@ -73,8 +84,10 @@ export class Requests {
   take(message: readonly unknown[]): void {
     const request = this.get(message[1])
     if (request === undefined) return
-    if (message[0] === 'res') this.resolve(request, message[3])
-    else if (message[0] === 'err') this.reject(request, failureOf(request, message[2]))
+    if (message[0] === 'res') {
+      this.knowRev(message[2])
+      this.resolve(request, message[3])
+    } else if (message[0] === 'err') this.reject(request, failureOf(request, message[2]))
     else if (message[0] === 'progress') {
       request.hasBegun = true
       quietly(() => request.options.onProgress?.(message[2]))

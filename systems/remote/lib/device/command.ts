@@ -27,7 +27,8 @@ export class Command implements Outgoing, Timed {
   /** The answer. */
   text = ''
   hasLeft = false
-  abort: AbortController | undefined
+  #abort: AbortController | undefined
+  #abortReason: Error | undefined
 
   constructor(
     number: number,
@@ -44,6 +45,19 @@ export class Command implements Outgoing, Timed {
     this.deadline = deadline
     this.record = session.record
     this.session = session
+  }
+
+  /** For its handler. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.#abortReason !== undefined) this.#abort.abort(this.#abortReason)
+    return this.#abort.signal
+  }
+
+  /** Tells its handler, now or when it asks, that it need not go on. */
+  abort(reason: Error): void {
+    this.#abortReason ??= reason
+    this.#abort?.abort(reason)
   }
 
   get requestId(): string {

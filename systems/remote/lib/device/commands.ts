@@ -33,6 +33,7 @@ export interface CommandsOptions {
 export class Commands {
   readonly #options: CommandsOptions
   readonly #queue: CommandQueue
+  #isClosed = false
 
   constructor(options: CommandsOptions) {
     this.#options = options
@@ -89,7 +90,7 @@ export class Commands {
     const command = session.record.commands.get(number as number)
     if (command === undefined || command.phase === 'done') return
     if (command.phase === 'running') {
-      command.abort?.abort(new Error('nobody waits for the answer any more'))
+      command.abort(new Error('nobody waits for the answer any more'))
       return
     }
     this.#queue.remove(command)
@@ -112,18 +113,19 @@ export class Commands {
         hasLeft: false
       })
       if (ran === 'no') this.#forget(command)
-      else command.abort?.abort(new Error('the key was revoked'))
+      else command.abort(new Error('the key was revoked'))
     }
   }
 
   close(): void {
+    this.#isClosed = true
     for (const command of this.#queue.select(() => true)) {
       const ran = command.phase === 'running' ? 'yes' : 'no'
       this.#answer(
         command,
         failureText(command.number, refusal('the device is going away', 'shutting-down', { ran }))
       )
-      command.abort?.abort(new Error('the device was closed'))
+      command.abort(new Error('the device was closed'))
     }
     this.#queue.close()
   }
@@ -138,6 +140,7 @@ export class Commands {
       return refusal('it may have been done before, and the answer is not kept any more', 'forgotten', {
         ran: 'maybe'
       })
+    if (this.#isClosed) return refusal('the device is going away', 'shutting-down')
     if (typeof event !== 'string' || event === '' || event.length > MAX_EVENT_LENGTH)
       return refusal('its event is none', 'unknown-event')
     const may = this.#options.mayUse(keyId, event)
@@ -207,7 +210,7 @@ export class Commands {
     const why = 'Cannot do what was asked: because its handler has taken too long'
     const error = new RemoteError('handler-failed', why, { ran: 'yes', reason: 'too-long' })
     this.#answer(command, failureText(command.number, error))
-    command.abort?.abort(error)
+    command.abort(error)
   }
 
   /** It has run: what is said now is said again whenever it is asked for. */
@@ -247,8 +250,7 @@ class Context implements CommandContext {
   }
 
   get signal(): AbortSignal {
-    this.#command.abort ??= new AbortController()
-    return this.#command.abort.signal
+    return this.#command.signal
   }
 
   get progress(): (value: unknown) => void {

@@ -5,7 +5,7 @@ import { InOrder } from '../link/in-order'
 import { DeviceHandshake } from '../sealing/handshake'
 import { Outbox, type Outgoing } from '../sealing/outbox'
 import type { KeyMode, SealingKey, Session } from '../sealing/session'
-import { decodeFrame, encodeFrame, type Frame, FrameKind } from '../wire/frame'
+import { decodeFrame, encodeFrame, type Frame, FrameKind, type Header } from '../wire/frame'
 import { decodeMessages, type Greeting } from '../wire/message'
 import type { ClientRecord, DeviceSession } from './command'
 
@@ -53,6 +53,8 @@ export class SealedDeviceSession implements DeviceSession {
   isRetired = false
   toldRev: number
   #isRenewing = false
+  /** Its client is told nothing more. */
+  isEnded = false
   readonly #client: DeviceClient
 
   constructor(
@@ -78,6 +80,7 @@ export class SealedDeviceSession implements DeviceSession {
   }
 
   answer(item: Outgoing): void {
+    if (this.isEnded) return
     this.outbox.push(item)
     if (this.outbox.waitingLength > 2 * MAX_WAITING_LENGTH) this.#client.close('too-slow')
     if (!this.session.isWorn || this.#isRenewing) return
@@ -86,7 +89,7 @@ export class SealedDeviceSession implements DeviceSession {
   }
 
   say(text: string): void {
-    if (this.outbox.waitingLength < MAX_WAITING_LENGTH) this.outbox.say(text)
+    if (!this.isEnded && this.outbox.waitingLength < MAX_WAITING_LENGTH) this.outbox.say(text)
   }
 
   /** Says it as the last thing. */
@@ -150,6 +153,7 @@ export class DeviceClient {
     const index = this.#sessions.indexOf(session)
     if (index < 0) return
     this.#sessions.splice(index, 1)
+    session.isEnded = true
     this.#owner.ended(session)
   }
 
@@ -175,7 +179,7 @@ export class DeviceClient {
 
   async #start(frame: Frame): Promise<void> {
     const handshake = this.#handshake
-    if (handshake === undefined) return this.#refuse(frame)
+    if (handshake === undefined) return this.#sayForgotten(frame)
     let accepted: Awaited<ReturnType<DeviceHandshake['open']>>
     try {
       accepted = await handshake.open(frame, (id, mode) => this.#owner.find(id, mode))
@@ -219,10 +223,7 @@ export class DeviceClient {
 
   async #open(frame: Frame): Promise<void> {
     const session = this.#find(frame)
-    if (session === undefined) {
-      this.#send(encodeFrame({ ...frame, kind: FrameKind.forgotten }, new Uint8Array()))
-      return
-    }
+    if (session === undefined) return this.#sayForgotten(frame)
     let plain: Uint8Array
     try {
       plain = await session.session.open(frame)
@@ -240,8 +241,12 @@ export class DeviceClient {
     this.#send(encodeFrame({ ...frame, kind: FrameKind.refuse }, new Uint8Array()))
   }
 
+  #sayForgotten(header: Omit<Header, 'kind'>): void {
+    this.#send(encodeFrame({ ...header, kind: FrameKind.forgotten }, new Uint8Array()))
+  }
+
   #forget(session: SealedDeviceSession): void {
-    this.#send(encodeFrame({ ...session.session.place, kind: FrameKind.forgotten }, new Uint8Array()))
+    this.#sayForgotten(session.session.place)
     this.#drop(session)
   }
 

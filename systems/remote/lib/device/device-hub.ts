@@ -252,6 +252,7 @@ export class DeviceHub implements DeviceClientOwner {
   #retire(keyId: string): void {
     for (const session of this.#sessionsOf(keyId)) {
       session.isRetired = true
+      if (this.#watchers.get(session.record) === session) this.#watchers.delete(session.record)
       session.say('["rekey"]')
     }
   }

@@ -1,4 +1,4 @@
-import { until } from '@token-server/test-helpers'
+import { settled, until } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { FakeClock } from 'token-server/testing'
 import { failureOf, makeScene, newKey, type Scene } from '../helpers/device-and-client'
@@ -126,6 +126,31 @@ describe('The key of a client', () => {
     expect(other.pending).to.equal(1)
     other.close()
     await others
+  })
+
+  it('revoked brings nothing more to its client, not even the answer of what ran', async () => {
+    let finish = (_: unknown) => {}
+    let frames = 0
+    scene = await makeScene(
+      { handler: () => new Promise(resolve => (finish = resolve)) },
+      {},
+      {
+        pass: (frame, towards) => {
+          if (towards === 0) frames++
+          return frame
+        }
+      }
+    )
+    const answer = failureOf(scene.client.send('a'))
+    await until(() => scene.hub.stats.commands === 1)
+    scene.keys.revoke(scene.key.id)
+    expect(await answer).to.include({ code: 'bad-key', ran: 'yes' })
+    await settled()
+    const before = frames
+    finish('secret')
+    await settled()
+    expect(frames).to.equal(before)
+    expect(scene.hub.stats.commands).to.equal(0)
   })
 
   it('may be empty only where that is allowed', async () => {

@@ -1,9 +1,11 @@
 import { settled, until } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { FakeClock } from 'token-server/testing'
+import { DeviceHub } from '../../lib/device/device-hub'
+import type { CommandContext } from '../../lib/device/handler'
 import type { RemoteError } from '../../lib/errors/remote-error'
 import { FrameKind } from '../../lib/wire/frame'
-import { failureOf, makeScene, type Scene } from '../helpers/device-and-client'
+import { failureOf, makeScene, type Scene, suite } from '../helpers/device-and-client'
 
 describe('A request', () => {
   let scene: Scene
@@ -179,6 +181,63 @@ describe('A request', () => {
     expect(await answer).to.include({ code: 'refused', reason: 'forgotten', ran: 'maybe' })
     expect(await scene.client.send('a')).to.equal('anew')
     expect(ran).to.have.length(1)
+  })
+
+  it('goes on when the device comes back to the relay as another process, whether the relay says so or not', async () => {
+    for (const isTold of [true, false]) {
+      scene = await makeScene({ handler: () => 'one' })
+      expect(await scene.client.send('a')).to.equal('one')
+      const hub = new DeviceHub({ suite, ring: scene.keys, handler: () => 'two' })
+      if (isTold) {
+        scene.host.tellAll({ do: 'offline' })
+        await until(() => scene.client.status === 'offline')
+        const error = await failureOf(scene.client.send('a'))
+        expect(error).to.include({ code: 'disconnected', reason: 'device-offline', ran: 'no' })
+      }
+      scene.host.moveTo(hub)
+      if (isTold) {
+        scene.host.tellAll({ do: 'online' })
+        await until(() => scene.client.status === 'ready')
+      } else expect(await failureOf(scene.client.send('a'))).to.include({ reason: 'forgotten', ran: 'maybe' })
+      expect(await scene.client.send('a')).to.equal('two')
+      expect(scene.host.links).to.have.length(1)
+      await scene.close()
+    }
+  })
+
+  it('is told whether it ran when the device is closed', async () => {
+    let signal: AbortSignal | undefined
+    scene = await makeScene({
+      handler: (_, context) => {
+        signal = context.signal
+        return new Promise(() => {})
+      }
+    })
+    const [running, waiting] = ['running', 'waiting'].map(event => failureOf(scene.client.send(event)))
+    await until(() => scene.hub.stats.commands === 2)
+    await scene.hub.close()
+    expect(await running).to.include({ code: 'refused', reason: 'shutting-down', ran: 'yes' })
+    expect(await waiting).to.include({ code: 'refused', reason: 'shutting-down', ran: 'no' })
+    expect(signal?.aborted).to.equal(true)
+  })
+
+  it('that was given up is known to its handler, whenever it looks', async () => {
+    let context: CommandContext | undefined
+    scene = await makeScene({
+      concurrent: true,
+      handler: ({ event }, given) => {
+        if (event !== 'a') return 'b'
+        context = given
+        return new Promise(() => {})
+      }
+    })
+    const controller = new AbortController()
+    const answer = failureOf(scene.client.send('a', null, { signal: controller.signal }))
+    await until(() => context !== undefined)
+    controller.abort()
+    await answer
+    expect(await scene.client.send('b')).to.equal('b')
+    expect(context?.signal.aborted).to.equal(true)
   })
 
   it('fails as disconnected when the connection does not come back in its time', async () => {

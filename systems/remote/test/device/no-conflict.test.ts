@@ -52,6 +52,7 @@ describe('One device and many clients', () => {
     expect(error).to.include({ code: 'stale', rev: 42, ran: 'no' })
     expect(scene.hub.state.value).to.deep.equal({ level: 2 })
     expect(scene.client.knownState?.rev).to.equal(41)
+    expect(scene.client.rev).to.equal(42)
     expect((await scene.client.state()).value).to.deep.equal({ level: 2 })
   })
 

@@ -12,7 +12,7 @@ import { deviceIdOf } from '../../lib/sealing/keys'
 import { nodeScrypt } from '../../lib/sealing/node-scrypt'
 import { nodeSuite } from '../../lib/sealing/node-suite'
 import type { KeyMode, SealingKey } from '../../lib/sealing/session'
-import { encodeControl } from '../../lib/wire/control'
+import { type ControlMessage, encodeControl } from '../../lib/wire/control'
 import { type MemoryLink, type MemoryLinkOptions, memoryLinkPair } from './memory-link'
 
 export const suite = nodeSuite()
@@ -99,11 +99,25 @@ export class MemoryHost {
     return this.links.at(-1) as MemoryLink
   }
 
+  /** As when a device comes back to its relay, by another process or none of the clients' sessions: their links stay. */
+  moveTo(hub: DeviceHub): void {
+    this.hub = hub
+    for (const attach of this.#attached) attach()
+  }
+
+  /** What a relay says to its clients. */
+  tellAll(message: ControlMessage): void {
+    for (const link of this.#far) link.send(encodeControl(message))
+  }
+
+  readonly #far = new Set<MemoryLink>()
+  readonly #attached = new Set<() => void>()
+
   #serve(link: MemoryLink): void {
     const clientId = randomId()
     let client: DeviceClient | undefined
-    link.onFrame = frame => {
-      if (client !== undefined) return client.receive(frame)
+    const attach = () => {
+      client?.detached()
       client = this.hub.attach({
         clientId,
         send: bytes => link.send(bytes),
@@ -112,12 +126,22 @@ export class MemoryHost {
           link.close(why)
         }
       })
+    }
+    this.#far.add(link)
+    link.onFrame = frame => {
+      if (client !== undefined) return client.receive(frame)
+      attach()
+      this.#attached.add(attach)
       const { deviceId: device } = this.hub
       const publicKey = toBase64url(this.publicKey)
       link.send(encodeControl({ do: 'welcome', client: clientId, device, publicKey, online: this.isOnline }))
     }
     link.onDrain = () => client?.drained()
-    link.onClose = () => client?.detached()
+    link.onClose = () => {
+      this.#far.delete(link)
+      this.#attached.delete(attach)
+      client?.detached()
+    }
   }
 }
 

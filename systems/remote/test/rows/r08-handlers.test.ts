@@ -133,10 +133,10 @@ describe('R8: a handler', () => {
     [360_000, 'of few characters and many bytes']
   ] as const)
     it(`whose answer is ${words} is told that it ran, and the connection stays`, async function () {
-      this.timeout(30_000)
+      this.timeout(60_000)
       const letter = size === 360_000 ? '€' : 'x'
       scene = await makeScene({ handler: ({ event }) => (event === 'big' ? letter.repeat(size) : 'fine') })
-      const error = await failureOf(scene.client.send('big'))
+      const error = await failureOf(scene.client.send('big', null, { timeout: 50_000 }))
       expect(error).to.include({ code: 'handler-failed', reason: 'answer-too-large', ran: 'yes' })
       expect(await scene.client.send('small')).to.equal('fine')
       expect(scene.host.links).to.have.length(1)

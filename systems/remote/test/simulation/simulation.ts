@@ -158,7 +158,8 @@ export class Simulation {
     else if (dice < 975) this.#note('replace', () => this.#replace())
     else if (dice < 980) this.#note('revoke', () => this.#revoke(this.#below(PHONES)))
     else if (dice < 985) this.#note('restart', () => this.#restart())
-    else if (dice < 990) this.#note('reopen', () => this.#reopen(client, index))
+    else if (dice < 988) this.#note('move', () => this.#move())
+    else if (dice < 994) this.#note('reopen', () => this.#reopen(client, index))
     else this.#note('own key', () => this.#setKey(index))
   }
 
@@ -209,6 +210,17 @@ export class Simulation {
     this.#open.length = 0
     this.#host.hub = this.#newHub()
     for (const link of links) link.cut()
+    void hub.close()
+  }
+
+  /** Its relay, which kept the links, may tell its clients, or not. */
+  #move(): void {
+    const { hub } = this.#host
+    const isTold = this.#chance(0.5)
+    this.#open.length = 0
+    if (isTold) this.#host.tellAll({ do: 'offline' })
+    this.#host.moveTo(this.#newHub())
+    if (isTold) this.#host.tellAll({ do: 'online' })
     void hub.close()
   }
 
