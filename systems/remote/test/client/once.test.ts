@@ -27,7 +27,8 @@ describe('A client that keeps no connection', () => {
       after?.()
       return answer
     },
-    lookUp: async () => ({ publicKey: toBase64url(scene.host.publicKey) })
+    lookUp: async () => ({ publicKey: toBase64url(scene.host.publicKey) }),
+    invitation: () => Promise.reject(new Error('nobody asks for one'))
   }
   const connect = async (options = {}, key = scene.key): Promise<RemoteClient> => {
     const client = scene.another({ once, random: () => 0.01, ...options })
