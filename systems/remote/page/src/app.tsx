@@ -1,20 +1,21 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { readInvitation } from './doors'
+import { nameOf, readInvitation } from './doors'
 import { Heading } from './parts/heading'
-import { fill, type Spoken, SpokenContext, useSpoken } from './parts/spoken'
+import { fill, SpokenContext, useSpoken } from './parts/spoken'
 import { useChanges } from './parts/use-changes'
 import { Records } from './records'
 import { Device } from './screens/device'
 import { Home } from './screens/home'
 import { Pairing } from './screens/pairing'
 import { Session } from './session'
-import { chooseLanguage, isLanguage, languageNow, wordsOf } from './words/words'
+import { chooseLanguage, isLanguage, type Spoken, speak } from './words/words'
 
 /** What the part of the address behind `#` says. */
 type Route =
   | { readonly screen: 'home' }
   | { readonly screen: 'device'; readonly id: string }
   | { readonly screen: 'invitation'; readonly text: string }
+  | { readonly screen: 'code'; readonly code: string }
 
 /** An invitation leaves the address bar at once: its secret is not to be seen, nor a reload to use it twice. */
 function takeRoute(): Route {
@@ -30,12 +31,11 @@ function go(hash: string): void {
   history.pushState(null, '', location.pathname + hash)
 }
 
-export function App() {
-  const [language, setLanguage] = useState(languageNow)
+export function App({ spokenFirst }: { spokenFirst: Spoken }) {
+  const [spoken, setSpoken] = useState(spokenFirst)
   const [route, setRoute] = useState(takeRoute)
   const records = useMemo(() => new Records(), [])
-  const spoken = useMemo<Spoken>(() => ({ language, words: wordsOf(language) }), [language])
-  const { words } = spoken
+  const { language, words } = spoken
 
   useEffect(() => {
     const onMoved = () => setRoute(takeRoute())
@@ -71,7 +71,7 @@ export function App() {
           onClick={() => {
             if (!isLanguage(words.languageCode)) return
             chooseLanguage(words.languageCode)
-            setLanguage(words.languageCode)
+            void speak(words.languageCode).then(setSpoken)
           }}
         >
           {words.language}
@@ -85,8 +85,22 @@ export function App() {
           onKnown={id => open(`#device=${id}`)}
           onCancel={() => open('')}
         />
+      ) : route.screen === 'code' ? (
+        <Pairing
+          source={route}
+          title={route.code}
+          onPaired={paired => {
+            records.put(paired)
+            open(`#device=${paired.id}`)
+          }}
+          onCancel={() => open('')}
+        />
       ) : record === undefined ? (
-        <Home records={records} onInvitation={text => setRoute({ screen: 'invitation', text })} />
+        <Home
+          records={records}
+          onInvitation={text => setRoute({ screen: 'invitation', text })}
+          onCode={code => setRoute({ screen: 'code', code })}
+        />
       ) : (
         <Opened
           key={record.id + record.key}
@@ -144,8 +158,8 @@ function Invited({ text, records, onKnown, onCancel }: InvitedProps) {
     case 'paired':
       return (
         <Pairing
-          device={found.device}
-          text={found.text}
+          source={found}
+          title={nameOf(found.device)}
           onPaired={record => {
             records.put(record)
             onKnown(record.id)

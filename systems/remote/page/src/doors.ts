@@ -1,21 +1,18 @@
+import type { OncePost } from '../../lib/client/options'
+import type { PairOptions } from '../../lib/client/pairing'
 import { RemoteClient } from '../../lib/client/remote-client'
 import type { ClientStatus } from '../../lib/client/status'
 import { fromBase64url, toBase64url } from '../../lib/encoding/base64url'
-import { invalid } from '../../lib/errors/remote-error'
 import { keyId } from '../../lib/sealing/keys'
 import type { SealingKey } from '../../lib/sealing/session'
 import { createSuite } from '../../lib/sealing/suite'
+import { webScrypt } from '../../lib/sealing/web-scrypt'
 import { dialBrowser } from '../../lib/transport/browser-dial'
 import { dialUrlOf, parseInvitation } from '../../lib/wire/invitation'
 import type { DeviceRecord } from './records'
 
 const suite = createSuite()
 const dial = dialBrowser()
-
-/** Keys of this page are 32 bytes of chance, each: nothing is derived from words here. */
-function scrypt(): Promise<never> {
-  return Promise.reject(invalid('a passphrase', 'this page takes keys of QR codes only'))
-}
 
 /** Whether this browser has the cipher suite. */
 export function isAble(): Promise<boolean> {
@@ -25,8 +22,8 @@ export function isAble(): Promise<boolean> {
   )
 }
 
-export function createClient(): RemoteClient {
-  return new RemoteClient({ suite, dial, scrypt })
+export function createClient(once?: OncePost): RemoteClient {
+  return new RemoteClient({ suite, dial, scrypt: webScrypt, once })
 }
 
 /** Connects for as long as the client lives, however often that fails. */
@@ -64,19 +61,22 @@ export function nameOf(device: string): string {
   return device.slice(0, 6)
 }
 
+/** What a person was given: the link of a QR code, or a code to type. */
+export type PairingSource = { readonly text: string } | { readonly code: string }
+
 /**
  * Makes a key of this phone's own out of an invitation. Whether the owner of the device agrees is seen when the device is opened.
  *
  * @param name of this phone, for the owner to see
  * @throws (rejects) RemoteError
  */
-export async function pair(text: string, name: string, signal: AbortSignal): Promise<DeviceRecord> {
-  const client = createClient()
+export async function pair(source: PairingSource, name: string, signal: AbortSignal): Promise<DeviceRecord> {
+  const client = createClient('code' in source ? await onceDial() : undefined)
   const done = new AbortController()
   try {
     return await new Promise<DeviceRecord>((resolve, reject) => {
       let words: string | undefined
-      const run = client.pair(text, name, {
+      const options: PairOptions = {
         signal: AbortSignal.any([signal, done.signal]),
         onWords: all => {
           words = all
@@ -91,13 +91,23 @@ export async function pair(text: string, name: string, signal: AbortSignal): Pro
             addedAt: Date.now(),
             ...(words !== undefined && { words })
           })
-      })
+      }
+      const run =
+        'code' in source
+          ? client.pairByCode(location.origin, source.code, name, options)
+          : client.pair(source.text, name, options)
       run.catch(reject)
     })
   } finally {
     done.abort()
     client.close()
   }
+}
+
+/** Is needed for a code only. */
+async function onceDial(): Promise<OncePost> {
+  const { onceBrowser } = await import('../../lib/transport/browser-once')
+  return onceBrowser()
 }
 
 export type { ClientStatus, RemoteClient }

@@ -1,5 +1,8 @@
 import { render } from 'preact'
 import { App } from './app'
+import { languageNow, speak } from './words/words'
 import './style.css'
 
-render(<App />, document.getElementById('app') as HTMLElement)
+void speak(languageNow()).then(spoken => {
+  render(<App spokenFirst={spoken} />, document.getElementById('app') as HTMLElement)
+})

@@ -262,6 +262,25 @@ describe('The phone page', function () {
     expect(complaints).to.deep.equal([])
   })
 
+  it('pairs by a code that is typed, and says when nothing lies under it', async () => {
+    const asked = new Promise<Phone>(resolve => device.server.keys.on('asked', resolve))
+    const { code } = await device.server.keys.invite({ address: device.address, code: true })
+    const { page, complaints } = await browser.open(`${device.address}/r`)
+    const type = async (typed: string) => {
+      await page.getByLabel('Code to type').fill(typed)
+      await button(page, 'Pair').click()
+      await page.getByLabel('Name of this phone').fill("Ann's phone")
+      await button(page, 'Pair').click()
+    }
+    await type('XXXXX')
+    await result(page, 'Pairing did not work. Nothing lies under this code, or no longer.')
+    await button(page, 'Cancel').click()
+    await type(code as string)
+    await device.server.keys.approve((await asked).id)
+    await button(page, 'On').waitFor()
+    expect(complaints).to.deep.equal([])
+  })
+
   it('remembers several devices, and forgets one', async () => {
     const { page } = await openLamp()
     await page.evaluate(

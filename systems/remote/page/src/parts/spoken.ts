@@ -1,14 +1,8 @@
 import { createContext } from 'preact'
 import { useContext } from 'preact/hooks'
-import type { Language, Words } from '../words/words'
-import { languageNow, wordsOf } from '../words/words'
+import { ENGLISH, type Spoken } from '../words/words'
 
-export interface Spoken {
-  readonly language: Language
-  readonly words: Words
-}
-
-export const SpokenContext = createContext<Spoken>({ language: languageNow(), words: wordsOf(languageNow()) })
+export const SpokenContext = createContext<Spoken>(ENGLISH)
 
 export function useSpoken(): Spoken {
   return useContext(SpokenContext)

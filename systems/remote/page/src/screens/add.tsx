@@ -2,18 +2,46 @@ import { useId, useState } from 'preact/hooks'
 import { useSpoken } from '../parts/spoken'
 import { Scanner } from './scanner'
 
-/** The ways to one more device: the camera, a picture, a link. */
-export function Add({ onInvitation }: { onInvitation: (text: string) => void }) {
+export interface AddProps {
+  readonly onInvitation: (text: string) => void
+  readonly onCode: (code: string) => void
+}
+
+/** The ways to one more device: the camera, a picture, a link, a code to type. */
+export function Add({ onInvitation, onCode }: AddProps) {
+  const { words } = useSpoken()
   return (
     <>
       <Scanner onText={onInvitation} />
-      <Paste onText={onInvitation} />
+      <TextForm
+        label={words.pasteLabel}
+        button={words.pasteOpen}
+        mode="url"
+        placeholder="https://…/r#v=2&…"
+        onText={onInvitation}
+      />
+      <TextForm
+        label={words.codeLabel}
+        hint={words.codeHint}
+        button={words.codeOpen}
+        mode="text"
+        placeholder="XXXXX-XXXXX"
+        onText={onCode}
+      />
     </>
   )
 }
 
-function Paste({ onText }: { onText: (text: string) => void }) {
-  const { words } = useSpoken()
+interface TextFormProps {
+  readonly label: string
+  readonly hint?: string
+  readonly button: string
+  readonly mode: 'url' | 'text'
+  readonly placeholder: string
+  readonly onText: (text: string) => void
+}
+
+function TextForm({ label, hint, button, mode, placeholder, onText }: TextFormProps) {
   const id = useId()
   const [text, setText] = useState('')
   return (
@@ -25,19 +53,28 @@ function Paste({ onText }: { onText: (text: string) => void }) {
       }}
     >
       <div class="field">
-        <label for={id}>{words.pasteLabel}</label>
+        <label for={id}>{label}</label>
+        {hint !== undefined && (
+          <p id={`${id}-hint`} class="quiet small">
+            {hint}
+          </p>
+        )}
         <input
           id={id}
-          type="url"
+          type="text"
+          inputMode={mode}
           required
           autocomplete="off"
-          placeholder="https://…/r#v=2&…"
+          autocapitalize={mode === 'url' ? 'none' : 'characters'}
+          spellcheck={false}
+          placeholder={placeholder}
+          aria-describedby={hint === undefined ? undefined : `${id}-hint`}
           value={text}
           onInput={event => setText(event.currentTarget.value)}
         />
       </div>
       <button type="submit" class="second wide">
-        {words.pasteOpen}
+        {button}
       </button>
     </form>
   )

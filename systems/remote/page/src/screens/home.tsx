@@ -3,10 +3,10 @@ import { fill, useSpoken } from '../parts/spoken'
 import { useChanges, useClock } from '../parts/use-changes'
 import type { Records } from '../records'
 import { ago, plural } from '../words/words'
-import { Add } from './add'
+import { Add, type AddProps } from './add'
 
 /** The devices that this browser knows, and the ways to one more. */
-export function Home({ records, onInvitation }: { records: Records; onInvitation: (text: string) => void }) {
+export function Home({ records, ...ways }: AddProps & { records: Records }) {
   const { language, words } = useSpoken()
   useChanges(records)
   const now = useClock(15_000)
@@ -35,7 +35,7 @@ export function Home({ records, onInvitation }: { records: Records; onInvitation
           <h2>{words.addDevice}</h2>
         </>
       )}
-      <Add onInvitation={onInvitation} />
+      <Add {...ways} />
     </main>
   )
 }

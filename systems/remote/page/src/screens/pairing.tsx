@@ -1,20 +1,20 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks'
-import { nameOf, pair } from '../doors'
+import { type PairingSource, pair } from '../doors'
 import { failureOf, type Outcome, sentences } from '../outcome'
 import { Heading } from '../parts/heading'
 import { fill, useSpoken } from '../parts/spoken'
 import type { DeviceRecord } from '../records'
 
 interface PairingProps {
-  readonly device: string
-  /** The invitation. */
-  readonly text: string
+  readonly source: PairingSource
+  /** What is paired with, in short. */
+  readonly title: string
   readonly onPaired: (record: DeviceRecord) => void
   readonly onCancel: () => void
 }
 
 /** Asks what this phone is called, and makes a key of its own with the device. */
-export function Pairing({ device, text, onPaired, onCancel }: PairingProps) {
+export function Pairing({ source, title, onPaired, onCancel }: PairingProps) {
   const { words } = useSpoken()
   const id = useId()
   const [name, setName] = useState(words.pairingNameDefault)
@@ -28,17 +28,17 @@ export function Pairing({ device, text, onPaired, onCancel }: PairingProps) {
     setFailure(undefined)
     setUnderWay(true)
     try {
-      const record = await pair(text, name.trim() || words.pairingNameDefault, signal)
+      const record = await pair(source, name.trim() || words.pairingNameDefault, signal)
       if (!signal.aborted) onPaired(record)
     } catch (error) {
-      if (!signal.aborted) setFailure(failureOf(error))
+      if (!signal.aborted) setFailure('code' in source ? ofCode(failureOf(error)) : failureOf(error))
     }
     setUnderWay(false)
   }
 
   return (
     <main>
-      <Heading>{fill(words.pairing, nameOf(device))}</Heading>
+      <Heading>{fill(words.pairing, title)}</Heading>
       <form
         class="card"
         onSubmit={event => {
@@ -77,4 +77,10 @@ export function Pairing({ device, text, onPaired, onCancel }: PairingProps) {
       </form>
     </main>
   )
+}
+
+/** There is no device yet that could be unknown: nothing lies under the code, or it is none. */
+function ofCode(failure: Outcome): Outcome {
+  const isOfCode = failure.reason === 'unknown-device' || failure.code === 'invalid'
+  return isOfCode ? { ...failure, code: 'disconnected', reason: 'not-held' } : failure
 }

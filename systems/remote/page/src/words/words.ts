@@ -1,11 +1,22 @@
 import { en } from './en'
-import { es } from './es'
 
 /** All that the page says, in one language. */
 export type Words = typeof en
 
-const LANGUAGES = { en, es } as const
+/** English is there at once, for what can't be loaded. */
+const LANGUAGES = {
+  en: () => Promise.resolve(en),
+  es: async (): Promise<Words> => (await import('./es')).es
+} as const
 export type Language = keyof typeof LANGUAGES
+
+/** A language, with its words. */
+export interface Spoken {
+  readonly language: Language
+  readonly words: Words
+}
+
+export const ENGLISH: Spoken = { language: 'en', words: en }
 
 const STORED = 'remote.language'
 
@@ -24,8 +35,12 @@ export function chooseLanguage(language: Language): void {
   localStorage.setItem(STORED, language)
 }
 
-export function wordsOf(language: Language): Words {
-  return LANGUAGES[language]
+export async function speak(language: Language): Promise<Spoken> {
+  try {
+    return { language, words: await LANGUAGES[language]() }
+  } catch {
+    return ENGLISH
+  }
 }
 
 const SECOND = 1000
