@@ -8,10 +8,12 @@ export const {
   RemoteError,
   Server,
   askOnTerminal,
+  pageApp,
   qrAsGif,
   qrAsSvg,
   qrForTerminal,
-  readPhoneKey
+  readPhoneKey,
+  startRelay
 } = door
 export type Client = door.Client
 export type KeyRing = door.KeyRing
@@ -39,6 +41,8 @@ export type {
   Ran,
   RelayOptions,
   RemoteErrorCode,
+  RunningRelay,
   SendOptions,
-  ServerOptions
+  ServerOptions,
+  StartRelayOptions
 } from './index.js'

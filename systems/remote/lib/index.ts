@@ -19,7 +19,9 @@ import type {
 } from './keys/key-ring-options'
 import type { Phone as PairedPhone } from './keys/phone'
 import { qrAsGif as asGif, qrAsSvg as asSvg, qrForTerminal as forTerminal } from './keys/qr-code'
+import { pageApp as servePage } from './server/page-app'
 import * as serving from './server/server'
+import * as relays from './server/start-relay'
 import { askOnTerminal as askThere } from './server/terminal-approval'
 
 /** `require('@token-server/remote')` is this class, and has all else that the package gives on it. */
@@ -38,6 +40,8 @@ namespace Server {
   export const KeyRing = Ring
   export type KeyRing = Ring
   export const askOnTerminal = askThere
+  export const pageApp = servePage
+  export const startRelay = relays.startRelay
   export const readPhoneKey = readKey
   export const qrForTerminal = forTerminal
   export const qrAsSvg = asSvg
@@ -64,8 +68,10 @@ namespace Server {
   export type Ran = DidRun
   export type RelayOptions = serving.RelayOptions
   export type RemoteErrorCode = FailureCode
+  export type RunningRelay = relays.RunningRelay
   export type SendOptions = Sending
   export type ServerOptions = serving.ServerOptions
+  export type StartRelayOptions = relays.StartRelayOptions
 }
 
 export = Server
