@@ -108,7 +108,7 @@ function Compare({ code }: { code: string }) {
           <li key={`${index} ${word}`}>{word}</li>
         ))}
       </ol>
-      <p class="quiet small">{words.pairingDifferent}</p>
+      <p>{words.pairingDifferent}</p>
     </section>
   )
 }

@@ -39,8 +39,9 @@ export const en = {
   pairing: 'Pairing with {}',
   pairingConnect: 'Connecting to the device…',
   pairingCompare: 'Compare these words with those that the device shows:',
-  pairingWait: 'If they are the same, approve this phone on the device. Waiting for approval…',
-  pairingDifferent: 'If they differ, somebody is between you: cancel.',
+  pairingWait: 'Waiting until the owner of the device says yes…',
+  pairingDifferent:
+    'If they are the same, approve this phone on the device. If they differ, somebody is between you: say no there, and forget the device here.',
   pairingName: 'Name of this phone',
   pairingNameDefault: 'My phone',
   pairingStart: 'Pair',

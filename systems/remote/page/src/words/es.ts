@@ -39,8 +39,9 @@ export const es: Words = {
   pairing: 'Vincular con {}',
   pairingConnect: 'Conectando con el dispositivo…',
   pairingCompare: 'Compara estas palabras con las que muestra el dispositivo:',
-  pairingWait: 'Si son iguales, aprueba este teléfono en el dispositivo. Esperando la aprobación…',
-  pairingDifferent: 'Si son distintas, hay alguien en medio: cancela.',
+  pairingWait: 'Esperando a que el dueño del dispositivo diga que sí…',
+  pairingDifferent:
+    'Si son iguales, aprueba este teléfono en el dispositivo. Si son distintas, hay alguien en medio: di que no allí y olvida el dispositivo aquí.',
   pairingName: 'Nombre de este teléfono',
   pairingNameDefault: 'Mi teléfono',
   pairingStart: 'Vincular',
