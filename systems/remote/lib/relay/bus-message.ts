@@ -20,6 +20,10 @@ export type BusMessage =
   | { readonly do: 'devices'; readonly list: readonly Announced[]; readonly all?: true }
   | { readonly do: 'forgot'; readonly device: string }
   | { readonly do: 'kick'; readonly client: string }
+  /** To all: "Whoever holds the invitation at this place, give it to me." */
+  | { readonly do: 'take'; readonly number: number; readonly place: string }
+  /** `sealed`: base64url; left out: it is not here. */
+  | { readonly do: 'gave'; readonly number: number; readonly sealed?: string }
   /** From the client's relay to the device's. */
   | {
       readonly do: 'open'

@@ -1,4 +1,5 @@
 import type { Bus } from '@token-server/service'
+import { fromBase64url, toBase64url } from '../encoding/base64url'
 import { type Announced, type BusFrame, type BusMessage, decodeBus, encodeBusMessage } from './bus-message'
 import type { DevicePlace } from './device-place'
 import type { Directory, Neighbours } from './directory'
@@ -17,6 +18,18 @@ const SILENCE = 4_000
 /** Devices in one message. */
 const DEVICES_AT_ONCE = 1_000
 
+/** Milliseconds for the others to say whether they hold an invitation. */
+const TAKE_TIMEOUT = 1_000
+
+/** Questions for invitations at once. */
+const MAX_QUESTIONS = 1_000
+
+interface Question {
+  /** Relays that have not answered. */
+  left: number
+  settle(sealed?: Uint8Array): void
+}
+
 /**
  * The relays of one name, on one bus. Each tells the others which devices it has; a client of one reaches a device of another by a
  * channel (see `BusMessage`). Whatever may have been missed of another relay counts as if that one had gone and come: all channels
@@ -31,6 +44,8 @@ export class Cluster implements Neighbours {
   readonly #stops: (() => void)[]
   readonly #beat: NodeJS.Timeout
   #beatAt = performance.now()
+  readonly #questions = new Map<number, Question>()
+  #question = 0
   #channel = 0
 
   constructor(bus: Bus, directory: Directory, context: RelayContext, onKick: (clientId: string) => void) {
@@ -70,10 +85,28 @@ export class Cluster implements Neighbours {
     this.#sayAll({ do: 'kick', client: clientId })
   }
 
+  /** A sealed invitation that another relay holds: that one gives it away once. */
+  takeInvitation(place: string): Promise<Uint8Array | undefined> {
+    const left = this.#neighbours.size
+    if (left === 0 || this.#questions.size >= MAX_QUESTIONS) return Promise.resolve(undefined)
+    return new Promise(resolve => {
+      const number = ++this.#question
+      const settle = (sealed?: Uint8Array) => {
+        clearTimeout(timer)
+        this.#questions.delete(number)
+        resolve(sealed)
+      }
+      const timer = setTimeout(settle, TAKE_TIMEOUT)
+      this.#questions.set(number, { left, settle })
+      this.#sayAll({ do: 'take', number, place })
+    })
+  }
+
   leave(): void {
     this.#sayAll({ do: 'leaving' })
     clearInterval(this.#beat)
     for (const stop of this.#stops) stop()
+    for (const question of this.#questions.values()) question.settle()
     this.#directory.neighbours = undefined
     this.#neighbours.clear()
   }
@@ -104,9 +137,27 @@ export class Cluster implements Neighbours {
       return
     }
     if (message.do === 'kick') this.#onKick(message.client)
+    else if (message.do === 'take') this.#give(message.number, message.place, from)
+    else if (message.do === 'gave') this.#given(message)
     else if (known !== undefined) known.hear(message)
     else if (message.do === 'devices' && message.all === true) this.#welcome(from).hear(message)
     else this.#meet(from)
+  }
+
+  #give(number: number, place: string, to: string): void {
+    const sealed = this.#context.board.take(place)
+    this.#publish(
+      to,
+      encodeBusMessage({ do: 'gave', number, ...(sealed && { sealed: toBase64url(sealed) }) })
+    )
+  }
+
+  #given({ number, sealed }: Extract<BusMessage, { do: 'gave' }>): void {
+    const question = this.#questions.get(number)
+    if (question === undefined) return
+    question.left--
+    if (sealed !== undefined) question.settle(fromBase64url(sealed))
+    else if (question.left === 0) question.settle()
   }
 
   #welcome(id: string): Neighbour {

@@ -11,7 +11,7 @@ import { Tally } from '../quotas/tally'
 import { WaitingBytes } from '../quotas/waiting-bytes'
 import { nodeSuite } from '../sealing/node-suite'
 import type { ByeReason } from '../wire/control'
-import { decodeFrame, FrameKind } from '../wire/frame'
+import { decodeFrame, FrameKind, isId } from '../wire/frame'
 import { ClientSeat } from './client-seat'
 import { Cluster } from './cluster'
 import { DevicePlace, type Registered } from './device-place'
@@ -154,12 +154,14 @@ export class Relay {
   }
 
   /**
-   * A sealed invitation that a device of this relay has posted, for the first who asks.
+   * A sealed invitation that a device has posted, to this relay or to another, for the first who asks.
    *
    * @param place follows from the code that somebody types
    */
-  takeInvitation(place: string, { address }: AboutLink = {}): Uint8Array | undefined {
-    if (this.#onceRates.take(address ?? '')) return this.#context.board.take(place)
+  async takeInvitation(place: string, { address }: AboutLink = {}): Promise<Uint8Array | undefined> {
+    if (!isId(place)) return undefined
+    if (this.#onceRates.take(address ?? ''))
+      return this.#context.board.take(place) ?? (await this.#cluster?.takeInvitation(place))
     this.counters.refusedOnce++
     return undefined
   }

@@ -59,7 +59,7 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
       const found = await relay?.notice(device, proof, { address })
       return found && { publicKey: toBase64url(found.publicKey), online: found.online }
     },
-    invitation: (place, about) => relay?.takeInvitation(place, about),
+    invitation: async (place, about) => await relay?.takeInvitation(place, about),
     maxFrameBytes: limits.maxFrameBytes,
     page: options.page ?? pageApp()
   })

@@ -30,7 +30,9 @@ export interface WebRoutesOptions {
     about: AboutRequest
   ) => DeviceNotice | undefined | Promise<DeviceNotice | undefined>
   /** A sealed invitation, for the first who asks. */
-  readonly invitation?: ((place: string, about: AboutRequest) => Uint8Array | undefined) | undefined
+  readonly invitation?:
+    | ((place: string, about: AboutRequest) => Uint8Array | undefined | Promise<Uint8Array | undefined>)
+    | undefined
   readonly maxFrameBytes: number
   /** Asked for all other paths. */
   readonly page?: ((request: Request) => Promise<Response | undefined>) | undefined
@@ -63,7 +65,7 @@ export function webRoutes({ once, notice, invitation, maxFrameBytes, page }: Web
     }
     if (pathname.startsWith(INVITATIONS_PATH)) {
       if (request.method !== 'GET') return answer(405, { allow: 'GET' })
-      const sealed = invitation?.(pathname.slice(INVITATIONS_PATH.length), about())
+      const sealed = await invitation?.(pathname.slice(INVITATIONS_PATH.length), about())
       return sealed === undefined ? answer(404) : bytesAnswer(sealed)
     }
     return (await page?.(request)) ?? answer(404)

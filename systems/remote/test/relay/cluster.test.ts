@@ -2,7 +2,7 @@ import { type Bus, createBus, MemoryHub } from '@token-server/service'
 import { closesWhatItOpened, onCleanUp, until } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { toBase64url } from '../../lib/encoding/base64url'
-import { randomBytes } from '../../lib/encoding/random-id'
+import { randomBytes, randomId } from '../../lib/encoding/random-id'
 import { Relay } from '../../lib/relay/relay'
 import type { RelayLimits } from '../../lib/relay/relay-limits'
 import { encodeFrame, FrameKind, NO_SESSION } from '../../lib/wire/frame'
@@ -248,6 +248,21 @@ describe('Relays on one bus', () => {
     expect('answer' in result && Buffer.from(result.answer).toString()).to.equal('asked answered')
     expect(await other.relay.once(device.id, frame, {})).to.deep.equal({ failed: 'unknown-device' })
     expect(await other.relay.notice(device.id, withTag)).to.include({ online: true })
+  })
+
+  it('give out an invitation that a device has posted to another, once', async () => {
+    const { one, other, device } = await startTwo()
+    const place = randomId()
+    device.say({ do: 'post', place, sealed: toBase64url(Buffer.from('sealed')) })
+    expect((await device.hears('posted')).ok).to.equal(true)
+    expect(await other.relay.takeInvitation(randomId())).to.equal(undefined)
+    expect(await other.relay.takeInvitation('no place/')).to.equal(undefined)
+    const taken = await Promise.all([one, other, other].map(({ relay }) => relay.takeInvitation(place)))
+    const given = taken.filter(sealed => sealed !== undefined)
+    expect(given.map(sealed => Buffer.from(sealed).toString())).to.deep.equal(['sealed'])
+    device.say({ do: 'post', place, sealed: toBase64url(Buffer.from('again')) })
+    await device.hears('posted')
+    expect(Buffer.from((await other.relay.takeInvitation(place)) ?? '').toString()).to.equal('again')
   })
 
   it('take what is no message of a relay for nothing', async () => {

@@ -8,7 +8,7 @@ import { Chance, flipped } from '../helpers/chance'
 import { type Attack, HostileRelay, type Towards } from '../helpers/hostile-relay'
 import { suite } from '../helpers/sealed-pair'
 
-const REQUESTS = isLong ? 1_000 : 40
+const REQUESTS = isLong ? 1_000 : 24
 const CLIENTS = 2
 
 const chance = new Chance()

@@ -25,7 +25,7 @@ const TIMEOUT = 5_000
 /** What a request may take beyond its timeout on a busy machine, milliseconds. */
 const PATIENCE = 2_000
 /** Milliseconds between a kill and the next, beside the time that a relay needs to start. */
-const BETWEEN = 500
+const BETWEEN = 300
 
 describe('R10: relays that are killed in the middle of requests', function () {
   this.timeout(isLong ? 3_600_000 : 180_000)

@@ -12,6 +12,8 @@ import { SECRET, tokenOf } from '../helpers/secret'
 const SAMPLES = isLong ? 10_000 : 1_000
 const AT_ONCE = 50
 const GRACE = 25
+/** Milliseconds between two medians; of fewer samples, beside other tests, less can be said. */
+const MOST_DIFFERENCE = isLong ? 1 : 5
 
 describe('R12: what a relay tells to somebody whom it does not let in', function () {
   this.timeout(isLong ? 600_000 : 60_000)
@@ -42,9 +44,11 @@ describe('R12: what a relay tells to somebody whom it does not let in', function
     for (let done = 0; done < SAMPLES; done += AT_ONCE)
       await Promise.all(
         Array.from({ length: AT_ONCE * kinds.length }, async (_, index) => {
+          // Each kind begins as often as any other.
+          const kind = (index + done / AT_ONCE + Math.floor(index / kinds.length)) % kinds.length
           const begun = performance.now()
-          await kinds[index % kinds.length]?.()
-          times[index % kinds.length]?.push(performance.now() - begun)
+          await kinds[kind]?.()
+          times[kind]?.push(performance.now() - begun)
         })
       )
     return times.map(all => all.sort((one, other) => one - other)[all.length >> 1] as number)
@@ -75,7 +79,7 @@ describe('R12: what a relay tells to somebody whom it does not let in', function
     ])
     expect([...answers]).to.deep.equal(['{"do":"bye","why":"unknown-device","retry":true}'])
     for (const median of [wrong, ...others])
-      expect(Math.abs((median as number) - (unknown as number))).to.be.below(1)
+      expect(Math.abs((median as number) - (unknown as number))).to.be.below(MOST_DIFFERENCE)
     console.log(
       `      medians, ms: ${[unknown, wrong, ...others].map(median => median?.toFixed(3)).join(', ')}`
     )
@@ -92,18 +96,12 @@ describe('R12: what a relay tells to somebody whom it does not let in', function
     const looksUp = (deviceId: () => string) => async () => {
       answers.add(String(await relay.notice(deviceId(), wrongTag())))
     }
-    const [unknown, wrong, ...others] = await medians([
-      asks(randomId),
-      asks(() => device.id),
-      looksUp(randomId),
-      looksUp(() => device.id)
-    ])
+    for (const kind of [asks, looksUp]) {
+      const [unknown = 0, wrong = 0] = await medians([kind(randomId), kind(() => device.id)])
+      console.log(`      medians, ms: ${unknown.toFixed(3)}, ${wrong.toFixed(3)}`)
+      expect(Math.abs(unknown - wrong)).to.be.below(MOST_DIFFERENCE)
+    }
     expect([...answers]).to.deep.equal(['{"failed":"unknown-device"}', 'undefined'])
-    for (const median of [wrong, ...others])
-      expect(Math.abs((median as number) - (unknown as number))).to.be.below(1)
-    console.log(
-      `      medians, ms: ${[unknown, wrong, ...others].map(median => median?.toFixed(3)).join(', ')}`
-    )
   })
 
   it('would be told apart if it were not', async () => {
