@@ -1,10 +1,4 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  generateKeyPairSync,
-  type KeyObject
-} from 'node:crypto'
+import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject, randomBytes } from 'node:crypto'
 import { I2OSP, type KEMFactory, type Key, type KeyPair, LabeledExpand, LabeledExtract } from 'hpke'
 import { concat, utf8 } from '../encoding/bytes'
 import { nodeKdf } from './node-kdf'
@@ -30,8 +24,9 @@ export const nodeKem: KEMFactory<NodeKey> = () => ({
   Nsk: LENGTH,
   // biome-ignore lint/suspicious/useAwait: hpke takes promises alone
   async GenerateKeyPair(extractable) {
-    const { privateKey, publicKey } = generateKeyPairSync('x25519')
-    return pairOf(privateKey, publicKey, extractable)
+    // Not by generateKeyPairSync: Node 20 locks up for ever when it collects the job of that while such a key is exported as JWK.
+    const privateKey = freshPrivateKey()
+    return pairOf(privateKey, createPublicKey(privateKey), extractable)
   },
   async DeriveKeyPair(ikm, extractable) {
     const prk = await LabeledExtract(kdf, suiteId, new Uint8Array(), utf8('dkp_prk'), ikm)
@@ -104,6 +99,12 @@ function pairOf(privateKey: KeyObject, publicKey: KeyObject, extractable: boolea
 function publicKeyOf(bytes: Uint8Array): KeyObject {
   const x = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url')
   return createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' })
+}
+
+/** Any 32 bytes are one. Of a private key OpenSSL looks at `d` alone. */
+function freshPrivateKey(): KeyObject {
+  const d = randomBytes(LENGTH).toString('base64url')
+  return createPrivateKey({ key: { kty: 'OKP', crv: 'X25519', d, x: d }, format: 'jwk' })
 }
 
 function privateKeyOf(bytes: Uint8Array): KeyObject {
