@@ -16,7 +16,7 @@ import { encodeFrame } from '../../lib/wire/token-frame'
 import { ended } from '../helpers/packets'
 import { closed, inSeconds, until } from '../helpers/test-broker'
 
-const PROGRAM = join(__dirname, '../../bin/token-broker.js')
+const PROGRAM = join(__dirname, '../../../bin/token-broker.js')
 const SECRET = 'canary-secret-of-the-issuer-0123456789abcdef'
 const ADMIN_TOKEN = 'canary-admin-token-0123456789abcdef'
 const PAYLOAD = 'canary-payload-4711'

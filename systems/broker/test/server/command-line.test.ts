@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { until } from '../helpers/test-broker'
 
-const PROGRAM = join(__dirname, '../../bin/token-broker.js')
+const PROGRAM = join(__dirname, '../../../bin/token-broker.js')
 
 /** The environment without what would configure the broker. */
 const ENVIRONMENT = { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', HOST: 'localhost' }

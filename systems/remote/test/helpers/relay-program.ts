@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from '@token-server/test-helpers'
 
-const PROGRAM = join(__dirname, '../../bin/token-relay.js')
+const PROGRAM = join(__dirname, '../../../bin/token-relay.js')
 
 export interface RelayProgramOptions {
   /** Of the certificates; they are made by the first that is started. */

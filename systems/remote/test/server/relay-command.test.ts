@@ -6,7 +6,7 @@ import { closesWhatItOpened, onCleanUp, remove, temporaryFolder, until } from '@
 import { expect } from 'chai'
 
 const PACKAGE = join(__dirname, '../../..')
-const PROGRAM = join(__dirname, '../../bin/token-relay.js')
+const PROGRAM = join(__dirname, '../../../bin/token-relay.js')
 
 /** The environment without what would configure the relay. */
 const ENVIRONMENT = { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0' }

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
-import { printHowToTryRelay, runRelay } from '../lib/server/relay-command'
+// Plain JavaScript, so that npm can link the command before anything is built.
+const { printHowToTryRelay, runRelay } = require('../dist/lib/server/relay-command')
 
 runRelay(process.argv.slice(2))
   .then(running => {
     if (running !== undefined) printHowToTryRelay(running)
   })
-  .catch((error: Error) => {
+  .catch(error => {
     console.error(error.message)
     process.exitCode = 1
   })
