@@ -27,6 +27,9 @@ export interface AedesClient extends Client {
 /** Where a client of aedes keeps what we know of it. */
 export const MEMBER = Symbol('member')
 
+/** See Redelivery. */
+export type Delivery = 'resending' | 'fetching' | 'stranded' | 'live'
+
 /** An authenticated connection: who it is, what it may do, and what waits for it. */
 export class Member {
   readonly connection: Connection
@@ -51,7 +54,7 @@ export class Member {
   lastMessage = 0
 
   /** Belong to the redelivery: whether messages go to the client as they come, or are fetched from its queue. */
-  isLive: boolean
+  delivery: Delivery
   /** The lowest number of the messages that were left in the queue. */
   missed: number | undefined
   /** By the id of their broker, the highest number of the messages that were fetched from the queue. */
@@ -75,7 +78,7 @@ export class Member {
     const { maxSubscriptions, maxPublishRate } = limitsOf(watch.identity, limits)
     this.maxSubscriptions = maxSubscriptions
     this.pace = new Pace(maxPublishRate)
-    this.isLive = isClean
+    this.delivery = isClean ? 'live' : 'resending'
   }
 
   get identity(): Identity {

@@ -16,9 +16,10 @@ const MOST_AT_ONCE = 64
  * A client that takes too little goes back to its queue.
  *
  * ```
- *   connected ──▶ FETCHING ──(nothing was missed in a pass)──▶ LIVE
- *                    ▲                                          │
- *                    └──(too much waits for it, or a gap)───────┘
+ *   RESENDING ──▶ FETCHING ──(nothing was missed in a pass)──▶ LIVE
+ *                  ▲  │ ▲                                        │
+ *   the store  ────┘  │ └──(too much waits for it, or a gap)─────┘
+ *   is back           └──(the store is away)──▶ STRANDED
  * ```
  *
  * The bus tells of the messages of each broker with rising numbers, and a pass sees all that were stored when it ends. So of each broker the
@@ -45,7 +46,7 @@ export class Redelivery {
     if (member.client.clean) return this.#cleanPasses(member)
     const { brokerId = '', brokerCounter = 0 } = packet
     if (brokerCounter <= (member.fetched?.get(brokerId) ?? 0)) return false
-    if (member.isLive && !this.#isFull(member)) return true
+    if (member.delivery === 'live' && !this.#isFull(member)) return true
     this.#leaveInQueue(member, brokerCounter)
     return false
   }
@@ -53,8 +54,8 @@ export class Redelivery {
   /** aedes has sent again what was sent before. */
   ready(member: Member): void {
     if (member.client.clean) return
-    member.missed = 0
-    this.#fetch(member)
+    member.delivery = 'stranded'
+    this.#leaveInQueue(member, 0)
   }
 
   /** The bus may not have told of all that was stored for this member. */
@@ -64,15 +65,18 @@ export class Redelivery {
 
   #leaveInQueue(member: Member, number: number): void {
     member.missed = Math.min(member.missed ?? number, number)
-    if (!member.isLive) return
-    member.isLive = false
-    this.#fetch(member)
+    const isStranded = member.delivery === 'stranded' && this.#store.whyDown === undefined
+    if (member.delivery === 'live' || isStranded) this.#fetch(member)
   }
 
   #fetch(member: Member): void {
+    member.delivery = 'fetching'
     this.#passOver(member).catch((error: unknown) => {
       this.#counters.storeErrors++
-      member.connection.cut(`its queue could not be read: ${(error as Error).message}`)
+      member.missed = 0
+      member.delivery = 'stranded'
+      if (this.#store.whyDown === undefined)
+        member.connection.cut(`its queue could not be read: ${(error as Error).message}`)
     })
   }
 
@@ -89,7 +93,7 @@ export class Redelivery {
       }
       await Promise.all(underWay)
     }
-    member.isLive = true
+    member.delivery = 'live'
   }
 
   /** Resolves when the client can take more. */

@@ -29,7 +29,7 @@ describe('The redelivery of a queue', () => {
         finish.push(done)
       }
     }
-    const member = { client, turnBytes: 0, isLive: false } as unknown as Member
+    const member = { client, turnBytes: 0, delivery: 'resending' } as unknown as Member
     const redelivery = new Redelivery(store as unknown as Store, DEFAULT_LIMITS, new Counters())
     const late = { brokerId: 'b', brokerCounter: QUEUED + 1 } as AedesPacket
     redelivery.ready(member)
@@ -41,11 +41,36 @@ describe('The redelivery of a queue', () => {
     }
     await turns()
     expect(begun).to.deep.equal(Array.from({ length: QUEUED }, (_, i) => i + 1))
-    expect(member.isLive, 'some are under way').to.equal(false)
+    expect(member.delivery, 'some are under way').to.equal('fetching')
     for (const done of finish.splice(0)) done()
     await turns()
-    expect(member.isLive).to.equal(true)
+    expect(member.delivery).to.equal('live')
     expect(redelivery.passes(member, late, true)).to.equal(true)
+  })
+
+  it('waits for a store that is away, and cuts the client of one that fails', async () => {
+    const cuts: string[] = []
+    const store = {
+      whyDown: 'it is away' as string | undefined,
+      outgoingUnsent: (): Iterable<AedesPacket> => {
+        throw new Error('no')
+      }
+    }
+    const client = { clean: false, closed: false, conn: { writableLength: 0 } }
+    const connection = { cut: (why: string) => cuts.push(why) }
+    const member = { client, connection, turnBytes: 0, delivery: 'resending' } as unknown as Member
+    const redelivery = new Redelivery(store as unknown as Store, DEFAULT_LIMITS, new Counters())
+    redelivery.ready(member)
+    await turns()
+    expect([member.delivery, cuts]).to.deep.equal(['stranded', []])
+    store.whyDown = undefined
+    redelivery.recover(member)
+    await turns()
+    expect(cuts).to.deep.equal(['its queue could not be read: no'])
+    store.outgoingUnsent = () => []
+    redelivery.recover(member)
+    await turns()
+    expect(member.delivery).to.equal('live')
   })
 })
 

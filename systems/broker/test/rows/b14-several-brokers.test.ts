@@ -49,7 +49,7 @@ describe('B14: three brokers on one Redis', () => {
     const group = await BrokerGroup.start(2)
     const first = await group.session(0, 'handler', { reconnectPeriod: 0 })
     const [one] = group.brokers
-    await until('its queue is read', () => one?.lines.some(({ message }) => message === 'connected') === true)
+    await until('it is in', () => one?.lines.some(({ message }) => message === 'connected') === true)
     await group.cutOff(0)
     await until('it is cut off', () => one?.broker.whyStoreDown !== undefined)
     const second = await group.session(1, 'handler', { reconnectPeriod: 0 })
@@ -59,6 +59,6 @@ describe('B14: three brokers on one Redis', () => {
     await until('it is closed', () => !first.connected)
     expect(second.connected).to.equal(true)
     const line = one?.lines.find(({ message }) => message === 'disconnected')
-    expect(line?.fields.reason).to.equal('the client has connected to another broker')
+    expect(line?.fields.reason).to.include('another broker')
   })
 })

@@ -9,7 +9,7 @@ import { builds } from '../helpers/builds'
 import { fixedKem } from '../helpers/fixed-kem'
 import { hex, unhex } from '../helpers/hex'
 import { refused } from '../helpers/sealed-pair'
-import { agree, openWycheproof } from '../helpers/wycheproof'
+import { agree, hasWycheproof, openWycheproof } from '../helpers/wycheproof'
 
 interface Rfc9180Vector {
   readonly mode: 0 | 1
@@ -63,8 +63,10 @@ for (const [name, { kem, kdf, aead }] of Object.entries(builds))
         }
       })
 
-    it("Wycheproof's AES-256-GCM agrees", async function () {
-      const tests = openWycheproof(this, 'aes_gcm_test.json').filter(
+    if (!hasWycheproof) return
+
+    it("Wycheproof's AES-256-GCM agrees", async () => {
+      const tests = openWycheproof('aes_gcm_test.json').filter(
         ({ group }) => group.keySize === 256 && group.ivSize === 96 && group.tagSize === 128
       )
       const made = aead()
@@ -77,22 +79,19 @@ for (const [name, { kem, kdf, aead }] of Object.entries(builds))
       })
     })
 
-    it("Wycheproof's HKDF-SHA256 agrees", async function () {
+    it("Wycheproof's HKDF-SHA256 agrees", async () => {
       const made = kdf()
-      await agree(
-        openWycheproof(this, 'hkdf_sha256_test.json'),
-        async ({ ikm, salt, info, size, okm, result }) => {
-          const prk = await made.Extract(unhex(salt), unhex(ikm))
-          const out = made.Expand(prk, unhex(info), size).then(hex)
-          return result === 'invalid' ? refused(out) : (await out) === okm
-        }
-      )
+      await agree(openWycheproof('hkdf_sha256_test.json'), async ({ ikm, salt, info, size, okm, result }) => {
+        const prk = await made.Extract(unhex(salt), unhex(ikm))
+        const out = made.Expand(prk, unhex(info), size).then(hex)
+        return result === 'invalid' ? refused(out) : (await out) === okm
+      })
     })
 
-    it("Wycheproof's X25519 agrees, and a shared secret of zeros is refused", async function () {
+    it("Wycheproof's X25519 agrees, and a shared secret of zeros is refused", async () => {
       const suite = new CipherSuite(kem, kdf, aead)
       const made = kem()
-      await agree(openWycheproof(this, 'x25519_test.json'), async test => {
+      await agree(openWycheproof('x25519_test.json'), async test => {
         const privateKey = await suite.DeserializePrivateKey(unhex(test.private), true)
         const enc = unhex(test.public)
         const secret = made.Decap(enc, privateKey, undefined).then(hex)
