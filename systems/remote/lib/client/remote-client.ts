@@ -19,26 +19,8 @@ import { quietly } from './quietly'
 import { Request, type SendOptions } from './request'
 import { bodyOf } from './request-body'
 import { Requests } from './requests'
-import { type ClientStatus, expired } from './status'
+import { type ClientStatus, expired, type KnownState, type LeaseNotice } from './status'
 import { invitationKey, parseTarget } from './target'
-
-/** The state document of a device, as a client knows it. */
-export interface KnownState {
-  readonly value: unknown
-  readonly rev: number
-  /** When it came, milliseconds since 1970. */
-  readonly at: number
-  /** Who has the device for themselves at present. */
-  readonly lease?: LeaseNotice
-}
-
-export interface LeaseNotice {
-  /** What the device calls them. */
-  readonly by: string
-  readonly mine: boolean
-  /** Milliseconds that are left of it. */
-  readonly remaining: number
-}
 
 /** What a device says that it can do. */
 export interface Description {

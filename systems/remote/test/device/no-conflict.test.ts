@@ -1,7 +1,7 @@
 import { until } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { FakeClock } from 'token-server/testing'
-import type { KnownState } from '../../lib/client/remote-client'
+import type { KnownState } from '../../lib/client/status'
 import { failureOf, makeScene, newKey, type Scene } from '../helpers/device-and-client'
 
 describe('One device and many clients', () => {
