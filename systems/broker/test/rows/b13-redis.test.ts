@@ -52,7 +52,12 @@ describe('B13: a broker whose Redis', () => {
   async function dial(name: string): Promise<MqttClient> {
     const options = { clientId: name, clean: false, reconnectPeriod: 100 }
     const client = test.dial(await handlerToken(name), options)
-    await until(`${name} is connected`, () => client.connected)
+    // Not before its queue was looked through: a client is cut that comes just when the store goes.
+    const isIn = () =>
+      test.lines.some(({ message, fields }) => {
+        return message === 'connected' && String(fields.clientId).endsWith(`/${name}`)
+      })
+    await until(`${name} is connected`, () => client.connected && isIn())
     return client
   }
 
