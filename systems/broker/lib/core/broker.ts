@@ -31,7 +31,7 @@ import { guardSocket } from './guard-socket'
 import { type Log, SILENT } from './log'
 import { type AedesClient, MEMBER } from './member'
 import { Publishing } from './publishing'
-import { Redelivery } from './redelivery'
+import { Redelivery, TAKEN } from './redelivery'
 import { type Refusal, Refusals } from './refusals'
 import { StoredQueue, StoredQueues } from './stored-queue'
 import { grantedQos, Subscribing } from './subscribing'
@@ -340,7 +340,7 @@ export class Broker {
     const client = this.#clients[id]
     if (client === undefined) return
     this.counters.takenOver++
-    this.#connections.of(client)?.because('the client has connected to another broker')
+    this.#connections.of(client)?.because(TAKEN)
     client.close()
   }
 

@@ -1,9 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { BrokerLimits } from '../limits/limits'
-import type { Store } from '../store/store'
+import { SessionTakenError, type Store } from '../store/store'
 import type { AedesPacket } from './aedes-packet'
 import type { Counters } from './counters'
 import type { Member } from './member'
+
+/** Why a client is cut whose session goes on elsewhere. */
+export const TAKEN = 'the client has connected to another broker'
 
 /** Messages of one queue that are on their way to its client at once: the store marks them as sent in few commits, in their order. */
 const MOST_AT_ONCE = 64
@@ -72,9 +75,13 @@ export class Redelivery {
   #fetch(member: Member): void {
     member.delivery = 'fetching'
     this.#passOver(member).catch((error: unknown) => {
-      this.#counters.storeErrors++
       member.missed = 0
       member.delivery = 'stranded'
+      if (error instanceof SessionTakenError) {
+        if (member.connection.cut(TAKEN)) this.#counters.takenOver++
+        return
+      }
+      this.#counters.storeErrors++
       if (this.#store.whyDown === undefined)
         member.connection.cut(`its queue could not be read: ${(error as Error).message}`)
     })

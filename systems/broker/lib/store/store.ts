@@ -1,6 +1,11 @@
 import type { Readable } from 'node:stream'
 import type { Persistence, StoredClient, StoredPacket, StoredSubscription } from './base-persistence'
 
+/** Somebody goes on with the session at another broker, which gives out its messages from now on. */
+export class SessionTakenError extends Error {
+  override readonly name = 'SessionTakenError'
+}
+
 export interface StoreOptions {
   /** The most messages that wait for one session. */
   readonly maxQueuedMessages: number
@@ -56,6 +61,7 @@ export interface Store extends Persistence {
   /**
    * Messages that wait for a client and were not sent to it, in order. What is stored while it is read may be among them.
    *
+   * @throws SessionTakenError
    * @param from the lowest number that was left in the queue since it was empty; where all messages come from one broker, it begins there
    */
   outgoingUnsent(client: StoredClient, from: number): AsyncIterable<StoredPacket>

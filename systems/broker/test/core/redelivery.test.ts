@@ -5,7 +5,7 @@ import { Counters } from '../../lib/core/counters'
 import type { Member } from '../../lib/core/member'
 import { Redelivery } from '../../lib/core/redelivery'
 import { DEFAULT_LIMITS } from '../../lib/limits/limits'
-import type { Store } from '../../lib/store/store'
+import { SessionTakenError, type Store } from '../../lib/store/store'
 
 const QUEUED = 500
 /** What the store may be asked to mark at once. */
@@ -67,6 +67,12 @@ describe('The redelivery of a queue', () => {
     redelivery.recover(member)
     await turns()
     expect(cuts).to.deep.equal(['its queue could not be read: no'])
+    store.outgoingUnsent = () => {
+      throw new SessionTakenError('gone')
+    }
+    redelivery.recover(member)
+    await turns()
+    expect(cuts.slice(1)).to.deep.equal(['the client has connected to another broker'])
     store.outgoingUnsent = () => []
     redelivery.recover(member)
     await turns()

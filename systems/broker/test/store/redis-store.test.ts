@@ -5,6 +5,7 @@ import type { BrokerError } from '../../lib'
 import type { StoredPacket } from '../../lib/store/base-persistence'
 import { openStore } from '../../lib/store/open-store'
 import { RedisStore, type RedisStoreOptions } from '../../lib/store/redis/redis-store'
+import { SessionTakenError } from '../../lib/store/store'
 import { TestBroker, until } from '../helpers/test-broker'
 import { client, describeStore, packet, publish, read, STORE_OPTIONS, topicsOf } from './contract'
 
@@ -114,7 +115,7 @@ describe('The store in Redis', () => {
       expect(error).to.be.instanceOf(Error).with.property('message').that.includes('TAKEN')
       expect(await a.outgoingClearMessageId(client, packet('', { messageId: 1 }))).to.equal(undefined)
       expect(await topicsOf(a.outgoingUnsent(client)).catch((reason: Error) => reason)).to.be.instanceOf(
-        Error
+        SessionTakenError
       )
       const [again] = await read(b.outgoingStream(client))
       expect(again?.messageId).to.equal(1)

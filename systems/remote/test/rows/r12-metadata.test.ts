@@ -12,8 +12,6 @@ import { SECRET, tokenOf } from '../helpers/secret'
 const SAMPLES = isLong ? 10_000 : 1_000
 const AT_ONCE = 50
 const GRACE = 25
-/** Milliseconds between the medians: beside other work they vary by more than the row's bound. Without the care they differ by GRACE. */
-const CLOSE = isLong ? 1 : 8
 /** Milliseconds between two medians; of fewer samples, beside other tests, less can be said. */
 const MOST_DIFFERENCE = isLong ? 1 : 5
 
@@ -117,6 +115,6 @@ describe('R12: what a relay tells to somebody whom it does not let in', function
       client.link.close()
     }
     const [wrong, right] = await medians([joins(wrongTag), joins(() => ({ tag: toBase64url(good) }))])
-    expect((wrong as number) - (right as number)).to.be.above(CLOSE)
+    expect((wrong as number) - (right as number)).to.be.above(MOST_DIFFERENCE)
   })
 })

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { StoredClient, StoredPacket } from '../base-persistence'
-import type { PacketNumber } from '../store'
+import { type PacketNumber, SessionTakenError } from '../store'
 import { decodeMessage, encodeMessage, withQos } from './messages'
 import type { RedisConnection } from './redis-connection'
 import { CLEAR, RECEIVED, REMOVE, SENT, UNSENT } from './scripts'
@@ -44,7 +44,7 @@ export class SessionQueues {
     let last = '0'
     for (;;) {
       const args = [brokerId, id, last, PAGE, PAGE_BYTES]
-      const page = (await this.#redis.use(link => link.run(UNSENT, args))) as Buffer[]
+      const page = (await this.#redis.use(link => link.run(UNSENT, args)).catch(failed)) as Buffer[]
       if (page.length === 0) return
       for (let at = 0; at < page.length; at += 2) {
         last = String(page[at])
@@ -81,4 +81,9 @@ export class SessionQueues {
   async count(clientId: string): Promise<number> {
     return (await this.#redis.use(link => link.command('HLEN', `m:${clientId}`))) as number
   }
+}
+
+function failed(error: Error): never {
+  if (error.message.startsWith('TAKEN')) throw new SessionTakenError(error.message, { cause: error })
+  throw error
 }
