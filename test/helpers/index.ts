@@ -2,6 +2,7 @@
 export { type Certificates, certificates } from './certificates'
 export { usesFakeClock } from './fake-clock'
 export { isLong, numbersFrom } from './figures'
+export { folderMap, testFolderMap } from './folder-map'
 export {
   clientOptions,
   closesWhatItOpened,

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { TokenBucket } from './token-bucket'
+import { TokenBucket } from '@token-server/service'
 
 /** How long a client may use its rate in advance, in seconds. */
 const BURST_SECONDS = 10

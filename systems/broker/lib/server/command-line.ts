@@ -1,9 +1,7 @@
 import { execFile } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { join, resolve } from 'node:path'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
 import { signToken, type TokenSubject, tokenClaims } from '@token-server/identity'
-import { readConfig } from '@token-server/service'
+import { readCommandConfig } from '@token-server/service'
 import { brokerSchema } from './config'
 import { type RunningBroker, startBroker } from './start-broker'
 
@@ -30,34 +28,16 @@ export interface Started extends RunningBroker {
 
 /** @returns undefined: help was asked for */
 export async function run(args: readonly string[]): Promise<Started | undefined> {
-  const options = { dev: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
-  const { values } = parseArgs({ args: [...args], options })
-  if (values.help === true) {
-    process.stdout.write(USAGE)
-    return undefined
-  }
-  const dev = values.dev === true
-  const { values: given, notices, secrets } = readConfig(brokerSchema)
-  const config = dev ? { ...devConfig(), ...given } : given
+  const command = readCommandConfig(args, USAGE, brokerSchema)
+  if (command === undefined) return undefined
+  const { config, notices, secrets, dev, madeAdminToken, ca } = command
   const running = await startBroker({ config, notices, secrets, dev })
   const sign = (subject: TokenSubject) =>
     signToken(tokenClaims(subject), { secret: config.JWT_SECRET as string })
   const tokens = dev
     ? { device: await sign({ userId: USER }), handler: await sign({ handler: HANDLER }) }
     : undefined
-  const madeAdminToken = given.ADMIN_TOKEN === undefined ? config.ADMIN_TOKEN : undefined
-  return {
-    ...running,
-    tokens,
-    madeAdminToken,
-    ca: config.TLS_CA ?? resolve(join(config.CERTS_DIR, 'ca', 'ca.crt'))
-  }
-}
-
-/** What stands for what the environment does not say. */
-function devConfig() {
-  const secret = () => randomBytes(32).toString('base64url')
-  return { JWT_SECRET: secret(), ADMIN_TOKEN: secret(), ADMIN_PORT: 0, HOST: 'localhost' }
+  return { ...running, tokens, madeAdminToken, ca }
 }
 
 /** Where the broker listens, and two commands that work as printed. */

@@ -1,4 +1,4 @@
-import { TokenBucket } from './token-bucket'
+import { TokenBucket } from '@token-server/service'
 
 /** How much of a rate may come at once, in seconds. */
 const BURST_SECONDS = 10

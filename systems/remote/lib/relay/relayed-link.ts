@@ -1,5 +1,5 @@
+import { TokenBucket } from '@token-server/service'
 import type { Link, LinkClose } from '../link/link'
-import { TokenBucket } from '../quotas/token-bucket'
 import type { Receiver } from '../quotas/waiting-bytes'
 import { type ByeReason, type ControlMessage, encodeControl } from '../wire/control'
 import { decodeFrame, type Frame } from '../wire/frame'

@@ -1,8 +1,5 @@
-import { randomBytes } from 'node:crypto'
-import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { signToken, tokenClaims } from '@token-server/identity'
-import { readConfig } from '@token-server/service'
+import { readCommandConfig } from '@token-server/service'
 import { relaySchema } from './relay-config'
 import { type RunningRelay, startRelay } from './start-relay'
 
@@ -29,31 +26,14 @@ export interface StartedRelay extends RunningRelay {
 
 /** @returns undefined: help was asked for */
 export async function runRelay(args: readonly string[]): Promise<StartedRelay | undefined> {
-  const options = { dev: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
-  const { values } = parseArgs({ args: [...args], options })
-  if (values.help === true) {
-    process.stdout.write(USAGE)
-    return undefined
-  }
-  const dev = values.dev === true
-  const { values: given, notices, secrets } = readConfig(relaySchema)
-  const config = dev ? { ...devConfig(), ...given } : given
+  const command = readCommandConfig(args, USAGE, relaySchema)
+  if (command === undefined) return undefined
+  const { config, notices, secrets, dev, madeAdminToken, ca } = command
   const running = await startRelay({ config, notices, secrets, dev })
   const secret = config.JWT_SECRET
   const token =
     dev && secret !== undefined ? await signToken(tokenClaims({ userId: USER }), { secret, dev }) : undefined
-  return {
-    ...running,
-    token,
-    madeAdminToken: given.ADMIN_TOKEN === undefined ? config.ADMIN_TOKEN : undefined,
-    ca: config.TLS_CA ?? resolve(join(config.CERTS_DIR, 'ca', 'ca.crt'))
-  }
-}
-
-/** What stands for what the environment does not say. */
-function devConfig() {
-  const secret = () => randomBytes(32).toString('base64url')
-  return { JWT_SECRET: secret(), ADMIN_TOKEN: secret(), ADMIN_PORT: 0, HOST: 'localhost' }
+  return { ...running, token, madeAdminToken, ca }
 }
 
 /** Where the relay listens, and two programs that work as printed. */

@@ -15,4 +15,13 @@ describe('A token bucket', () => {
     expect([bucket.take(1e6), bucket.take(1e6)]).to.deep.equal([0, 0])
     expect(bucket.take(1e6)).to.be.closeTo(100, 0.001)
   })
+
+  it('gives one at once, or none', () => {
+    const bucket = new TokenBucket(10, 2, 0)
+    expect([bucket.tryTake(0), bucket.tryTake(0), bucket.tryTake(0)]).to.deep.equal([true, true, false])
+    expect([bucket.tryTake(99), bucket.tryTake(101)], 'what was refused has cost nothing').to.deep.equal([
+      false,
+      true
+    ])
+  })
 })

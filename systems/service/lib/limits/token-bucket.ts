@@ -12,8 +12,8 @@ export class TokenBucket {
     this.#at = now
   }
 
-  /** Takes so many. @returns how long whoever takes them has to wait, in milliseconds; 0: it may go on at once */
-  take(now: number, count: number): number {
+  /** Takes one, or several. @returns how long whoever takes them has to wait, in milliseconds; 0: it may go on at once */
+  take(now: number, count = 1): number {
     this.#fill(now)
     this.#left -= count
     return this.#left >= 0 ? 0 : -this.#left / this.#perMillisecond
