@@ -291,19 +291,28 @@ export class LevelStore extends LevelPersistence implements Store {
   }
 
   /**
-   * A message of a queue gets the packet identifier under which it is sent, by one commit. What is read with one later was sent before: it is
-   * a duplicate [MQTT-3.3.1-1]. One whose subscription was granted while it was being stored has no place in the queue, and gets it here.
-   * Commits resolve in order, so that messages leave in the order of their queue [MQTT-4.6.0-6].
+   * A message of a queue gets the packet identifier under which it is sent, or a PUBREL takes its place, by one commit: between two, a broker
+   * that is killed loses it. What is read with an identifier later was sent before: it is a duplicate [MQTT-3.3.1-1]. A message whose
+   * subscription was granted while it was being stored has no place in the queue, and gets it here. Commits resolve in order, so that
+   * messages leave in the order of their queue [MQTT-4.6.0-6].
    */
-  override outgoingUpdate(client: StoredClient, packet: StoredPacket): Promise<void> {
-    const { cmd, brokerId, brokerCounter, topic, payload, qos, retain, messageId } = packet
-    if (cmd !== 'publish' || !brokerId) return super.outgoingUpdate(client, packet)
-    const value = encode({ cmd, brokerId, brokerCounter, topic, payload, qos, retain, dup: true, messageId })
-    const id = encodeURIComponent(client.id)
-    return this.#commits.write([
-      { type: 'put', key: `${OUTGOING_BY_ID}${id}:${padded(messageId)}`, value },
-      { type: 'put', key: `${OUTGOING}${id}:${brokerId}:${padded(brokerCounter)}`, value }
+  override async outgoingUpdate(client: StoredClient, packet: StoredPacket): Promise<void> {
+    const { cmd, topic, payload, qos, retain, messageId } = packet
+    const key = `${OUTGOING_BY_ID}${encodeURIComponent(client.id)}:${padded(messageId)}`
+    const number = packet.brokerId ? packet : await this.#numberAt(key)
+    const { brokerId, brokerCounter } = number
+    const message = cmd === 'publish' ? { topic, payload, qos, retain, dup: true } : {}
+    const value = encode({ cmd, brokerId, brokerCounter, messageId, ...message })
+    await this.#commits.write([
+      { type: 'put', key, value },
+      { type: 'put', key: outgoingKey(client.id, number), value }
     ])
+  }
+
+  async #numberAt(key: string): Promise<PacketNumber> {
+    const bytes = await this.#db.get(key)
+    if (bytes === undefined) throw new Error('Cannot find a packet: nothing was sent under its identifier')
+    return decode(bytes) as PacketNumber
   }
 
   override async outgoingClearMessageId(
