@@ -1,5 +1,6 @@
 import type { KeyMode } from '../sealing/session'
 import type { Clock, ClockTimer } from '../time/clock'
+import { ClientQueue } from './client-queue'
 import { ClientRecord, type Command } from './command'
 
 export interface MemoryOptions {
@@ -21,6 +22,8 @@ export interface MemoryOptions {
  */
 export class AnswerMemory {
   readonly #records = new Map<string, ClientRecord>()
+  /** By their keys. */
+  readonly #phones = new Map<string, ClientQueue<Command>>()
   readonly #clock: Clock
   readonly #limits: Required<MemoryOptions>
   #timer: ClockTimer | undefined
@@ -56,6 +59,7 @@ export class AnswerMemory {
     const now = this.#clock.now()
     const record = this.#records.get(id) ?? new ClientRecord(sent, keyId, now)
     record.keyId = keyId
+    record.queue = mode === 'paired' ? this.#queueOf(keyId) : record.ownQueue
     record.lastUsed = now
     this.#records.delete(id)
     this.#records.set(id, record)
@@ -90,13 +94,21 @@ export class AnswerMemory {
 
   /** Nothing of what this key asked is told to anybody. */
   forgetKey(keyId: string): void {
+    this.#phones.delete(keyId)
     for (const record of this.#records.values()) if (record.keyId === keyId) this.#forget(record, 0, 0)
   }
 
   close(): void {
     if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer)
     this.#records.clear()
+    this.#phones.clear()
     this.#totalLength = 0
+  }
+
+  #queueOf(keyId: string): ClientQueue<Command> {
+    const queue = this.#phones.get(keyId) ?? new ClientQueue<Command>()
+    this.#phones.set(keyId, queue)
+    return queue
   }
 
   #forget(record: ClientRecord, maxAnswers: number, maxLength: number): void {

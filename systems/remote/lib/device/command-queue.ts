@@ -1,5 +1,6 @@
 import type { Clock } from '../time/clock'
 import { Deadlines } from '../time/deadlines'
+import type { ClientQueue } from './client-queue'
 import type { Command } from './command'
 
 export interface CommandQueueOptions {
@@ -20,13 +21,19 @@ export interface CommandQueueOptions {
 /** What `run` returns for a command that it answered by itself. */
 export const REFUSED = Symbol('refused')
 
-/** Runs one command at a time, in the order in which they came; those of concurrent events at once. */
+/** Runs one command at a time, of each client in their order and of several clients in turn; those of concurrent events at once. */
 export class CommandQueue {
   readonly #options: CommandQueueOptions
   readonly #running = new Set<Command>()
   readonly #deadlines: Deadlines<Command>
-  #waiting: Command[] = []
-  #start = 0
+  /** Of whom something waits, the next one first; without {@link #served}. */
+  #round: ClientQueue<Command>[] = []
+  /**
+   * Whose turn it was last. It comes behind the others when the next command is taken, and not before: who comes while its command runs
+   * does not wait for another one.
+   */
+  #served: ClientQueue<Command> | undefined
+  #size = 0
   #exclusive: Command | undefined
   #isPumping = false
 
@@ -41,7 +48,7 @@ export class CommandQueue {
 
   /** That wait or run. */
   get size(): number {
-    return this.#waiting.length - this.#start + this.#running.size
+    return this.#size
   }
 
   get isFull(): boolean {
@@ -49,18 +56,23 @@ export class CommandQueue {
   }
 
   add(command: Command): void {
+    const { queue } = command
+    this.#size++
+    queue.size++
     if (this.#options.isConcurrent(command.event)) {
       command.isConcurrent = true
       this.#begin(command)
       return
     }
-    this.#waiting.push(command)
+    if (!queue.hasWaiting && queue !== this.#served) this.#round.push(queue)
+    queue.push(command)
     this.#pump()
   }
 
   /** Those that wait or run, and are of this kind. */
   select(isWanted: (command: Command) => boolean): Command[] {
-    return [...this.#waiting.slice(this.#start), ...this.#running].filter(
+    const queues = this.#served === undefined ? this.#round : [this.#served, ...this.#round]
+    return [...queues.flatMap(queue => [...queue.waiting()]), ...this.#running].filter(
       command => command.phase !== 'done' && isWanted(command)
     )
   }
@@ -68,27 +80,47 @@ export class CommandQueue {
   /** Takes out a command that has not begun. */
   remove(command: Command): void {
     command.phase = 'done'
-    const index = this.#waiting.indexOf(command, this.#start)
-    if (index >= 0) this.#waiting.splice(index, 1)
+    const { queue } = command
+    if (!queue.remove(command)) return
+    this.#leave(command)
+    if (!queue.hasWaiting) this.#round = this.#round.filter(each => each !== queue)
   }
 
   close(): void {
     this.#deadlines.stop()
-    this.#waiting = []
-    this.#start = 0
+    this.#round = []
+    this.#served = undefined
+    this.#size = 0
     this.#running.clear()
   }
 
   #pump(): void {
     if (this.#isPumping) return
     this.#isPumping = true
-    while (this.#exclusive === undefined && this.#start < this.#waiting.length)
-      this.#begin(this.#waiting[this.#start++] as Command)
-    if (this.#start > 1024 || this.#start === this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#start)
-      this.#start = 0
+    while (this.#exclusive === undefined) {
+      const command = this.#take()
+      if (command === undefined) break
+      this.#begin(command)
     }
     this.#isPumping = false
+  }
+
+  #take(): Command | undefined {
+    const served = this.#served
+    if (served?.hasWaiting) {
+      // One client alone: it stays where it is.
+      if (this.#round.length === 0) return served.shift()
+      this.#round.push(served)
+    }
+    const next = this.#round.shift()
+    if (next === undefined) return undefined
+    this.#served = next
+    return next.shift()
+  }
+
+  #leave({ queue }: Command): void {
+    this.#size--
+    queue.size--
   }
 
   #begin(command: Command): void {
@@ -100,12 +132,13 @@ export class CommandQueue {
       value = run(command)
       isLater = isPromise(value)
     } catch (error) {
+      this.#leave(command)
       failed(command, error)
       return
     }
-    if (value === REFUSED) return
     if (!isLater) {
-      succeeded(command, value)
+      this.#leave(command)
+      if (value !== REFUSED) succeeded(command, value)
       return
     }
     if (!command.isConcurrent) this.#exclusive = command
@@ -128,6 +161,7 @@ export class CommandQueue {
 
   #finish(command: Command): boolean {
     if (!this.#running.delete(command)) return false
+    this.#leave(command)
     if (this.#exclusive === command) this.#exclusive = undefined
     if (this.#running.size === 0) this.#deadlines.idle()
     return true

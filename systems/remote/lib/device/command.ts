@@ -2,6 +2,7 @@ import { randomText } from '../encoding/random-id'
 import type { Outgoing } from '../sealing/outbox'
 import type { KeyMode, Session } from '../sealing/session'
 import type { Timed } from '../time/deadlines'
+import { ClientQueue } from './client-queue'
 
 /**
  * What became of a request so far:
@@ -20,6 +21,9 @@ export class Command implements Outgoing, Timed {
   /** Of one that waits: nobody wants it later. Of one that runs: when it has taken too long. */
   deadline: number
   readonly record: ClientRecord
+  readonly queue: ClientQueue<Command>
+  /** That waits behind it there. */
+  next: Command | undefined
   /** Whom the answer goes to: where it was asked last. */
   session: DeviceSession
   phase: CommandPhase = 'waiting'
@@ -44,6 +48,7 @@ export class Command implements Outgoing, Timed {
     this.ifRev = ifRev
     this.deadline = deadline
     this.record = session.record
+    this.queue = session.record.queue
     this.session = session
   }
 
@@ -81,6 +86,10 @@ export class ClientRecord {
   lastUsed: number
   /** Of its last session. */
   keyId: string
+  /** Of its own. */
+  readonly ownQueue = new ClientQueue<Command>()
+  /** Where its next commands wait: its own, or that of the phone which it is. */
+  queue = this.ownQueue
 
   constructor(sent: number, keyId: string, now: number) {
     this.forgotten = sent

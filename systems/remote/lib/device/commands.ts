@@ -20,6 +20,7 @@ export interface CommandsOptions {
   readonly handlers: ReadonlyMap<string, Handler>
   readonly isConcurrent: (event: string) => boolean
   readonly maxQueuedCommands: number
+  readonly maxQueuedPerClient: number
   readonly handlerTimeout: number
   readonly maxMessageBytes: number
   readonly mayUse: (keyId: string, event: string) => true | string
@@ -145,6 +146,11 @@ export class Commands {
       return refusal('its event is none', 'unknown-event')
     const may = this.#options.mayUse(keyId, event)
     if (may !== true) return refusal('this key may not do it', may)
+    const { maxQueuedPerClient } = this.#options
+    if (record.queue.size >= maxQueuedPerClient) {
+      const why = `${record.queue.size} commands of this client wait or run, bound ${maxQueuedPerClient}`
+      return refusal(why, 'too-many-queued')
+    }
     if (this.#queue.isFull || waitingLength >= MAX_WAITING_LENGTH)
       return refusal('the device has too much to do', 'busy')
     return undefined

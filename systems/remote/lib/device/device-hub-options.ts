@@ -38,6 +38,11 @@ export interface DeviceHubOptions {
   readonly watch?: boolean | undefined
   /** Commands that wait or run at once. Default 1,000. */
   readonly maxQueuedCommands?: number | undefined
+  /**
+   * Of those, commands of one client: a phone with a key of its own, through all of its connections, or a client object under the shared
+   * key. Default: a quarter of `maxQueuedCommands`.
+   */
+  readonly maxQueuedPerClient?: number | undefined
   /** Milliseconds that a handler may take until its client is told that it failed, and the next command runs. Default 60,000. */
   readonly handlerTimeout?: number | undefined
   /** Of one answer. Default 1 MiB. */

@@ -48,7 +48,13 @@ export class DeviceHub implements DeviceClientOwner {
   readonly #onReplaced = (keyId: string) => this.#retire(keyId)
 
   constructor(options: DeviceHubOptions) {
-    const { ring, clock = systemClock, concurrent = false, handlers = {} } = options
+    const {
+      ring,
+      clock = systemClock,
+      concurrent = false,
+      handlers = {},
+      maxQueuedCommands = 1_000
+    } = options
     this.#options = options
     this.#clock = clock
     this.ring = ring
@@ -70,7 +76,8 @@ export class DeviceHub implements DeviceClientOwner {
       handler: options.handler,
       handlers: handlers instanceof Map ? handlers : new Map(Object.entries(handlers)),
       isConcurrent: event => concurrent === true || concurrentEvents.has(event),
-      maxQueuedCommands: options.maxQueuedCommands ?? 1_000,
+      maxQueuedCommands,
+      maxQueuedPerClient: options.maxQueuedPerClient ?? Math.ceil(maxQueuedCommands / 4),
       handlerTimeout: options.handlerTimeout ?? 60_000,
       maxMessageBytes: this.#maxMessageBytes,
       mayUse: (keyId, event) => ring.mayUse(keyId, event),

@@ -164,7 +164,11 @@ describe('One device and many clients', () => {
   })
 
   it('fill its queue with 1,000 commands and no more', async () => {
-    scene = await makeScene({ maxQueuedCommands: 5, handler: () => new Promise(() => {}) })
+    scene = await makeScene({
+      maxQueuedCommands: 5,
+      maxQueuedPerClient: 6,
+      handler: () => new Promise(() => {})
+    })
     const waiting = [1, 2, 3, 4, 5].map(() => failureOf(scene.client.send('a')))
     expect(await failureOf(scene.client.send('a'))).to.include({ code: 'refused', reason: 'busy', ran: 'no' })
     scene.client.close()

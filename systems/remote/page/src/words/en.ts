@@ -111,6 +111,7 @@ export const en = {
     'not-connected': 'There is no connection.',
     'not-back-in-time': 'The connection did not come back in time.',
     'too-many-pending': 'Too many commands wait for their answers.',
+    'too-many-queued': 'Too many commands of this phone are waiting. Try again in a moment.',
     used: 'This code has been used by another phone. Ask the device for a new one.',
     'no-invitation': 'This code is no longer good. Ask the device for a new one.',
     'not-held': 'Nothing lies under this code, or no longer.',

@@ -114,6 +114,7 @@ export const es: Words = {
     'not-connected': 'No hay conexión.',
     'not-back-in-time': 'La conexión no volvió a tiempo.',
     'too-many-pending': 'Hay demasiadas órdenes a la espera de respuesta.',
+    'too-many-queued': 'Hay demasiadas órdenes de este teléfono en espera. Inténtalo dentro de un momento.',
     used: 'Este código ya lo usó otro teléfono. Pide uno nuevo al dispositivo.',
     'no-invitation': 'Este código ya no vale. Pide uno nuevo al dispositivo.',
     'not-held': 'No hay nada bajo este código, o ya no.',
