@@ -3,6 +3,9 @@ import { isDeep } from '../encoding/json'
 import { invalid, RemoteError } from '../errors/remote-error'
 import { MAX_EVENT_LENGTH, MAX_MESSAGE_BYTES } from '../wire/message'
 
+/** Events come again and again. */
+let last = { event: '', json: '""' }
+
 /**
  * The event and the payload as they stand in a message.
  *
@@ -17,7 +20,8 @@ export function bodyOf(event: string, payload: unknown): string {
   } catch (cause) {
     throw new RemoteError('invalid', 'Cannot use the payload: because it is no JSON', { cause, event })
   }
-  const body = `${JSON.stringify(event)},${text ?? 'null'}`
+  if (event !== last.event) last = { event, json: JSON.stringify(event) }
+  const body = `${last.json},${text ?? 'null'}`
   if (isDeep(body)) throw invalid('the payload', 'it is nested too deep')
   const isLong = body.length * 3 > MAX_MESSAGE_BYTES - 256
   if (isLong && utf8(body).length > MAX_MESSAGE_BYTES - 256)

@@ -3,6 +3,7 @@ import { isErrorCode, RemoteError } from '../errors/remote-error'
 import type { Clock } from '../time/clock'
 import { Deadlines } from '../time/deadlines'
 import type { ClientSession } from './connection-owner'
+import { Numbered } from './numbered'
 import { quietly } from './quietly'
 import type { Request } from './request'
 
@@ -14,7 +15,7 @@ export interface RequestsOptions {
 
 /** All that was asked and is not settled, in the order in which it was asked. Each is settled once, and forgotten then. */
 export class Requests {
-  readonly #pending = new Map<number, Request>()
+  readonly #pending = new Numbered<Request>()
   readonly #deadlines: Deadlines<Request>
   #last = 0
   #rev: number | undefined
@@ -44,8 +45,7 @@ export class Requests {
 
   /** The lowest number that is not settled. */
   get floor(): number {
-    for (const number of this.#pending.keys()) return number
-    return this.#last + 1
+    return this.#pending.lowest ?? this.#last + 1
   }
 
   /** The highest number that may have reached the device. */
@@ -61,7 +61,7 @@ export class Requests {
   }
 
   get(number: unknown): Request | undefined {
-    return this.#pending.get(number as number)
+    return this.#pending.get(number)
   }
 
   /** A number that no request had. */
@@ -70,7 +70,7 @@ export class Requests {
   }
 
   add(request: Request): void {
-    this.#pending.set(request.number, request)
+    this.#pending.add(request)
     this.#deadlines.note(request.deadline)
     const { signal } = request.options
     if (signal === undefined) return
