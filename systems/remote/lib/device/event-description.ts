@@ -10,6 +10,8 @@ export interface EventDescription {
   readonly fields?: Readonly<Record<string, FieldDescription>>
   /** A person is asked before it is sent. */
   readonly danger?: boolean
+  /** Milliseconds that the page waits for the answer, in the queue of the device, too. Default 2 minutes. */
+  readonly timeout?: number
   /** How the answer is shown. `time`: milliseconds since 1970; `none`: not at all. Default `text`. */
   readonly result?: 'text' | 'percent' | 'time' | 'json' | 'none'
 }

@@ -15,6 +15,8 @@ export interface EventDescription {
   readonly fields: readonly Field[]
   /** The page asks before it sends. */
   readonly danger: boolean
+  /** Milliseconds that the page waits for the answer. */
+  readonly timeout: number
   /** How the answer is shown. */
   readonly result: ResultFormat
 }
@@ -51,6 +53,11 @@ const MAX_EVENTS = 100
 const MAX_FIELDS = 20
 const MAX_CHOICES = 100
 
+/** Milliseconds, of a command for which the device declares nothing else. */
+export const COMMAND_TIMEOUT = 120_000
+/** The client's clock goes no further. */
+const MAX_TIMEOUT = 86_400_000
+
 /** Reads what came from a device, or from the browser's storage: what can't be used is left out. */
 export function readDescription(value: unknown): Description {
   const events = entries(fieldOf(value, 'events'), MAX_EVENTS).map(readEvent)
@@ -65,8 +72,13 @@ function readEvent([event, value]: readonly [string, unknown]): EventDescription
     hint: label(fieldOf(value, 'description')),
     fields: entries(fieldOf(value, 'fields'), MAX_FIELDS).map(readField).filter(isThere),
     danger: fieldOf(value, 'danger') === true,
+    timeout: readTimeout(number(fieldOf(value, 'timeout'))),
     result: RESULT_FORMATS.find(format => format === result) ?? 'text'
   }
+}
+
+function readTimeout(declared = COMMAND_TIMEOUT): number {
+  return declared > 0 ? Math.min(declared, MAX_TIMEOUT) : COMMAND_TIMEOUT
 }
 
 function readField([name, value]: readonly [string, unknown]): Field | undefined {

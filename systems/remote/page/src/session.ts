@@ -1,5 +1,5 @@
 import type { KnownState } from '../../lib/client/status'
-import { readDescription } from './description'
+import { COMMAND_TIMEOUT, readDescription } from './description'
 import { type ClientStatus, connect, createClient, isAble } from './doors'
 import { failureOf, type Outcome } from './outcome'
 import type { DeviceRecord, Records } from './records'
@@ -21,20 +21,25 @@ export type Connection =
   /** This browser can't make the keys. */
   | 'too-old'
 
+/** A command that may still be answered. */
+interface Pending {
+  /** When its button was pressed, milliseconds since 1970. */
+  readonly since: number
+  /** Milliseconds until it is given up. */
+  readonly timeout: number
+}
+
 /** One command, from the press of its button on. */
 export type Run =
   /** There is no session yet that could carry it. */
-  | { readonly phase: 'sending' }
+  | (Pending & { readonly phase: 'sending' })
   /** It has left. */
-  | { readonly phase: 'waiting'; readonly progress?: unknown }
+  | (Pending & { readonly phase: 'waiting'; readonly progress?: unknown })
   | { readonly phase: 'done'; readonly answer: unknown }
   | { readonly phase: 'failed'; readonly outcome: Outcome }
 
 /** Milliseconds of trying until the page says that nobody answers. */
 const PATIENCE = 4_000
-
-/** Milliseconds for which a command may take: a slow one tells how far it is, and can be cancelled. */
-const COMMAND_TIMEOUT = 120_000
 
 /** Milliseconds for which one question to the owner is open; it is asked again then. */
 const APPROVAL_TIMEOUT = 600_000
@@ -71,6 +76,11 @@ export class Session {
     return this.#why
   }
 
+  /** Whether there is a session now, which carries what is sent. */
+  get isReady(): boolean {
+    return this.#client.status === 'ready'
+  }
+
   /** Whether the state that is shown changes by itself. */
   get isLive(): boolean {
     return this.#isWatching && this.#connection === 'online'
@@ -80,17 +90,22 @@ export class Session {
     return this.#runs.get(event)
   }
 
-  async run(event: string, payload: unknown): Promise<void> {
+  /** @param timeout milliseconds from now on */
+  async run(event: string, payload: unknown, timeout = COMMAND_TIMEOUT): Promise<void> {
     if (this.#stops.has(event)) return
     const stop = new AbortController()
     this.#stops.set(event, stop)
-    this.#set(event, { phase: this.#connection === 'online' ? 'waiting' : 'sending' })
+    const pending = { since: Date.now(), timeout }
+    this.#set(event, { phase: 'sending', ...pending })
     try {
-      const answer = await this.#client.send(event, payload, {
-        timeout: COMMAND_TIMEOUT,
+      await this.#dialled(stop.signal)
+      const sent = this.#client.send(event, payload, {
+        timeout: Math.max(1, pending.since + timeout - Date.now()),
         signal: stop.signal,
-        onProgress: progress => this.#set(event, { phase: 'waiting', progress })
+        onProgress: progress => this.#set(event, { phase: 'waiting', ...pending, progress })
       })
+      if (this.isReady) this.#set(event, { phase: 'waiting', ...pending })
+      const answer = await sent
       this.#set(event, { phase: 'done', answer })
       this.#records.change(this.id, { seenAt: Date.now() })
     } catch (error) {
@@ -120,11 +135,27 @@ export class Session {
     this.#isClosed = true
     clearTimeout(this.#patience)
     this.#client.close()
+    this.#tell()
   }
 
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Resolves when the client is about to have a session or is not: the button of a page that was just opened need not wait. */
+  #dialled(stop: AbortSignal): Promise<void> {
+    return new Promise(resolve => {
+      const look = () => {
+        const isDialling = this.#client.status === 'connecting' || this.#client.status === 'closed'
+        if (isDialling && this.#connection === 'connecting' && !stop.aborted && !this.#isClosed) return
+        end()
+        resolve()
+      }
+      const end = this.subscribe(look)
+      stop.addEventListener('abort', look, { once: true })
+      look()
+    })
   }
 
   async #open(record: DeviceRecord): Promise<void> {
@@ -141,8 +172,12 @@ export class Session {
     if (this.#isClosed) return
     // It stays while the next tries are made.
     if (why !== undefined || status !== 'connecting') this.#why = why
-    if (status === 'ready') void this.#learn()
-    else if (status === 'opening') this.#become('connecting')
+    if (status === 'ready') {
+      for (const [event, run] of this.#runs)
+        if (run.phase === 'sending') this.#runs.set(event, { ...run, phase: 'waiting' })
+      this.#tell()
+      void this.#learn()
+    } else if (status === 'opening') this.#become('connecting')
     // A page that says this at each dial would flicker.
     else if (status !== 'connecting' || this.#connection !== 'unreachable') this.#become(status)
     else this.#tell()
@@ -154,9 +189,6 @@ export class Session {
     this.#isWatching &&= connection === 'online'
     clearTimeout(this.#patience)
     if (connection === 'connecting') this.#patience = setTimeout(() => this.#become('unreachable'), PATIENCE)
-    if (connection === 'online')
-      for (const [event, run] of this.#runs)
-        if (run.phase === 'sending') this.#runs.set(event, { phase: 'waiting' })
     this.#tell()
   }
 
@@ -175,7 +207,7 @@ export class Session {
       if (failureOf(error).reason === 'not-approved') return await this.#waitForOwner()
       // An old description, or none, is of use too.
     }
-    if (this.#client.status !== 'ready') return
+    if (!this.isReady) return
     this.#become('online')
     await this.refresh()
     try {
@@ -194,7 +226,7 @@ export class Session {
     } catch (error) {
       if (failureOf(error).code !== 'timeout') return
     }
-    if (this.#client.status === 'ready') await this.#learn()
+    if (this.isReady) await this.#learn()
   }
 
   #stateIs({ value, at }: KnownState): void {

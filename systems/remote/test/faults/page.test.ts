@@ -4,11 +4,12 @@ import type { IncomingMessage } from 'node:http'
 import { get } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { certificates, needProgram } from '@token-server/test-helpers'
+import { certificates, freePort, needProgram, TcpProxy } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import type { Page } from 'playwright-core'
 import encodeQR from 'qr'
 import { LAMP_EVENTS, Lamp } from '../../examples/lamp/lamp'
+import type { Handler } from '../../lib/device/handler'
 import { KeyRing } from '../../lib/keys/key-ring'
 import type { Phone } from '../../lib/keys/phone'
 import { nodeSuite } from '../../lib/sealing/node-suite'
@@ -176,6 +177,87 @@ describe('The phone page', function () {
     await result(page, 'The device could not do it. seconds is no number from 1 to 100. It did run.')
   })
 
+  /** A device whose link to its relay goes through a proxy. */
+  async function behindProxy(handler: Handler) {
+    const relay = await RelayServer.start({ config: { OPEN_DEVICES: true } })
+    const proxy = await TcpProxy.open(relay.port)
+    const behind = await relayedDevice(
+      relay,
+      handler,
+      { name: 'Lamp', events: { on: { title: 'On' } } },
+      proxy.port
+    )
+    const { page } = await browser.open(behind.keys.sharedInvitation(relay.url('https')))
+    await banner(page, 'Connected')
+    const close = async () => {
+      await page.close()
+      await behind.close()
+      await proxy.close()
+      await relay.stop()
+    }
+    return { relay, proxy, page, close }
+  }
+
+  it('says that it is sending as long as the device does not answer; that can be cancelled, or it is done in the end', async () => {
+    let ran = 0
+    const { proxy, page, close } = await behindProxy(() => ++ran)
+    for (const passage of proxy.passages) passage.freeze()
+    await page.reload()
+    await button(page, 'On').click()
+    await result(page, 'Sending: the secure connection is being made…')
+    await picture(page, 'sending')
+    expect(await faultsIn(page)).to.deep.equal([])
+    await button(page, 'Cancel').click()
+    await result(page, /^You cancelled it. It did not run.$/)
+    await button(page, 'On').click()
+    await result(page, 'Sending: the secure connection is being made…')
+    for (const passage of proxy.passages) passage.thaw()
+    await result(page, 'Done: 1')
+    expect(ran).to.equal(1)
+    await close()
+  })
+
+  it('says of a command whose connection broke that it has left, and shows its answer when the connection is back', async () => {
+    let ran = 0
+    let finish = (_: unknown) => {}
+    const { relay, proxy, page, close } = await behindProxy(() => {
+      ran++
+      return new Promise(resolve => {
+        finish = resolve
+      })
+    })
+    await button(page, 'On').click()
+    await result(page, 'Waiting for the device…')
+    proxy.target = await freePort()
+    proxy.cutAll()
+    await banner(page, 'The device is offline.')
+    await result(page, 'It was sent. Waiting for the connection to come back…')
+    await picture(page, 'sent')
+    finish('it is on')
+    proxy.target = relay.port
+    await result(page, 'Done: it is on')
+    expect(ran).to.equal(1)
+    await close()
+  })
+
+  it('waits for an answer as long as the device declares, and says how long it has waited', async () => {
+    await device.server.close()
+    device = await hostDevice(() => new Promise(() => {}), {
+      events: { slow: { title: 'On', timeout: 30_000 } }
+    })
+    const { page } = await openLamp('light', 'en-GB', 'slow')
+    await page.clock.install()
+    await page.reload()
+    await banner(page, 'Connected')
+    await button(page, 'On').click()
+    await result(page, /^Waiting for the device…\s*Cancel$/)
+    await page.clock.fastForward(20_000)
+    await result(page, '0:20 / 0:30')
+    await picture(page, 'waiting')
+    await page.clock.fastForward(11_000)
+    await result(page, /^No answer in time. It may have run/)
+  })
+
   it('says that a command may have run when no answer comes in time', async () => {
     const { page } = await openLamp('light', 'en-GB', 'late')
     await page.clock.install()
@@ -236,6 +318,11 @@ describe('The phone page', function () {
     await banner(page, 'The key of this phone does not fit.')
     await page.locator('dd', { hasText: '60 %' }).waitFor()
     await picture(page, 'wrong key')
+    await button(page, 'On').click()
+    await result(page, 'On: Not sent yet. The key of this phone does not fit.')
+    await button(page, 'Cancel').click()
+    await result(page, /^On: You cancelled it. It did not run.$/)
+    expect(lamp.state.on).to.equal(false)
   })
 
   it('pairs: the same words at both ends, in when the owner says yes, and out when the phone is revoked', async () => {

@@ -22,14 +22,15 @@ export async function hostDevice(
   return { server, address: `https://127.0.0.1:${port}` }
 }
 
-/** Dials out to a relay. */
+/** Dials out to a relay. @param port of what stands before it, if anything does */
 export async function relayedDevice(
   relay: RelayServer,
   handler: Server.Handlers,
-  options: Server.ServerOptions
+  options: Server.ServerOptions,
+  port = relay.port
 ): Promise<Server> {
   const server = new Server({ closeTimeout: 200, address: relay.url('https'), ...options })
-  await server.hostMiddleware(relay.url('wss'), handler, undefined, { tls: relay.tls })
+  await server.hostMiddleware(`wss://localhost:${port}`, handler, undefined, { tls: relay.tls })
   return server
 }
 

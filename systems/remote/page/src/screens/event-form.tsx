@@ -19,14 +19,15 @@ export function EventForm({ declared, session, state }: EventFormProps) {
   const { language } = useSpoken()
   const id = useId()
   const [typed, setTyped] = useState<Readonly<Record<string, FieldValue>>>({})
-  const { event, fields, result } = declared
+  const { event, fields, result, timeout } = declared
   const run = session.runOf(event)
   // What nobody has touched follows the state of the device.
   const currentOf = (field: Field) =>
     Object.hasOwn(typed, field.name) ? typed[field.name] : initialValue(field, state)
 
   async function send(): Promise<void> {
-    await session.run(event, Object.fromEntries(fields.map(field => [field.name, currentOf(field)])))
+    const payload = Object.fromEntries(fields.map(field => [field.name, currentOf(field)]))
+    await session.run(event, payload, timeout)
     if (session.runOf(event)?.phase === 'done') setTyped({})
   }
 
@@ -50,7 +51,7 @@ export function EventForm({ declared, session, state }: EventFormProps) {
         {textIn(language, declared.label)}
       </button>
       <div id={id} class="below" role="status">
-        {run !== undefined && <RunView run={run} format={result} onStop={() => session.stop(event)} />}
+        <RunView session={session} event={event} format={result} />
       </div>
     </SendForm>
   )
@@ -68,7 +69,7 @@ export function EventButtons({ events, session }: { events: readonly EventDescri
           const run = session.runOf(declared.event)
           const send = () => {
             setPressed(declared.event)
-            return session.run(declared.event, {})
+            return session.run(declared.event, {}, declared.timeout)
           }
           return (
             <SendForm key={declared.event} class="" declared={declared} run={run} send={send}>
@@ -85,12 +86,8 @@ export function EventButtons({ events, session }: { events: readonly EventDescri
       </div>
       <div role="status">
         {shown.map(({ event, label, result }) => {
-          const run = session.runOf(event)
-          if (run === undefined) return null
           const name = events.length > 1 ? textIn(language, label) : undefined
-          return (
-            <RunView key={event} name={name} run={run} format={result} onStop={() => session.stop(event)} />
-          )
+          return <RunView key={event} name={name} session={session} event={event} format={result} />
         })}
       </div>
     </div>

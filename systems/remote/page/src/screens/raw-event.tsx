@@ -49,9 +49,7 @@ export function RawEvent({ session }: { session: Session }) {
       </button>
       <div role="status">
         {problem !== '' && <p class="result bad">{problem}</p>}
-        {run !== undefined && problem === '' && (
-          <RunView run={run} format="json" onStop={() => session.stop(sent)} />
-        )}
+        {problem === '' && <RunView session={session} event={sent} format="json" />}
       </div>
     </form>
   )

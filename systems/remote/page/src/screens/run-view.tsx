@@ -1,30 +1,46 @@
-import type { ComponentChildren } from 'preact'
 import type { ResultFormat } from '../description'
 import { sentences } from '../outcome'
 import { useSpoken } from '../parts/spoken'
+import { useClock } from '../parts/use-changes'
 import { Value } from '../parts/value'
-import type { Run } from '../session'
+import type { Run, Session } from '../session'
+import type { Words } from '../words/words'
 
 interface RunViewProps {
   /** Of the event, where several share the place. */
   readonly name?: string | undefined
-  readonly run: Run
+  readonly session: Session
+  readonly event: string
   readonly format: ResultFormat
-  readonly onStop: () => void
 }
 
+type PendingRun = Extract<Run, { since: number }>
+
+/** Milliseconds after which the page says how long it has waited. */
+const SOON = 5_000
+
 /** What became of a command: is it on its way, done, or failed, and may it have run. */
-export function RunView({ name, run, format, onStop }: RunViewProps) {
+export function RunView({ name, session, event, format }: RunViewProps) {
   const { words } = useSpoken()
+  const run = session.runOf(event)
   const prefix = name === undefined ? '' : `${name}: `
-  switch (run.phase) {
+  switch (run?.phase) {
+    case undefined:
+      return null
     case 'sending':
-      return <Pending words={prefix + words.sending} onStop={onStop} />
     case 'waiting':
       return (
-        <Pending words={prefix + words.waiting} onStop={onStop}>
-          <Progress value={run.progress} />
-        </Pending>
+        <div class="result wait">
+          <div class="row">
+            <span>
+              {prefix + awaited(words, run, session)} <Elapsed run={run} />
+            </span>
+            <button type="button" onClick={() => session.stop(event)}>
+              {words.cancel}
+            </button>
+          </div>
+          {run.phase === 'waiting' && <Progress value={run.progress} />}
+        </div>
       )
     case 'done':
       return (
@@ -44,27 +60,25 @@ export function RunView({ name, run, format, onStop }: RunViewProps) {
   }
 }
 
-function Pending({
-  words,
-  onStop,
-  children
-}: {
-  words: string
-  onStop: () => void
-  children?: ComponentChildren
-}) {
-  const spoken = useSpoken()
-  return (
-    <div class="result wait">
-      <div class="row">
-        <span>{words}</span>
-        <button type="button" onClick={onStop}>
-          {spoken.words.cancel}
-        </button>
-      </div>
-      {children}
-    </div>
+/** What a command waits for. */
+function awaited(words: Words, { phase }: PendingRun, { connection, isReady }: Session): string {
+  if (phase === 'waiting') return isReady ? words.waiting : words.waitingAway
+  return connection === 'bad-key' ? `${words.notSent} ${words.failures['bad-key']}` : words.sending
+}
+
+/** How long it has waited, of how long it may. */
+function Elapsed({ run: { since, timeout } }: { run: PendingRun }) {
+  const elapsed = useClock(1_000) - since
+  return elapsed < SOON ? null : (
+    <span class="small" role="timer">
+      {inMinutes(elapsed)} / {inMinutes(timeout)}
+    </span>
   )
+}
+
+function inMinutes(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1_000)
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
 }
 
 /** A share of 1, or of 100 as `percent`, is a bar; anything else is shown as it came. */

@@ -68,8 +68,10 @@ export const en = {
   rawBad: 'This is no JSON.',
   rawSend: 'Send',
 
-  sending: 'Sending…',
+  sending: 'Sending: the secure connection is being made…',
+  notSent: 'Not sent yet.',
   waiting: 'Waiting for the device…',
+  waitingAway: 'It was sent. Waiting for the connection to come back…',
   done: 'Done',
   doneWith: 'Done:',
   yes: 'yes',

@@ -70,8 +70,10 @@ export const es: Words = {
   rawBad: 'Esto no es JSON.',
   rawSend: 'Enviar',
 
-  sending: 'Enviando…',
+  sending: 'Enviando: se está creando la conexión segura…',
+  notSent: 'Aún no se ha enviado.',
   waiting: 'Esperando al dispositivo…',
+  waitingAway: 'Se envió. Esperando a que vuelva la conexión…',
   done: 'Hecho',
   doneWith: 'Hecho:',
   yes: 'sí',
