@@ -39,8 +39,8 @@ export interface ConnectionOwner {
   opening(): void
   /** Further requests go under this session; those of before are answered as long as theirs lives. */
   opened(session: ClientSession, greeting: unknown): void
-  /** No answers come by this session any more. */
-  sessionEnded(session: ClientSession): void
+  /** No answers come by this session any more. @param lastTaken the device has certainly not processed the frames after this one */
+  sessionEnded(session: ClientSession, lastTaken: number): void
   take(message: readonly [string, ...unknown[]], session: ClientSession): void
   /** In a session that was good a frame was lost or changed on the way, or somebody says so. Another session is about to be opened. */
   disturbed(): void

@@ -41,6 +41,8 @@ export class Connection {
   readonly #inbox = new InOrder(frame => this.#take(frame))
   /** Sealed frames that were opened. */
   heard = 0
+  /** Frames that the link took. */
+  #sent = 0
   #state: State = 'joining'
   #place = { device: '', client: '' }
   #publicKey: Uint8Array = new Uint8Array()
@@ -69,7 +71,8 @@ export class Connection {
       for (const { outbox } of this.#sessions()) outbox.drained()
     }
     // What the device said last is heard before.
-    link.onClose = ({ reason, refused }) => this.#inbox.last(() => this.#closed(reason, refused === true))
+    link.onClose = ({ reason, refused, unsent = 0 }) =>
+      this.#inbox.last(() => this.#closed(reason, refused === true, this.#sent - unsent))
   }
 
   get state(): State {
@@ -83,7 +86,7 @@ export class Connection {
   /** @param device '' for whoever listens there */
   join(device: string, proof: { readonly jwt?: string; readonly tag?: string }): void {
     this.#place = { device, client: '' }
-    this.#link.send(encodeControl({ do: 'join', device, ...proof }))
+    this.#send(encodeControl({ do: 'join', device, ...proof }))
     this.#setTimer(HANDSHAKE_TIMEOUT, () => this.close('it was not let in in time'))
   }
 
@@ -102,7 +105,7 @@ export class Connection {
         return
       }
       this.#setTimer(HANDSHAKE_TIMEOUT, () => this.#beginLater())
-      this.#link.send(
+      this.#send(
         encodeFrame({ kind: FrameKind.ask, ...this.#place, key: '', session: NO_SESSION }, new Uint8Array())
       )
     })
@@ -121,13 +124,13 @@ export class Connection {
     this.begin()
   }
 
-  /** This session brings nothing any more. */
-  drop(session: ClientSession): void {
+  /** This session brings nothing any more. @param lastTaken nobody has processed the frames after this one */
+  drop(session: ClientSession, lastTaken = this.#sent): void {
     if (session === this.#current) this.#current = undefined
     else if (!this.#older.includes(session)) return
     this.#older = this.#older.filter(each => each !== session)
     session.outbox.end()
-    this.#owner.sessionEnded(session)
+    this.#owner.sessionEnded(session, lastTaken)
   }
 
   close(why: string): void {
@@ -219,7 +222,7 @@ export class Connection {
       if (turn !== this.#turn || this.#state !== 'starting') return
       this.#handshake = handshake
       this.#state = 'started'
-      this.#link.send(handshake.start)
+      this.#send(handshake.start)
     } catch {
       if (turn === this.#turn) this.#refuse()
     }
@@ -249,7 +252,8 @@ export class Connection {
       key: this.#key,
       session,
       outbox: new Outbox(session, {
-        send: frame => this.#link.send(frame),
+        send: frame => this.#send(frame),
+        count: () => this.#sent,
         before: () => this.#before(opened),
         onFailure: () => this.#broken(opened)
       })
@@ -332,19 +336,24 @@ export class Connection {
     this.#owner.offline()
   }
 
-  #closed(why: string, isRefused: boolean): void {
+  #closed(why: string, isRefused: boolean, lastTaken = this.#sent): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#turn++
     this.#setTimer()
     this.#inbox.end()
-    this.#endSessions()
+    this.#endSessions(lastTaken)
     const isFinal = isRefused || this.#bye?.retry === false
     this.#owner.closed({ why, isFinal, ...(this.#bye && { reason: this.#bye.why }) })
   }
 
-  #endSessions(): void {
-    for (const session of this.#sessions()) this.drop(session)
+  #endSessions(lastTaken?: number): void {
+    for (const session of this.#sessions()) this.drop(session, lastTaken)
+  }
+
+  #send(frame: Uint8Array): boolean {
+    this.#sent++
+    return this.#link.send(frame)
   }
 
   #sessions(): ClientSession[] {

@@ -230,8 +230,8 @@ export class Conversation implements Carrier, ConnectionOwner {
     this.#requests.sendUnder(session)
   }
 
-  sessionEnded(session: ClientSession): void {
-    this.#requests.sessionEnded(session)
+  sessionEnded(session: ClientSession, lastTaken: number): void {
+    this.#requests.sessionEnded(session, lastTaken)
     const current = this.#connection?.current
     if (current !== undefined && current !== session) this.#requests.sendUnder(current)
   }

@@ -26,9 +26,12 @@ export class Request implements Outgoing, Timed {
   readonly resolve: (value: unknown) => void
   readonly reject: (error: RemoteError) => void
   hasLeft = false
+  frame = 0
   isDropped = false
   /** Under which it was sent last, while that can still bring the answer. */
   session: ClientSession | undefined
+  /** Of `hasLeft`: before it was sent under that session. */
+  hadLeft = false
   /** The handler has shown a sign of life. */
   hasBegun = false
   onSettled: (() => void) | undefined

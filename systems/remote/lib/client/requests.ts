@@ -116,12 +116,17 @@ export class Requests {
 
   send(request: Request, session: ClientSession): void {
     request.session = session
+    request.hadLeft = request.hasLeft
     session.outbox.push(request)
   }
 
-  /** A session brings no more answers. */
-  sessionEnded(session: ClientSession): void {
-    for (const request of this.#pending.values()) if (request.session === session) request.session = undefined
+  /** A session brings no more answers. @param lastTaken the other side has certainly not processed the frames after this one */
+  sessionEnded(session: ClientSession, lastTaken: number): void {
+    for (const request of this.#pending.values()) {
+      if (request.session !== session) continue
+      request.session = undefined
+      if (request.frame > lastTaken) request.hasLeft = request.hadLeft
+    }
   }
 
   /** What has certainly not reached the device fails at once. */

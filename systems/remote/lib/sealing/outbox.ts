@@ -9,11 +9,15 @@ export interface Outgoing {
   readonly isDropped?: boolean
   /** Set when a frame with it has been handed to the connection: from then on nobody knows whether it arrived. */
   hasLeft: boolean
+  /** The number of that frame, where the connection counts them. */
+  frame?: number
 }
 
 export interface OutboxOptions {
   /** @returns false when more waits than the other side reads: {@link Outbox.drained} is to be called then */
   readonly send: (frame: Uint8Array) => boolean
+  /** The number of the frame that was sent last. */
+  readonly count?: () => number
   /** The session can seal nothing more. */
   readonly onFailure: () => void
   /** Called for each batch; what it returns goes first. */
@@ -89,7 +93,11 @@ export class Outbox {
         const frame = await this.#session.seal(utf8(batch))
         if (this.#isEnded) return
         this.#isFull = !this.#options.send(frame)
-        for (const item of items) item.hasLeft = true
+        const number = this.#options.count?.()
+        for (const item of items) {
+          item.hasLeft = true
+          if (number !== undefined) item.frame = number
+        }
       }
     } catch {
       if (!this.#isEnded) this.#options.onFailure()

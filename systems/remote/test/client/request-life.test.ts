@@ -261,6 +261,32 @@ describe('A request', () => {
     expect(await answer).to.include({ code: 'disconnected', reason: 'not-back-in-time', ran: 'maybe' })
   })
 
+  it('in frames that the other side has certainly not processed fails at once when the connection is lost, and did not run', async () => {
+    const ran: unknown[] = []
+    scene = await makeScene({
+      concurrent: true,
+      handler: ({ payload }) => {
+        ran.push(payload)
+        return new Promise(() => {})
+      }
+    })
+    const arrived = failureOf(scene.client.send('a', 1))
+    await until(() => ran.length === 1)
+    const { link } = scene.host
+    const before = link.bufferedBytes
+    const lost = [failureOf(scene.client.send('a', 2)), failureOf(scene.client.send('a', 3))]
+    // In the hands of the link, and not on the other side.
+    while (link.bufferedBytes === before) await Promise.resolve()
+    scene.host.refusal = new Error('down')
+    link.cut('the connection broke', true)
+    for (const error of await Promise.all(lost)) expect(error).to.include({ code: 'disconnected', ran: 'no' })
+    scene.host.refusal = undefined
+    await until(() => scene.client.status === 'ready')
+    expect(ran).to.deep.equal([1])
+    scene.client.close()
+    expect(await arrived).to.include({ code: 'disconnected', ran: 'maybe' })
+  })
+
   it('on the way when the client is closed fails at once', async () => {
     let ran = 0
     scene = await makeScene({

@@ -54,13 +54,14 @@ export class MemoryLink implements Link {
     this.#deliver()
   }
 
-  /** As when a cable is cut: what is on its way either way is lost, and both ends are told. */
-  cut(why = 'the connection broke'): void {
+  /** As when a cable is cut: what is on its way either way is lost, and both ends are told. @param isProven each of what it has lost, too */
+  cut(why = 'the connection broke', isProven = false): void {
     for (const end of [this, this.#other as MemoryLink]) {
       if (end.isClosed) continue
       end.isClosed = true
+      const unsent = isProven ? end.#frames.length : 0
       end.#frames = []
-      setImmediate(() => end.onClose?.({ reason: why }))
+      setImmediate(() => end.onClose?.({ reason: why, unsent }))
     }
   }
 

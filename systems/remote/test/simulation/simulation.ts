@@ -149,7 +149,7 @@ export class Simulation {
     const dice = this.#below(1_000)
     if (dice < 650) this.#ask(client, index)
     else if (dice < 850) this.#open.splice(this.#below(this.#open.length + 1), 1)[0]?.finish()
-    else if (dice < 880) this.#note('cut', () => this.#someLink()?.cut())
+    else if (dice < 880) this.#note('cut', () => this.#someLink()?.cut(undefined, this.#chance(0.5)))
     else if (dice < 900) this.#note('pause', () => this.#someLink()?.pause())
     else if (dice < 930) for (const link of this.#host.links) link.resume()
     else if (dice < 940) this.#note('lossy', () => (this.#lossy = this.#lossy === 0 ? 0.05 : 0))
