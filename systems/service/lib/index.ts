@@ -7,7 +7,7 @@ export {
   type OpenCertificates,
   openCertificates
 } from './certificates/open-certificates'
-export { watchFiles } from './certificates/watch-files'
+export { type WatchFilesOptions, watchFiles } from './certificates/watch-files'
 export { type BaseConfig, baseSchema, jwtFields } from './config/base-schema'
 export { type CommandConfig, readCommandConfig } from './config/command-config'
 export { onOrOff, secret, url, wholeNumber } from './config/fields'

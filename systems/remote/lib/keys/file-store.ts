@@ -12,6 +12,10 @@ const LOCK_TIMEOUT = 15_000
 const LOCK_INTERVAL = 20
 /** So long nobody holds it, milliseconds. */
 const STALE_LOCK = 10_000
+/** The file is replaced as a whole, unless somebody copies another one over it. Milliseconds. */
+const QUIET = 50
+/** What an owner has revoked must not go on for long where the system tells of no change. Milliseconds. */
+const LOOK_INTERVAL = 500
 const MAX_FILE_BYTES = 16 * 1024 * 1024
 
 /**
@@ -51,7 +55,7 @@ export class FileStore implements KeyStore {
   }
 
   watch(onChange: () => void): () => void {
-    return watchFiles([this.file], onChange)
+    return watchFiles([this.file], onChange, { quiet: QUIET, interval: LOOK_INTERVAL })
   }
 
   async #update(change: (state: KeyState | undefined) => KeyState): Promise<KeyState> {

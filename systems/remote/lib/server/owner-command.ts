@@ -11,7 +11,7 @@ import { askOnTerminal } from './terminal-approval'
 
 const USAGE = `token-remote COMMAND [options]
 
-For the owner of a device, on its key file: while it runs, which notices within a second, or while it does not.
+For the owner of a device, on its key file: while it runs, which acts on it within a second, or while it does not.
 
   invite          a QR code for one phone; good for 10 minutes, and worthless once the phone has come
     --name NAME       what the phone is to be called

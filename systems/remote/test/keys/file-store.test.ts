@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import {
   chmodSync,
+  cpSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   utimesSync,
@@ -114,6 +116,40 @@ describe('A key ring in a file', () => {
     expect(await told).to.deep.equal([[ann], [bob]])
     expect(device.find(ann, 'paired')).to.equal(undefined)
     expect(device.mayUse(bob, 'on')).to.equal(true)
+  })
+
+  it('notices a change within a second of its writing, and while the file goes on changing', async () => {
+    const device = await open()
+    const [ann, bob] = [await addPhone(device), await addPhone(device)]
+    const owner = await open()
+    let revoked = once(device, 'revoked')
+    await owner.revoke(ann)
+    const written = performance.now()
+    expect(await revoked).to.deep.equal([ann])
+    expect(performance.now() - written).to.be.below(1_000)
+    revoked = once(device, 'revoked')
+    await owner.revoke(bob)
+    let isOver = false
+    const writing = (async () => {
+      for (let count = 0; !isOver; count++) await owner.setAddress(`https://lamp${count}.example`)
+    })()
+    expect(await revoked).to.deep.equal([bob])
+    isOver = true
+    await writing
+  })
+
+  it('notices the changes in a folder that has replaced its own, of which no system tells', async () => {
+    const device = await open()
+    const phones = [await addPhone(device), await addPhone(device)]
+    const moved = `${folder}-moved`
+    renameSync(folder, moved)
+    cpSync(moved, folder, { recursive: true })
+    const owner = await open()
+    for (const phone of phones) {
+      const revoked = once(device, 'revoked')
+      await owner.revoke(phone)
+      expect(await revoked).to.deep.equal([phone])
+    }
   })
 
   it('keeps what it knows, and says so, when the file becomes one that it can not use', async () => {

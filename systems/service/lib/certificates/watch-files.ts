@@ -1,11 +1,18 @@
 import { type FSWatcher, statSync, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 
-/** A renewal replaces several files one after another: so long it must be quiet, milliseconds. */
-const QUIET = 500
-
-/** Where the system tells nothing (a network drive, a mounted secret), the files are looked at so often, milliseconds. */
-const LOOK_INTERVAL = 30_000
+export interface WatchFilesOptions {
+  /**
+   * Milliseconds without a change until a change is told: a renewal replaces several files one after another. Files that go on changing
+   * are told of after ten times as long. Default 500.
+   */
+  readonly quiet?: number
+  /**
+   * Milliseconds between two looks at the files, for where the system tells nothing: a network drive, a mounted secret, a folder that was
+   * replaced. Default 30,000.
+   */
+  readonly interval?: number
+}
 
 /**
  * Calls back when one of the files was changed or replaced, once after all of them are done. Their folders are watched, for a
@@ -13,26 +20,35 @@ const LOOK_INTERVAL = 30_000
  *
  * @returns call it to stop
  */
-export function watchFiles(files: readonly string[], onChange: () => void): () => void {
+export function watchFiles(
+  files: readonly string[],
+  onChange: () => void,
+  { quiet = 500, interval = 30_000 }: WatchFilesOptions = {}
+): () => void {
   let before = stateOf(files)
-  let quiet: NodeJS.Timeout | undefined
+  let timer: NodeJS.Timeout | undefined
+  let latest = 0
   const look = () => {
+    clearTimeout(timer)
+    timer = undefined
     const now = stateOf(files)
     if (now === before) return
     before = now
     onChange()
   }
   const soon = () => {
-    clearTimeout(quiet)
-    quiet = setTimeout(look, QUIET).unref()
+    const now = performance.now()
+    if (timer === undefined) latest = now + 10 * quiet
+    clearTimeout(timer)
+    timer = setTimeout(look, Math.min(quiet, latest - now)).unref()
   }
   const watchers = [...new Set(files.map(dirname))].flatMap(folder =>
     watcherOf(folder, namesIn(folder, files), soon)
   )
-  const interval = setInterval(look, LOOK_INTERVAL).unref()
+  const looking = setInterval(look, interval).unref()
   return () => {
-    clearTimeout(quiet)
-    clearInterval(interval)
+    clearTimeout(timer)
+    clearInterval(looking)
     for (const watcher of watchers) watcher.close()
   }
 }
