@@ -83,13 +83,13 @@ export class SealedDeviceSession implements DeviceSession {
     if (this.isEnded) return
     this.outbox.push(item)
     if (this.outbox.waitingLength > 2 * MAX_WAITING_LENGTH) this.#client.close('too-slow')
-    if (!this.session.isWorn || this.#isRenewing) return
-    this.#isRenewing = true
-    this.say('["renew"]')
+    this.#renew()
   }
 
   say(text: string): void {
-    if (!this.isEnded && this.outbox.waitingLength < MAX_WAITING_LENGTH) this.outbox.say(text)
+    if (this.isEnded || this.outbox.waitingLength >= MAX_WAITING_LENGTH) return
+    this.outbox.say(text)
+    this.#renew()
   }
 
   /** Says it as the last thing. */
@@ -100,6 +100,12 @@ export class SealedDeviceSession implements DeviceSession {
 
   get client(): DeviceClient {
     return this.#client
+  }
+
+  #renew(): void {
+    if (!this.session.isWorn || this.#isRenewing) return
+    this.#isRenewing = true
+    this.outbox.say('["renew"]')
   }
 }
 
