@@ -7,8 +7,10 @@ export interface Outgoing {
   readonly text: string
   /** It need not be sent any more. */
   readonly isDropped?: boolean
-  /** Set when a frame with it has been handed to the connection: from then on nobody knows whether it arrived. */
+  /** Set when a frame with it is being sealed: from then on it is sent, and nobody knows whether it arrives. */
   hasLeft: boolean
+  /** What `hasLeft` is again when that frame is not sent. */
+  readonly hadLeft?: boolean
   /** The number of that frame, where the connection counts them. */
   frame?: number
 }
@@ -40,6 +42,8 @@ export class Outbox {
   #isFlushing = false
   #isFull = false
   #isEnded = false
+  /** In the frame that is being sealed. */
+  #leaving: readonly Outgoing[] = []
   #sending: Promise<void> = Promise.resolve()
 
   constructor(session: Session, options: OutboxOptions) {
@@ -69,6 +73,7 @@ export class Outbox {
     this.#isEnded = true
     this.#waiting = []
     this.waitingLength = 0
+    this.#takeBack()
   }
 
   #flush(): void {
@@ -90,20 +95,26 @@ export class Outbox {
         this.#waiting = this.#waiting.slice(count)
         const batch = this.#textOf(items)
         if (batch === '') continue
+        for (const item of items) item.hasLeft = true
+        this.#leaving = items
         const frame = await this.#session.seal(utf8(batch))
         if (this.#isEnded) return
+        this.#leaving = []
         this.#isFull = !this.#options.send(frame)
         const number = this.#options.count?.()
-        for (const item of items) {
-          item.hasLeft = true
-          if (number !== undefined) item.frame = number
-        }
+        if (number !== undefined) for (const item of items) item.frame = number
       }
     } catch {
+      this.#takeBack()
       if (!this.#isEnded) this.#options.onFailure()
     } finally {
       this.#isFlushing = false
     }
+  }
+
+  #takeBack(): void {
+    for (const item of this.#leaving) item.hasLeft = item.hadLeft ?? false
+    this.#leaving = []
   }
 
   /** How many of those that wait go into the next frame. */

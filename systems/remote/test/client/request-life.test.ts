@@ -287,6 +287,23 @@ describe('A request', () => {
     expect(await arrived).to.include({ code: 'disconnected', ran: 'maybe' })
   })
 
+  it('that is given up while it is being sealed has either not left, or may have run', async () => {
+    const ran = new Set<unknown>()
+    scene = await makeScene({ concurrent: true, handler: ({ payload }) => void ran.add(payload) })
+    const told = new Set<string | undefined>()
+    for (let turns = 0; turns < 60; turns++) {
+      const controller = new AbortController()
+      const answer = failureOf(scene.client.send('a', turns, { signal: controller.signal }))
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+      controller.abort()
+      const error = await answer
+      await scene.client.send('b', 'the one after it')
+      told.add(error.ran)
+      if (error.ran === 'no') expect([...ran], `given up after ${turns} microtasks`).to.not.include(turns)
+    }
+    expect([...told]).to.have.members(['no', 'maybe'])
+  })
+
   it('on the way when the client is closed fails at once', async () => {
     let ran = 0
     scene = await makeScene({
