@@ -26,15 +26,17 @@ const requirePeer = createRequire(join(__dirname, '../../../../bench/package.jso
 
 const KEY = 'mQ3vbTd0pV1uZ0h5X1cT8yq6wLr2nS4eK7jF9aG3bHc'
 
-const ours = (scheme: string): Contender => ({
-  words: `sealed, ${scheme}`,
+/** @param sealed '' for the empty key, which shows what sealing costs */
+const ours = (scheme: string, sealed = KEY): Contender => ({
+  words: `${sealed === '' ? 'in clear' : 'sealed'}, ${scheme}`,
   async listen({ key, cert }) {
-    const { port } = await new Server().host(({ payload }) => payload, KEY, { port: 0, tls: { key, cert } })
+    const server = new Server({ allowPlain: sealed === '' })
+    const { port } = await server.host(({ payload }) => payload, sealed, { port: 0, tls: { key, cert } })
     return port
   },
   async connect(port, { ca }) {
-    const client = new Client({ tls: { ca } })
-    await client.connect(`${scheme}://127.0.0.1:${port}`, KEY)
+    const client = new Client({ tls: { ca }, allowPlain: sealed === '' })
+    await client.connect(`${scheme}://127.0.0.1:${port}`, sealed)
     return payload => client.send('ask', payload)
   }
 })
@@ -42,6 +44,8 @@ const ours = (scheme: string): Contender => ({
 export const contenders: Readonly<Record<string, Contender>> = {
   tokens: ours('tokens'),
   wss: ours('wss'),
+  'tokens-clear': ours('tokens', ''),
+  'wss-clear': ours('wss', ''),
   'socket.io': {
     words: 'Socket.IO, emitWithAck, in clear over TLS',
     async listen({ key, cert }) {
