@@ -16,8 +16,7 @@ export interface CommandsOptions {
   readonly memory: AnswerMemory
   readonly state: DeviceState
   readonly lease: Lease
-  readonly handler: Handler | undefined
-  readonly handlers: ReadonlyMap<string, Handler>
+  readonly handlerOf: (event: string) => Handler | undefined
   readonly isConcurrent: (event: string) => boolean
   readonly maxQueuedCommands: number
   readonly maxQueuedPerClient: number
@@ -157,7 +156,7 @@ export class Commands {
   }
 
   #run(command: Command): unknown {
-    const { clock, lease, state, handlers, handler } = this.#options
+    const { clock, lease, state, handlerOf } = this.#options
     const { event, record, ifRev, session, deadline } = command
     if (clock.now() >= deadline)
       return this.#refuse(command, refusal('nobody waits for it any more', 'expired'))
@@ -169,7 +168,7 @@ export class Commands {
     }
     if (session.waitingLength >= MAX_WAITING_LENGTH)
       return this.#refuse(command, refusal('the client reads too slowly', 'busy'))
-    const run = handlers.get(event) ?? handler
+    const run = handlerOf(event)
     if (run === undefined)
       return this.#refuse(command, refusal('the device knows no such event', 'unknown-event'))
     return run(

@@ -28,6 +28,8 @@ export interface DeviceHubOptions {
   readonly handler?: Handler | undefined
   /** By event. */
   readonly handlers?: Readonly<Record<string, Handler>> | ReadonlyMap<string, Handler> | undefined
+  /** Instead of the two: asked for each command. */
+  readonly handlerOf?: ((event: string) => Handler | undefined) | undefined
   readonly name?: string | undefined
   /** What a page may show as buttons and forms; other events are taken, too. */
   readonly events?: Readonly<Record<string, EventDescription>> | undefined

@@ -64,6 +64,7 @@ export class DeviceHub implements DeviceClientOwner {
     this.#replays = new OnceReplays(clock.date(), { elapsed: () => clock.now(), ...options.replays })
     const lease = new Lease(clock, options.maxLeaseTime ?? 600_000)
     this.#lease = lease
+    const byEvent = handlers instanceof Map ? handlers : new Map(Object.entries(handlers))
     const concurrentEvents = new Set(Array.isArray(concurrent) ? concurrent : [])
     this.#asks = new Map(
       Object.entries(deviceAsks({ ...options, state: this.state, lease, watchers: this.#watchers }))
@@ -73,8 +74,7 @@ export class DeviceHub implements DeviceClientOwner {
       memory: this.#memory,
       state: this.state,
       lease,
-      handler: options.handler,
-      handlers: handlers instanceof Map ? handlers : new Map(Object.entries(handlers)),
+      handlerOf: options.handlerOf ?? (event => byEvent.get(event) ?? options.handler),
       isConcurrent: event => concurrent === true || concurrentEvents.has(event),
       maxQueuedCommands,
       maxQueuedPerClient: options.maxQueuedPerClient ?? Math.ceil(maxQueuedCommands / 4),

@@ -5,6 +5,7 @@ import type { SecureContextOptions } from 'node:tls'
 import { type Fetch, HttpDoor } from '@token-server/service'
 import { TokenServer, type TokenServerOptions } from 'token-server'
 import type { WebSocket } from 'ws'
+import { RemoteError } from '../errors/remote-error'
 import type { Link } from '../link/link'
 import { WEB_SOCKET_PATH } from '../transport/address'
 import { NUMBER_LENGTH } from '../transport/frame-order'
@@ -39,6 +40,14 @@ export interface HostListenerEvents {
 }
 
 const DEFAULT_PORT = 8_080
+const DEFAULT_HOST = '127.0.0.1'
+
+const LISTEN_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there',
+  EACCES: 'the system does not let this program',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOTFOUND: 'this machine has no such address'
+}
 
 /** Milliseconds until a client must have said which protocol it speaks, TLS included. */
 const HANDSHAKE_TIMEOUT = 5_000
@@ -53,12 +62,20 @@ export class HostListener {
     this.#server = server
   }
 
-  /** @throws (rejects) what the port can't be listened on for */
-  static async open(
+  /** @throws (rejects) RemoteError `invalid`, reason `cannot-listen` */
+  static async open(options: HostListenerOptions, events: HostListenerEvents): Promise<HostListener> {
+    try {
+      return await HostListener.#open(options, events)
+    } catch (error) {
+      throw cannotListen(options, error as NodeJS.ErrnoException)
+    }
+  }
+
+  static async #open(
     options: HostListenerOptions,
     { onLink, fetch }: HostListenerEvents
   ): Promise<HostListener> {
-    const { port = DEFAULT_PORT, host = '127.0.0.1', tls, origins, maxConnections = 2_000 } = options
+    const { port = DEFAULT_PORT, host = DEFAULT_HOST, tls, origins, maxConnections = 2_000 } = options
     const limits = { ...LINK_LIMITS, ...options.limits }
     const webSocket = {
       onConnection: (socket: WebSocket, { socket: accepted }: IncomingMessage) =>
@@ -118,4 +135,15 @@ export class HostListener {
     server.close()
     await Promise.all([this.#door.close(AbortSignal.timeout(timeout)), closed])
   }
+}
+
+function cannotListen(
+  { port = DEFAULT_PORT, host = DEFAULT_HOST }: HostListenerOptions,
+  cause: NodeJS.ErrnoException
+): RemoteError {
+  const why = LISTEN_ERRORS[cause.code ?? ''] ?? cause.message
+  return new RemoteError('invalid', `Cannot listen on port ${port} of ${host}: because ${why}`, {
+    reason: 'cannot-listen',
+    cause
+  })
 }

@@ -22,7 +22,7 @@ import { type RelayChange, RelayConnection } from './relay-connection'
 import { webRoutes } from './web-routes'
 
 export interface ServerOptions
-  extends Omit<DeviceHubOptions, 'suite' | 'ring' | 'handler' | 'handlers' | 'clock'>,
+  extends Omit<DeviceHubOptions, 'suite' | 'ring' | 'handler' | 'handlers' | 'handlerOf' | 'clock'>,
     Pick<DevicePairingOptions, 'approve' | 'language'> {
   /** The keys of the device: its own pair, the shared one, the phones. Default: new ones, in memory. */
   readonly keys?: Omit<KeyRingOptions, 'suite'> | KeyRing | undefined
@@ -53,7 +53,7 @@ export interface RelayOptions {
 }
 
 /** One for every event, or one for each. */
-export type Handlers = Handler | Readonly<Record<string, Handler>>
+export type Handlers = Handler | Readonly<Record<string, Handler>> | ReadonlyMap<string, Handler>
 
 export interface ServerEvents {
   /** A relay has registered the device, or has lost it; then it is tried again unless `isFinal`. */
@@ -89,7 +89,7 @@ export class Server extends EventEmitter<ServerEvents> {
    * @param handler does what is asked, whichever event it is; the last one that was given counts
    * @param key that all clients have: 32 bytes as base64url, or words; default: the one that was kept, or is made at random
    * @returns where it listens
-   * @throws (rejects) RemoteError `invalid`; what the port can't be listened on for
+   * @throws (rejects) RemoteError `invalid`, with the reason `cannot-listen` where the port is taken; `disconnected` after `close()`
    */
   async host(handler: Handlers, key?: string, options: HostOptions = {}): Promise<AddressInfo> {
     const { hub, ring } = await this.#open(handler, key)
@@ -209,8 +209,7 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   async #open(handlers: Handlers, key: string | undefined): Promise<{ hub: DeviceHub; ring: KeyRing }> {
-    if (typeof handlers !== 'function' && (typeof handlers !== 'object' || handlers === null))
-      throw invalid('the handler', 'it is neither a function nor a map of them')
+    if (!isHandlers(handlers)) throw invalid('the handler', 'it is neither a function nor a map of them')
     if (key !== undefined) this.#checkKey(key)
     this.#handlers = handlers
     const ring = await this.#openRing()
@@ -223,14 +222,7 @@ export class Server extends EventEmitter<ServerEvents> {
       ...device,
       suite: this.#suite,
       ring,
-      handler: (request, context) => {
-        const handler = handlerOf(this.#handlers, request.event)
-        if (handler === undefined)
-          throw new RemoteError('refused', 'Cannot do it: because the device knows no such event', {
-            reason: 'unknown-event'
-          })
-        return handler(request, context)
-      }
+      handlerOf: event => handlerOf(this.#handlers, event)
     })
     if (this.#pairing === undefined) {
       this.#pairing = new DevicePairing({ suite: this.#suite, ring, approve, language })
@@ -270,9 +262,17 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 }
 
+function isHandlers(given: unknown): given is Handlers {
+  if (typeof given === 'function') return true
+  if (typeof given !== 'object' || given === null) return false
+  const each = given instanceof Map ? [...given.values()] : Object.values(given)
+  return each.every(handler => typeof handler === 'function')
+}
+
 function handlerOf(handlers: Handlers | undefined, event: string): Handler | undefined {
-  if (typeof handlers === 'function') return handlers
-  return handlers !== undefined && Object.hasOwn(handlers, event) ? handlers[event] : undefined
+  if (typeof handlers !== 'object') return handlers
+  if (handlers instanceof Map) return handlers.get(event)
+  return Object.hasOwn(handlers, event) ? (handlers as Record<string, Handler>)[event] : undefined
 }
 
 function closed(): RemoteError {
