@@ -10,7 +10,6 @@ export function dropUsed(state: KeyState, seen: ReadonlyMap<string, number>, now
     if (lastSeen === undefined) continue
     phone.lastSeen = lastSeen
     used.add(phone.invitation)
-    delete phone.invitation
   }
   state.invitations = state.invitations.filter(({ id, endsAt }) => endsAt > now && !used.has(id))
 }

@@ -226,8 +226,9 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
   touched(id: string): void {
     const phone = this.#index.phones.get(id)
     if (phone === undefined) return
+    const isFirst = phone.lastSeen === undefined && !this.#seen.has(id)
     this.#seen.set(id, this.#clock.date())
-    if (phone.invitation !== undefined) this.#saveSeen()
+    if (isFirst) this.#saveSeen()
     else this.#seenTimer ??= this.#after(SEEN_INTERVAL, () => this.#saveSeen())
   }
 

@@ -68,8 +68,8 @@ export interface PhoneRecord extends KeyRecord {
   words?: string | undefined
   /** Undefined: never yet. */
   lastSeen?: number | undefined
-  /** Until it comes with its own key for the first time. */
-  invitation?: string | undefined
+  /** The id of the one that it came with. */
+  readonly invitation?: string | undefined
 }
 
 export function encodeKeyState(state: KeyState): string {

@@ -22,14 +22,25 @@ export interface Phone {
   readonly lastSeen?: number | undefined
   /** `waiting`: the owner has not yet said yes; `ended`: its time is over. */
   readonly state: 'waiting' | 'approved' | 'ended'
+  /** The id of the invitation that it came with; undefined: an older version of the device has paired it. */
+  readonly invitation?: string | undefined
   /** Of one that waits: to compare with those that the phone shows. */
   readonly words?: string | undefined
 }
 
 export function phoneOf(record: PhoneRecord, now: number): Phone {
-  const { id, name, scope, pairedAt, lastSeen, isApproved, words } = record
+  const { id, name, scope, pairedAt, lastSeen, isApproved, invitation, words } = record
   const state = hasEnded(scope, now) ? 'ended' : isApproved ? 'approved' : 'waiting'
-  return { id, name, ...scope, pairedAt, lastSeen, state, words: state === 'waiting' ? words : undefined }
+  return {
+    id,
+    name,
+    ...scope,
+    pairedAt,
+    lastSeen,
+    state,
+    invitation,
+    words: state === 'waiting' ? words : undefined
+  }
 }
 
 export function hasEnded({ until }: Scope, now: number): boolean {

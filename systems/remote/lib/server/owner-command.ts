@@ -156,10 +156,8 @@ async function waitForPhone(
 
 function phoneOf(ring: KeyRing, invitationId: string, signal: AbortSignal): Promise<Phone | undefined> {
   return new Promise(resolve => {
-    let phoneId: string | undefined
     const look = () => {
-      phoneId ??= ring.claimOf(invitationId)?.phone
-      const phone = ring.phones().find(({ id }) => id === phoneId)
+      const phone = ring.phones().find(({ invitation }) => invitation === invitationId)
       if (phone === undefined && !signal.aborted) return
       ring.off('change', look)
       resolve(phone)
