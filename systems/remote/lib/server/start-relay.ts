@@ -94,13 +94,15 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
               ? new Response('Set ADMIN_TOKEN to see devices and clients.\n', { status: 403 })
               : relayApp(relay)(request, env)
       },
-      prepare: async ({ bus, log }) => {
-        relay = new Relay({ bus, log, limits, verifier, openDevices: config.OPEN_DEVICES ?? false })
+      prepare: async ({ bus, log, shutdown }) => {
+        const prepared = new Relay({ bus, log, limits, verifier, openDevices: config.OPEN_DEVICES ?? false })
+        relay = prepared
+        // After the port and before the bus, also when the port can't be listened on.
+        shutdown.add('the relay', () => prepared.close())
         if (options.bus === undefined && config.REDIS_URL !== undefined) await firstOf(bus.ready)
       }
     })
   } catch (error) {
-    relay?.close()
     verifier?.close()
     throw error
   }
@@ -109,7 +111,6 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
     accept(new TokenServerLink(connection, linkLimits), connection.remoteAddress ?? undefined)
   )
   relayMetrics(running, service.metrics)
-  service.shutdown.add('the relay', () => running.close(), 'doors')
   if (verifier !== undefined) service.shutdown.add('the verifier', () => verifier.close(), 'outputs')
   return { relay: running, service, verifier }
 }

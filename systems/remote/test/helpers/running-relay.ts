@@ -9,13 +9,13 @@ import { SECRET } from './secret'
 export class RelayServer {
   readonly running: RunningRelay
   readonly ca: Buffer
-  readonly #folder: string
+  readonly folder: string
   readonly #log: string[]
 
   private constructor(running: RunningRelay, folder: string, log: string[]) {
     this.running = running
     this.ca = readFileSync(join(folder, 'ca/ca.crt'))
-    this.#folder = folder
+    this.folder = folder
     this.#log = log
   }
 
@@ -62,6 +62,6 @@ export class RelayServer {
 
   async stop(): Promise<void> {
     await this.running.service.close()
-    remove(this.#folder)
+    remove(this.folder)
   }
 }

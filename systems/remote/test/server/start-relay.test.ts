@@ -1,10 +1,10 @@
 import { closesWhatItOpened, onCleanUp, until } from '@token-server/test-helpers'
 import { expect } from 'chai'
-import { Client, type ClientOptions, RemoteError, Server } from '../../lib'
+import { Client, type ClientOptions, RemoteError, Server, startRelay } from '../../lib'
 import { toBase64url } from '../../lib/encoding/base64url'
 import { randomBytes } from '../../lib/encoding/random-id'
 import { RelayServer } from '../helpers/running-relay'
-import { tokenOf } from '../helpers/secret'
+import { SECRET, tokenOf } from '../helpers/secret'
 
 const KEY = toBase64url(randomBytes(32))
 const OTHER_KEY = toBase64url(randomBytes(32))
@@ -47,6 +47,22 @@ describe('The relay as a server', () => {
       ...init,
       headers: { authorization: `Bearer ${token}`, ...init.headers }
     })
+
+  it('on a port that is taken does not start, and its log says no more than that', async () => {
+    const log: { level: string; msg: string }[] = []
+    const logTo = { write: (line: string) => void log.push(JSON.parse(line)) }
+    const config = {
+      HOST: '127.0.0.1',
+      PORT: server.port,
+      CERTS_DIR: server.folder,
+      JWT_SECRET: SECRET,
+      LOG_LEVEL: 'warn' as const
+    }
+    const failed = await startRelay({ config, signals: false, logTo }).catch((error: Error) => error)
+    expect(failed).to.be.instanceOf(Error)
+    expect((failed as Error).message).to.include('EADDRINUSE')
+    expect(log.map(({ level }) => level).filter(level => level !== 'fatal')).to.deep.equal([])
+  })
 
   it('brings requests to a device over WebSockets and tokens, and by a request without a connection', async () => {
     for (const way of ['wss', 'tokens'] as const) {
