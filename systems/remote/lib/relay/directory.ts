@@ -1,9 +1,10 @@
+import { type Guest, Places } from '../quotas/places'
 import type { DevicePlace, PlaceOwner } from './device-place'
 import type { Place } from './party'
 import type { RelayContext } from './relay-context'
 
 /** Somebody who waits for a device. */
-export interface Seeker {
+export interface Seeker extends Guest {
   readonly deviceId: string
   /** Something has changed: ask its place. */
   seek(): void
@@ -36,10 +37,11 @@ export class Directory implements PlaceOwner {
   readonly #seekers = new Map<string, Set<Seeker>>()
   /** Devices that were here and left, the one that left first in front. */
   readonly #remembered = new Map<DevicePlace, NodeJS.Timeout>()
-  readonly #waiting = new Set<Seeker>()
+  readonly #waiting: Places
 
   constructor(context: RelayContext) {
     this.#context = context
+    this.#waiting = new Places(context.limits.maxWaitingJoins)
   }
 
   /** Of this relay, those that are away included. */
@@ -134,11 +136,9 @@ export class Directory implements PlaceOwner {
     place.end()
   }
 
-  /** @returns false: as many as may be wait already */
-  wait(seeker: Seeker): boolean {
-    if (this.#waiting.size >= this.#context.limits.maxWaitingJoins) return false
-    this.#waiting.add(seeker)
-    return true
+  /** When as many as may be wait already, one of them is displaced. */
+  wait(seeker: Seeker): void {
+    this.#waiting.enter(seeker)
   }
 
   seek(seeker: Seeker): void {
@@ -148,7 +148,7 @@ export class Directory implements PlaceOwner {
   }
 
   unseek(seeker: Seeker): void {
-    this.#waiting.delete(seeker)
+    this.#waiting.leave(seeker)
     const seekers = this.#seekers.get(seeker.deviceId)
     seekers?.delete(seeker)
     if (seekers?.size === 0) this.#seekers.delete(seeker.deviceId)

@@ -1,4 +1,6 @@
 import { fromBase64url } from '../encoding/base64url'
+import { networkOf } from '../quotas/network-of'
+import type { Guest } from '../quotas/places'
 import { deviceIdOf } from '../sealing/keys'
 import { challengeDevice } from '../sealing/registration'
 import { type ByeReason, type ControlMessage, decodeControl } from '../wire/control'
@@ -27,7 +29,8 @@ const PUBLIC_KEY_LENGTH = 32
 const MAX_NAME_LENGTH = 64
 
 /** A connection that has not joined: it has a while to say that it is a client, or to prove that it is a device. */
-export class Newcomer implements LinkOwner {
+export class Newcomer implements LinkOwner, Guest {
+  readonly network: string
   readonly #link: RelayedLink
   readonly #reception: Reception
   readonly #timer: NodeJS.Timeout
@@ -38,6 +41,7 @@ export class Newcomer implements LinkOwner {
   constructor(link: RelayedLink, reception: Reception) {
     this.#link = link
     this.#reception = reception
+    this.network = networkOf(link.address)
     const { limits, counters } = reception.context
     this.#timer = setTimeout(() => {
       counters.lateJoins++
@@ -45,6 +49,7 @@ export class Newcomer implements LinkOwner {
     }, limits.joinTimeout)
     this.#timer.unref()
     link.owner = this
+    reception.context.newcomers.enter(this)
   }
 
   onFrame(frame: Frame): void {
@@ -54,7 +59,7 @@ export class Newcomer implements LinkOwner {
       this.#prove = undefined
     } else if (this.#hasSpoken) this.#link.malformed()
     else if (message?.do === 'join') {
-      clearTimeout(this.#timer)
+      this.onClose()
       this.#reception.join(this.#link, message)
     } else if (message?.do === 'register') {
       this.#hasSpoken = true
@@ -64,6 +69,12 @@ export class Newcomer implements LinkOwner {
 
   onClose(): void {
     clearTimeout(this.#timer)
+    this.#reception.context.newcomers.leave(this)
+  }
+
+  displaced(): void {
+    this.#reception.context.counters.displacedNewcomers++
+    this.#refuse('too-many', true)
   }
 
   async #register({ publicKey: text, jwt, name }: Register): Promise<void> {
@@ -89,7 +100,7 @@ export class Newcomer implements LinkOwner {
       return
     }
     this.#prove = proof => {
-      clearTimeout(this.#timer)
+      this.onClose()
       const { subject: owner } = standing
       const why = challenge.isProof(proof)
         ? this.#reception.register(deviceId, publicKey, { link: this.#link, standing, owner, name })
@@ -102,7 +113,7 @@ export class Newcomer implements LinkOwner {
   }
 
   #refuse(why: ByeReason, retry: boolean): void {
-    clearTimeout(this.#timer)
+    this.onClose()
     this.#link.owner = undefined
     this.#link.bye(why, retry)
   }

@@ -1,5 +1,6 @@
 import type { CipherSuite } from 'hpke'
 import type { InvitationBoard } from '../codes/invitation-board'
+import type { Places } from '../quotas/places'
 import type { WaitingBytes } from '../quotas/waiting-bytes'
 import type { RelayCounters } from './relay-counters'
 import type { RelayLimits } from './relay-limits'
@@ -22,5 +23,7 @@ export interface RelayContext {
   readonly counters: RelayCounters
   readonly log: RelayLog
   readonly waiting: WaitingBytes
+  /** Connections that have not said who they are. */
+  readonly newcomers: Places
   readonly board: InvitationBoard
 }

@@ -5,11 +5,19 @@ export interface RelayLimits {
   /** Milliseconds from the connection to the end of `join`, or of the registration of a device. Default 5,000. */
   readonly joinTimeout: number
   /**
+   * Connections that have neither joined nor registered. For each further one the one that has been there longest is closed, of the
+   * address that has most of them. Default 4,000.
+   */
+  readonly maxNewcomers: number
+  /**
    * Milliseconds that a client waits for a device that is not there, or that does not let it in. Then it is refused: for each of these
    * reasons after the same time. Default 2,000.
    */
   readonly joinGrace: number
-  /** Clients and one-shot requests that wait so at once; further ones are refused without waiting. Default 2,000. */
+  /**
+   * Clients and one-shot requests that wait so at once. For each further one the one that has waited longest is refused at once, of the
+   * address that has most of them. Default 2,000.
+   */
   readonly maxWaitingJoins: number
   /** Bytes of a frame. Default 1,052,672: 1 MiB for a message, 4 KiB for what is around it. */
   readonly maxFrameBytes: number
@@ -55,6 +63,7 @@ export interface RelayLimits {
 
 export const DEFAULT_LIMITS: RelayLimits = {
   joinTimeout: 5_000,
+  maxNewcomers: 4_000,
   joinGrace: 2_000,
   maxWaitingJoins: 2_000,
   maxFrameBytes: 1_048_576 + 4_096,

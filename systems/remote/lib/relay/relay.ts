@@ -6,6 +6,8 @@ import { InvitationBoard } from '../codes/invitation-board'
 import { fromBase64url } from '../encoding/base64url'
 import { randomId } from '../encoding/random-id'
 import type { Link } from '../link/link'
+import { networkOf } from '../quotas/network-of'
+import { Places } from '../quotas/places'
 import { Rates } from '../quotas/rates'
 import { Tally } from '../quotas/tally'
 import { WaitingBytes } from '../quotas/waiting-bytes'
@@ -81,8 +83,9 @@ export class Relay {
     this.limits = limits
     const waiting = new WaitingBytes(limits.maxWaitingBytesInAll)
     const { counters } = this
+    const newcomers = new Places(limits.maxNewcomers)
     const board = new InvitationBoard()
-    this.#context = { relayId: bus?.id ?? '', suite, limits, log, waiting, counters, board }
+    this.#context = { relayId: bus?.id ?? '', suite, limits, log, waiting, newcomers, counters, board }
     this.#directory = new Directory(this.#context)
     this.#clientsOf = new Tally(limits.maxClientsPerIdentity)
     this.#devicesOf = new Tally(limits.maxDevicesPerIdentity)
@@ -132,14 +135,14 @@ export class Relay {
     const { limits } = this.#context
     const header = frame.length <= limits.maxFrameBytes ? decodeFrame(frame) : undefined
     if (header?.kind !== FrameKind.onceRequest || header.device !== deviceId) return { failed: 'malformed' }
-    if (this.#isClosed || !this.#onceRates.take(about.address ?? '')) {
+    if (this.#isClosed || !this.#onceRates.take(networkOf(about.address))) {
       this.counters.refusedOnce++
       return { failed: 'busy' }
     }
     const request = new OnceRequest(deviceId, frame, this.#directory, this.#context)
     const abort = () => request.finish({ failed: 'timeout' })
     about.signal?.addEventListener('abort', abort, { once: true })
-    await this.#seek(request, proof)
+    await this.#seek(request, proof, about.address)
     const result = await request.result
     about.signal?.removeEventListener('abort', abort)
     return result
@@ -147,9 +150,9 @@ export class Relay {
 
   /** Of a device that lets this one in; undefined as for one that is not there, after the same time. */
   async notice(deviceId: string, proof: GivenProof = {}, about: AboutLink = {}): Promise<Notice | undefined> {
-    if (this.#isClosed || !this.#onceRates.take(about.address ?? '')) return undefined
+    if (this.#isClosed || !this.#onceRates.take(networkOf(about.address))) return undefined
     const lookUp = new LookUp(deviceId, this.#directory, this.#context)
-    await this.#seek(lookUp, proof)
+    await this.#seek(lookUp, proof, about.address)
     return await lookUp.result
   }
 
@@ -160,7 +163,7 @@ export class Relay {
    */
   async takeInvitation(place: string, { address }: AboutLink = {}): Promise<Uint8Array | undefined> {
     if (!isId(place)) return undefined
-    if (this.#onceRates.take(address ?? ''))
+    if (this.#onceRates.take(networkOf(address)))
       return this.#context.board.take(place) ?? (await this.#cluster?.takeInvitation(place))
     this.counters.refusedOnce++
     return undefined
@@ -203,7 +206,7 @@ export class Relay {
     const seat = new ClientSeat(ids, link, this.#directory, this.#context)
     link.onEnd(() => this.#clients.delete(ids.clientId))
     this.#clients.set(ids.clientId, seat)
-    seat.begin()
+    seat.begin(link.address)
     const standing = await this.#proven(seat, join)
     if (seat.isEnded) return
     const { key } = standing
@@ -220,8 +223,8 @@ export class Relay {
     seat.seek()
   }
 
-  async #seek(seeker: Seeker, proof: GivenProof): Promise<void> {
-    seeker.begin()
+  async #seek(seeker: Seeker, proof: GivenProof, address: string | undefined): Promise<void> {
+    seeker.begin(address)
     await this.#proven(seeker, proof)
     seeker.seek()
   }
@@ -244,7 +247,7 @@ export class Relay {
       before.makeRoom()
       this.#directory.left(before)
     }
-    const key = standing.key ?? `address:${link.address}`
+    const key = standing.key ?? `address:${networkOf(link.address)}`
     if (this.#directory.devicesOnline >= limits.maxDevices || !this.#devicesOf.take(key)) {
       counters.refusedTooManyDevices++
       return 'too-many'

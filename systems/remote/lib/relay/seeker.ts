@@ -1,3 +1,5 @@
+import { networkOf } from '../quotas/network-of'
+import type { Guest } from '../quotas/places'
 import type { Directory } from './directory'
 import type { NoPlace, Party, Place, Proof } from './party'
 import type { RelayContext } from './relay-context'
@@ -10,10 +12,11 @@ import type { RelayContext } from './relay-context'
  *
  * Waiting is bounded in time and in number, and looks the same whether there is no such device or it does not let this one in.
  */
-export abstract class Seeker implements Party {
+export abstract class Seeker implements Party, Guest {
   abstract readonly clientId: string
   abstract readonly isOnce: boolean
   readonly deviceId: string
+  network = ''
   proof: Proof = {}
   protected readonly context: RelayContext
   readonly #directory: Directory
@@ -38,11 +41,16 @@ export abstract class Seeker implements Party {
   }
 
   /** From here on the time runs that a refusal takes, also while the proof is looked at. */
-  begin(): void {
-    const { limits, counters } = this.context
-    const isFull = !this.#directory.wait(this)
-    if (isFull) counters.refusedTooManyJoins++
-    this.#giveUpAfter(isFull ? 0 : limits.joinGrace)
+  begin(address: string | undefined): void {
+    this.network = networkOf(address)
+    this.#giveUpAfter(this.context.limits.joinGrace)
+    this.#directory.wait(this)
+  }
+
+  /** Too many wait: which of them gives up earlier depends on nothing that a client could learn of a device by it. */
+  displaced(): void {
+    this.context.counters.refusedTooManyJoins++
+    this.#giveUp('unknown-device')
   }
 
   /** The proof is there: asks the device's place, now and whenever something changes. */

@@ -124,8 +124,53 @@ describe('The limits of a relay', () => {
         return performance.now() - begun
       })
     )
-    expect(times.map(time => time >= 95)).to.deep.equal([true, true, false])
+    expect(times.map(time => time >= 95)).to.deep.equal([false, true, true])
     expect(relay.counters.refusedTooManyJoins).to.equal(1)
+  })
+
+  it('bound the connections that have not joined: who has sat there longest, of the address with most, makes room', async () => {
+    const relay = start({ maxNewcomers: 3 })
+    const honest = TestClient.of(relay, '192.0.2.9')
+    // Addresses of one network are one.
+    const silent = [1, 2, 3, 4].map(index => TestClient.of(relay, `2001:db8:0:1::${index}`))
+    for (const person of silent.slice(0, 2))
+      expect(await person.hears('bye')).to.deep.equal({ do: 'bye', why: 'too-many', retry: true })
+    expect(relay.counters.displacedNewcomers).to.equal(2)
+    const device = await (await TestDeviceLink.of(relay)).register({ tags: [tag] })
+    await honest.join(device.id, withTag)
+    // Whoever has joined or registered counts no more.
+    for (const person of silent.slice(2)) expect(person.isClosed).to.equal(person === silent[2])
+    await TestClient.of(relay).join(device.id, withTag)
+    expect(relay.counters.displacedNewcomers).to.equal(3)
+  })
+
+  it('let in who has a good proof although as many wait as may', async () => {
+    const relay = start({ maxWaitingJoins: 20, joinGrace: 60_000 })
+    const device = await (await TestDeviceLink.of(relay)).register()
+    const jwt = await signToken(tokenClaims({ userId: '7' }), { secret: SECRET })
+    const waiting = Array.from({ length: 100 }, (_, index) => {
+      const client = TestClient.of(relay, `198.51.100.${index % 5}`)
+      client.say({ do: 'join', device: 'x' })
+      return client
+    })
+    await until(() => relay.now.waiting === 20)
+    for (let round = 0; round < 10; round++)
+      await Promise.all([1, 2, 3].map(() => TestClient.of(relay).join(device.id, { jwt })))
+    expect(waiting.filter(({ isClosed }) => isClosed)).to.have.length.above(79)
+    expect(relay.counters.refusedTooManyJoins).to.equal(relay.counters.refusedJoins)
+  })
+
+  it('count the addresses of one IPv6 network as one', async () => {
+    const relay = start({ maxOncePerSecond: 1, maxDevicesPerIdentity: 1, joinGrace: 1 })
+    const asked = Array.from({ length: 50 }, (_, index) =>
+      relay.notice('x', {}, { address: `2001:db8:0:1::${index.toString(16)}` })
+    )
+    await Promise.all(asked)
+    expect(relay.counters.refusedJoins).to.equal(10)
+    await (await TestDeviceLink.of(relay, { address: '2001:db8:0:1::1' })).register()
+    const second = await TestDeviceLink.of(relay, { address: '2001:db8:0:1::2' })
+    await second.prove()
+    expect((await second.hears('bye')).why).to.equal('too-many')
   })
 
   it('bound the bytes of a frame', async () => {
