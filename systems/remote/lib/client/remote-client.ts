@@ -147,8 +147,8 @@ export class RemoteClient {
    * @param invitation the URL of the QR code
    * @param name what the phone calls itself
    * @returns what is to be stored, for `readPhoneKey`
-   * @throws (rejects) RemoteError `refused`, with the reason `used`, `no-invitation` or `not-approved`; `bad-key` when the invitation is
-   * used up, or somebody is between; `disconnected`; `timeout`
+   * @throws (rejects) RemoteError `refused`, with the reason `used`, `no-invitation` or `not-approved`; `bad-key` when the invitation
+   * has ended, or somebody is between; `disconnected`, through a relay with the reason `unknown-device` when it has ended; `timeout`
    */
   async pair(invitation: string, name: string, options?: PairOptions): Promise<PhoneKey> {
     if (this.#pairing?.text !== invitation) this.#pairing = await Pairing.of(invitation)

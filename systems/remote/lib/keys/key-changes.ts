@@ -2,16 +2,21 @@ import { invalid } from '../errors/remote-error'
 import type { Claim, InvitationRecord, KeyRecord, KeyState } from './key-state'
 import { hasEnded } from './phone'
 
-/** Invitations whose time is over, or whose phone has come with its own key, are of no use any more. */
-export function dropUsed(state: KeyState, seen: ReadonlyMap<string, number>, now: number): void {
-  const used = new Set<string | undefined>()
-  for (const phone of state.phones) {
-    const lastSeen = seen.get(phone.id)
-    if (lastSeen === undefined) continue
-    phone.lastSeen = lastSeen
-    used.add(phone.invitation)
+/** When phones were seen; and invitations whose time is over are dropped. One that was used stays until then, to say so. */
+export function bringUpToDate(state: KeyState, seen: ReadonlyMap<string, number>, now: number): void {
+  for (const phone of state.phones) phone.lastSeen = seen.get(phone.id) ?? phone.lastSeen
+  state.invitations = state.invitations.filter(({ endsAt }) => endsAt > now)
+}
+
+/** One that was used makes room. */
+export function addInvitation(state: KeyState, record: InvitationRecord, maxInvitations: number): void {
+  const { invitations } = state
+  if (invitations.length >= maxInvitations) {
+    const used = invitations.findIndex(({ claim }) => claim?.phone !== undefined)
+    if (used < 0) throw invalid('another invitation', `${maxInvitations} wait to be used`)
+    invitations.splice(used, 1)
   }
-  state.invitations = state.invitations.filter(({ id, endsAt }) => endsAt > now && !used.has(id))
+  invitations.push(record)
 }
 
 /** The first claim stands; the same again is answered as it was. @returns a word that says why not */

@@ -15,7 +15,7 @@ export interface KeyRingOptions {
   readonly scrypt?: Scrypt
   /** Default 200. Ended ones make room. A relay takes 256 keys of a device by default: phones, invitations, and the shared one. */
   readonly maxPhones?: number
-  /** That wait to be used, at once. Default 50. */
+  /** At once; used ones make room. Default 50. */
   readonly maxInvitations?: number
 }
 
@@ -48,7 +48,7 @@ export interface KeyRingEvents {
   change: []
   /** A phone's key counts no more, at once: the owner took it back, or its time is over. */
   revoked: [keyId: string]
-  /** The shared key gave way to another, or an invitation is used up: sessions under it may end when they are idle. */
+  /** The shared key gave way to another, or an invitation has ended: sessions under it may end when they are idle. */
   replaced: [keyId: string]
   /** A phone wants in; {@link KeyRing.approve} lets it. */
   asked: [phone: Phone]

@@ -10,7 +10,15 @@ import type { KeyMode, SealingKey } from '../sealing/session'
 import { type Clock, type ClockTimer, MAX_DELAY, systemClock } from '../time/clock'
 import { formatInvitation } from '../wire/invitation'
 import { FileStore } from './file-store'
-import { admitPhone, approvePhone, claimInvitation, dropKey, dropUsed, meaningOf } from './key-changes'
+import {
+  addInvitation,
+  admitPhone,
+  approvePhone,
+  bringUpToDate,
+  claimInvitation,
+  dropKey,
+  meaningOf
+} from './key-changes'
 import { KeyIndex, sealingKey } from './key-index'
 import type { Invitation, InvitationOptions, KeyRingEvents, KeyRingOptions } from './key-ring-options'
 import {
@@ -91,10 +99,10 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
     return new KeyRing(ring, state, keys, await deviceIdOf(publicKey))
   }
 
-  /** @returns undefined for a key that is unknown, revoked, used up, or whose time is over: they look the same */
+  /** @returns undefined for a key that is unknown, revoked, or whose time is over: they look the same */
   find(id: string, mode: KeyMode): SealingKey | undefined {
     const key = this.#index.get(id, this.#clock.date())
-    return key?.mode === mode && !this.#isUsedUp(id) ? key : undefined
+    return key?.mode === mode ? key : undefined
   }
 
   /** Of all keys that open now, for the relay: base64url of SHA-256 of their admission tags. */
@@ -195,11 +203,7 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
       asks,
       ...(code !== undefined && address !== undefined && { coded: { code, address } })
     }
-    await this.#update(state => {
-      if (state.invitations.length >= this.#maxInvitations)
-        throw invalid('another invitation', `${this.#maxInvitations} wait to be used`)
-      state.invitations.push(record)
-    })
+    await this.#update(state => addInvitation(state, record, this.#maxInvitations))
     return { id, url, ...(code !== undefined && { code }), endsAt: record.endsAt }
   }
 
@@ -222,12 +226,13 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
     return this.#update(state => approvePhone(state, id, this.#clock.date()))
   }
 
-  /** A session under this key has opened. The phone's own key does that for the first time: its invitation is used up. */
+  /** A session under this key has opened. */
   touched(id: string): void {
     const phone = this.#index.phones.get(id)
     if (phone === undefined) return
     const isFirst = phone.lastSeen === undefined && !this.#seen.has(id)
     this.#seen.set(id, this.#clock.date())
+    // The owner looks when the phone is new.
     if (isFirst) this.#saveSeen()
     else this.#seenTimer ??= this.#after(SEEN_INTERVAL, () => this.#saveSeen())
   }
@@ -287,12 +292,6 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
     if (this.#seen.size > 0) await this.#update(() => undefined)
   }
 
-  /** Before it is written that its phone has come. */
-  #isUsedUp(invitationId: string): boolean {
-    const phone = this.claimOf(invitationId)?.phone
-    return phone !== undefined && this.#seen.has(phone)
-  }
-
   #url(address: string | undefined, mode: 'shared' | 'paired', secret: Uint8Array): string {
     if (address === undefined) throw invalid('an invitation', 'nobody has said where phones reach the device')
     try {
@@ -315,7 +314,7 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
       const seen = new Map(this.#seen)
       const state = await this.#store.update(found => {
         if (found === undefined) throw invalid('the keys', 'their file is gone')
-        dropUsed(found, seen, this.#clock.date())
+        bringUpToDate(found, seen, this.#clock.date())
         result = change(found)
         return found
       })

@@ -79,6 +79,7 @@ describe('A key ring', () => {
     expect(ring.tagHashes).to.have.members([
       await hashOf(ring.shared.psk),
       await hashOf(ring.find(phone, 'paired')?.psk),
+      await hashOf(ring.find(ring.phones()[0]?.invitation ?? '', 'invitation')?.psk),
       await hashOf(parseInvitation(url)?.secret)
     ])
     await ring.revoke(phone)
@@ -155,19 +156,21 @@ describe('A key ring', () => {
     expect(ring.phones().length).to.equal(1)
   })
 
-  it('has used up an invitation once its phone has come with its own key', async () => {
-    const { ring } = await openRing()
+  it('gives an invitation to nobody else once its phone has come, and says so until its time is over', async () => {
+    const { ring, clock } = await openRing()
     const { id } = await ring.invite({ address: ADDRESS, asks: false })
     const claim = { enc: 'e', commit: 'c', nonce: 'n', name: '' }
     await ring.claim(id, claim)
     await ring.admit(id, 'e', { id: 'p1', psk: new Uint8Array(32), words: '' })
-    expect(ring.find(id, 'invitation')).not.to.equal(undefined)
-    const replaced = once(ring, 'replaced')
     ring.touched('p1')
-    expect(ring.find(id, 'invitation')).to.equal(undefined)
+    expect(await ring.claim(id, { ...claim, enc: 'eve' })).to.equal('used')
+    expect(await ring.admit(id, 'eve', { id: 'p2', psk: new Uint8Array(32), words: '' })).to.equal(undefined)
+    const replaced = once(ring, 'replaced')
+    clock.advance(10 * MINUTE)
     expect(await replaced).to.deep.equal([id])
     expect(ring.find(id, 'invitation')).to.equal(undefined)
     expect(await ring.claim(id, claim)).to.equal('unknown-key')
+    expect(ring.phones().map(phone => phone.invitation)).to.deep.equal([id])
   })
 
   it('asks the owner, with the words to compare, before a phone counts', async () => {
@@ -207,7 +210,7 @@ describe('A key ring', () => {
     expect(await lastSeenThere()).to.equal(clock.date())
   })
 
-  it('holds so many phones and open invitations, and no more; ended ones make room', async () => {
+  it('holds so many phones and open invitations, and no more; ended and used ones make room', async () => {
     const { ring, clock } = await openRing({ maxPhones: 2, maxInvitations: 2 })
     await addPhone(ring, { until: clock.date() + DAY })
     const last = await addPhone(ring)
@@ -216,7 +219,7 @@ describe('A key ring', () => {
     clock.advance(DAY)
     await addPhone(ring)
     expect(ring.phones().length).to.equal(2)
-    await ring.invite({ address: ADDRESS })
+    for (let count = 0; count < 2; count++) await ring.invite({ address: ADDRESS })
     expect(await failure(ring.invite({ address: ADDRESS }))).to.include('2 wait to be used')
   })
 
