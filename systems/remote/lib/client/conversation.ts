@@ -225,7 +225,7 @@ export class Conversation implements Carrier, ConnectionOwner {
 
   opened(session: ClientSession, greeting: unknown): void {
     this.#failures = 0
-    this.#requests.knowRev(fieldOf(greeting, 'rev'))
+    this.#requests.beginAt(fieldOf(greeting, 'rev'))
     this.#setStatus('ready')
     this.#requests.sendUnder(session)
   }

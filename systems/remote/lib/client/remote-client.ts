@@ -268,13 +268,13 @@ export class RemoteClient {
   }
 
   #told(name: string, value: unknown): void {
-    if (name === 'state') this.#know(value)
+    if (name === 'state') this.#know(value, true)
     else if (name === 'reply')
       quietly(() => this.#watcher?.onReply?.(value as { event: string; response: unknown; by: string }))
     quietly(() => this.#onEvent?.(name, value))
   }
 
-  #know(told: unknown): KnownState {
+  #know(told: unknown, isNews = false): KnownState {
     const lease = fieldOf(told, 'lease') as LeaseNotice | undefined
     const state = {
       value: fieldOf(told, 'value'),
@@ -282,8 +282,8 @@ export class RemoteClient {
       at: this.#options.clock.date(),
       ...(lease && { lease })
     }
+    if (!this.#requests.knowRev(state.rev, isNews)) return state
     this.#known = state
-    this.#requests.knowRev(state.rev)
     quietly(() => this.#watcher?.onState?.(state))
     return state
   }
