@@ -84,7 +84,12 @@ export class Pairing {
       onKey?.(this.#record(paired.key, terms))
       client.setEncryption(paired.key)
     }
-    const terms = await client.ask('approval', null, { ...waiting, timeout: approvalTimeout })
+    const terms = await client
+      .ask('approval', null, { ...waiting, timeout: approvalTimeout })
+      .catch((error: RemoteError) => {
+        // It was the owner's word that was waited for: the device drops the key of a phone that is turned away.
+        throw error.reason === 'revoked' ? turnedAway(error) : error
+      })
     return this.#record(this.#paired, terms)
   }
 
@@ -135,6 +140,11 @@ export class Pairing {
 function wordsOf(paired: PairedKey, language: unknown): string {
   const isKnown = typeof language === 'string' && Object.hasOwn(SHORT_CODE_WORDS, language)
   return paired.words(isKnown ? (language as keyof typeof SHORT_CODE_WORDS) : 'en')
+}
+
+function turnedAway(cause: RemoteError): RemoteError {
+  const why = 'Cannot pair: because the owner of the device has not said yes'
+  return new RemoteError('refused', why, { reason: 'not-approved', cause })
 }
 
 function somebodyBetween(): RemoteError {
