@@ -230,6 +230,7 @@ export class Conversation implements Carrier, ConnectionOwner {
   opened(session: ClientSession, greeting: unknown): void {
     this.#failures = 0
     this.#requests.beginAt(fieldOf(greeting, 'rev'))
+    this.#owner.greeted(fieldOf(greeting, 'name'))
     this.#setStatus('ready')
     this.#requests.sendUnder(session)
   }

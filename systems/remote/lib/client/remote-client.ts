@@ -51,6 +51,7 @@ export class RemoteClient {
   #carrier: Carrier | undefined
   #pairing: Pairing | undefined
   #known: KnownState | undefined
+  #deviceName: string | undefined
   #watcher: Watcher | undefined
   /** The device has been asked, and is asked again by each new session. */
   #isWatching = false
@@ -68,6 +69,9 @@ export class RemoteClient {
     })
     this.#owner = {
       statusChanged: (status, error) => this.#statusChanged(status, error),
+      greeted: name => {
+        this.#deviceName = typeof name === 'string' ? name : undefined
+      },
       refused: () => quietly(() => this.#onError?.('invalid_encryption')),
       told: (name, value) => this.#told(name, value)
     }
@@ -79,6 +83,11 @@ export class RemoteClient {
 
   get status(): ClientStatus {
     return this.#carrier?.status ?? 'closed'
+  }
+
+  /** What the device calls itself; undefined over `https:`, before a first session has opened, and where it has no name. */
+  get deviceName(): string | undefined {
+    return this.#deviceName
   }
 
   /** How many requests wait for their answers. */
