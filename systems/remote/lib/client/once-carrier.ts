@@ -2,21 +2,27 @@ import { fromBase64url } from '../encoding/base64url'
 import { utf8 } from '../encoding/bytes'
 import { invalid, RemoteError } from '../errors/remote-error'
 import { deviceIdOf } from '../sealing/keys'
-import { sealOnce } from '../sealing/once'
+import { type SealedOnce, sealOnce } from '../sealing/once'
 import { backoff } from '../time/backoff'
 import { decodeFrame, FrameKind } from '../wire/frame'
 import { decodeMessages, type First } from '../wire/message'
 import type { Carrier, CarrierOwner } from './carrier'
 import type { ClientKey } from './client-key'
 import type { CompleteOptions, OncePost } from './options'
-import { proofOf } from './proof'
+import { type Proof, proofOf } from './proof'
 import type { Request } from './request'
 import type { Requests } from './requests'
-import type { ClientStatus } from './status'
+import { type ClientStatus, failureAfter } from './status'
 import type { Target } from './target'
 
 /** In a row, of what is taken for the device's clock. */
 const MAX_ADJUSTMENTS = 3
+
+interface Device {
+  readonly url: string
+  readonly id: string
+  readonly publicKey: Uint8Array
+}
 
 /** Sends each request by itself, over HTTPS: nothing is kept open between two of them. */
 export class OnceCarrier implements Carrier {
@@ -25,10 +31,12 @@ export class OnceCarrier implements Carrier {
   readonly #instance: string
   readonly #key: ClientKey
   readonly #owner: CarrierOwner
-  #device: { readonly url: string; readonly id: string; readonly publicKey: Uint8Array } | undefined
+  #device: Device | undefined
   #status: ClientStatus = 'closed'
   /** How far the device's clock is ahead of this one, milliseconds, where that matters. */
   #ahead = 0
+  readonly #closed = new AbortController()
+  #onClosed: (() => void) | undefined
 
   constructor(
     options: CompleteOptions,
@@ -48,24 +56,17 @@ export class OnceCarrier implements Carrier {
     return this.#status
   }
 
-  async connect({ url, device }: Target): Promise<void> {
-    if (device === '') throw invalid('the URL', 'https: needs the id of the device, as in ?device=…')
+  connect({ url, device }: Target): Promise<void> {
+    if (device === '')
+      return Promise.reject(invalid('the URL', 'https: needs the id of the device, as in ?device=…'))
     this.#setStatus('connecting')
-    try {
-      const proof = await proofOf(this.#options.jwt, await this.#key.for(device))
-      const notice = await this.#post.lookUp(url, device, undefined, proof)
-      const publicKey = fromBase64url(notice.publicKey)
-      if (publicKey === undefined || (await deviceIdOf(publicKey)) !== device)
-        throw new RemoteError('disconnected', 'Cannot connect: because what answers is another device', {
-          reason: 'rejected'
-        })
-      if (this.#status !== 'connecting') throw closedError()
-      this.#device = { url, id: device, publicKey }
-      this.#setStatus('ready')
-    } catch (error) {
-      this.#setStatus('closed')
-      throw error
-    }
+    return new Promise((resolve, reject) => {
+      this.#onClosed = () => reject(closedError())
+      this.#meet(url, device).then(resolve, error => {
+        this.#setStatus('closed')
+        reject(error)
+      })
+    })
   }
 
   send(request: Request): void {
@@ -86,6 +87,8 @@ export class OnceCarrier implements Carrier {
   close(): void {
     this.#device = undefined
     this.#setStatus('closed')
+    this.#closed.abort()
+    this.#onClosed?.()
     this.#requests.rejectAll(request =>
       request.failure('disconnected', 'this client was closed', { reason: 'closed' })
     )
@@ -95,6 +98,19 @@ export class OnceCarrier implements Carrier {
     const { once } = this.#options
     if (once === undefined) throw invalid('https:', 'this build has no way to post')
     return once
+  }
+
+  async #meet(url: string, id: string): Promise<void> {
+    const proof = await proofOf(this.#options.jwt, await this.#key.for(id))
+    const notice = await this.#post.lookUp(url, id, this.#closed.signal, proof)
+    const publicKey = fromBase64url(notice.publicKey)
+    if (publicKey === undefined || (await deviceIdOf(publicKey)) !== id)
+      throw new RemoteError('disconnected', 'Cannot connect: because what answers is another device', {
+        reason: 'rejected'
+      })
+    if (this.#status !== 'connecting') throw closedError()
+    this.#device = { url, id, publicKey }
+    this.#setStatus(notice.online ? 'ready' : 'offline')
   }
 
   /** Posts it until something answers, or it is settled. */
@@ -110,9 +126,19 @@ export class OnceCarrier implements Carrier {
       const answer = await this.#try(request, settled.signal)
       if (answer === 'done') return
       if (answer === 'again' && ++adjustments < MAX_ADJUSTMENTS) continue
-      const wait = backoff(++failures, this.#options.random)
-      await new Promise<void>(resolve => this.#options.clock.setTimeout(resolve, wait))
+      await this.#pause(backoff(++failures, this.#options.random), settled.signal)
     }
+  }
+
+  #pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+    return new Promise(resolve => {
+      const { clock } = this.#options
+      const timer = clock.setTimeout(resolve, milliseconds)
+      signal.addEventListener('abort', () => {
+        clock.clearTimeout(timer)
+        resolve()
+      })
+    })
   }
 
   async #try(request: Request, signal: AbortSignal): Promise<'done' | 'again' | 'later'> {
@@ -122,32 +148,25 @@ export class OnceCarrier implements Carrier {
     if (device === undefined) return 'done'
     if (key === undefined) throw request.failure('bad-key', 'this client has no key')
     const proof = await proofOf(jwt, key)
-    const sent = request.hasLeft ? request.number : 0
+    const hadLeft = request.hasLeft
+    const sent = hadLeft ? request.number : 0
     const first: First = { instance: this.#instance, sent, timeout: timeoutLength }
     const plain = utf8(`[${JSON.stringify(first)},${request.text},["ack",${this.#requests.floor}]]`)
-    const sealed = await sealOnce(
-      suite,
-      device.publicKey,
-      { device: device.id },
-      key,
-      plain,
-      clock.date() + this.#ahead
-    )
-    if (request.isDropped) return 'done'
-    const hadLeft = request.hasLeft
-    request.hasLeft = true
+    let sealed: SealedOnce
     let bytes: Uint8Array
     try {
+      // What is not sent to a device that is away has certainly not run.
+      if (this.#status === 'offline') await this.#lookAgain(device, signal, proof)
+      const now = clock.date() + this.#ahead
+      sealed = await sealOnce(suite, device.publicKey, { device: device.id }, key, plain, now)
+      if (request.isDropped) return 'done'
+      request.hasLeft = true
+      request.lastFailure = undefined
       bytes = await this.#post.post(device.url, device.id, sealed.frame, signal, proof)
     } catch (error) {
       if (request.isDropped) return 'done'
-      if (!(error instanceof RemoteError && error.ran === 'no')) return 'later'
-      request.hasLeft = hadLeft
-      if (hadLeft) return 'later'
-      throw request.failure(error.code, 'the device can not be reached', {
-        ...(error.reason !== undefined && { reason: error.reason }),
-        cause: error
-      })
+      if (!(error instanceof RemoteError)) throw error
+      return this.#failed(request, hadLeft, error)
     }
     const frame = decodeFrame(bytes)
     if (frame?.kind !== FrameKind.onceAnswer) return this.#refused(request)
@@ -160,9 +179,30 @@ export class OnceCarrier implements Carrier {
         this.#ahead = Number(message[1]) - clock.date()
         return 'again'
       }
-      this.#requests.take(message)
+      this.#requests.take(message, hadLeft)
     }
     return 'done'
+  }
+
+  /** @throws RemoteError `disconnected` */
+  async #lookAgain({ url, id }: Device, signal: AbortSignal, proof: Proof): Promise<void> {
+    const { online } = await this.#post.lookUp(url, id, signal, proof)
+    if (!online)
+      throw new RemoteError('disconnected', 'Cannot ask the device: because it is away', {
+        reason: 'device-offline'
+      })
+    if (this.#status === 'offline') this.#setStatus('ready')
+  }
+
+  /** What a relay says is no proof that the device has not had it: only what did not leave has not run. */
+  #failed(request: Request, hadLeft: boolean, error: RemoteError): 'later' {
+    const { reason } = error
+    if (reason === 'device-offline' || reason === 'unknown-device') this.#setStatus('offline')
+    if (error.ran === 'no') request.hasLeft = hadLeft
+    const isLasting = reason === 'too-large' || reason === 'malformed'
+    if (!request.hasLeft || isLasting) throw failureAfter(error, request)
+    request.lastFailure = error
+    return 'later'
   }
 
   /** Anybody on the way may have said so: it fails at its timeout. */

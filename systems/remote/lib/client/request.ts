@@ -1,5 +1,4 @@
 import { RemoteError, type RemoteErrorCode, type RemoteErrorDetails } from '../errors/remote-error'
-import { type Checks, isFunction, isSignal, isTime, wholeNumber } from '../options/check-options'
 import type { Outgoing } from '../sealing/outbox'
 import type { Timed } from '../time/deadlines'
 import type { ClientSession } from './connection-owner'
@@ -14,13 +13,6 @@ export interface SendOptions {
   readonly signal?: AbortSignal
   /** What the device's handler says while it is at work. */
   readonly onProgress?: (value: unknown) => void
-}
-
-export const SEND_CHECKS: Checks<SendOptions> = {
-  timeout: isTime,
-  ifRev: wholeNumber(0),
-  signal: isSignal,
-  onProgress: isFunction
 }
 
 /** Something that was asked, until it is settled. */
@@ -43,6 +35,8 @@ export class Request implements Outgoing, Timed {
   /** The handler has shown a sign of life. */
   hasBegun = false
   onSettled: (() => void) | undefined
+  /** Why its last try brought nothing, of a request that goes without a connection. */
+  lastFailure: RemoteError | undefined
 
   constructor(
     number: number,

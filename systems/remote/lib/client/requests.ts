@@ -19,8 +19,6 @@ export class Requests {
   readonly #deadlines: Deadlines<Request>
   #last = 0
   #rev: number | undefined
-  /** Of this session's news. */
-  #newest = 0
   #highestSettledThatLeft = 0
 
   constructor({ clock, expired }: RequestsOptions) {
@@ -36,22 +34,9 @@ export class Requests {
     return this.#rev
   }
 
-  /** The revision at which a session began. */
-  beginAt(rev: unknown): void {
-    this.#newest = 0
-    this.knowRev(rev)
-  }
-
-  /**
-   * @param rev 0: as before
-   * @param isNews news of the state overtake answers, which are not to take the revision back
-   * @returns whether nothing newer is known
-   */
-  knowRev(rev: unknown, isNews = false): boolean {
-    if (typeof rev !== 'number' || rev < this.#newest) return false
-    if (isNews) this.#newest = rev
-    if (rev > 0) this.#rev = rev
-    return true
+  /** @param rev 0: as before */
+  knowRev(rev: unknown): void {
+    if (typeof rev === 'number' && rev > 0) this.#rev = rev
   }
 
   get size(): number {
@@ -95,14 +80,18 @@ export class Requests {
     request.onSettled = () => signal.removeEventListener('abort', onAbort)
   }
 
-  /** Settles a request by what the device says of it; what is late, said twice or of no request does nothing. */
-  take(message: readonly unknown[]): void {
+  /**
+   * Settles a request by what the device says of it; what is late, said twice or of no request does nothing.
+   *
+   * @param mayComeAgain what was sent before may still reach the device, which does not remember what it has refused
+   */
+  take(message: readonly unknown[], mayComeAgain = false): void {
     const request = this.get(message[1])
     if (request === undefined) return
     if (message[0] === 'res') {
       this.knowRev(message[2])
       this.resolve(request, message[3])
-    } else if (message[0] === 'err') this.reject(request, failureOf(request, message[2]))
+    } else if (message[0] === 'err') this.reject(request, failureOf(request, message[2], mayComeAgain))
     else if (message[0] === 'progress') {
       request.hasBegun = true
       quietly(() => request.options.onProgress?.(message[2]))
@@ -166,7 +155,7 @@ export class Requests {
 }
 
 /** What the device says of a request that failed. */
-function failureOf({ event }: Request, failure: unknown): RemoteError {
+function failureOf({ event }: Request, failure: unknown, mayComeAgain: boolean): RemoteError {
   const [code, message, ran] = [
     fieldOf(failure, 'code'),
     fieldOf(failure, 'message'),
@@ -174,7 +163,7 @@ function failureOf({ event }: Request, failure: unknown): RemoteError {
   ]
   const [reason, rev] = [fieldOf(failure, 'reason'), fieldOf(failure, 'rev')]
   return new RemoteError(isErrorCode(code) ? code : 'refused', String(message ?? '').slice(0, 1000), {
-    ran: ran === 'yes' || ran === 'maybe' ? ran : 'no',
+    ran: ran === 'yes' || ran === 'maybe' ? ran : mayComeAgain ? 'maybe' : 'no',
     event,
     ...(typeof reason === 'string' && { reason: reason.slice(0, 64) }),
     ...(typeof rev === 'number' && { rev })

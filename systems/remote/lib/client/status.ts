@@ -33,13 +33,11 @@ export interface LeaseNotice {
   readonly remaining: number
 }
 
-/** Why a request can't be sent now. @param reason why the key is bad, if the device has said it */
-export function unsent(status: ClientStatus, request: Request, reason?: string): RemoteError {
+/** Why a request can't be sent now. */
+export function unsent(status: ClientStatus, request: Request): RemoteError {
   switch (status) {
     case 'bad-key':
-      return request.failure('bad-key', 'the device has said that this key counts no more', {
-        ...(reason !== undefined && { reason })
-      })
+      return request.failure('bad-key', 'the device has said that this key counts no more')
     case 'offline':
       return request.failure('disconnected', 'the device is not connected', { reason: 'device-offline' })
     default:
@@ -49,6 +47,8 @@ export function unsent(status: ClientStatus, request: Request, reason?: string):
 
 /** Why a request has no answer when its time is over. */
 export function expired(status: ClientStatus, request: Request): RemoteError {
+  const { lastFailure } = request
+  if (lastFailure !== undefined) return failureAfter(lastFailure, request)
   switch (status) {
     case 'bad-key':
       return request.failure('bad-key', 'the device can not open what this client sends')
@@ -60,4 +60,13 @@ export function expired(status: ClientStatus, request: Request): RemoteError {
     default:
       return request.failure('timeout', 'none came in time')
   }
+}
+
+/** What a request fails with whose try has failed. */
+export function failureAfter(cause: RemoteError, request: Request): RemoteError {
+  const { code, reason = code === 'disconnected' ? 'not-back-in-time' : undefined } = cause
+  return request.failure(code, 'the device can not be reached', {
+    ...(reason !== undefined && { reason }),
+    cause
+  })
 }

@@ -12,13 +12,8 @@ import { ClientQueue } from './client-queue'
  */
 export type CommandPhase = 'waiting' | 'running' | 'done'
 
-export interface Answer extends Outgoing {
-  /** Of the request. */
-  readonly number: number
-}
-
 /** One request of a client, and then its answer. */
-export class Command implements Answer, Timed {
+export class Command implements Outgoing, Timed {
   readonly number: number
   readonly event: string
   payload: unknown
@@ -89,6 +84,8 @@ export class ClientRecord {
   /** Open sessions. */
   sessions = 0
   lastUsed: number
+  /** What it asked before is not known here. */
+  readonly since: number
   /** Of its last session. */
   keyId: string
   /** Of its own. */
@@ -100,6 +97,7 @@ export class ClientRecord {
     this.forgotten = sent
     this.keyId = keyId
     this.lastUsed = now
+    this.since = now
   }
 }
 
@@ -118,10 +116,7 @@ export interface DeviceSession {
   toldRev: number
   /** Characters that wait to be read by the client. */
   readonly waitingLength: number
-  /** One that the connection can't carry is answered with a failure instead. */
-  answer(item: Answer): void
+  answer(item: Outgoing): void
   /** Something beside answers; a request without a connection hears nothing of it. */
   say(text: string): void
-  /** The state, instead of what was told of it and has not left yet. */
-  tellState(text: string): void
 }

@@ -64,12 +64,12 @@ export class Commands {
       return
     }
     if (session.isRetired && number > record.forgotten) {
-      session.answer({ number, text: `["again",${number}]`, hasLeft: false })
+      session.answer({ text: `["again",${number}]`, hasLeft: false })
       return
     }
     const error = this.#check(number, event, session)
     if (error !== undefined) {
-      session.answer({ number, text: failureText(number, error), hasLeft: false })
+      session.answer({ text: failureText(number, error), hasLeft: false })
       return
     }
     const [ifRev, timeout] = [fieldOf(extra, 'ifRev'), fieldOf(extra, 'timeout')]
@@ -109,7 +109,6 @@ export class Commands {
       const why = 'Cannot do what was asked: because its key counts no more'
       const { number, session } = command
       session.answer({
-        number,
         text: failureText(number, new RemoteError('bad-key', why, { ran, reason: 'revoked' })),
         hasLeft: false
       })
@@ -181,8 +180,7 @@ export class Commands {
   #refuse(command: Command, error: RemoteError): typeof REFUSED {
     command.phase = 'done'
     this.#forget(command)
-    const { number, session } = command
-    session.answer({ number, text: failureText(number, error), hasLeft: false })
+    command.session.answer({ text: failureText(command.number, error), hasLeft: false })
     return REFUSED
   }
 

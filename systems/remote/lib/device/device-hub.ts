@@ -59,11 +59,7 @@ export class DeviceHub implements DeviceClientOwner {
     this.#clock = clock
     this.ring = ring
     this.deviceId = ring.deviceId
-    this.state = new DeviceState(
-      { rev: clock.date(), ...options.state },
-      () => this.#stateChanged(),
-      this.#maxMessageBytes
-    )
+    this.state = new DeviceState({ rev: clock.date(), ...options.state }, () => this.#stateChanged())
     this.#memory = new AnswerMemory(clock, options.memory)
     this.#replays = new OnceReplays(clock.date(), { elapsed: () => clock.now(), ...options.replays })
     const lease = new Lease(clock, options.maxLeaseTime ?? 600_000)
@@ -230,8 +226,20 @@ export class DeviceHub implements DeviceClientOwner {
     const timeout = fieldOf(first, 'timeout')
     const session = new OnceSession(keyId, mode, record, typeof timeout === 'number' ? timeout : 60_000)
     this.ring.touched(keyId)
+    const isAgain = Number(fieldOf(first, 'sent')) >= number && message[0] === 'req'
+    if (isAgain && !record.commands.has(number) && !this.#knowsSince(session, message, now - opened.sentAt)) {
+      const why = 'it may have been done before this device knew its client'
+      return failureText(number, refusal(why, 'forgotten', { ran: 'maybe' }))
+    }
     for (const each of [message, ...others]) this.take(each, session)
     return await session.answered
+  }
+
+  /** Whether the client was known when it asked first: so long ago as the request waits, at most. */
+  #knowsSince({ record, timeout }: DeviceSession, message: OnceMessage, age: number): boolean {
+    const given = fieldOf(message[4], 'timeout')
+    const waits = typeof given === 'number' ? given : timeout
+    return this.#clock.now() - age - waits - this.#replays.maxAhead >= record.since
   }
 
   #ask([, number, what, payload]: readonly unknown[], session: DeviceSession): void {
@@ -245,7 +253,7 @@ export class DeviceHub implements DeviceClientOwner {
       } catch (error) {
         text = failureText(number, error instanceof RemoteError ? error : handlerFailure(error))
       }
-      session.answer({ number, text, hasLeft: false })
+      session.answer({ text, hasLeft: false })
     })()
   }
 
@@ -270,9 +278,9 @@ export class DeviceHub implements DeviceClientOwner {
 
   #stateChanged(): void {
     if (this.#watchers.size === 0) return
-    const { json, rev } = this.state
-    const text = `["event","state",{"value":${json},"rev":${rev}}]`
-    for (const session of this.#watchers.values()) session.tellState(text)
+    const { value, rev } = this.state
+    const text = `["event","state",${JSON.stringify({ value, rev })}]`
+    for (const session of this.#watchers.values()) session.say(text)
   }
 
   #replied({ event, session }: Command, text: string): void {

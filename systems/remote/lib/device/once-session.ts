@@ -31,6 +31,4 @@ export class OnceSession implements DeviceSession {
   }
 
   say(): void {}
-
-  tellState(): void {}
 }

@@ -106,7 +106,7 @@ export class DevicePlace implements Place, LinkOwner {
       },
       limits.maxDeviceWaitingBytes
     )
-    link.say({ do: 'registered', device: this.deviceId, maxFrameBytes: limits.maxFrameBytes })
+    link.say({ do: 'registered', device: this.deviceId })
     registered.standing.watch(() => this.#standingEnded())
     for (const party of [...this.#parties.values()]) this.#open(party)
   }

@@ -23,7 +23,7 @@ const MAX_DRIFT = 1000
  */
 export class OnceReplays {
   readonly #maxAge: number
-  readonly #maxAhead: number
+  readonly maxAhead: number
   readonly #maxRequests: number
   readonly #elapsed: () => number
   /** In the order in which they came: when each was sent. */
@@ -36,11 +36,11 @@ export class OnceReplays {
   /** @param now milliseconds since 1970, by the device's clock */
   constructor(now: number, options: OnceReplaysOptions = {}) {
     this.#maxAge = options.maxAge ?? 120_000
-    this.#maxAhead = options.maxAhead ?? 10_000
+    this.maxAhead = options.maxAhead ?? 10_000
     this.#maxRequests = options.maxRequests ?? 100_000
     this.#elapsed = options.elapsed ?? (() => performance.now())
     this.#drift = now - this.#elapsed()
-    this.#floor = now + this.#maxAhead
+    this.#floor = now + this.maxAhead
   }
 
   get size(): number {
@@ -58,7 +58,7 @@ export class OnceReplays {
     this.#forget(now)
     const id = toBase64url(enc)
     if (this.#sentAt.has(id)) return 'repeated'
-    if (sentAt > now + this.#maxAhead) return 'ahead'
+    if (sentAt > now + this.maxAhead) return 'ahead'
     if (sentAt < now - this.#maxAge) return 'late'
     if (sentAt <= this.#floor) return this.#isAfterRestart ? 'restarted' : 'late'
     if (this.#sentAt.size >= this.#maxRequests) return 'busy'
@@ -70,7 +70,7 @@ export class OnceReplays {
   #noticeSetClock(now: number): void {
     const drift = now - this.#elapsed()
     if (Math.abs(drift - this.#drift) > MAX_DRIFT) {
-      this.#floor = Math.max(this.#floor, now + this.#maxAhead)
+      this.#floor = Math.max(this.#floor, now + this.maxAhead)
       this.#isAfterRestart = true
     }
     this.#drift = drift

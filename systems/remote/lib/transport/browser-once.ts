@@ -1,10 +1,13 @@
 import { RemoteError } from '../errors/remote-error'
-import { LINK_LIMITS, type LinkLimits } from './link-limits'
+import { within } from '../time/within'
+import { unreachable } from './dial-error'
+import { CONNECT_TIMEOUT, LINK_LIMITS, type LinkLimits } from './link-limits'
 import {
   DEVICES_PATH,
   INVITATIONS_PATH,
   ONCE_PATH,
   type OnceDial,
+  type OnceProof,
   onceFailure,
   proofHeaders,
   readNotice
@@ -14,12 +17,19 @@ export interface BrowserOnceOptions {
   /** Default: the one that is there. */
   readonly fetch?: typeof globalThis.fetch | undefined
   readonly limits?: Partial<LinkLimits> | undefined
+  /** Milliseconds for what is asked before the first request. Default 10,000. */
+  readonly connectTimeout?: number | undefined
 }
 
 /** One request over the web, by `fetch`, which does not tell whether a request that failed had left: `ran` is `maybe` then. */
-export function onceBrowser({ fetch, limits }: BrowserOnceOptions = {}): OnceDial {
+export function onceBrowser({
+  fetch,
+  limits,
+  connectTimeout = CONNECT_TIMEOUT
+}: BrowserOnceOptions = {}): OnceDial {
   const { maxFrameBytes } = { ...LINK_LIMITS, ...limits }
-  const ask = async (url: URL, init: RequestInit, signal: AbortSignal | undefined): Promise<Response> => {
+  const ask = async (url: URL, init: RequestInit, signal: AbortSignal | undefined): Promise<Uint8Array> => {
+    const isSent = init.body !== undefined
     let response: Response
     try {
       response = await (fetch ?? globalThis.fetch)(url, {
@@ -30,41 +40,45 @@ export function onceBrowser({ fetch, limits }: BrowserOnceOptions = {}): OnceDia
         ...(signal !== undefined && { signal })
       })
     } catch (cause) {
-      throw lost(cause)
+      throw lost(cause, isSent)
     }
-    if (response.status !== 200) throw onceFailure(response.status)
-    return response
+    if (response.status !== 200) throw onceFailure(response.status, isSent)
+    try {
+      const answer = new Uint8Array(await response.arrayBuffer())
+      if (answer.length <= maxFrameBytes) return answer
+    } catch (cause) {
+      throw lost(cause, isSent)
+    }
+    throw lost(new Error('the answer is too long'), isSent)
   }
+  const get = (url: URL, signal: AbortSignal | undefined, proof?: OnceProof) =>
+    within(
+      connectTimeout,
+      signal,
+      why => unreachable(why === 'late' ? 'connect-timeout' : why),
+      limited => ask(url, { headers: proofHeaders(proof) }, limited)
+    )
   return {
-    async post(url, device, frame, signal, proof) {
+    post(url, device, frame, signal, proof) {
       const body = frame as Uint8Array<ArrayBuffer>
       const headers = { ...proofHeaders(proof), 'content-type': 'application/octet-stream' }
-      const response = await ask(new URL(ONCE_PATH + device, url), { method: 'POST', body, headers }, signal)
-      try {
-        const answer = new Uint8Array(await response.arrayBuffer())
-        if (answer.length <= maxFrameBytes) return answer
-      } catch (cause) {
-        throw lost(cause)
-      }
-      throw lost(new Error('the answer is too long'))
+      return ask(new URL(ONCE_PATH + device, url), { method: 'POST', body, headers }, signal)
     },
-    async invitation(url, place, signal) {
-      const response = await ask(new URL(INVITATIONS_PATH + place, url), {}, signal)
-      return new Uint8Array(await response.arrayBuffer())
+    invitation(url, place, signal) {
+      return get(new URL(INVITATIONS_PATH + place, url), signal)
     },
     async lookUp(url, device, signal, proof) {
-      const headers = proofHeaders(proof)
-      return readNotice(await (await ask(new URL(DEVICES_PATH + device, url), { headers }, signal)).text())
+      return readNotice(await get(new URL(DEVICES_PATH + device, url), signal, proof))
     }
   }
 }
 
-function lost(cause: unknown): RemoteError {
+function lost(cause: unknown, isSent: boolean): RemoteError {
   return new RemoteError(
     'disconnected',
     'Cannot ask the device: because the connection could not be made, or broke',
     {
-      ran: 'maybe',
+      ran: isSent ? 'maybe' : 'no',
       cause
     }
   )

@@ -1,6 +1,7 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { RemoteError } from '../errors/remote-error'
+import { within } from '../time/within'
 import { unreachable } from './dial-error'
 import { CONNECT_TIMEOUT, LINK_LIMITS } from './link-limits'
 import type { NodeDialOptions } from './node-web-socket'
@@ -30,6 +31,7 @@ export function onceNode({ tls, limits, connectTimeout = CONNECT_TIMEOUT }: Node
     body?: Uint8Array
   ): Promise<Buffer> {
     let isOut = false
+    let hasAnswer = false
     try {
       return await new Promise<Buffer>((resolve, reject) => {
         const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(
@@ -44,7 +46,10 @@ export function onceNode({ tls, limits, connectTimeout = CONNECT_TIMEOUT }: Node
               ...(body && { 'content-type': 'application/octet-stream', 'content-length': body.length })
             }
           },
-          response => read(response, most).then(resolve, reject)
+          response => {
+            hasAnswer = true
+            read(response, most, body !== undefined).then(resolve, reject)
+          }
         )
         const timer = setTimeout(() => request.destroy(unreachable('connect-timeout')), connectTimeout)
         request.once('socket', socket => {
@@ -53,7 +58,10 @@ export function onceNode({ tls, limits, connectTimeout = CONNECT_TIMEOUT }: Node
             clearTimeout(timer)
           })
         })
-        request.once('close', () => clearTimeout(timer))
+        request.once('close', () => {
+          clearTimeout(timer)
+          if (!hasAnswer) reject(new Error('the connection was closed'))
+        })
         request.on('error', reject)
         request.end(body)
       })
@@ -61,30 +69,37 @@ export function onceNode({ tls, limits, connectTimeout = CONNECT_TIMEOUT }: Node
       if (error instanceof RemoteError) throw error
       if (!isOut) throw unreachable(signal?.aborted ? 'aborted' : (error as Error))
       const message = 'Cannot tell what became of a request: because the connection broke before the answer'
-      throw new RemoteError('disconnected', message, { ran: 'maybe', cause: error })
+      const ran = body === undefined ? 'no' : 'maybe'
+      throw new RemoteError('disconnected', message, { ran, cause: error })
     }
   }
 
+  const get = (url: URL, signal: AbortSignal | undefined, proof?: OnceProof) =>
+    within(
+      connectTimeout,
+      signal,
+      why => unreachable(why === 'late' ? 'connect-timeout' : why),
+      limited => ask(url, MAX_NOTICE, limited, proof)
+    )
+
   return {
-    async post(url, device, frame, signal, proof) {
-      return await ask(new URL(ONCE_PATH + device, url), maxFrameBytes, signal, proof, frame)
+    post(url, device, frame, signal, proof) {
+      return ask(new URL(ONCE_PATH + device, url), maxFrameBytes, signal, proof, frame)
     },
-    async invitation(url, place, signal) {
-      return await ask(new URL(INVITATIONS_PATH + place, url), MAX_NOTICE, signal, undefined)
+    invitation(url, place, signal) {
+      return get(new URL(INVITATIONS_PATH + place, url), signal)
     },
     async lookUp(url, device, signal, proof) {
-      return readNotice(
-        (await ask(new URL(DEVICES_PATH + device, url), MAX_NOTICE, signal, proof)).toString()
-      )
+      return readNotice(await get(new URL(DEVICES_PATH + device, url), signal, proof))
     }
   }
 }
 
-async function read(response: IncomingMessage, most: number): Promise<Buffer> {
+async function read(response: IncomingMessage, most: number, isSent: boolean): Promise<Buffer> {
   const { statusCode = 0 } = response
   if (statusCode !== 200) {
     response.destroy()
-    throw onceFailure(statusCode)
+    throw onceFailure(statusCode, isSent)
   }
   const chunks: Buffer[] = []
   let length = 0

@@ -1,4 +1,5 @@
-import { RemoteError } from '../errors/remote-error'
+import { textOf } from '../encoding/bytes'
+import { RemoteError, type RemoteErrorCode } from '../errors/remote-error'
 
 /** POST to it, and to the id of the device behind it: a frame in the body, a frame in the answer. */
 export const ONCE_PATH = '/remote/once/'
@@ -37,7 +38,7 @@ export interface OnceDial {
   /**
    * @param url `https:` or `http:`; only its scheme and host count
    * @returns a frame
-   * @throws (rejects) RemoteError `disconnected`, `refused`, `timeout`; its `ran` is `no` where the device has certainly not had it
+   * @throws (rejects) RemoteError `disconnected`, `refused`, `timeout`; its `ran` is `no` where the request has certainly not left
    */
   post(
     url: string,
@@ -49,49 +50,49 @@ export interface OnceDial {
   /**
    * @param place that follows from a code
    * @returns the sealed invitation
-   * @throws (rejects) RemoteError, likewise
+   * @throws (rejects) RemoteError; also when it takes longer than a connection may
    */
   invitation(url: string, place: string, signal?: AbortSignal): Promise<Uint8Array>
   /** @throws (rejects) RemoteError, likewise */
   lookUp(url: string, device: string, signal?: AbortSignal, proof?: OnceProof): Promise<DeviceNotice>
 }
 
-/** What an answer that is none means. */
-export function onceFailure(status: number): RemoteError {
-  switch (status) {
-    case 401:
-    case 404:
-      return new RemoteError('disconnected', 'Cannot reach the device: because it is not there', {
-        reason: 'unknown-device'
-      })
-    case 503:
-      return new RemoteError('disconnected', 'Cannot reach the device: because it is away', {
-        reason: 'device-offline'
-      })
-    case 413:
-      return new RemoteError('refused', 'Cannot ask the device: because the request is too large', {
-        reason: 'too-large'
-      })
-    case 429:
-      return new RemoteError('refused', 'Cannot ask the device: because it has too much to do', {
-        reason: 'busy'
-      })
-    default:
-      return new RemoteError(
-        'disconnected',
-        `Cannot ask the device: because the answer was status ${status}`,
-        {
-          ran: 'maybe',
-          reason: 'rejected'
-        }
-      )
-  }
+/**
+ * What an answer that is none means. Whoever carries a request can say so after the device has had it.
+ *
+ * @param isSent a request was sent: `ran` is `maybe` then
+ */
+export function onceFailure(status: number, isSent: boolean): RemoteError {
+  const [code, reason, why] = FAILURES[status] ?? [
+    'disconnected',
+    'rejected',
+    `the answer was status ${status}`
+  ]
+  return new RemoteError(code, `Cannot ask the device: because ${why}`, {
+    ran: isSent ? 'maybe' : 'no',
+    ...(reason !== undefined && { reason })
+  })
+}
+
+const NOT_THERE = ['disconnected', 'unknown-device', 'it is not there'] as const
+
+const FAILURES: Readonly<
+  Record<number, readonly [code: RemoteErrorCode, reason: string | undefined, why: string]>
+> = {
+  400: ['refused', 'malformed', 'the request is against the rules'],
+  401: NOT_THERE,
+  404: NOT_THERE,
+  408: ['timeout', undefined, 'the request came too slowly'],
+  413: ['refused', 'too-large', 'the request is too large'],
+  429: ['refused', 'busy', 'it has too much to do'],
+  503: ['disconnected', 'device-offline', 'it is away'],
+  504: ['timeout', undefined, 'it did not answer in time']
 }
 
 /** @throws RemoteError `disconnected` */
-export function readNotice(text: string): DeviceNotice {
+export function readNotice(bytes: Uint8Array): DeviceNotice {
   try {
-    const { publicKey, online } = JSON.parse(text) as Partial<DeviceNotice>
+    const { publicKey, online } = JSON.parse(textOf(bytes)) as Partial<DeviceNotice>
     if (typeof publicKey === 'string' && typeof online === 'boolean') return { publicKey, online }
   } catch {}
   throw new RemoteError(

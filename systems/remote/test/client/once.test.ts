@@ -27,7 +27,7 @@ describe('A client that keeps no connection', () => {
       after?.()
       return answer
     },
-    lookUp: async () => ({ publicKey: toBase64url(scene.host.publicKey) }),
+    lookUp: async () => ({ publicKey: toBase64url(scene.host.publicKey), online: true }),
     invitation: () => Promise.reject(new Error('nobody asks for one'))
   }
   const connect = async (options = {}, key = scene.key): Promise<RemoteClient> => {
@@ -136,7 +136,7 @@ describe('A client that keeps no connection', () => {
 
   it('takes nobody for the device but the device', async () => {
     const client = scene.another({
-      once: { ...once, lookUp: async () => ({ publicKey: toBase64url(new Uint8Array(32)) }) }
+      once: { ...once, lookUp: async () => ({ publicKey: toBase64url(new Uint8Array(32)), online: true }) }
     })
     const error = await failureOf(client.connect(`https://device?device=${scene.hub.deviceId}`, scene.key))
     expect(error).to.include({ code: 'disconnected', reason: 'rejected' })

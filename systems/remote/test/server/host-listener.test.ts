@@ -92,10 +92,10 @@ describe('A device that listens', () => {
         () => 'it was answered',
         ({ code, reason, ran }: RemoteError) => `${code} ${reason} ${ran}`
       )
-    expect(await failure(web.post(url, 'nobody', utf8('')))).to.equal('disconnected unknown-device no')
+    expect(await failure(web.post(url, 'nobody', utf8('')))).to.equal('disconnected unknown-device maybe')
     expect(await failure(web.lookUp(url, 'nobody'))).to.equal('disconnected unknown-device no')
-    expect(await failure(web.post(url, 'busy', utf8('')))).to.equal('refused busy no')
-    expect(await failure(web.post(url, 'lamp', new Uint8Array(1_001)))).to.equal('refused too-large no')
+    expect(await failure(web.post(url, 'busy', utf8('')))).to.equal('refused busy maybe')
+    expect(await failure(web.post(url, 'lamp', new Uint8Array(1_001)))).to.equal('refused too-large maybe')
     expect(await failure(web.post('http://127.0.0.1:1', 'lamp', utf8('')))).to.equal(
       'disconnected unreachable no'
     )

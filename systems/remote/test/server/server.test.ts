@@ -2,8 +2,7 @@ import { certificates, closesWhatItOpened, onCleanUp, until } from '@token-serve
 import { expect } from 'chai'
 import { Client, type NodeClientOptions } from '../../lib/doors/node-client'
 import { RemoteError } from '../../lib/errors/remote-error'
-import { type Handlers, Server } from '../../lib/server/server'
-import type { HostOptions, ServerOptions } from '../../lib/server/server-options'
+import { type Handlers, type HostOptions, Server, type ServerOptions } from '../../lib/server/server'
 
 const KEY = 'a key in words'
 
@@ -98,6 +97,7 @@ describe('A server and its clients', () => {
       { port },
       { port, tls },
       { port: 0, host: '192.0.2.1' },
+      { port: 70_000 },
       { port: 0, tls: { key: 'none', cert: 'none' } }
     ]
     for (const options of wrong)
