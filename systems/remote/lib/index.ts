@@ -21,6 +21,7 @@ import type { Phone as PairedPhone } from './keys/phone'
 import { qrAsGif as asGif, qrAsSvg as asSvg, qrForTerminal as forTerminal } from './keys/qr-code'
 import { pageApp as servePage } from './server/page-app'
 import * as serving from './server/server'
+import type * as serverOptions from './server/server-options'
 import * as relays from './server/start-relay'
 import { askOnTerminal as askThere } from './server/terminal-approval'
 
@@ -56,7 +57,7 @@ namespace Server {
   export type FieldDescription = declared.FieldDescription
   export type Handler = device.Handler
   export type Handlers = serving.Handlers
-  export type HostOptions = serving.HostOptions
+  export type HostOptions = serverOptions.HostOptions
   export type Invitation = Invited
   export type InvitationOptions = Inviting
   export type KeyRingOptions = RingOptions
@@ -66,11 +67,11 @@ namespace Server {
   export type Phone = PairedPhone
   export type PhoneKey = StoredKey
   export type Ran = DidRun
-  export type RelayOptions = serving.RelayOptions
+  export type RelayOptions = serverOptions.RelayOptions
   export type RemoteErrorCode = FailureCode
   export type RunningRelay = relays.RunningRelay
   export type SendOptions = Sending
-  export type ServerOptions = serving.ServerOptions
+  export type ServerOptions = serverOptions.ServerOptions
   export type StartRelayOptions = relays.StartRelayOptions
 }
 

@@ -20,6 +20,8 @@ export interface Carrier {
 export interface CarrierOwner {
   /** @param error why, of a connection that was lost or could not be made */
   statusChanged(status: ClientStatus, error?: RemoteError): void
+  /** A session has opened, of a device that has this name. */
+  greeted(deviceName: unknown): void
   /** The device can't open what is sent. */
   refused(): void
   /** The device says something unasked. */

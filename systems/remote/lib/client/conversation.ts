@@ -73,7 +73,7 @@ export class Conversation implements Carrier, ConnectionOwner {
 
   send(request: Request): void {
     const session = this.#connection?.current
-    if (session === undefined && !this.#mayWait) throw unsent(this.#status, request)
+    if (session === undefined && !this.#mayWait) throw this.#unsent(request)
     this.#requests.add(request)
     if (session !== undefined) this.#requests.send(request, session)
     else this.#connection?.tryAgain()
@@ -171,6 +171,10 @@ export class Conversation implements Carrier, ConnectionOwner {
     )
   }
 
+  #unsent(request: Request): RemoteError {
+    return unsent(this.#status, request, this.#reason)
+  }
+
   #setStatus(status: ClientStatus, error?: RemoteError): void {
     // A further failure is told where it is another one.
     if (status === this.#status && (error === undefined || error.reason === this.#reason)) return
@@ -225,7 +229,8 @@ export class Conversation implements Carrier, ConnectionOwner {
 
   opened(session: ClientSession, greeting: unknown): void {
     this.#failures = 0
-    this.#requests.knowRev(fieldOf(greeting, 'rev'))
+    this.#requests.beginAt(fieldOf(greeting, 'rev'))
+    this.#owner.greeted(fieldOf(greeting, 'name'))
     this.#setStatus('ready')
     this.#requests.sendUnder(session)
   }
@@ -264,7 +269,7 @@ export class Conversation implements Carrier, ConnectionOwner {
     request.session = undefined
     const current = this.#connection?.current
     if (current !== undefined && current !== session) this.#requests.send(request, current)
-    else if (this.#key.isDead) this.#requests.reject(request, unsent(this.#status, request))
+    else if (this.#key.isDead) this.#requests.reject(request, this.#unsent(request))
   }
 
   /** Sealed under the key that it is about: whoever said so has it. */
@@ -273,13 +278,16 @@ export class Conversation implements Carrier, ConnectionOwner {
     const connection = this.#connection
     if (isRevoked) connection?.drop(session)
     else connection?.retire(session)
-    if (this.#key.isDead) {
-      this.#setStatus('bad-key')
-      this.#owner.refused()
-      const why = 'the device has said that this key counts no more'
-      for (const request of this.#requests.values())
-        if (request.session === undefined) this.#requests.reject(request, request.failure('bad-key', why))
-    }
+    if (!this.#key.isDead) return
+    this.#setStatus(
+      'bad-key',
+      new RemoteError('bad-key', 'Cannot go on: because the device has said that this key counts no more', {
+        ...(isRevoked && { reason: 'revoked' })
+      })
+    )
+    this.#owner.refused()
+    for (const request of this.#requests.values())
+      if (request.session === undefined) this.#requests.reject(request, this.#unsent(request))
   }
 
   disturbed(): void {
@@ -293,7 +301,7 @@ export class Conversation implements Carrier, ConnectionOwner {
 
   offline(): void {
     this.#setStatus('offline')
-    this.#requests.rejectUnsent(request => unsent(this.#status, request))
+    this.#requests.rejectUnsent(request => this.#unsent(request))
   }
 
   closed({ why, reason, isFinal }: ConnectionEnd): void {
@@ -313,7 +321,7 @@ export class Conversation implements Carrier, ConnectionOwner {
       return
     }
     this.#setStatus('connecting', error)
-    this.#requests.rejectUnsent(request => unsent(this.#status, request))
+    this.#requests.rejectUnsent(request => this.#unsent(request))
     this.#failed(error)
   }
 }

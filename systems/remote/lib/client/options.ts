@@ -1,8 +1,8 @@
 import type { CipherSuite } from 'hpke'
-import { invalid } from '../errors/remote-error'
 import type { Link } from '../link/link'
+import { type Checks, isCount, isEither, isFlag, isFunction, isText, isTime } from '../options/check-options'
 import type { Scrypt } from '../sealing/keys'
-import { type Clock, MAX_DELAY, systemClock } from '../time/clock'
+import { type Clock, systemClock } from '../time/clock'
 import type { Proof } from './proof'
 
 /** What a client asks for one thing over the web, without a connection. */
@@ -53,16 +53,21 @@ export interface ClientOptions {
   readonly jwt?: string | (() => string | Promise<string>) | undefined
 }
 
+export const CLIENT_CHECKS: Checks<ClientOptions> = {
+  timeoutLength: isTime,
+  resolveErrors: isFlag,
+  allowPlain: isFlag,
+  maxPending: isCount,
+  probeInterval: isTime,
+  jwt: isEither(isText, isFunction)
+}
+
 export type CompleteOptions = ReturnType<typeof completeOptions>
 
-/** @throws RemoteError `invalid` */
 export function completeOptions(options: ClientParts & ClientOptions) {
   const { suite, scrypt, once, jwt, clock = systemClock, random = Math.random } = options
   const { resolveErrors = false, allowPlain = false, timeoutLength = 10_000, maxPending = 10_000 } = options
   const { probeInterval = 2_000 } = options
-  checkTimeout('timeoutLength', timeoutLength)
-  checkTimeout('probeInterval', probeInterval)
-  if (!(Number.isInteger(maxPending) && maxPending > 0)) throw invalid('maxPending', 'it is no count above 0')
   return {
     suite,
     scrypt,
@@ -77,10 +82,4 @@ export function completeOptions(options: ClientParts & ClientOptions) {
     probeInterval,
     maxPending
   }
-}
-
-/** @throws RemoteError `invalid` */
-export function checkTimeout(name: string, value: unknown): void {
-  if (!(typeof value === 'number' && value > 0 && value <= MAX_DELAY))
-    throw invalid(name, `it is no number of milliseconds between 0 and ${MAX_DELAY}`)
 }

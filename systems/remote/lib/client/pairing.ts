@@ -1,6 +1,7 @@
 import { fromBase64url, toBase64url } from '../encoding/base64url'
 import { fieldOf } from '../encoding/json'
 import { invalid, RemoteError } from '../errors/remote-error'
+import { type Checks, checkOptions, isFunction, isSignal, isTime } from '../options/check-options'
 import { HandshakeError } from '../sealing/flight'
 import { deviceIdOf } from '../sealing/keys'
 import { type PairedKey, PhonePairing } from '../sealing/pairing-exchange'
@@ -29,6 +30,13 @@ export interface PairOptions {
   /** Milliseconds to wait for the owner. Default 10 minutes. */
   readonly approvalTimeout?: number
   readonly signal?: AbortSignal
+}
+
+const PAIR_CHECKS: Checks<PairOptions> = {
+  onWords: isFunction,
+  onKey: isFunction,
+  approvalTimeout: isTime,
+  signal: isSignal
 }
 
 const APPROVAL_TIMEOUT = 600_000
@@ -75,6 +83,7 @@ export class Pairing {
    * between the phone and the device
    */
   async run(client: PairingClient, name: string, options: PairOptions = {}): Promise<PhoneKey> {
+    checkOptions(options, PAIR_CHECKS)
     const { onWords, onKey, approvalTimeout = APPROVAL_TIMEOUT, signal } = options
     const waiting = signal === undefined ? {} : { signal }
     if (this.#paired === undefined) {
@@ -84,7 +93,12 @@ export class Pairing {
       onKey?.(this.#record(paired.key, terms))
       client.setEncryption(paired.key)
     }
-    const terms = await client.ask('approval', null, { ...waiting, timeout: approvalTimeout })
+    const terms = await client
+      .ask('approval', null, { ...waiting, timeout: approvalTimeout })
+      .catch((error: RemoteError) => {
+        // It was the owner's word that was waited for: the device drops the key of a phone that is turned away.
+        throw error.reason === 'revoked' ? turnedAway(error) : error
+      })
     return this.#record(this.#paired, terms)
   }
 
@@ -135,6 +149,11 @@ export class Pairing {
 function wordsOf(paired: PairedKey, language: unknown): string {
   const isKnown = typeof language === 'string' && Object.hasOwn(SHORT_CODE_WORDS, language)
   return paired.words(isKnown ? (language as keyof typeof SHORT_CODE_WORDS) : 'en')
+}
+
+function turnedAway(cause: RemoteError): RemoteError {
+  const why = 'Cannot pair: because the owner of the device has not said yes'
+  return new RemoteError('refused', why, { reason: 'not-approved', cause })
 }
 
 function somebodyBetween(): RemoteError {

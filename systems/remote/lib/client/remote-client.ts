@@ -2,21 +2,16 @@ import { placeOfCode } from '../codes/invitation-code'
 import { fieldOf } from '../encoding/json'
 import { randomText } from '../encoding/random-id'
 import { invalid, type RemoteError } from '../errors/remote-error'
+import { checkOptions } from '../options/check-options'
 import type { Carrier, CarrierOwner, GivenKey } from './carrier'
 import { ClientKey } from './client-key'
 import { Conversation } from './conversation'
 import { OnceCarrier } from './once-carrier'
-import {
-  type ClientOptions,
-  type ClientParts,
-  type CompleteOptions,
-  checkTimeout,
-  completeOptions
-} from './options'
+import { type ClientOptions, type ClientParts, type CompleteOptions, completeOptions } from './options'
 import { Pairing, type PairOptions } from './pairing'
 import type { PhoneKey } from './phone-key'
 import { quietly } from './quietly'
-import { Request, type SendOptions } from './request'
+import { Request, SEND_CHECKS, type SendOptions } from './request'
 import { bodyOf } from './request-body'
 import { Requests } from './requests'
 import { type ClientStatus, expired, type KnownState, type LeaseNotice } from './status'
@@ -41,6 +36,8 @@ export interface Watcher {
   }) => void
 }
 
+const NO_OPTIONS: SendOptions = {}
+
 /** Asks a device. It knows no sockets: `dial` brings the links. */
 export class RemoteClient {
   readonly #options: CompleteOptions
@@ -51,6 +48,7 @@ export class RemoteClient {
   #carrier: Carrier | undefined
   #pairing: Pairing | undefined
   #known: KnownState | undefined
+  #deviceName: string | undefined
   #watcher: Watcher | undefined
   /** The device has been asked, and is asked again by each new session. */
   #isWatching = false
@@ -58,7 +56,7 @@ export class RemoteClient {
   #onStatus: ((status: ClientStatus, error?: RemoteError) => void) | undefined
   #onEvent: ((name: string, value: unknown) => void) | undefined
 
-  /** @throws RemoteError `invalid` */
+  /** @param options that were checked */
   constructor(options: ClientParts & ClientOptions) {
     this.#options = completeOptions(options)
     this.#key = new ClientKey(this.#options.scrypt, this.#options.allowPlain)
@@ -68,6 +66,9 @@ export class RemoteClient {
     })
     this.#owner = {
       statusChanged: (status, error) => this.#statusChanged(status, error),
+      greeted: name => {
+        this.#deviceName = typeof name === 'string' ? name : undefined
+      },
       refused: () => quietly(() => this.#onError?.('invalid_encryption')),
       told: (name, value) => this.#told(name, value)
     }
@@ -79,6 +80,11 @@ export class RemoteClient {
 
   get status(): ClientStatus {
     return this.#carrier?.status ?? 'closed'
+  }
+
+  /** What the device calls itself; undefined over `https:`, before a first session has opened, and where it has no name. */
+  get deviceName(): string | undefined {
+    return this.#deviceName
   }
 
   /** How many requests wait for their answers. */
@@ -122,7 +128,7 @@ export class RemoteClient {
    * @returns what its handler answered
    * @throws (rejects) RemoteError; with `resolveErrors` it resolves with `{ error: code }`
    */
-  send(event: string, payload?: unknown, options: SendOptions = {}): Promise<unknown> {
+  send(event: string, payload?: unknown, options: SendOptions = NO_OPTIONS): Promise<unknown> {
     const answer = this.#ask('req', event, payload, options)
     return this.#options.resolveErrors
       ? answer.catch((error: RemoteError) => ({ error: error.code }))
@@ -130,7 +136,7 @@ export class RemoteClient {
   }
 
   /** Asks something of the device itself, which its handler never sees. */
-  ask(what: string, payload?: unknown, options: SendOptions = {}): Promise<unknown> {
+  ask(what: string, payload?: unknown, options: SendOptions = NO_OPTIONS): Promise<unknown> {
     return this.#ask('ask', what, payload, options)
   }
 
@@ -236,11 +242,10 @@ export class RemoteClient {
 
   #ask(kind: 'req' | 'ask', event: string, payload: unknown, options: SendOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      if (options !== NO_OPTIONS) checkOptions(options, SEND_CHECKS)
       const { timeoutLength, clock, maxPending } = this.#options
       const { timeout = timeoutLength, ifRev, signal } = options
       const body = bodyOf(event, payload)
-      checkTimeout('timeout', timeout)
-      if (ifRev !== undefined && !Number.isSafeInteger(ifRev)) throw invalid('ifRev', 'it is no whole number')
       const isPlainest = ifRev === undefined && timeout === timeoutLength
       const extra = isPlainest ? '' : `,${JSON.stringify({ ifRev, timeout: Math.ceil(timeout) })}`
       const number = this.#requests.next()
@@ -269,13 +274,13 @@ export class RemoteClient {
   }
 
   #told(name: string, value: unknown): void {
-    if (name === 'state') this.#know(value)
+    if (name === 'state') this.#know(value, true)
     else if (name === 'reply')
       quietly(() => this.#watcher?.onReply?.(value as { event: string; response: unknown; by: string }))
     quietly(() => this.#onEvent?.(name, value))
   }
 
-  #know(told: unknown): KnownState {
+  #know(told: unknown, isNews = false): KnownState {
     const lease = fieldOf(told, 'lease') as LeaseNotice | undefined
     const state = {
       value: fieldOf(told, 'value'),
@@ -283,8 +288,8 @@ export class RemoteClient {
       at: this.#options.clock.date(),
       ...(lease && { lease })
     }
+    if (!this.#requests.knowRev(state.rev, isNews)) return state
     this.#known = state
-    this.#requests.knowRev(state.rev)
     quietly(() => this.#watcher?.onState?.(state))
     return state
   }

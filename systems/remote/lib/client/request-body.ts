@@ -1,4 +1,4 @@
-import { utf8 } from '../encoding/bytes'
+import { isLonger } from '../encoding/bytes'
 import { isDeep } from '../encoding/json'
 import { invalid, RemoteError } from '../errors/remote-error'
 import { MAX_EVENT_LENGTH, MAX_MESSAGE_BYTES } from '../wire/message'
@@ -23,8 +23,7 @@ export function bodyOf(event: string, payload: unknown): string {
   if (event !== last.event) last = { event, json: JSON.stringify(event) }
   const body = `${last.json},${text ?? 'null'}`
   if (isDeep(body)) throw invalid('the payload', 'it is nested too deep')
-  const isLong = body.length * 3 > MAX_MESSAGE_BYTES - 256
-  if (isLong && utf8(body).length > MAX_MESSAGE_BYTES - 256)
+  if (isLonger(body, MAX_MESSAGE_BYTES - 256))
     throw invalid('the payload', `it is longer than ${MAX_MESSAGE_BYTES} bytes`)
   return body
 }

@@ -1,4 +1,5 @@
 import { RemoteError, type RemoteErrorCode, type RemoteErrorDetails } from '../errors/remote-error'
+import { type Checks, isFunction, isSignal, isTime, wholeNumber } from '../options/check-options'
 import type { Outgoing } from '../sealing/outbox'
 import type { Timed } from '../time/deadlines'
 import type { ClientSession } from './connection-owner'
@@ -13,6 +14,13 @@ export interface SendOptions {
   readonly signal?: AbortSignal
   /** What the device's handler says while it is at work. */
   readonly onProgress?: (value: unknown) => void
+}
+
+export const SEND_CHECKS: Checks<SendOptions> = {
+  timeout: isTime,
+  ifRev: wholeNumber(0),
+  signal: isSignal,
+  onProgress: isFunction
 }
 
 /** Something that was asked, until it is settled. */

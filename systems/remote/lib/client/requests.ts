@@ -19,6 +19,8 @@ export class Requests {
   readonly #deadlines: Deadlines<Request>
   #last = 0
   #rev: number | undefined
+  /** Of this session's news. */
+  #newest = 0
   #highestSettledThatLeft = 0
 
   constructor({ clock, expired }: RequestsOptions) {
@@ -34,9 +36,22 @@ export class Requests {
     return this.#rev
   }
 
-  /** @param rev 0: as before */
-  knowRev(rev: unknown): void {
-    if (typeof rev === 'number' && rev > 0) this.#rev = rev
+  /** The revision at which a session began. */
+  beginAt(rev: unknown): void {
+    this.#newest = 0
+    this.knowRev(rev)
+  }
+
+  /**
+   * @param rev 0: as before
+   * @param isNews news of the state overtake answers, which are not to take the revision back
+   * @returns whether nothing newer is known
+   */
+  knowRev(rev: unknown, isNews = false): boolean {
+    if (typeof rev !== 'number' || rev < this.#newest) return false
+    if (isNews) this.#newest = rev
+    if (rev > 0) this.#rev = rev
+    return true
   }
 
   get size(): number {

@@ -33,11 +33,13 @@ export interface LeaseNotice {
   readonly remaining: number
 }
 
-/** Why a request can't be sent now. */
-export function unsent(status: ClientStatus, request: Request): RemoteError {
+/** Why a request can't be sent now. @param reason why the key is bad, if the device has said it */
+export function unsent(status: ClientStatus, request: Request, reason?: string): RemoteError {
   switch (status) {
     case 'bad-key':
-      return request.failure('bad-key', 'the device has said that this key counts no more')
+      return request.failure('bad-key', 'the device has said that this key counts no more', {
+        ...(reason !== undefined && { reason })
+      })
     case 'offline':
       return request.failure('disconnected', 'the device is not connected', { reason: 'device-offline' })
     default:

@@ -1,4 +1,4 @@
-import { utf8 } from '../encoding/bytes'
+import { isLonger } from '../encoding/bytes'
 import { isDeep } from '../encoding/json'
 import { RemoteError, type RemoteErrorDetails } from '../errors/remote-error'
 import type { Failure } from '../wire/message'
@@ -12,8 +12,7 @@ export function answerText(number: number, rev: number, value: unknown, maxBytes
     throw unfit('it is no JSON', 'answer-not-json')
   }
   if (text === undefined) return `["res",${number},${rev}]`
-  const isLong = text.length > maxBytes || (text.length * 3 > maxBytes && utf8(text).length > maxBytes)
-  if (isLong) throw unfit(`it is longer than ${maxBytes} bytes`, 'answer-too-large')
+  if (isLonger(text, maxBytes)) throw tooLarge(maxBytes)
   if (isDeep(text)) throw unfit('it is nested too deep', 'answer-too-deep')
   return `["res",${number},${rev},${text}]`
 }
@@ -45,6 +44,10 @@ export function handlerFailure(error: unknown): RemoteError {
     ran: 'yes',
     reason: 'threw'
   })
+}
+
+export function tooLarge(maxBytes: number): RemoteError {
+  return unfit(`it is longer than ${maxBytes} bytes`, 'answer-too-large')
 }
 
 function unfit(why: string, reason: string): RemoteError {

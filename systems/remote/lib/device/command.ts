@@ -12,8 +12,13 @@ import { ClientQueue } from './client-queue'
  */
 export type CommandPhase = 'waiting' | 'running' | 'done'
 
+export interface Answer extends Outgoing {
+  /** Of the request. */
+  readonly number: number
+}
+
 /** One request of a client, and then its answer. */
-export class Command implements Outgoing, Timed {
+export class Command implements Answer, Timed {
   readonly number: number
   readonly event: string
   payload: unknown
@@ -116,7 +121,10 @@ export interface DeviceSession {
   toldRev: number
   /** Characters that wait to be read by the client. */
   readonly waitingLength: number
-  answer(item: Outgoing): void
+  /** One that the connection can't carry is answered with a failure instead. */
+  answer(item: Answer): void
   /** Something beside answers; a request without a connection hears nothing of it. */
   say(text: string): void
+  /** The state, instead of what was told of it and has not left yet. */
+  tellState(text: string): void
 }

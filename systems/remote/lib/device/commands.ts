@@ -64,12 +64,12 @@ export class Commands {
       return
     }
     if (session.isRetired && number > record.forgotten) {
-      session.answer({ text: `["again",${number}]`, hasLeft: false })
+      session.answer({ number, text: `["again",${number}]`, hasLeft: false })
       return
     }
     const error = this.#check(number, event, session)
     if (error !== undefined) {
-      session.answer({ text: failureText(number, error), hasLeft: false })
+      session.answer({ number, text: failureText(number, error), hasLeft: false })
       return
     }
     const [ifRev, timeout] = [fieldOf(extra, 'ifRev'), fieldOf(extra, 'timeout')]
@@ -109,6 +109,7 @@ export class Commands {
       const why = 'Cannot do what was asked: because its key counts no more'
       const { number, session } = command
       session.answer({
+        number,
         text: failureText(number, new RemoteError('bad-key', why, { ran, reason: 'revoked' })),
         hasLeft: false
       })
@@ -180,7 +181,8 @@ export class Commands {
   #refuse(command: Command, error: RemoteError): typeof REFUSED {
     command.phase = 'done'
     this.#forget(command)
-    command.session.answer({ text: failureText(command.number, error), hasLeft: false })
+    const { number, session } = command
+    session.answer({ number, text: failureText(number, error), hasLeft: false })
     return REFUSED
   }
 

@@ -1,19 +1,25 @@
 import type { CipherSuite, KeyPair } from 'hpke'
-import { utf8 } from '../encoding/bytes'
+import { isLonger, utf8 } from '../encoding/bytes'
 import { fieldOf, parseJson } from '../encoding/json'
 import { InOrder } from '../link/in-order'
 import { DeviceHandshake } from '../sealing/handshake'
-import { Outbox, type Outgoing } from '../sealing/outbox'
+import { Outbox } from '../sealing/outbox'
 import type { KeyMode, SealingKey, Session } from '../sealing/session'
 import { decodeFrame, encodeFrame, type Frame, FrameKind, type Header } from '../wire/frame'
 import { decodeMessages, type Greeting } from '../wire/message'
-import type { ClientRecord, DeviceSession } from './command'
+import { failureText, tooLarge } from './answers'
+import type { Answer, ClientRecord, DeviceSession } from './command'
 
 /** A client that is connected, as its listener or the relay's link has it. */
 export interface ClientPort {
   readonly clientId: string
   /** @returns false when more waits than the client reads: `drained()` is called later */
   send(frame: Uint8Array): boolean
+  /** Of a frame; left out: no limit. */
+  readonly maxFrameBytes?: number | undefined
+  /** Of a connection that others send over, too: as those of an outbox. */
+  readonly reserve?: (length: number) => boolean
+  readonly release?: (length: number) => void
   /** The connection ends; `why` is a word as in a `bye`. */
   close(why: string): void
   /** What is known of it beside its key. */
@@ -37,6 +43,10 @@ export interface DeviceClientOwner {
 /** Sessions at once of one connection: that of now, and those whose requests may still be answered. */
 const MAX_SESSIONS = 5
 const MAX_FAILED_HANDSHAKES = 100
+/** Bytes of a frame beside its messages. */
+const FRAME_OVERHEAD = 512
+/** Characters of several messages in one frame. */
+const MAX_BATCH_LENGTH = 65_536
 /** Bytes of frames that wait to be opened. */
 const MAX_WAITING_BYTES = 8_388_608
 /** Characters that wait to be read by the client: then nothing runs for it any more, and at twice as many it is cut off. */
@@ -79,16 +89,25 @@ export class SealedDeviceSession implements DeviceSession {
     return this.outbox.waitingLength
   }
 
-  answer(item: Outgoing): void {
+  answer(item: Answer): void {
     if (this.isEnded) return
-    this.outbox.push(item)
+    const { maxBytes } = this.#client
+    const isFit = !isLonger(item.text, maxBytes)
+    this.outbox.push(isFit ? item : { text: failureText(item.number, tooLarge(maxBytes)), hasLeft: false })
     if (this.outbox.waitingLength > 2 * MAX_WAITING_LENGTH) this.#client.close('too-slow')
     this.#renew()
   }
 
   say(text: string): void {
     if (this.isEnded || this.outbox.waitingLength >= MAX_WAITING_LENGTH) return
+    if (isLonger(text, this.#client.maxBytes)) return
     this.outbox.say(text)
+    this.#renew()
+  }
+
+  tellState(text: string): void {
+    if (this.isEnded || isLonger(text, this.#client.maxBytes)) return
+    this.outbox.tell(text)
     this.#renew()
   }
 
@@ -112,15 +131,20 @@ export class SealedDeviceSession implements DeviceSession {
 /** One connected client: its handshakes, and what is sealed both ways. */
 export class DeviceClient {
   readonly port: ClientPort
+  /** Of one message that its connection can carry. */
+  readonly maxBytes: number
   readonly #owner: DeviceClientOwner
   readonly #inbox = new InOrder(frame => this.#take(frame))
   readonly #sessions: SealedDeviceSession[] = []
+  /** Of sessions that have ended, with last words that wait. */
+  #last: Outbox[] = []
   #handshake: DeviceHandshake | undefined
   #failures = 0
   #isEnded = false
 
   constructor(port: ClientPort, owner: DeviceClientOwner) {
     this.port = port
+    this.maxBytes = (port.maxFrameBytes ?? Number.POSITIVE_INFINITY) - FRAME_OVERHEAD
     this.#owner = owner
   }
 
@@ -138,6 +162,8 @@ export class DeviceClient {
 
   drained(): void {
     for (const { outbox } of this.#sessions) outbox.drained()
+    for (const outbox of this.#last) outbox.drained()
+    this.#last = this.#last.filter(({ waitingLength }) => waitingLength > 0)
   }
 
   detached(): void {
@@ -145,6 +171,7 @@ export class DeviceClient {
     this.#isEnded = true
     this.#inbox.end()
     for (const session of [...this.#sessions]) this.#drop(session)
+    for (const outbox of this.#last) outbox.end()
     this.#owner.left(this)
   }
 
@@ -160,6 +187,7 @@ export class DeviceClient {
     if (index < 0) return
     this.#sessions.splice(index, 1)
     session.isEnded = true
+    if (session.outbox.waitingLength > 0) this.#last.push(session.outbox)
     this.#owner.ended(session)
   }
 
@@ -210,6 +238,7 @@ export class DeviceClient {
 
   #add(session: Session, record: ClientRecord, timeout: unknown, rev: number): void {
     const wait = typeof timeout === 'number' && timeout > 0 ? timeout : Number.POSITIVE_INFINITY
+    const { reserve, release } = this.port
     const opened: SealedDeviceSession = new SealedDeviceSession(
       this,
       session,
@@ -218,6 +247,9 @@ export class DeviceClient {
       rev,
       new Outbox(session, {
         send: frame => this.#send(frame),
+        ...(reserve && { reserve }),
+        ...(release && { release }),
+        maxBatchLength: Math.min(MAX_BATCH_LENGTH, Math.floor(this.maxBytes / 3)),
         onFailure: () => this.#forget(opened)
       })
     )
@@ -257,8 +289,8 @@ export class DeviceClient {
   }
 
   #drop(session: SealedDeviceSession): void {
-    this.endSession(session)
     session.outbox.end()
+    this.endSession(session)
   }
 
   #find({ session: id }: Frame): SealedDeviceSession | undefined {

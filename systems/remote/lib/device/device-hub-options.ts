@@ -1,4 +1,18 @@
 import type { CipherSuite, KeyPair } from 'hpke'
+import {
+  type Checks,
+  isAnything,
+  isCount,
+  isEither,
+  isFlag,
+  isFunction,
+  isObject,
+  isText,
+  isTexts,
+  isTime,
+  milliseconds,
+  wholeNumber
+} from '../options/check-options'
 import type { OnceReplaysOptions } from '../sealing/once-replays'
 import type { KeyMode, SealingKey } from '../sealing/session'
 import type { Clock } from '../time/clock'
@@ -56,4 +70,29 @@ export interface DeviceHubOptions {
   /** Told what a handler threw, for the log of the device; its client hears nothing of it. */
   readonly onHandlerError?: ((error: unknown, event: string) => void) | undefined
   readonly clock?: Clock | undefined
+}
+
+/** Of those that the owner of a device names. */
+export const HUB_CHECKS: Checks<
+  Omit<DeviceHubOptions, 'suite' | 'ring' | 'handler' | 'handlers' | 'handlerOf' | 'clock'>
+> = {
+  name: isText,
+  events: isObject,
+  concurrent: isEither(isFlag, isTexts),
+  state: { value: isAnything, rev: wholeNumber(0) },
+  watch: isFlag,
+  maxQueuedCommands: isCount,
+  maxQueuedPerClient: isCount,
+  handlerTimeout: isTime,
+  maxMessageBytes: isCount,
+  maxLeaseTime: isTime,
+  memory: {
+    maxClients: isCount,
+    maxAnswers: isCount,
+    maxLength: isCount,
+    maxTotalLength: isCount,
+    maxAge: isTime
+  },
+  replays: { maxAge: isTime, maxAhead: milliseconds(0), maxRequests: isCount, elapsed: isFunction },
+  onHandlerError: isFunction
 }

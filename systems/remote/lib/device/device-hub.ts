@@ -59,7 +59,11 @@ export class DeviceHub implements DeviceClientOwner {
     this.#clock = clock
     this.ring = ring
     this.deviceId = ring.deviceId
-    this.state = new DeviceState({ rev: clock.date(), ...options.state }, () => this.#stateChanged())
+    this.state = new DeviceState(
+      { rev: clock.date(), ...options.state },
+      () => this.#stateChanged(),
+      this.#maxMessageBytes
+    )
     this.#memory = new AnswerMemory(clock, options.memory)
     this.#replays = new OnceReplays(clock.date(), { elapsed: () => clock.now(), ...options.replays })
     const lease = new Lease(clock, options.maxLeaseTime ?? 600_000)
@@ -253,7 +257,7 @@ export class DeviceHub implements DeviceClientOwner {
       } catch (error) {
         text = failureText(number, error instanceof RemoteError ? error : handlerFailure(error))
       }
-      session.answer({ text, hasLeft: false })
+      session.answer({ number, text, hasLeft: false })
     })()
   }
 
@@ -278,9 +282,9 @@ export class DeviceHub implements DeviceClientOwner {
 
   #stateChanged(): void {
     if (this.#watchers.size === 0) return
-    const { value, rev } = this.state
-    const text = `["event","state",${JSON.stringify({ value, rev })}]`
-    for (const session of this.#watchers.values()) session.say(text)
+    const { json, rev } = this.state
+    const text = `["event","state",{"value":${json},"rev":${rev}}]`
+    for (const session of this.#watchers.values()) session.tellState(text)
   }
 
   #replied({ event, session }: Command, text: string): void {

@@ -1,3 +1,8 @@
+import { isLonger } from '../encoding/bytes'
+import { isDeep } from '../encoding/json'
+import { RemoteError } from '../errors/remote-error'
+import { MAX_MESSAGE_BYTES } from '../wire/message'
+
 export interface StateOptions {
   /** Default null. */
   readonly value?: unknown
@@ -11,10 +16,22 @@ export interface StateOptions {
 /** The state document of a device: a value of JSON, and a number that grows with each change. */
 export class DeviceState {
   #value: unknown
+  #json: string
   #rev: number
+  readonly #maxBytes: number
   readonly #onChange: () => void
 
-  constructor({ value = null, rev = Date.now() }: StateOptions, onChange: () => void = () => {}) {
+  /**
+   * @param maxBytes of the value as JSON. Default 1 MiB.
+   * @throws RemoteError `invalid` for a value as {@link set} takes none
+   */
+  constructor(
+    { value = null, rev = Date.now() }: StateOptions,
+    onChange: () => void = () => {},
+    maxBytes = MAX_MESSAGE_BYTES
+  ) {
+    this.#maxBytes = maxBytes
+    this.#json = stateJson(value, maxBytes)
     this.#value = value
     this.#rev = rev
     this.#onChange = onChange
@@ -28,11 +45,41 @@ export class DeviceState {
     return this.#rev
   }
 
-  /** @returns the new revision */
+  /** The value as it was when it was set: what clients are told. */
+  get json(): string {
+    return this.#json
+  }
+
+  /**
+   * @returns the new revision
+   * @throws RemoteError `invalid` for a value that is no JSON, is nested too deep or is too long; the state stays as it was
+   */
   set(value: unknown): number {
+    this.#json = stateJson(value, this.#maxBytes)
     this.#value = value
     this.#rev++
     this.#onChange()
     return this.#rev
   }
+}
+
+function stateJson(value: unknown, maxBytes: number): string {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value ?? null)
+  } catch (cause) {
+    throw unfit('it is no JSON', cause)
+  }
+  if (text === undefined) throw unfit('it is no JSON')
+  if (isLonger(text, maxBytes)) throw unfit(`it is longer than ${maxBytes} bytes as JSON`)
+  if (isDeep(text)) throw unfit('it is nested too deep')
+  return text
+}
+
+function unfit(why: string, cause?: unknown): RemoteError {
+  return new RemoteError(
+    'invalid',
+    `Cannot use the state: because ${why}`,
+    cause === undefined ? {} : { cause }
+  )
 }

@@ -31,4 +31,6 @@ export class OnceSession implements DeviceSession {
   }
 
   say(): void {}
+
+  tellState(): void {}
 }

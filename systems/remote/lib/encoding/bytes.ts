@@ -5,6 +5,11 @@ export function utf8(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text)
 }
 
+/** Whether a text has more bytes than that; a short one is not encoded to tell. */
+export function isLonger(text: string, maxBytes: number): boolean {
+  return text.length > maxBytes || (text.length * 3 > maxBytes && utf8(text).length > maxBytes)
+}
+
 /** @throws TypeError when the bytes are no UTF-8 */
 export function textOf(bytes: Uint8Array): string {
   return decoder.decode(bytes)

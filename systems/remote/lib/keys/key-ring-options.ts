@@ -1,4 +1,14 @@
 import type { CipherSuite } from 'hpke'
+import {
+  type Checks,
+  isAnything,
+  isCount,
+  isFlag,
+  isFunction,
+  isObject,
+  isText,
+  isTime
+} from '../options/check-options'
 import type { Scrypt } from '../sealing/keys'
 import type { Clock } from '../time/clock'
 import type { Scope } from './key-state'
@@ -19,6 +29,15 @@ export interface KeyRingOptions {
   readonly maxInvitations?: number
 }
 
+export const KEY_RING_CHECKS: Checks<Omit<KeyRingOptions, 'suite'>> = {
+  folder: isText,
+  store: isObject,
+  clock: isObject,
+  scrypt: isFunction,
+  maxPhones: isCount,
+  maxInvitations: isCount
+}
+
 export interface InvitationOptions extends Scope {
   /** Where the phone is to dial: `https://host[:port]`, or an address of `ws:`, `wss:` or `tokens:`. Default: as {@link KeyRing.address}. */
   readonly address?: string | undefined
@@ -30,6 +49,16 @@ export interface InvitationOptions extends Scope {
   readonly asks?: boolean
   /** Whether the device's relays, or the device itself, hold it under a code to type; then its lifetime is two minutes. Default false. */
   readonly code?: boolean
+}
+
+export const INVITATION_CHECKS: Checks<InvitationOptions> = {
+  address: isText,
+  name: isText,
+  lifetime: isTime,
+  asks: isFlag,
+  code: isFlag,
+  events: isAnything,
+  until: isAnything
 }
 
 /** Good for one phone. */

@@ -4,6 +4,7 @@ import { CODE_LIFETIME, randomCode } from '../codes/invitation-code'
 import { toBase64url } from '../encoding/base64url'
 import { randomBytes } from '../encoding/random-id'
 import { invalid } from '../errors/remote-error'
+import { checkOptions } from '../options/check-options'
 import { admissionTag, deviceIdOf, keyId, type Scrypt, tagHash, textKey } from '../sealing/keys'
 import { nodeScrypt } from '../sealing/node-scrypt'
 import type { KeyMode, SealingKey } from '../sealing/session'
@@ -20,7 +21,13 @@ import {
   meaningOf
 } from './key-changes'
 import { KeyIndex, sealingKey } from './key-index'
-import type { Invitation, InvitationOptions, KeyRingEvents, KeyRingOptions } from './key-ring-options'
+import {
+  INVITATION_CHECKS,
+  type Invitation,
+  type InvitationOptions,
+  type KeyRingEvents,
+  type KeyRingOptions
+} from './key-ring-options'
 import {
   bytesOf,
   type Claim,
@@ -180,6 +187,7 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
 
   /** A one-time secret for one phone. @throws RemoteError */
   async invite(options: InvitationOptions = {}): Promise<Invitation> {
+    checkOptions(options, INVITATION_CHECKS)
     const { address = this.address, asks = true, events, until } = options
     const code = options.code === true ? randomCode() : undefined
     const lifetime = code === undefined ? (options.lifetime ?? INVITATION_LIFETIME) : CODE_LIFETIME
@@ -187,7 +195,6 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
     const scope: Scope = { events, until }
     try {
       checkScope(scope, now)
-      if (!(lifetime > 0 && lifetime < MAX_DELAY)) throw new Error('its lifetime is none')
     } catch (error) {
       throw invalid('the invitation', (error as Error).message)
     }

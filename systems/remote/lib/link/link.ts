@@ -13,6 +13,8 @@ export interface Link {
   /** Told once; nothing comes after it. */
   onClose: ((why: LinkClose) => void) | undefined
   onDrain: (() => void) | undefined
+  /** Of a frame that may be sent; one that is longer ends the link. Left out where there is no such limit. */
+  readonly maxFrameBytes?: number
   /** Bytes that wait to be written. */
   readonly bufferedBytes: number
   /** Frames that `send` took before still go out. */

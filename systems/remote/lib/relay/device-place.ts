@@ -106,7 +106,7 @@ export class DevicePlace implements Place, LinkOwner {
       },
       limits.maxDeviceWaitingBytes
     )
-    link.say({ do: 'registered', device: this.deviceId })
+    link.say({ do: 'registered', device: this.deviceId, maxFrameBytes: limits.maxFrameBytes })
     registered.standing.watch(() => this.#standingEnded())
     for (const party of [...this.#parties.values()]) this.#open(party)
   }

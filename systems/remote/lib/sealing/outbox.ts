@@ -24,6 +24,13 @@ export interface OutboxOptions {
   readonly onFailure: () => void
   /** Called for each batch; what it returns goes first. */
   readonly before?: () => string
+  /**
+   * Of a connection that others send over, too: called before so many characters are sealed, and `release` after they were sent.
+   *
+   * @returns false when the connection is full: {@link Outbox.drained} is to be called then
+   */
+  readonly reserve?: (length: number) => boolean
+  readonly release?: (length: number) => void
   /** Characters of JSON in one frame; one message alone may be longer. Default 65,536. */
   readonly maxBatchLength?: number
 }
@@ -37,7 +44,8 @@ export class Outbox {
   readonly #options: OutboxOptions
   readonly #maxBatchLength: number
   #waiting: Outgoing[] = []
-  /** Characters that wait. */
+  #news: Outgoing | undefined
+  /** Characters that wait, without the news. */
   waitingLength = 0
   #isFlushing = false
   #isFull = false
@@ -63,6 +71,13 @@ export class Outbox {
     this.push({ text, hasLeft: false })
   }
 
+  /** News make those before them worthless: of what waits the last alone is sent, ahead of all else. */
+  tell(text: string): void {
+    if (this.#isEnded) return
+    this.#news = { text, hasLeft: false }
+    this.#flush()
+  }
+
   drained(): void {
     this.#isFull = false
     this.#flush()
@@ -72,12 +87,17 @@ export class Outbox {
   end(): void {
     this.#isEnded = true
     this.#waiting = []
+    this.#news = undefined
     this.waitingLength = 0
     this.#takeBack()
   }
 
+  get #isIdle(): boolean {
+    return this.#waiting.length === 0 && this.#news === undefined
+  }
+
   #flush(): void {
-    if (this.#isFlushing || this.#isFull || this.#isEnded || this.#waiting.length === 0) return
+    if (this.#isFlushing || this.#isFull || this.#isEnded || this.#isIdle) return
     this.#isFlushing = true
     this.#sending = Promise.resolve().then(() => this.#sendAll())
   }
@@ -88,13 +108,26 @@ export class Outbox {
   }
 
   async #sendAll(): Promise<void> {
+    const { reserve, release } = this.#options
+    let reserved = 0
     try {
-      while (!this.#isFull && !this.#isEnded && this.#waiting.length > 0) {
+      while (!this.#isFull && !this.#isEnded && !this.#isIdle) {
+        if (reserve !== undefined) {
+          const length = this.#nextLength
+          this.#isFull = !reserve(length)
+          if (this.#isFull) return
+          reserved = length
+        }
+        this.#takeNews()
         const count = this.#countBatch()
         const items = this.#waiting.slice(0, count)
         this.#waiting = this.#waiting.slice(count)
         const batch = this.#textOf(items)
-        if (batch === '') continue
+        if (batch === '') {
+          release?.(reserved)
+          reserved = 0
+          continue
+        }
         for (const item of items) item.hasLeft = true
         this.#leaving = items
         const frame = await this.#session.seal(utf8(batch))
@@ -103,13 +136,31 @@ export class Outbox {
         this.#isFull = !this.#options.send(frame)
         const number = this.#options.count?.()
         if (number !== undefined) for (const item of items) item.frame = number
+        release?.(reserved)
+        reserved = 0
       }
     } catch {
       this.#takeBack()
       if (!this.#isEnded) this.#options.onFailure()
     } finally {
       this.#isFlushing = false
+      if (reserved > 0) release?.(reserved)
     }
+  }
+
+  /** Characters of the next frame. */
+  get #nextLength(): number {
+    const [first] = this.#waiting
+    const others = Math.min(this.waitingLength, Math.max(first?.text.length ?? 0, this.#maxBatchLength))
+    return others + (this.#news?.text.length ?? 0)
+  }
+
+  #takeNews(): void {
+    const news = this.#news
+    if (news === undefined) return
+    this.#news = undefined
+    this.#waiting.unshift(news)
+    this.waitingLength += news.text.length
   }
 
   #takeBack(): void {

@@ -57,6 +57,7 @@ export function welcomeClient(
       const clientId = randomId()
       client = device.attach({
         clientId,
+        maxFrameBytes: link.maxFrameBytes,
         send: sent => {
           // Sent only to who has shown a key.
           if (sent[1] === FrameKind.accept) link.trust?.()

@@ -2,6 +2,7 @@ import type { CipherSuite, KeyPair } from 'hpke'
 import { toBase64url } from '../encoding/base64url'
 import { RemoteError } from '../errors/remote-error'
 import type { Link } from '../link/link'
+import { SharedLink } from '../link/shared-link'
 import { answerChallenge } from '../sealing/registration'
 import { backoff } from '../time/backoff'
 import { type ControlMessage, decodeControl, encodeControl } from '../wire/control'
@@ -47,6 +48,9 @@ const REGISTER_TIMEOUT = 10_000
 /** Milliseconds until a relay that does not answer holds nothing. */
 const POST_TIMEOUT = 5_000
 
+/** Bytes that wait for the relay, from which on a client that makes the device answer what is not sealed is sent away. */
+const MAX_WAITING_BYTES = 4_194_304
+
 /** Clients at once by one relay; more are sent away. */
 const MAX_CLIENTS = 20_000
 
@@ -59,6 +63,8 @@ export class RelayConnection {
   #link: Link | undefined
   #failures = 0
   #isRegistered = false
+  /** Of a frame that the relay takes. */
+  #maxFrameBytes = Number.POSITIVE_INFINITY
   #bye: Extract<ControlMessage, { do: 'bye' }> | undefined
   #timer: NodeJS.Timeout | undefined
   #first: { resolve: () => void; reject: (error: RemoteError) => void } | undefined
@@ -131,10 +137,9 @@ export class RelayConnection {
         () => link.close('the relay did not register the device in time'),
         REGISTER_TIMEOUT
       )
-      link.onFrame = bytes => this.#take(bytes, link)
-      link.onDrain = () => {
-        for (const client of this.#clients.values()) client.drained()
-      }
+      const shared = new SharedLink(link)
+      link.onFrame = bytes => this.#take(bytes, link, shared)
+      link.onDrain = () => shared.drained()
       link.onClose = ({ reason, refused }) => this.#lost(reason, refused === true)
       link.send(
         encodeControl({
@@ -156,7 +161,7 @@ export class RelayConnection {
     }
   }
 
-  #take(bytes: Uint8Array, link: Link): void {
+  #take(bytes: Uint8Array, link: Link, shared: SharedLink): void {
     const frame = decodeFrame(bytes)
     if (frame === undefined) return
     if (frame.kind === FrameKind.carried) {
@@ -173,10 +178,14 @@ export class RelayConnection {
         void this.#prove(message, link)
         return
       case 'registered':
+        this.#maxFrameBytes = Math.min(
+          link.maxFrameBytes ?? Number.POSITIVE_INFINITY,
+          message.maxFrameBytes ?? Number.POSITIVE_INFINITY
+        )
         this.#registered()
         return
       case 'opened':
-        if (this.#isRegistered) this.#open(message.client, message.by, link)
+        if (this.#isRegistered) this.#open(message.client, message.by, link, shared)
         return
       case 'posted':
         this.#posts.get(message.place)?.(message.ok)
@@ -222,18 +231,32 @@ export class RelayConnection {
       this.#link?.send(encodeControl({ do: 'admit', tags: this.#options.keys.tagHashes }))
   }
 
-  #open(clientId: string, by: unknown, link: Link): void {
+  #open(clientId: string, by: unknown, link: Link, shared: SharedLink): void {
     this.#detach(clientId)
-    const leave = (why: string) => {
-      this.#clients.delete(clientId)
+    const close = (why: string) => {
+      this.#detach(clientId)
       link.send(encodeControl({ do: 'closed', client: clientId, why }))
     }
     if (this.#clients.size >= MAX_CLIENTS) {
-      leave('too-many')
+      close('too-many')
       return
     }
-    const send = (frame: Uint8Array) => link.send(frame)
-    this.#clients.set(clientId, this.#options.device.attach({ clientId, by, send, close: leave }))
+    const sender = { drained: () => client.drained() }
+    const client = this.#options.device.attach({
+      clientId,
+      by,
+      maxFrameBytes: this.#maxFrameBytes,
+      send: frame => {
+        if (frame[1] === FrameKind.sealed || shared.bufferedBytes <= MAX_WAITING_BYTES)
+          return shared.send(frame, sender)
+        close('busy')
+        return false
+      },
+      reserve: length => shared.reserve(sender, length),
+      release: length => shared.release(length),
+      close
+    })
+    this.#clients.set(clientId, client)
   }
 
   #detach(clientId: string): void {

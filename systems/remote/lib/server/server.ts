@@ -2,55 +2,31 @@ import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { InvitationBoard } from '../codes/invitation-board'
 import { DeviceHub } from '../device/device-hub'
-import type { DeviceHubOptions } from '../device/device-hub-options'
 import type { DeviceState } from '../device/device-state'
 import type { Handler } from '../device/handler'
-import { DevicePairing, type DevicePairingOptions } from '../device/pairing'
+import { DevicePairing } from '../device/pairing'
 import { toBase64url } from '../encoding/base64url'
 import { invalid, RemoteError } from '../errors/remote-error'
 import { KeyRing } from '../keys/key-ring'
-import type { KeyRingOptions } from '../keys/key-ring-options'
+import { checkOptions, milliseconds } from '../options/check-options'
 import { nodeSuite } from '../sealing/node-suite'
-import { LINK_LIMITS, type LinkLimits } from '../transport/link-limits'
+import { addressOf } from '../transport/address'
+import { LINK_LIMITS } from '../transport/link-limits'
 import { dialNode } from '../transport/node-dial'
-import type { DialTls } from '../transport/node-web-socket'
 import { type Board, CodePosts } from './code-posts'
 import { welcomeClient } from './host-client'
-import { HostListener, type HostListenerOptions } from './host-listener'
+import { HostListener } from './host-listener'
 import { pageApp } from './page-app'
 import { type RelayChange, RelayConnection } from './relay-connection'
+import {
+  checkServerOptions,
+  HOST_CHECKS,
+  type HostOptions,
+  RELAY_CHECKS,
+  type RelayOptions,
+  type ServerOptions
+} from './server-options'
 import { webRoutes } from './web-routes'
-
-export interface ServerOptions
-  extends Omit<DeviceHubOptions, 'suite' | 'ring' | 'handler' | 'handlers' | 'handlerOf' | 'clock'>,
-    Pick<DevicePairingOptions, 'approve' | 'language'> {
-  /** The keys of the device: its own pair, the shared one, the phones. Default: new ones, in memory. */
-  readonly keys?: Omit<KeyRingOptions, 'suite'> | KeyRing | undefined
-  /** Whether '' may be the key: nothing is sealed then, and everybody on the way can read and change it. Default false. */
-  readonly allowPlain?: boolean | undefined
-  /**
-   * Where phones reach the device, for invitations: `https://host[:port]`, or an address of `ws:`, `wss:` or `tokens:`. Default: that of
-   * the relay it dials out to.
-   */
-  readonly address?: string | undefined
-  readonly limits?: Partial<LinkLimits> | undefined
-  /** Milliseconds that `close()` gives to what is under way. Default 5,000. */
-  readonly closeTimeout?: number | undefined
-}
-
-export interface HostOptions extends Omit<HostListenerOptions, 'limits'> {
-  /** Whether the phone page is served at `/r`. Default true. */
-  readonly page?: boolean | undefined
-}
-
-export interface RelayOptions {
-  /** Proves to the relay whose device it is; a function is called for each connection. */
-  readonly jwt?: string | (() => string | Promise<string>) | undefined
-  /** Of the dial: the authority of the relay's certificate, and one's own certificate for `tokens:`. */
-  readonly tls?: DialTls | undefined
-  /** Milliseconds for a dial. Default 10,000. */
-  readonly connectTimeout?: number | undefined
-}
 
 /** One for every event, or one for each. */
 export type Handlers = Handler | Readonly<Record<string, Handler>> | ReadonlyMap<string, Handler>
@@ -78,8 +54,10 @@ export class Server extends EventEmitter<ServerEvents> {
   readonly #board = new InvitationBoard()
   #closing: Promise<void> | undefined
 
+  /** @throws RemoteError `invalid` */
   constructor(options: ServerOptions = {}) {
     super()
+    checkServerOptions(options)
     this.#options = options
   }
 
@@ -92,6 +70,7 @@ export class Server extends EventEmitter<ServerEvents> {
    * @throws (rejects) RemoteError `invalid`, with the reason `cannot-listen` where the port is taken; `disconnected` after `close()`
    */
   async host(handler: Handlers, key?: string, options: HostOptions = {}): Promise<AddressInfo> {
+    checkOptions(options, HOST_CHECKS)
     const { hub, ring } = await this.#open(handler, key)
     const { page = true, ...listening } = options
     const limits = this.#options.limits
@@ -134,6 +113,8 @@ export class Server extends EventEmitter<ServerEvents> {
     key?: string,
     options: RelayOptions = {}
   ): Promise<void> {
+    addressOf({ url })
+    checkOptions(options, RELAY_CHECKS)
     const { hub, ring } = await this.#open(handler, key)
     if (this.#options.address === undefined) await ring.setAddress(url.replace(/^ws/, 'http'))
     const { jwt, ...dialling } = options
@@ -185,14 +166,15 @@ export class Server extends EventEmitter<ServerEvents> {
     return this.#relays
   }
 
-  /** Takes nobody new, tells who is connected, and ends. What is left after `timeout` milliseconds is cut. */
-  close({
-    timeout = this.#options.closeTimeout ?? 5_000
-  }: {
-    readonly timeout?: number
-  } = {}): Promise<void> {
-    this.#closing ??= this.#close(timeout)
-    return this.#closing
+  /**
+   * Takes nobody new, tells who is connected, and ends. What is left after `timeout` milliseconds is cut.
+   *
+   * @throws (rejects) RemoteError `invalid`
+   */
+  async close(options: { readonly timeout?: number } = {}): Promise<void> {
+    checkOptions(options, { timeout: milliseconds(0) })
+    this.#closing ??= this.#close(options.timeout ?? this.#options.closeTimeout ?? 5_000)
+    await this.#closing
   }
 
   async #close(timeout: number): Promise<void> {

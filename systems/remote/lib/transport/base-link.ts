@@ -26,6 +26,10 @@ export abstract class BaseLink implements Link {
 
   abstract get bufferedBytes(): number
 
+  get maxFrameBytes(): number {
+    return this.limits.maxFrameBytes
+  }
+
   get onFrame(): ((frame: Uint8Array) => void) | undefined {
     return this.#onFrame
   }

@@ -1,3 +1,5 @@
+import { type Checks, isCount, isTime } from '../options/check-options'
+
 /** What a link bears; every number of it is finite. */
 export interface LinkLimits {
   /** Bytes of a frame, sent or received; a longer one from the other side ends the link. Default 1 MiB + 4 KiB. */
@@ -16,6 +18,13 @@ export const LINK_LIMITS: LinkLimits = Object.freeze({
   maxBufferedBytes: 16_777_216,
   heartbeat: 15_000
 })
+
+export const LINK_LIMITS_CHECKS: Checks<LinkLimits> = {
+  maxFrameBytes: isCount,
+  highWaterBytes: isCount,
+  maxBufferedBytes: isCount,
+  heartbeat: isTime
+}
 
 /** Milliseconds until a dial must have got through: the name, TCP, TLS and the greeting. */
 export const CONNECT_TIMEOUT = 10_000

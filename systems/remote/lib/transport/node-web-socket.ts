@@ -1,9 +1,16 @@
 import type { Duplex } from 'node:stream'
-import type { SecureContextOptions } from 'node:tls'
+import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { WebSocket } from 'ws'
 import type { RemoteError } from '../errors/remote-error'
+import { type Check, type Checks, isObject, isTime } from '../options/check-options'
 import { unreachable } from './dial-error'
-import { CLOSE_TIMEOUT, CONNECT_TIMEOUT, LINK_LIMITS, type LinkLimits } from './link-limits'
+import {
+  CLOSE_TIMEOUT,
+  CONNECT_TIMEOUT,
+  LINK_LIMITS,
+  LINK_LIMITS_CHECKS,
+  type LinkLimits
+} from './link-limits'
 import { CLOSE_NO_FRAME, type WebSocketLike, WebSocketLink } from './web-socket-link'
 
 /** TLS of a dial: whom to trust, and one's own certificate where the other side asks for one. */
@@ -19,6 +26,21 @@ export interface NodeDialOptions {
   readonly limits?: Partial<LinkLimits> | undefined
   /** Milliseconds for the name, TCP, TLS and the greeting. Default 10,000. */
   readonly connectTimeout?: number | undefined
+}
+
+const isTls: Check = value => {
+  try {
+    createSecureContext(value as DialTls)
+    return isObject(value)
+  } catch (error) {
+    return `refused by TLS: ${(error as NodeJS.ErrnoException).code}`
+  }
+}
+
+export const DIAL_CHECKS: Checks<NodeDialOptions> = {
+  tls: isTls,
+  limits: LINK_LIMITS_CHECKS,
+  connectTimeout: isTime
 }
 
 /** Bytes that a client may send without completing a message, until it is trusted. */

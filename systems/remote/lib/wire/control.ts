@@ -48,7 +48,8 @@ export type ControlMessage =
   | { readonly do: 'challenge'; readonly enc: string; readonly sealed: string }
   /** device → relay: what was sealed. */
   | { readonly do: 'proof'; readonly nonce: string }
-  | { readonly do: 'registered'; readonly device: string }
+  /** `maxFrameBytes`: of a frame that the relay takes. */
+  | { readonly do: 'registered'; readonly device: string; readonly maxFrameBytes?: number }
   /** device → relay: the SHA-256 of each admission tag that lets a client in, base64url; instead of all that were said before. */
   | { readonly do: 'admit'; readonly tags: readonly string[] }
   /** device → relay: a sealed invitation, base64url, for who asks for this place first, within two minutes. */
@@ -69,6 +70,7 @@ export type ControlMessage =
 type Shape = Readonly<Record<string, (value: unknown) => boolean>>
 
 const isText = (value: unknown) => typeof value === 'string'
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0
 const isTruth = (value: unknown) => typeof value === 'boolean'
 const isName = (value: unknown) => typeof value === 'string' && isId(value)
 const isWord = (value: unknown) => typeof value === 'string' && /^[a-z-]{1,32}$/.test(value)
@@ -91,7 +93,7 @@ const SHAPES: { readonly [What in ControlMessage['do']]: Shape } = {
   register: { publicKey: isText, jwt: optional(isText), name: optional(isText) },
   challenge: { enc: isText, sealed: isText },
   proof: { nonce: isText },
-  registered: { device: isName },
+  registered: { device: isName, maxFrameBytes: optional(isCount) },
   admit: { tags: value => Array.isArray(value) && value.every(isText) },
   post: { place: isName, sealed: isText },
   posted: { place: isName, ok: isTruth },

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { nameOf, readInvitation } from './doors'
+import { readInvitation } from './doors'
 import { Heading } from './parts/heading'
 import { fill, SpokenContext, useSpoken } from './parts/spoken'
 import { useChanges } from './parts/use-changes'
@@ -159,7 +159,7 @@ function Invited({ text, records, onKnown, onCancel }: InvitedProps) {
       return (
         <Pairing
           source={found}
-          title={nameOf(found.device)}
+          title={records.get(found.device)?.name ?? words.newDevice}
           onPaired={record => {
             records.put(record)
             onKnown(record.id)

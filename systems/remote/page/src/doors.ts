@@ -84,7 +84,7 @@ export async function pair(source: PairingSource, name: string, signal: AbortSig
         onKey: ({ device, url, psk }) =>
           resolve({
             id: device,
-            name: nameOf(device),
+            name: client.deviceName || nameOf(device),
             url,
             mode: 'paired',
             key: psk,

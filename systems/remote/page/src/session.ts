@@ -81,6 +81,14 @@ export class Session {
     return this.#client.status === 'ready'
   }
 
+  /** Nothing can be sent, now or later. */
+  get isOver(): boolean {
+    const { connection, why } = this
+    return (
+      connection === 'closed' || connection === 'too-old' || (connection === 'bad-key' && why === 'revoked')
+    )
+  }
+
   /** Whether the state that is shown changes by itself. */
   get isLive(): boolean {
     return this.#isWatching && this.#connection === 'online'

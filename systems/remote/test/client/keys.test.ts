@@ -109,6 +109,8 @@ describe('The key of a client', () => {
         return new Promise(() => {})
       }
     })
+    const statuses: string[] = []
+    scene.client.setStatusHandler((status, error) => statuses.push(`${status} ${error?.reason}`))
     const other = scene.another()
     const otherKey = newKey('paired')
     scene.keys.keys.set(otherKey.id, otherKey)
@@ -122,7 +124,9 @@ describe('The key of a client', () => {
     expect(await running).to.include({ code: 'bad-key', ran: 'yes', reason: 'revoked' })
     expect(await waiting).to.include({ code: 'bad-key', ran: 'no', reason: 'revoked' })
     expect(signal?.aborted).to.equal(true)
-    expect(await failureOf(scene.client.send('after'))).to.include({ code: 'bad-key', ran: 'no' })
+    const after = await failureOf(scene.client.send('after'))
+    expect(after).to.include({ code: 'bad-key', ran: 'no', reason: 'revoked' })
+    expect(statuses.at(-1)).to.equal('bad-key revoked')
     expect(other.pending).to.equal(1)
     other.close()
     await others

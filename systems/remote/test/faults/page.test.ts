@@ -147,7 +147,7 @@ describe('The phone page', function () {
     await result(page, 'Waiting for the device')
     await page.locator('progress').waitFor()
     await button(page, 'Cancel').click()
-    await result(page, 'You cancelled it. It did run.')
+    await result(page, 'You cancelled it. It had begun.')
   })
 
   it('asks before what is of danger', async () => {
@@ -174,7 +174,7 @@ describe('The phone page', function () {
     await page.evaluate("document.querySelector('input[type=number]').max = ''")
     await page.getByLabel('Duration (s)').fill('101')
     await button(page, 'Sunrise').click()
-    await result(page, 'The device could not do it. seconds is no number from 1 to 100. It did run.')
+    await result(page, 'The device could not do it. seconds is no number from 1 to 100. It had begun.')
   })
 
   /** A device whose link to its relay goes through a proxy. */
@@ -266,7 +266,7 @@ describe('The phone page', function () {
     await button(page, 'Sunrise').click()
     await page.locator('progress').waitFor()
     await page.clock.fastForward(121_000)
-    await result(page, 'No answer in time. It did run.')
+    await result(page, 'No answer in time. It had begun.')
   })
 
   it('goes on showing the state of a device that is gone, with its age', async () => {
@@ -304,7 +304,10 @@ describe('The phone page', function () {
     await result(page, 'Off: Done: again')
     await keys.setShared('another one')
     await page.reload()
-    await banner(page, 'No connection. Trying again… The relay knows no such device for this phone.')
+    await banner(
+      page,
+      'No connection. Trying again… The relay knows no such device, or this phone may no longer'
+    )
     expect(complaints).to.deep.equal([])
     await second.close()
     await keys.close()
@@ -329,6 +332,7 @@ describe('The phone page', function () {
     const asked = new Promise<Phone>(resolve => device.server.keys.on('asked', resolve))
     const { url } = await device.server.keys.invite({ address: device.address })
     const { page, complaints } = await browser.open(url)
+    await page.getByRole('heading', { name: 'Pairing with a new device' }).waitFor()
     await page.getByLabel('Name of this phone').fill("Ann's phone")
     await picture(page, 'pairing')
     expect(await faultsIn(page)).to.deep.equal([])
@@ -336,6 +340,7 @@ describe('The phone page', function () {
     const phone = await asked
     expect(phone.name).to.equal("Ann's phone")
     await page.getByText('Compare these words').waitFor()
+    await page.getByRole('heading', { name: 'Lamp' }).waitFor()
     expect((await page.locator('.words li').allInnerTexts()).join(' ')).to.equal(phone.words)
     expect(await faultsIn(page)).to.deep.equal([])
     await picture(page, 'words')
@@ -344,8 +349,20 @@ describe('The phone page', function () {
     await device.server.keys.approve(phone.id)
     await button(page, 'On').click()
     await result(page, 'On: Done')
+    const { page: second } = await browser.open(url, {}, 'second')
+    await button(second, 'Pair').click()
+    await result(
+      second,
+      'Pairing did not work. The device refused. This code has been used by another phone.'
+    )
+    await picture(second, 'used')
     await device.server.keys.revoke(phone.id)
-    await banner(page, 'The key of this phone does not fit.')
+    await banner(page, 'The access of this phone has ended, or was taken back.')
+    expect(await button(page, 'On').getAttribute('aria-disabled')).to.equal('true')
+    expect(await faultsIn(page)).to.deep.equal([])
+    await picture(page, 'revoked')
+    await page.reload()
+    await banner(page, 'The device does not know the key of this phone any more.')
     expect(complaints).to.deep.equal([])
   })
 

@@ -2,7 +2,8 @@ import { certificates, closesWhatItOpened, isLong, onCleanUp, until } from '@tok
 import { expect } from 'chai'
 import type { DeviceSession } from '../../lib/device/command'
 import { Client } from '../../lib/doors/node-client'
-import { Server, type ServerOptions } from '../../lib/server/server'
+import { Server } from '../../lib/server/server'
+import type { ServerOptions } from '../../lib/server/server-options'
 import { ShortSessions } from '../helpers/short-sessions'
 
 const KEY = 'a key in words'

@@ -38,7 +38,7 @@ export function Device({ record, session, onForget }: DeviceProps) {
   return (
     <main>
       <Heading>{record.name}</Heading>
-      <Banner session={session} />
+      <Banner session={session} mode={record.mode} />
       {session.connection === 'not-approved' ? (
         record.words !== undefined && <Compare code={record.words} />
       ) : (
@@ -63,9 +63,9 @@ export function Device({ record, session, onForget }: DeviceProps) {
   )
 }
 
-function Banner({ session }: { session: Session }) {
+function Banner({ session, mode }: { session: Session; mode: DeviceRecord['mode'] }) {
   const { words } = useSpoken()
-  const [look, text] = bannerOf(words, session)
+  const [look, text] = bannerOf(words, session, mode)
   return (
     <div role="status">
       <p class={`banner ${look}`}>{text}</p>
@@ -73,7 +73,11 @@ function Banner({ session }: { session: Session }) {
   )
 }
 
-function bannerOf(words: Words, { connection, why }: Session): [look: string, text: string] {
+function bannerOf(
+  words: Words,
+  { connection, why }: Session,
+  mode: DeviceRecord['mode']
+): [look: string, text: string] {
   const known = why === undefined ? undefined : words.reasons[why]
   const reason = known === undefined ? '' : ` ${known}`
   switch (connection) {
@@ -88,7 +92,7 @@ function bannerOf(words: Words, { connection, why }: Session): [look: string, te
     case 'unreachable':
       return ['bad', words.unreachable + reason]
     case 'bad-key':
-      return ['bad', words.wrongKey]
+      return ['bad', known ?? (mode === 'paired' ? words.goneKey : words.wrongKey)]
     case 'too-old':
       return ['bad', words.tooOld]
     case 'closed':

@@ -20,7 +20,7 @@ export function EventForm({ declared, session, state }: EventFormProps) {
   const id = useId()
   const [typed, setTyped] = useState<Readonly<Record<string, FieldValue>>>({})
   const { event, fields, result, timeout } = declared
-  const run = session.runOf(event)
+  const isBlocked = session.isOver || isUnderWay(session.runOf(event))
   // What nobody has touched follows the state of the device.
   const currentOf = (field: Field) =>
     Object.hasOwn(typed, field.name) ? typed[field.name] : initialValue(field, state)
@@ -35,7 +35,7 @@ export function EventForm({ declared, session, state }: EventFormProps) {
     <SendForm
       class={`event ${fields.length === 1 ? 'single' : ''}`}
       declared={declared}
-      run={run}
+      isBlocked={isBlocked}
       send={send}
     >
       {declared.hint !== undefined && <p class="quiet small below">{textIn(language, declared.hint)}</p>}
@@ -47,7 +47,7 @@ export function EventForm({ declared, session, state }: EventFormProps) {
           onValue={value => setTyped(now => ({ ...now, [field.name]: value }))}
         />
       ))}
-      <button type="submit" class={declared.danger ? 'danger' : 'second'} aria-disabled={isUnderWay(run)}>
+      <button type="submit" class={declared.danger ? 'danger' : 'second'} aria-disabled={isBlocked}>
         {textIn(language, declared.label)}
       </button>
       <div id={id} class="below" role="status">
@@ -66,17 +66,17 @@ export function EventButtons({ events, session }: { events: readonly EventDescri
     <div class="event">
       <div class="buttons">
         {events.map(declared => {
-          const run = session.runOf(declared.event)
+          const isBlocked = session.isOver || isUnderWay(session.runOf(declared.event))
           const send = () => {
             setPressed(declared.event)
             return session.run(declared.event, {}, declared.timeout)
           }
           return (
-            <SendForm key={declared.event} class="" declared={declared} run={run} send={send}>
+            <SendForm key={declared.event} class="" declared={declared} isBlocked={isBlocked} send={send}>
               <button
                 type="submit"
                 class={`wide ${declared.danger ? 'danger' : ''}`}
-                aria-disabled={isUnderWay(run)}
+                aria-disabled={isBlocked}
               >
                 {textIn(language, declared.label)}
               </button>
@@ -97,13 +97,13 @@ export function EventButtons({ events, session }: { events: readonly EventDescri
 interface SendFormProps {
   readonly class: string
   readonly declared: EventDescription
-  readonly run: Run | undefined
+  readonly isBlocked: boolean
   readonly send: () => Promise<void>
   readonly children: ComponentChildren
 }
 
 /** Asks first where the device says that it is of danger, and sends one at a time. */
-function SendForm({ class: look, declared, run, send, children }: SendFormProps) {
+function SendForm({ class: look, declared, isBlocked, send, children }: SendFormProps) {
   const { language, words } = useSpoken()
   const [isAsking, setAsking] = useState(false)
   const label = textIn(language, declared.label)
@@ -113,7 +113,7 @@ function SendForm({ class: look, declared, run, send, children }: SendFormProps)
         class={look}
         onSubmit={submitted => {
           submitted.preventDefault()
-          if (isUnderWay(run)) return
+          if (isBlocked) return
           if (declared.danger) setAsking(true)
           else void send()
         }}

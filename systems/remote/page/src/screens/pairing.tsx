@@ -31,7 +31,7 @@ export function Pairing({ source, title, onPaired, onCancel }: PairingProps) {
       const record = await pair(source, name.trim() || words.pairingNameDefault, signal)
       if (!signal.aborted) onPaired(record)
     } catch (error) {
-      if (!signal.aborted) setFailure('code' in source ? ofCode(failureOf(error)) : failureOf(error))
+      if (!signal.aborted) setFailure(inWords(failureOf(error), 'code' in source))
     }
     setUnderWay(false)
   }
@@ -79,8 +79,11 @@ export function Pairing({ source, title, onPaired, onCancel }: PairingProps) {
   )
 }
 
-/** There is no device yet that could be unknown: nothing lies under the code, or it is none. */
-function ofCode(failure: Outcome): Outcome {
-  const isOfCode = failure.reason === 'unknown-device' || failure.code === 'invalid'
-  return isOfCode ? { ...failure, code: 'disconnected', reason: 'not-held' } : failure
+/** There is no device yet that could be unknown: nothing lies under the code, it is none, or its invitation has ended. */
+function inWords(failure: Outcome, isTyped: boolean): Outcome {
+  const { code, reason } = failure
+  if (isTyped && (reason === 'unknown-device' || code === 'invalid'))
+    return { ...failure, code: 'disconnected', reason: 'not-held' }
+  const hasEnded = reason === 'unknown-device' || (code === 'bad-key' && reason === undefined)
+  return hasEnded ? { ...failure, code: 'disconnected', reason: 'no-invitation' } : failure
 }

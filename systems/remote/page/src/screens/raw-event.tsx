@@ -10,7 +10,7 @@ export function RawEvent({ session }: { session: Session }) {
   const [sent, setSent] = useState('')
   const [problem, setProblem] = useState('')
   const run = session.runOf(sent)
-  const isBusy = run?.phase === 'sending' || run?.phase === 'waiting'
+  const isBlocked = session.isOver || run?.phase === 'sending' || run?.phase === 'waiting'
 
   function submit(form: HTMLFormElement): void {
     const typed = new FormData(form)
@@ -31,7 +31,7 @@ export function RawEvent({ session }: { session: Session }) {
       aria-labelledby={`${id}-title`}
       onSubmit={event => {
         event.preventDefault()
-        if (!isBusy) submit(event.currentTarget)
+        if (!isBlocked) submit(event.currentTarget)
       }}
     >
       <h2 id={`${id}-title`}>{words.sendRaw}</h2>
@@ -44,7 +44,7 @@ export function RawEvent({ session }: { session: Session }) {
         <label for={`${id}-payload`}>{words.rawPayload}</label>
         <textarea id={`${id}-payload`} name="payload" spellcheck={false} />
       </div>
-      <button type="submit" class="wide" aria-disabled={isBusy}>
+      <button type="submit" class="wide" aria-disabled={isBlocked}>
         {words.rawSend}
       </button>
       <div role="status">

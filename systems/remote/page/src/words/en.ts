@@ -37,6 +37,7 @@ export const en = {
   otherAddressOpen: 'Go to {}',
 
   pairing: 'Pairing with {}',
+  newDevice: 'a new device',
   pairingConnect: 'Connecting to the device…',
   pairingCompare: 'Compare these words with those that the device shows:',
   pairingWait: 'Waiting until the owner of the device says yes…',
@@ -53,6 +54,7 @@ export const en = {
   deviceOffline: 'The device is offline. The page connects as soon as it is back.',
   unreachable: 'No connection. Trying again…',
   wrongKey: 'The key of this phone does not fit. The device may have a new one: scan its code again.',
+  goneKey: 'The device does not know the key of this phone any more. Ask its owner for a new code.',
   banned: 'The device or the relay does not let this phone in.',
 
   tooOld: 'This browser is too old for the encryption that the device uses. Update it, or take another.',
@@ -88,7 +90,7 @@ export const en = {
   ran: {
     no: 'It did not run.',
     maybe: 'It may have run: look at the device before you try again.',
-    yes: 'It did run.'
+    yes: 'It had begun.'
   },
   failures: {
     timeout: 'No answer in time.',
@@ -115,12 +117,14 @@ export const en = {
     'too-many-pending': 'Too many commands wait for their answers.',
     'too-many-queued': 'Too many commands of this phone are waiting. Try again in a moment.',
     used: 'This code has been used by another phone. Ask the device for a new one.',
-    'no-invitation': 'This code is no longer good. Ask the device for a new one.',
+    'no-invitation': 'This code is no longer good, or the device is away. Ask its owner for a new one.',
+    revoked:
+      'The access of this phone has ended, or was taken back. Ask the owner of the device for a new code.',
     'not-held': 'Nothing lies under this code, or no longer.',
     'not-the-device': 'What answers is not the device of this code.',
     kicked: 'This phone was sent away.',
     unauthenticated: 'The relay does not know this phone.',
-    'unknown-device': 'The relay knows no such device for this phone.',
+    'unknown-device': 'The relay knows no such device, or this phone may no longer reach it.',
     'too-many': 'Too many are connected.',
     'too-large': 'What was sent is too large.',
     'too-fast': 'Too much was sent at once.',

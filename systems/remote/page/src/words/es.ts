@@ -37,6 +37,7 @@ export const es: Words = {
   otherAddressOpen: 'Ir a {}',
 
   pairing: 'Vincular con {}',
+  newDevice: 'un dispositivo nuevo',
   pairingConnect: 'Conectando con el dispositivo…',
   pairingCompare: 'Compara estas palabras con las que muestra el dispositivo:',
   pairingWait: 'Esperando a que el dueño del dispositivo diga que sí…',
@@ -55,6 +56,7 @@ export const es: Words = {
   unreachable: 'Sin conexión. Intentando de nuevo…',
   wrongKey:
     'La clave de este teléfono no sirve. Puede que el dispositivo tenga una nueva: escanea su código otra vez.',
+  goneKey: 'El dispositivo ya no conoce la clave de este teléfono. Pide un código nuevo a su dueño.',
   banned: 'El dispositivo o el intermediario no deja entrar a este teléfono.',
 
   tooOld: 'Este navegador es demasiado antiguo para el cifrado del dispositivo. Actualízalo o usa otro.',
@@ -91,7 +93,7 @@ export const es: Words = {
   ran: {
     no: 'No se ejecutó.',
     maybe: 'Puede que se haya ejecutado: mira el dispositivo antes de repetir.',
-    yes: 'Sí se ejecutó.'
+    yes: 'Ya había empezado.'
   },
   failures: {
     timeout: 'No hubo respuesta a tiempo.',
@@ -118,12 +120,14 @@ export const es: Words = {
     'too-many-pending': 'Hay demasiadas órdenes a la espera de respuesta.',
     'too-many-queued': 'Hay demasiadas órdenes de este teléfono en espera. Inténtalo dentro de un momento.',
     used: 'Este código ya lo usó otro teléfono. Pide uno nuevo al dispositivo.',
-    'no-invitation': 'Este código ya no vale. Pide uno nuevo al dispositivo.',
+    'no-invitation': 'Este código ya no vale, o el dispositivo no está. Pide uno nuevo a su dueño.',
+    revoked:
+      'El acceso de este teléfono ha terminado o fue retirado. Pide un código nuevo al dueño del dispositivo.',
     'not-held': 'No hay nada bajo este código, o ya no.',
     'not-the-device': 'Lo que responde no es el dispositivo de este código.',
     kicked: 'Este teléfono fue expulsado.',
     unauthenticated: 'El intermediario no conoce este teléfono.',
-    'unknown-device': 'El intermediario no conoce tal dispositivo para este teléfono.',
+    'unknown-device': 'El intermediario no conoce tal dispositivo, o este teléfono ya no puede llegar a él.',
     'too-many': 'Hay demasiadas conexiones.',
     'too-large': 'Lo enviado es demasiado grande.',
     'too-fast': 'Se envió demasiado de golpe.',
