@@ -47,6 +47,8 @@ const MAX_FAILED_HANDSHAKES = 100
 const FRAME_OVERHEAD = 512
 /** Characters of several messages in one frame. */
 const MAX_BATCH_LENGTH = 65_536
+/** Answers outside of a session, given while the connection was full. */
+const MAX_UNREAD = 100
 /** Bytes of frames that wait to be opened. */
 const MAX_WAITING_BYTES = 8_388_608
 /** Characters that wait to be read by the client: then nothing runs for it any more, and at twice as many it is cut off. */
@@ -140,6 +142,7 @@ export class DeviceClient {
   #last: Outbox[] = []
   #handshake: DeviceHandshake | undefined
   #failures = 0
+  #unread = 0
   #isEnded = false
 
   constructor(port: ClientPort, owner: DeviceClientOwner) {
@@ -161,6 +164,7 @@ export class DeviceClient {
   }
 
   drained(): void {
+    this.#unread = 0
     for (const { outbox } of this.#sessions) outbox.drained()
     for (const outbox of this.#last) outbox.drained()
     this.#last = this.#last.filter(({ waitingLength }) => waitingLength > 0)
@@ -208,7 +212,7 @@ export class DeviceClient {
   async #ask(): Promise<void> {
     const { suite, deviceKeys, deviceId } = this.#owner
     this.#handshake ??= await DeviceHandshake.create(suite, deviceKeys, deviceId, this.port.clientId)
-    this.#send(this.#handshake.hello())
+    this.#answer(this.#handshake.hello())
   }
 
   async #start(frame: Frame): Promise<void> {
@@ -276,11 +280,11 @@ export class DeviceClient {
   }
 
   #refuse(frame: Frame): void {
-    this.#send(encodeFrame({ ...frame, kind: FrameKind.refuse }, new Uint8Array()))
+    this.#answer(encodeFrame({ ...frame, kind: FrameKind.refuse }, new Uint8Array()))
   }
 
   #sayForgotten(header: Omit<Header, 'kind'>): void {
-    this.#send(encodeFrame({ ...header, kind: FrameKind.forgotten }, new Uint8Array()))
+    this.#answer(encodeFrame({ ...header, kind: FrameKind.forgotten }, new Uint8Array()))
   }
 
   #forget(session: SealedDeviceSession): void {
@@ -297,6 +301,11 @@ export class DeviceClient {
     return this.#sessions.findLast(({ session }) =>
       session.place.session.every((byte, index) => byte === id[index])
     )
+  }
+
+  /** It costs the client nothing to be answered so, and no outbox holds it back. */
+  #answer(frame: Uint8Array): void {
+    if (!this.#send(frame) && ++this.#unread > MAX_UNREAD) this.close('too-slow')
   }
 
   #send(frame: Uint8Array): boolean {

@@ -1,5 +1,8 @@
 import type { Frame } from '../wire/frame'
 
+/** Bytes that a frame takes beside its body. */
+const OVERHEAD = 256
+
 /** Takes frames one after another, although taking one is asynchronous: what is sealed opens in its order alone. */
 export class InOrder {
   readonly #take: (frame: Frame) => Promise<void> | void
@@ -7,7 +10,7 @@ export class InOrder {
   #isTaking = false
   #isEnded = false
   #onLast: (() => void) | undefined
-  /** Of the bodies that wait. */
+  /** Of the frames that wait. */
   waitingBytes = 0
 
   /** @param take must not reject */
@@ -18,7 +21,7 @@ export class InOrder {
   push(frame: Frame): void {
     if (this.#isEnded) return
     this.#waiting.push(frame)
-    this.waitingBytes += frame.body.length
+    this.waitingBytes += frame.body.length + OVERHEAD
     if (!this.#isTaking) void this.#takeAll()
   }
 
@@ -41,7 +44,7 @@ export class InOrder {
       for (const frame of frames) {
         if (this.#isEnded) break
         await this.#take(frame)
-        this.waitingBytes -= frame.body.length
+        this.waitingBytes -= frame.body.length + OVERHEAD
       }
     }
     this.#isTaking = false

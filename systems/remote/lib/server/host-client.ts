@@ -29,13 +29,28 @@ export interface HostClientOptions {
 
 const JOIN_TIMEOUT = 5_000
 
+/** Bytes that wait for a client without a session, from which on the device is told that it does not read. */
+const MAX_WAITING_BYTES = 16_384
+
+/** What is known of whoever connected. A `Visitor` of the listener is one. */
+export interface HostVisitor {
+  /** Milliseconds until a key must have been shown. */
+  readonly proofTimeout: number
+  /** It sends something without a session. @returns false: that was too much */
+  mayAsk(): boolean
+  /** It has shown a key. */
+  proved(): void
+}
+
 /** Lets whoever connected to a device's own listener in: who they are, their key shows. */
 export function welcomeClient(
   link: Link,
+  visitor: HostVisitor,
   { device, publicKey, joinTimeout = JOIN_TIMEOUT }: HostClientOptions
 ): void {
   const { deviceId } = device
-  const timer = setTimeout(() => leave('malformed'), joinTimeout)
+  let timer = setTimeout(() => leave('malformed'), joinTimeout)
+  let isProven = false
   let client: AttachedClient | undefined
   function leave(why: ByeReason | string, retry = true): void {
     clearTimeout(timer)
@@ -43,7 +58,18 @@ export function welcomeClient(
     link.close(why)
     client?.detached()
   }
+  function prove(): void {
+    if (isProven) return
+    isProven = true
+    clearTimeout(timer)
+    link.trust?.()
+    visitor.proved()
+  }
   link.onFrame = bytes => {
+    if (!isProven && !visitor.mayAsk()) {
+      leave('too-fast')
+      return
+    }
     if (client !== undefined) {
       client.receive(bytes)
       return
@@ -54,14 +80,15 @@ export function welcomeClient(
     else if (message.device !== '' && message.device !== deviceId) leave('unknown-device')
     else {
       clearTimeout(timer)
+      timer = setTimeout(() => leave('unauthenticated'), visitor.proofTimeout)
       const clientId = randomId()
       client = device.attach({
         clientId,
         maxFrameBytes: link.maxFrameBytes,
         send: sent => {
           // Sent only to who has shown a key.
-          if (sent[1] === FrameKind.accept) link.trust?.()
-          return link.send(sent)
+          if (sent[1] === FrameKind.accept) prove()
+          return link.send(sent) && (isProven || link.bufferedBytes < MAX_WAITING_BYTES)
         },
         close: leave
       })

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import { type AddressInfo, createServer, type Server } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { type Fetch, HttpDoor } from '@token-server/service'
 import { TokenServer, type TokenServerOptions } from 'token-server'
@@ -12,6 +12,7 @@ import { NUMBER_LENGTH } from '../transport/frame-order'
 import { LINK_LIMITS, type LinkLimits } from '../transport/link-limits'
 import { TokenServerLink } from '../transport/node-token-link'
 import { NodeWebSocketLink } from '../transport/node-web-socket'
+import type { Visitor, VisitorLimits, Visitors } from './visitors'
 
 /** A certificate, and its key: then it is wss, tokens and https on the one port. */
 export interface HostTls
@@ -20,7 +21,7 @@ export interface HostTls
   readonly requestCert?: boolean
 }
 
-export interface HostListenerOptions {
+export interface HostListenerOptions extends VisitorLimits {
   /** Default 8080. */
   readonly port?: number | undefined
   /** Default 127.0.0.1: nobody but this machine. */
@@ -28,15 +29,14 @@ export interface HostListenerOptions {
   readonly tls?: HostTls | undefined
   /** From which pages a browser may connect; `*`: from all. Default: from those of this port. */
   readonly origins?: '*' | readonly string[] | undefined
-  /** Connections at once. Default 2,000. */
-  readonly maxConnections?: number | undefined
   readonly limits?: Partial<LinkLimits> | undefined
 }
 
 /** What is done with those who come. */
 export interface HostListenerEvents {
-  readonly onLink: (link: Link) => void
+  readonly onLink: (link: Link, visitor: Visitor) => void
   readonly fetch: Fetch
+  readonly visitors: Visitors
 }
 
 const DEFAULT_PORT = 8_080
@@ -51,6 +51,9 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
 
 /** Milliseconds until a client must have said which protocol it speaks, TLS included. */
 const HANDSHAKE_TIMEOUT = 5_000
+
+/** Sockets that were destroyed, and still count where connections are accepted. */
+const LEAVING = 256
 
 /** Where a device listens itself: for WebSockets, and with a certificate for tokens and HTTPS on the same port. */
 export class HostListener {
@@ -73,13 +76,18 @@ export class HostListener {
 
   static async #open(
     options: HostListenerOptions,
-    { onLink, fetch }: HostListenerEvents
+    { onLink, fetch, visitors }: HostListenerEvents
   ): Promise<HostListener> {
-    const { port = DEFAULT_PORT, host = DEFAULT_HOST, tls, origins, maxConnections = 2_000 } = options
+    const { port = DEFAULT_PORT, host = DEFAULT_HOST, tls, origins } = options
     const limits = { ...LINK_LIMITS, ...options.limits }
+    // The visitors are bounded below it.
+    const maxConnections = visitors.limits.maxConnections + LEAVING
     const webSocket = {
-      onConnection: (socket: WebSocket, { socket: accepted }: IncomingMessage) =>
-        onLink(new NodeWebSocketLink(socket, limits, accepted)),
+      onConnection: (socket: WebSocket, { socket: accepted }: IncomingMessage) => {
+        const visitor = visitors.of(accepted)
+        if (visitor === undefined) socket.terminate()
+        else onLink(new NodeWebSocketLink(socket, limits, accepted), visitor)
+      },
       maxPayloadBytes: limits.maxFrameBytes,
       maxConnections,
       heartbeatInterval: limits.heartbeat,
@@ -87,12 +95,14 @@ export class HostListener {
     }
     // The first is where clients of before look.
     const door = new HttpDoor({ fetch, webSockets: { '/': webSocket, [WEB_SOCKET_PATH]: webSocket } })
+    const enter = (socket: Socket) => {
+      if (visitors.enter(socket) !== undefined) door.handler(socket)
+    }
     if (tls === undefined) {
       const server = createServer(socket => {
         socket.setNoDelay()
-        door.handler(socket)
+        enter(socket)
       })
-      server.maxConnections = maxConnections
       server.listen(port, host)
       await once(server, 'listening')
       return new HostListener(door, server)
@@ -105,16 +115,23 @@ export class HostListener {
       protocol: 'token/2',
       maxConnections,
       maxStrangers: maxConnections,
+      maxConnectionsPerAddress: maxConnections,
+      maxConnectionsPerIdentity: maxConnections,
+      maxPendingHandshakes: visitors.limits.maxUnproven,
+      maxConnectRatePerAddress: visitors.limits.maxConnectRatePerAddress,
       handshakeTimeout: HANDSHAKE_TIMEOUT,
       maxTokenLength: limits.maxFrameBytes + NUMBER_LENGTH,
       outboxBytes: limits.maxBufferedBytes + limits.maxFrameBytes,
       highWaterMark: limits.highWaterBytes,
       heartbeat: limits.heartbeat,
-      protocols: { 'http/1.1': { handler: door.handler, clientCertificate: 'optional' } }
+      protocols: { 'http/1.1': { handler: enter, clientCertificate: 'optional' } }
     })
     // Of one connection; the others go on.
     server.on('error', () => {})
-    server.on('connection', connection => onLink(new TokenServerLink(connection, limits)))
+    server.on('connection', connection => {
+      const visitor = visitors.enter(connection.socket as Socket)
+      if (visitor !== undefined) onLink(new TokenServerLink(connection, limits), visitor)
+    })
     await server.ready
     return new HostListener(door, server)
   }

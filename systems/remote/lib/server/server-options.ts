@@ -5,7 +5,6 @@ import { KEY_RING_CHECKS, type KeyRingOptions } from '../keys/key-ring-options'
 import {
   type Checks,
   checkOptions,
-  isCount,
   isEither,
   isFlag,
   isFunction,
@@ -20,6 +19,7 @@ import { SHORT_CODE_WORDS } from '../sealing/short-code-words'
 import { LINK_LIMITS_CHECKS, type LinkLimits } from '../transport/link-limits'
 import { DIAL_CHECKS, type DialTls } from '../transport/node-web-socket'
 import type { HostListenerOptions } from './host-listener'
+import { VISITOR_CHECKS } from './visitors'
 
 export interface ServerOptions
   extends Omit<DeviceHubOptions, 'suite' | 'ring' | 'handler' | 'handlers' | 'handlerOf' | 'clock'>,
@@ -69,7 +69,7 @@ export const HOST_CHECKS: Checks<HostOptions> = {
   // It is looked at where it is used.
   tls: isObject,
   origins: isEither(only('*'), isTexts),
-  maxConnections: isCount,
+  ...VISITOR_CHECKS,
   page: isFlag
 }
 

@@ -26,6 +26,7 @@ import {
   type RelayOptions,
   type ServerOptions
 } from './server-options'
+import { Visitors } from './visitors'
 import { webRoutes } from './web-routes'
 
 /** One for every event, or one for each. */
@@ -76,10 +77,12 @@ export class Server extends EventEmitter<ServerEvents> {
     const limits = this.#options.limits
     const publicKey = toBase64url(ring.publicKey)
     const serve = page ? pageApp() : undefined
+    const visitors = new Visitors(listening)
     const listener = await HostListener.open(
       { ...listening, limits },
       {
-        onLink: link => welcomeClient(link, { device: hub, publicKey }),
+        visitors,
+        onLink: (link, visitor) => welcomeClient(link, visitor, { device: hub, publicKey }),
         fetch: webRoutes({
           once: (device, frame) =>
             device === hub.deviceId ? hub.once(frame) : Promise.reject(unknownDevice()),

@@ -4,6 +4,7 @@ import { unreachable } from './dial-error'
 import { FrameNumbers, FrameOrder, NUMBER_LENGTH } from './frame-order'
 import { CLOSE_TIMEOUT, CONNECT_TIMEOUT, LINK_LIMITS, type LinkLimits } from './link-limits'
 import type { NodeDialOptions } from './node-web-socket'
+import { UnfinishedBytes } from './unfinished-bytes'
 
 /** Requests of a client that wait for a frame to answer them; then the oldest is answered with nothing. */
 const MAX_TURNS = 32
@@ -96,12 +97,18 @@ export class TokenServerLink extends BaseLink {
   #timer: NodeJS.Timeout | undefined
   /** Frames that came since `pause`: as many as may be handled at once, and the client can't send more. */
   #held: (() => void)[] | undefined
+  /** Undefined: the client is trusted. */
+  #unfinished: UnfinishedBytes | undefined
 
   /** @param connection of which nobody else takes the tokens */
   constructor(connection: Connection, limits: Partial<LinkLimits> = {}) {
     super({ ...LINK_LIMITS, ...limits })
     this.#connection = connection
-    connection.handle(token => this.#turn(token), { concurrency: MAX_TURNS + 1 })
+    this.#unfinished = new UnfinishedBytes(connection.socket, () => {
+      connection.destroy()
+      this.closed({ reason: 'too much came of what is no whole frame' })
+    })
+    connection.handle(token => this.#arrived(token), { concurrency: MAX_TURNS + 1 })
     connection.on('drain', () => this.drained())
     connection.on('close', (_, { error }) => {
       clearTimeout(this.#timer)
@@ -142,6 +149,17 @@ export class TokenServerLink extends BaseLink {
     const held = this.#held ?? []
     this.#held = undefined
     for (const go of held) go()
+  }
+
+  trust(): void {
+    this.#unfinished?.stop()
+    this.#unfinished = undefined
+  }
+
+  #arrived(frame: Uint8Array): Promise<Uint8Array | undefined> | undefined {
+    // What comes behind a close is read until that is answered: there is no end to it.
+    if (!this.isClosed) this.#unfinished?.finished()
+    return this.#turn(frame)
   }
 
   #turn(frame: Uint8Array): Promise<Uint8Array | undefined> | undefined {

@@ -11,6 +11,7 @@ import {
   LINK_LIMITS_CHECKS,
   type LinkLimits
 } from './link-limits'
+import { UnfinishedBytes } from './unfinished-bytes'
 import { CLOSE_NO_FRAME, type WebSocketLike, WebSocketLink } from './web-socket-link'
 
 /** TLS of a dial: whom to trust, and one's own certificate where the other side asks for one. */
@@ -43,17 +44,13 @@ export const DIAL_CHECKS: Checks<NodeDialOptions> = {
   connectTimeout: isTime
 }
 
-/** Bytes that a client may send without completing a message, until it is trusted. */
-const MAX_UNFINISHED = 65_536
-
 /** A WebSocket of the package ws that is open, dialled or accepted. */
 export class NodeWebSocketLink extends WebSocketLink {
   readonly #ws: WebSocket
   #heartbeat: NodeJS.Timeout | undefined
   #cutter: NodeJS.Timeout | undefined
-  readonly #accepted: Duplex | undefined
-  /** Bytes that came since the last whole message. */
-  #unfinished = 0
+  /** Undefined: the other side is trusted. */
+  #unfinished: UnfinishedBytes | undefined
 
   /** @param accepted the connection below, of a client: then whoever accepted it looks for signs of life */
   constructor(ws: WebSocket, limits: Partial<LinkLimits> = {}, accepted?: Duplex) {
@@ -63,7 +60,8 @@ export class NodeWebSocketLink extends WebSocketLink {
     ws.binaryType = 'nodebuffer'
     ws.onmessage = null
     ws.on('message', (data: Buffer, isBinary) => {
-      this.#unfinished = 0
+      // What comes behind a close is read until that is answered: there is no end to it.
+      if (!this.isClosed) this.#unfinished?.finished()
       if (isBinary) this.received(data)
       else this.fail('a message came that is no frame')
     })
@@ -71,22 +69,17 @@ export class NodeWebSocketLink extends WebSocketLink {
       clearInterval(this.#heartbeat)
       clearTimeout(this.#cutter)
     })
-    this.#accepted = accepted
     if (accepted === undefined) this.#askForLife()
-    else accepted.prependListener('data', this.#count)
+    else
+      this.#unfinished = new UnfinishedBytes(accepted, () => {
+        ws.terminate()
+        this.closed({ reason: 'too much came of what is no whole frame' })
+      })
   }
 
   trust(): void {
-    this.#accepted?.removeListener('data', this.#count)
-  }
-
-  readonly #count = ({ length }: Uint8Array): void => {
-    this.#unfinished += length
-    if (this.#unfinished <= MAX_UNFINISHED) return
-    this.trust()
-    // What comes behind would be read until the close is answered.
-    this.#ws.terminate()
-    this.closed({ reason: 'too much came of what is no whole frame' })
+    this.#unfinished?.stop()
+    this.#unfinished = undefined
   }
 
   protected override write(frame: Uint8Array): void {

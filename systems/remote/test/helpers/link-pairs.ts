@@ -19,7 +19,7 @@ export interface LinkPair {
 export const LINK_KINDS = {
   'WebSocket, the package ws': (limits?: Partial<LinkLimits>) => webSocketPair(limits),
   'WebSocket, by what browsers have of it too': (limits?: Partial<LinkLimits>) => webSocketPair(limits, true),
-  tokens: tokenPair
+  tokens: (limits?: Partial<LinkLimits>) => tokenPair(limits)
 }
 
 async function webSocketPair(limits?: Partial<LinkLimits>, isPlain = false): Promise<LinkPair> {
@@ -44,7 +44,8 @@ async function webSocketPair(limits?: Partial<LinkLimits>, isPlain = false): Pro
   return { client: await dialled, server: link, port }
 }
 
-export async function tokenPair(limits?: Partial<LinkLimits>): Promise<LinkPair> {
+/** @param isTrusted whether the side that was dialled knows who dialled */
+export async function tokenPair(limits?: Partial<LinkLimits>, isTrusted = true): Promise<LinkPair> {
   const server = await makeServer({
     maxTokenLength: (limits?.maxFrameBytes ?? LINK_LIMITS.maxFrameBytes) + NUMBER_LENGTH,
     highWaterMark: limits?.highWaterBytes ?? LINK_LIMITS.highWaterBytes
@@ -52,7 +53,11 @@ export async function tokenPair(limits?: Partial<LinkLimits>): Promise<LinkPair>
   await server.ready
   const port = portOf(server)
   const accepted = new Promise<TokenServerLink>(resolve =>
-    server.once('connection', connection => resolve(new TokenServerLink(connection, limits)))
+    server.once('connection', connection => {
+      const accepted = new TokenServerLink(connection, limits)
+      if (isTrusted) accepted.trust()
+      resolve(accepted)
+    })
   )
   const { ca, client } = await certificates()
   const link = await dialTokens({ host: '127.0.0.1', port }, { tls: { ca, ...client }, limits })

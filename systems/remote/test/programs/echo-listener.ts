@@ -1,4 +1,5 @@
 import { HostListener } from '../../lib/server/host-listener'
+import { Visitors } from '../../lib/server/visitors'
 
 /** Listens, says each frame back, and tells its memory when it is asked. */
 async function main(): Promise<void> {
@@ -12,6 +13,7 @@ async function main(): Promise<void> {
           link.send(frame)
         }
       },
+      visitors: new Visitors(),
       fetch: () => new Response(null, { status: 404 })
     }
   )

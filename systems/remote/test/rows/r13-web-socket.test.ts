@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { closesWhatItOpened, onCleanUp, until } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { HostListener } from '../../lib/server/host-listener'
+import { Visitors } from '../../lib/server/visitors'
 import { LINK_LIMITS } from '../../lib/transport/link-limits'
 import { type FrameParts, frameBytes, RawWebSocket } from '../helpers/raw-web-socket'
 
@@ -24,6 +25,7 @@ describe('R13: the WebSocket side', () => {
             link.send(frame)
           }
         },
+        visitors: new Visitors(),
         fetch: () => new Response(null, { status: 404 })
       }
     )

@@ -5,6 +5,7 @@ import { WebSocket } from 'ws'
 import { textOf, utf8 } from '../../lib/encoding/bytes'
 import { RemoteError } from '../../lib/errors/remote-error'
 import { HostListener, type HostListenerOptions } from '../../lib/server/host-listener'
+import { Visitors } from '../../lib/server/visitors'
 import { webRoutes } from '../../lib/server/web-routes'
 import { dialNode } from '../../lib/transport/node-dial'
 import { onceNode } from '../../lib/transport/node-once'
@@ -18,6 +19,7 @@ async function startEcho(options: HostListenerOptions = {}): Promise<number> {
       onLink: link => {
         link.onFrame = frame => link.send(frame)
       },
+      visitors: new Visitors(options),
       fetch: webRoutes({
         once: (device, frame) => {
           if (device === 'lamp') return Promise.resolve(frame)
@@ -111,7 +113,10 @@ describe('A device that listens', () => {
   })
 
   it('closes in order, and in time with clients that do not answer', async () => {
-    const listener = await HostListener.open({ port: 0 }, { onLink: () => {}, fetch: () => new Response() })
+    const listener = await HostListener.open(
+      { port: 0 },
+      { onLink: () => {}, fetch: () => new Response(), visitors: new Visitors() }
+    )
     const socket = new WebSocket(`ws://127.0.0.1:${listener.address.port}/remote`)
     await new Promise(resolve => socket.once('open', resolve))
     socket.pause()

@@ -2,7 +2,7 @@ import { closesWhatItOpened, until } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { textOf, utf8 } from '../../lib/encoding/bytes'
 import type { LinkClose } from '../../lib/link/link'
-import { tokenPair } from '../helpers/link-pairs'
+import { framesOf, tokenPair } from '../helpers/link-pairs'
 
 function endOf(link: { onClose: ((why: LinkClose) => void) | undefined }): Promise<LinkClose> {
   return new Promise(resolve => {
@@ -37,6 +37,26 @@ describe('A link over tokens, beside what all links do', () => {
     client.send(utf8('one'))
     client.send(utf8('two'))
     expect((await end).unsent).to.equal(0)
+  })
+
+  it('cuts a client that is not trusted for more than 64 KiB of what is no whole frame', async () => {
+    const { client, server } = await tokenPair({}, false)
+    let came = 0
+    server.onFrame = () => came++
+    for (let sent = 0; sent < 40; sent++) client.send(new Uint8Array(30_000))
+    await until(() => came === 40)
+    const end = endOf(server)
+    client.send(new Uint8Array(1_000_000))
+    expect(await end).to.deep.equal({ reason: 'too much came of what is no whole frame' })
+    await endOf(client)
+  })
+
+  it('takes frames of 1 MiB of a client that is trusted', async () => {
+    const { client, server } = await tokenPair({}, false)
+    server.trust?.()
+    const frames = framesOf(server, 1)
+    client.send(new Uint8Array(1_000_000))
+    expect((await frames)[0]).to.have.length(1_000_000)
   })
 
   it('holds frames while it is paused, at most as many as the window has, and none is lost', async () => {
