@@ -43,7 +43,7 @@ export interface InvitationOptions extends Scope {
   readonly address?: string | undefined
   /** What the owner calls whoever will come. Default: as the phone calls itself. */
   readonly name?: string
-  /** Milliseconds for which it can be used. Default 10 minutes. */
+  /** Milliseconds for which it can be used: 2³¹-1 at most, 24.8 days. Default 10 minutes. */
   readonly lifetime?: number
   /** Whether the owner is asked before the phone counts. Default true; false for a device that nobody attends. */
   readonly asks?: boolean

@@ -1,16 +1,16 @@
 import { EventEmitter } from 'node:events'
-import type { CipherSuite, KeyPair } from 'hpke'
+import type { KeyPair } from 'hpke'
 import { CODE_LIFETIME, randomCode } from '../codes/invitation-code'
-import { toBase64url } from '../encoding/base64url'
 import { randomBytes } from '../encoding/random-id'
 import { invalid } from '../errors/remote-error'
 import { checkOptions } from '../options/check-options'
-import { admissionTag, deviceIdOf, keyId, type Scrypt, tagHash, textKey } from '../sealing/keys'
+import { deviceIdOf, keyId, type Scrypt, textKey } from '../sealing/keys'
 import { nodeScrypt } from '../sealing/node-scrypt'
 import type { KeyMode, SealingKey } from '../sealing/session'
 import { type Clock, type ClockTimer, MAX_DELAY, systemClock } from '../time/clock'
 import { formatInvitation } from '../wire/invitation'
 import { FileStore } from './file-store'
+import { firstState, recordOf } from './first-state'
 import {
   addInvitation,
   admitPhone,
@@ -32,7 +32,6 @@ import {
   bytesOf,
   type Claim,
   type InvitationRecord,
-  type KeyRecord,
   type KeyState,
   type Scope,
   type SharedRecord
@@ -300,7 +299,11 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
   }
 
   #url(address: string | undefined, mode: 'shared' | 'paired', secret: Uint8Array): string {
-    if (address === undefined) throw invalid('an invitation', 'nobody has said where phones reach the device')
+    if (address === undefined)
+      throw invalid(
+        'an invitation',
+        'nobody has said where phones reach the device: by the option address of the device, or --url'
+      )
     try {
       return formatInvitation({
         address,
@@ -380,19 +383,4 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
     timer.unref?.()
     return timer
   }
-}
-
-async function recordOf(id: string, psk: Uint8Array): Promise<KeyRecord> {
-  return { id, psk: toBase64url(psk), tagHash: await tagHash(await admissionTag(psk)) }
-}
-
-async function firstState(suite: CipherSuite, store: KeyStore): Promise<KeyState> {
-  const { privateKey, publicKey } = await suite.GenerateKeyPair(true)
-  const device = {
-    privateKey: toBase64url(await suite.SerializePrivateKey(privateKey)),
-    publicKey: toBase64url(await suite.SerializePublicKey(publicKey))
-  }
-  const psk = randomBytes(32)
-  const shared: SharedRecord = { ...(await recordOf(keyId(psk), psk)), mode: 'shared' }
-  return await store.update(found => found ?? { version: 1, device, shared, invitations: [], phones: [] })
 }

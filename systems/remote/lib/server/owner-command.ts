@@ -6,19 +6,22 @@ import { KeyRing } from '../keys/key-ring'
 import type { Phone } from '../keys/phone'
 import { qrAsGif, qrAsSvg, qrForTerminal } from '../keys/qr-code'
 import { nodeSuite } from '../sealing/node-suite'
+import { webAddressOf } from '../wire/invitation'
 import { durationOf, endOf, sinceText } from './durations'
 import { askOnTerminal } from './terminal-approval'
 
 const USAGE = `token-remote COMMAND [options]
 
-For the owner of a device, on its key file: while it runs, which acts on it within a second, or while it does not.
+For the owner of a device that keeps its keys in a folder (\`new Server({ keys: { folder: 'remote-keys' } })\`). Run it where the device was
+started, or name the folder with --keys. A device that runs acts on it within a second; it need not run, but for --code.
 
   invite          a QR code for one phone; good for 10 minutes, and worthless once the phone has come
     --name NAME       what the phone is to be called
     --events A,B      what it may send; lamp.* allows all that begin with lamp.; default: everything
     --until WHEN      when its time is over: 30d, 12h, 90m, or 2027-01-31; default: never
-    --lifetime TIME   how long the invitation can be used; default 10m
-    --code            a code to type, too, where there is no camera; two minutes, and the device must be running
+    --lifetime TIME   how long the invitation can be used, 24d at most; default 10m
+    --code            a code to type, too, where there is no camera; good for two minutes, whatever --lifetime says,
+                      and the device must be running
     --unattended      the phone is in without a question; default: you compare four words first
     --wait            stay until the phone has come, and ask here; default at a terminal
     --no-wait
@@ -27,7 +30,8 @@ For the owner of a device, on its key file: while it runs, which acts on it with
   revoke ID       takes a phone or an invitation back, at once
   key             the QR code of the shared key: whoever has it is in
 
-    --url URL         where phones reach the device, for invite and key; default: as the device has said
+    --url URL         where phones reach the device, https://host[:port], for invite and key; default: as the device
+                      has said: its option address, or the relay that it dials
     --svg FILE        the QR code as a picture, too, for you alone to read; --gif FILE likewise
     --keys FOLDER     where the key file is; default REMOTE_KEYS, else remote-keys
     --json            phones: for programs
@@ -35,6 +39,9 @@ For the owner of a device, on its key file: while it runs, which acts on it with
 
 Exit codes: 0 done, 1 it can't be done, 2 the command line is wrong, 3 nobody has this id.
 `
+
+/** Of an invitation. */
+const MAX_LIFETIME = '24d'
 
 const OPTIONS = {
   name: { type: 'string' },
@@ -69,16 +76,21 @@ export async function runOwnerCommand(args: readonly string[], terminal: OwnerTe
   const { output, errors } = terminal
   try {
     const { values, positionals } = parse(args)
-    const [command, id, ...more] = positionals
+    const [command = '', id, ...more] = positionals
     if (values.help === true) {
       output.write(USAGE)
       return 0
     }
+    if (!Object.hasOwn(COMMANDS, command)) {
+      const names = Object.keys(COMMANDS).join(', ')
+      throw new UsageError(
+        `${command === '' ? 'COMMAND is missing' : `"${command}" is no COMMAND`}: ${names}`
+      )
+    }
     const needsId = command === 'approve' || command === 'revoke'
     if (more.length > 0 || needsId !== (id !== undefined))
       throw new UsageError(`${command} takes ${needsId ? 'one id' : 'no id'}`)
-    const run = COMMANDS[command ?? '']
-    if (run === undefined || !Object.hasOwn(COMMANDS, command ?? '')) throw new UsageError('COMMAND is none')
+    const run = COMMANDS[command] as Run
     const ring = await openRing(values.keys ?? terminal.env.REMOTE_KEYS ?? 'remote-keys')
     try {
       return await run(ring, values, terminal, id ?? '')
@@ -93,9 +105,9 @@ export async function runOwnerCommand(args: readonly string[], terminal: OwnerTe
   }
 }
 
-const COMMANDS: Readonly<
-  Record<string, (ring: KeyRing, values: Values, terminal: OwnerTerminal, id: string) => Promise<number>>
-> = { invite, phones, approve, revoke, key }
+type Run = (ring: KeyRing, values: Values, terminal: OwnerTerminal, id: string) => Promise<number>
+
+const COMMANDS: Readonly<Record<string, Run>> = { invite, phones, approve, revoke, key }
 
 async function invite(ring: KeyRing, values: Values, terminal: OwnerTerminal): Promise<number> {
   const { output, input } = terminal
@@ -106,13 +118,13 @@ async function invite(ring: KeyRing, values: Values, terminal: OwnerTerminal): P
     ...(name !== undefined && { name }),
     events: events?.split(',').map(event => event.trim()),
     until: until === undefined ? undefined : usable(() => endOf(until, Date.now())),
-    lifetime: usable(() => durationOf(lifetime)),
+    lifetime: usable(() => durationOf(lifetime, MAX_LIFETIME)),
     asks: !unattended,
     code: values.code === true
   })
   await show(invitation.url, values, output)
   if (invitation.code !== undefined)
-    output.write(`Or type this code at ${new URL(invitation.url).origin}: ${invitation.code}\n`)
+    output.write(`Or type this code at ${pageOf(invitation.url)}: ${invitation.code}\n`)
   output.write(
     `For one phone, within ${invitation.code === undefined ? lifetime : '2m'}. To take it back: token-remote revoke ${invitation.id}\n`
   )
@@ -215,6 +227,11 @@ async function show(url: string, { svg, gif }: Values, output: NodeJS.WritableSt
   output.write(`${qrForTerminal(url)}\n${url}\n`)
 }
 
+/** Where a code is typed that stands for an invitation. */
+function pageOf(url: string): string {
+  return url.startsWith('http') ? url.replace(/#.*/, '') : new URL('/r', webAddressOf(url)).href
+}
+
 /** For its owner alone, from its first byte on. */
 async function writeSecret(path: string, content: string | Uint8Array): Promise<void> {
   const file = await open(path, 'w', 0o600)
@@ -231,7 +248,7 @@ async function openRing(folder: string): Promise<KeyRing> {
   if ((await store.load()) === undefined)
     throw invalid(
       `the key file ${store.file}`,
-      'there is none: start the device, or name its folder with --keys'
+      'there is no such file: start the device here, with keys: { folder }, or name its folder with --keys'
     )
   return await KeyRing.open({ suite: nodeSuite(), store })
 }

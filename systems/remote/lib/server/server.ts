@@ -13,6 +13,7 @@ import { nodeSuite } from '../sealing/node-suite'
 import { addressOf } from '../transport/address'
 import { LINK_LIMITS } from '../transport/link-limits'
 import { dialNode } from '../transport/node-dial'
+import { webAddressOf } from '../wire/invitation'
 import { type Board, CodePosts } from './code-posts'
 import { welcomeClient } from './host-client'
 import { HostListener } from './host-listener'
@@ -119,7 +120,7 @@ export class Server extends EventEmitter<ServerEvents> {
     addressOf({ url })
     checkOptions(options, RELAY_CHECKS)
     const { hub, ring } = await this.#open(handler, key)
-    if (this.#options.address === undefined) await ring.setAddress(url.replace(/^ws/, 'http'))
+    if (this.#options.address === undefined) await ring.setAddress(webAddressOf(url))
     const { jwt, ...dialling } = options
     const relay = new RelayConnection({
       url,

@@ -68,6 +68,11 @@ export function dialUrlOf({ address, device }: Pick<InvitationText, 'address' | 
   return url.href
 }
 
+/** What a browser opens on the port of an address: `https://host[:port]`, of `ws:` `http://…`. */
+export function webAddressOf(address: string): string {
+  return address.replace(/^ws/, 'http').replace(/^tokens:/, 'https:')
+}
+
 function isWeb({ protocol }: URL): boolean {
   return protocol === 'https:' || protocol === 'http:'
 }

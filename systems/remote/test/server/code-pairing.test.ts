@@ -36,25 +36,27 @@ describe('A phone without a camera', () => {
     expect(await refusalOf(phone().pairByCode(url, code, 'Eve'))).to.equal('disconnected unknown-device')
   })
 
-  it('is paired through a relay, which gives the invitation out once and sees nothing of it', async () => {
-    const relay = await RelayServer.start({
-      config: { OPEN_DEVICES: true },
-      limits: { joinGrace: 300 },
-      page: async () => undefined
+  for (const scheme of ['wss', 'tokens'] as const)
+    it(`is paired through a relay that the device dials by ${scheme}:, which gives the invitation out once`, async () => {
+      const relay = await RelayServer.start({
+        config: { OPEN_DEVICES: true },
+        limits: { joinGrace: 300 },
+        page: async () => undefined
+      })
+      onCleanUp(() => relay.stop())
+      const device = new Server()
+      onCleanUp(() => device.close({ timeout: 0 }))
+      await device.hostMiddleware(relay.url(scheme), () => 'done', undefined, { tls: relay.tls })
+      expect(device.keys.address).to.equal(relay.url('https'))
+      const { code = '' } = await device.keys.invite({ asks: false, code: true })
+      const phones = [new Client({ tls: relay.tls }), new Client({ tls: relay.tls })] as const
+      for (const phone of phones) onCleanUp(() => phone.close())
+      await paired(() => phones[0].pairByCode(relay.url('https'), code, 'Ann'))
+      expect(await phones[0].send('on')).to.equal('done')
+      expect(await refusalOf(phones[1].pairByCode(relay.url('https'), code, 'Eve'))).to.equal(
+        'disconnected unknown-device'
+      )
     })
-    onCleanUp(() => relay.stop())
-    const device = new Server()
-    onCleanUp(() => device.close({ timeout: 0 }))
-    await device.hostMiddleware(relay.url('wss'), () => 'done', undefined, { tls: relay.tls })
-    const { code = '' } = await device.keys.invite({ asks: false, code: true })
-    const phones = [new Client({ tls: relay.tls }), new Client({ tls: relay.tls })] as const
-    for (const phone of phones) onCleanUp(() => phone.close())
-    await paired(() => phones[0].pairByCode(relay.url('https'), code, 'Ann'))
-    expect(await phones[0].send('on')).to.equal('done')
-    expect(await refusalOf(phones[1].pairByCode(relay.url('https'), code, 'Eve'))).to.equal(
-      'disconnected unknown-device'
-    )
-  })
 
   it('is refused with a code that is none, or under which nothing lies', async () => {
     const { url, phone } = await startDevice()

@@ -5,7 +5,12 @@ const DAY = 86_400_000
 
 describe('Durations on a command line', () => {
   it('are a count and a unit', () => {
-    expect(['90s', '10m', '12h', '30d'].map(durationOf)).to.deep.equal([90_000, 600_000, DAY / 2, 30 * DAY])
+    expect(['90s', '10m', '12h', '30d'].map(text => durationOf(text))).to.deep.equal([
+      90_000,
+      600_000,
+      DAY / 2,
+      30 * DAY
+    ])
     for (const text of ['', '0m', '10', 'm', '-1d', '1.5h', '1w', '1234567s', '10 m'])
       expect(() => durationOf(text), text).to.throw('is no time')
   })

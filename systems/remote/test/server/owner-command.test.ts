@@ -73,11 +73,18 @@ describe('token-remote', () => {
 
   it('says a code to type, which the running device will hand to its relays', async () => {
     const { said } = await run('invite --code')
-    const code = /type this code at https:\/\/lamp.example:8443: (\w{5}-\w{5})\n/.exec(said)?.[1]
+    const code = /type this code at https:\/\/lamp.example:8443\/r: (\w{5}-\w{5})\n/.exec(said)?.[1]
     expect(said).to.include('within 2m')
     await ring.reload()
     expect(ring.coded().map(each => each.code)).to.deep.equal([code])
     expect(ring.coded()[0]?.url).to.equal((await invitations())[0]?.url)
+    for (const [url, page] of [
+      ['https://lamp.example/home', 'https://lamp.example/home/r'],
+      ['wss://lamp.example/remote', 'https://lamp.example/r'],
+      ['ws://localhost:8080', 'http://localhost:8080/r'],
+      ['tokens://lamp.example:9000', 'https://lamp.example:9000/r']
+    ])
+      expect((await run(`invite --code --url ${url}`)).said).to.include(`type this code at ${page}: `)
   })
 
   it('waits for the phone, and asks with the words', async () => {
@@ -136,14 +143,16 @@ describe('token-remote', () => {
   })
 
   for (const [args, why] of [
-    ['', 'COMMAND'],
-    ['dance', 'COMMAND'],
-    ['constructor', 'COMMAND'],
+    ['', 'COMMAND is missing: invite, phones, approve, revoke, key'],
+    ['dance', '"dance" is no COMMAND: invite, phones, approve, revoke, key'],
+    ['constructor', '"constructor" is no COMMAND'],
+    ['revok k1', '"revok" is no COMMAND'],
     ['revoke', 'one id'],
     ['phones k1', 'no id'],
     ['invite --until soon', 'soon is no time'],
     ['invite --until 2027-99-99', 'no day'],
     ['invite --lifetime 0m', 'no time'],
+    ['invite --lifetime 25d', '25d is too long: 24d at most'],
     ['invite --nonsense', 'nonsense']
   ] as const)
     it(`says what is wrong with "${args}"`, async () => {
@@ -155,8 +164,9 @@ describe('token-remote', () => {
 
   it('says what can not be done, without a secret', async () => {
     expect(await run(`phones --keys ${folder}/none`)).to.include({ code: 1 })
-    expect((await run(`phones --keys ${folder}/none`)).errors).to.include('there is none: start the device')
+    expect((await run(`phones --keys ${folder}/none`)).errors).to.include('start the device here')
     expect((await run('invite --until 2020-01-01')).errors).to.include('not to come')
+    expect((await run('invite --lifetime 24d')).code).to.equal(0)
     expect((await run('key --url ftp://lamp')).errors).to.include('no URL')
     expect((await run('--help')).said).to.include('Exit codes')
   })
