@@ -122,11 +122,10 @@ export class Conversation implements Carrier, ConnectionOwner {
     this.#dialling = dialling
     this.#setStatus('connecting')
     try {
-      const { jwt, dial } = this.#options
       this.#key.revive()
       const key = target.device === '' ? undefined : await this.#key.for(target.device)
-      const proof = await proofOf(jwt, key)
-      const link = await dial({ url: target.url }, dialling.signal)
+      const proof = await proofOf(this.#options, key)
+      const link = await this.#options.dial({ url: target.url }, dialling.signal)
       if (dialling.signal.aborted) return link.close('this client was closed')
       this.#connection = new Connection(link, this)
       this.#connection.join(target.device, proof)
@@ -138,7 +137,8 @@ export class Conversation implements Carrier, ConnectionOwner {
   #failed(error: RemoteError): void {
     const target = this.#target
     if (target === undefined) return
-    if (this.#first?.retry === false) {
+    // What can't be used now can't be used later.
+    if (this.#first !== undefined && (!this.#first.retry || error.code === 'invalid')) {
       const { reject } = this.#first
       // It is told why, and not that it was closed.
       this.#first = undefined

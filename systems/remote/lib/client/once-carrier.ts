@@ -101,7 +101,7 @@ export class OnceCarrier implements Carrier {
   }
 
   async #meet(url: string, id: string): Promise<void> {
-    const proof = await proofOf(this.#options.jwt, await this.#key.for(id))
+    const proof = await proofOf(this.#options, await this.#key.for(id))
     const notice = await this.#post.lookUp(url, id, this.#closed.signal, proof)
     const publicKey = fromBase64url(notice.publicKey)
     if (publicKey === undefined || (await deviceIdOf(publicKey)) !== id)
@@ -142,12 +142,11 @@ export class OnceCarrier implements Carrier {
   }
 
   async #try(request: Request, signal: AbortSignal): Promise<'done' | 'again' | 'later'> {
-    const { suite, clock, timeoutLength, jwt } = this.#options
+    const { suite, clock, timeoutLength } = this.#options
     const device = this.#device
     const key = await this.#key.for(device?.id ?? '')
     if (device === undefined) return 'done'
     if (key === undefined) throw request.failure('bad-key', 'this client has no key')
-    const proof = await proofOf(jwt, key)
     const hadLeft = request.hasLeft
     const sent = hadLeft ? request.number : 0
     const first: First = { instance: this.#instance, sent, timeout: timeoutLength }
@@ -155,6 +154,7 @@ export class OnceCarrier implements Carrier {
     let sealed: SealedOnce
     let bytes: Uint8Array
     try {
+      const proof = await proofOf(this.#options, key)
       // What is not sent to a device that is away has certainly not run.
       if (this.#status === 'offline') await this.#lookAgain(device, signal, proof)
       const now = clock.date() + this.#ahead

@@ -3,7 +3,7 @@ import type { Link } from '../link/link'
 import { type Checks, isCount, isEither, isFlag, isFunction, isText, isTime } from '../options/check-options'
 import type { Scrypt } from '../sealing/keys'
 import { type Clock, systemClock } from '../time/clock'
-import type { Proof } from './proof'
+import type { Jwt, Proof } from './proof'
 
 /** What a client asks for one thing over the web, without a connection. */
 export interface OncePost {
@@ -50,7 +50,9 @@ export interface ClientOptions {
    */
   readonly probeInterval?: number | undefined
   /** Proves to a relay who this is; a function is called for each connection. */
-  readonly jwt?: string | (() => string | Promise<string>) | undefined
+  readonly jwt?: Jwt | undefined
+  /** Milliseconds for the name, TCP, TLS and the greeting, and before for the function `jwt`. Default 10,000. */
+  readonly connectTimeout?: number | undefined
 }
 
 export const CLIENT_CHECKS: Checks<ClientOptions> = {
@@ -59,7 +61,8 @@ export const CLIENT_CHECKS: Checks<ClientOptions> = {
   allowPlain: isFlag,
   maxPending: isCount,
   probeInterval: isTime,
-  jwt: isEither(isText, isFunction)
+  jwt: isEither(isText, isFunction),
+  connectTimeout: isTime
 }
 
 export type CompleteOptions = ReturnType<typeof completeOptions>
@@ -67,7 +70,7 @@ export type CompleteOptions = ReturnType<typeof completeOptions>
 export function completeOptions(options: ClientParts & ClientOptions) {
   const { suite, scrypt, once, jwt, clock = systemClock, random = Math.random } = options
   const { resolveErrors = false, allowPlain = false, timeoutLength = 10_000, maxPending = 10_000 } = options
-  const { probeInterval = 2_000 } = options
+  const { probeInterval = 2_000, connectTimeout = 10_000 } = options
   return {
     suite,
     scrypt,
@@ -80,6 +83,7 @@ export function completeOptions(options: ClientParts & ClientOptions) {
     allowPlain,
     timeoutLength,
     probeInterval,
+    connectTimeout,
     maxPending
   }
 }

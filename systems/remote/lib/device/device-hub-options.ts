@@ -7,15 +7,16 @@ import {
   isFlag,
   isFunction,
   isObject,
-  isText,
   isTexts,
   isTime,
   milliseconds,
+  textUpTo,
   wholeNumber
 } from '../options/check-options'
 import type { OnceReplaysOptions } from '../sealing/once-replays'
 import type { KeyMode, SealingKey } from '../sealing/session'
 import type { Clock } from '../time/clock'
+import { MAX_NAME_LENGTH } from '../wire/control'
 import type { MemoryOptions } from './answer-memory'
 import type { StateOptions } from './device-state'
 import type { EventDescription } from './event-description'
@@ -44,6 +45,7 @@ export interface DeviceHubOptions {
   readonly handlers?: Readonly<Record<string, Handler>> | ReadonlyMap<string, Handler> | undefined
   /** Instead of the two: asked for each command. */
   readonly handlerOf?: ((event: string) => Handler | undefined) | undefined
+  /** At most 64 characters. */
   readonly name?: string | undefined
   /** What a page may show as buttons and forms; other events are taken, too. */
   readonly events?: Readonly<Record<string, EventDescription>> | undefined
@@ -76,7 +78,7 @@ export interface DeviceHubOptions {
 export const HUB_CHECKS: Checks<
   Omit<DeviceHubOptions, 'suite' | 'ring' | 'handler' | 'handlers' | 'handlerOf' | 'clock'>
 > = {
-  name: isText,
+  name: textUpTo(MAX_NAME_LENGTH),
   events: isObject,
   concurrent: isEither(isFlag, isTexts),
   state: { value: isAnything, rev: wholeNumber(0) },

@@ -1,6 +1,6 @@
 import { CLIENT_CHECKS, type ClientOptions } from '../client/options'
 import { RemoteClient } from '../client/remote-client'
-import { type Checks, checkOptions, isFunction, isObject, isTime } from '../options/check-options'
+import { type Checks, checkOptions, isFunction, isObject } from '../options/check-options'
 import type { Scrypt } from '../sealing/keys'
 import { type CipherSuite, createSuite } from '../sealing/suite'
 import { webScrypt } from '../sealing/web-scrypt'
@@ -20,7 +20,6 @@ const CHECKS: Checks<BrowserClientOptions> = {
   WebSocket: isFunction,
   fetch: isFunction,
   limits: LINK_LIMITS_CHECKS,
-  connectTimeout: isTime,
   suite: isObject,
   scrypt: isFunction
 }
@@ -33,6 +32,7 @@ export class Client extends RemoteClient {
     const { WebSocket, fetch, limits, connectTimeout, suite, scrypt, ...rest } = options
     super({
       ...rest,
+      connectTimeout,
       suite: suite ?? createSuite(),
       scrypt: scrypt ?? webScrypt,
       dial: dialBrowser({ WebSocket, limits, connectTimeout }),

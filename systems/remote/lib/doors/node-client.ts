@@ -28,6 +28,7 @@ export class Client extends RemoteClient {
     const dialling = { tls, limits, connectTimeout }
     super({
       ...rest,
+      connectTimeout,
       suite: nodeSuite(),
       scrypt: nodeScrypt,
       dial: dialNode(dialling),

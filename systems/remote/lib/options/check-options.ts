@@ -28,6 +28,13 @@ export const isSignal = check(
 /** For what is looked at where it is used. */
 export const isAnything: Check = () => undefined
 
+export function textUpTo(most: number): Check {
+  return check(
+    value => typeof value === 'string' && value.length <= most,
+    `no text of at most ${most} characters`
+  )
+}
+
 export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): Check {
   return check(
     value => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,

@@ -3,7 +3,7 @@ import { networkOf } from '../quotas/network-of'
 import type { Guest } from '../quotas/places'
 import { deviceIdOf } from '../sealing/keys'
 import { challengeDevice } from '../sealing/registration'
-import { type ByeReason, type ControlMessage, decodeControl } from '../wire/control'
+import { type ByeReason, type ControlMessage, decodeControl, MAX_NAME_LENGTH } from '../wire/control'
 import type { Frame } from '../wire/frame'
 import type { Registered } from './device-place'
 import type { RelayContext } from './relay-context'
@@ -26,7 +26,6 @@ export interface Reception {
 }
 
 const PUBLIC_KEY_LENGTH = 32
-const MAX_NAME_LENGTH = 64
 
 /** A connection that has not joined: it has a while to say that it is a client, or to prove that it is a device. */
 export class Newcomer implements LinkOwner, Guest {

@@ -1,10 +1,12 @@
 import type { CipherSuite, KeyPair } from 'hpke'
+import { type Jwt, tokenOf } from '../client/proof'
 import { toBase64url } from '../encoding/base64url'
 import { RemoteError } from '../errors/remote-error'
 import type { Link } from '../link/link'
 import { SharedLink } from '../link/shared-link'
 import { answerChallenge } from '../sealing/registration'
 import { backoff } from '../time/backoff'
+import { CONNECT_TIMEOUT } from '../transport/link-limits'
 import { type ControlMessage, decodeControl, encodeControl } from '../wire/control'
 import { decodeFrame, encodeFrame, type Frame, FrameKind, NO_SESSION } from '../wire/frame'
 import type { AttachedClient, HostedDevice } from './host-client'
@@ -25,7 +27,9 @@ export interface RelayConnectionOptions {
   readonly device: HostedDevice
   readonly keys: RelayedKeys
   /** Proves to the relay whose device it is; a function is called for each connection. */
-  readonly jwt?: string | (() => string | Promise<string>) | undefined
+  readonly jwt?: Jwt | undefined
+  /** Milliseconds for the function `jwt`. Default 10,000. */
+  readonly connectTimeout?: number | undefined
   /** What the relay calls it in its list. */
   readonly name?: string | undefined
   /** At least 0 and below 1. Default `Math.random`. */
@@ -125,11 +129,11 @@ export class RelayConnection {
   }
 
   async #dial(): Promise<void> {
-    const { url, dial, jwt, keys, name } = this.#options
+    const { url, dial, jwt, keys, name, connectTimeout = CONNECT_TIMEOUT } = this.#options
     const { signal } = this.#stopped
     this.#bye = undefined
     try {
-      const token = typeof jwt === 'function' ? await jwt() : jwt
+      const token = await tokenOf({ jwt, connectTimeout })
       const link = await dial({ url }, signal)
       if (signal.aborted) return link.close('the device goes away')
       this.#link = link
@@ -151,13 +155,15 @@ export class RelayConnection {
       )
     } catch (error) {
       if (signal.aborted) return
-      this.#again(
+      const failure =
         error instanceof RemoteError
           ? error
           : new RemoteError('disconnected', 'Cannot reach the relay: because the dial failed', {
               cause: error
             })
-      )
+      // What can't be used now can't be used later.
+      if (failure.code === 'invalid') this.#stop(failure)
+      else this.#again(failure)
     }
   }
 

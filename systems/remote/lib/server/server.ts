@@ -19,6 +19,7 @@ import { welcomeClient } from './host-client'
 import { HostListener } from './host-listener'
 import { pageApp } from './page-app'
 import { type RelayChange, RelayConnection } from './relay-connection'
+import { relayWarning } from './relay-warning'
 import {
   checkServerOptions,
   HOST_CHECKS,
@@ -46,7 +47,7 @@ export class Server extends EventEmitter<ServerEvents> {
   readonly #options: ServerOptions
   readonly #suite = nodeSuite()
   readonly #listeners: HostListener[] = []
-  readonly #relays: RelayConnection[] = []
+  readonly #relays = new Set<RelayConnection>()
   #handlers: Handlers | undefined
   #opening: Promise<KeyRing> | undefined
   #ring: KeyRing | undefined
@@ -104,7 +105,8 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   /**
-   * Dials out to a relay and serves its clients there. When the connection is lost it is made again, for ever.
+   * Dials out to a relay and serves its clients there. A relay that can't be reached is tried again, for ever; where nobody listens for
+   * the event `relay`, a warning of the process says why.
    *
    * @param url `wss://host[:port]` or `tokens://host:port`
    * @param handler, key as for `host`
@@ -122,6 +124,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const { hub, ring } = await this.#open(handler, key)
     if (this.#options.address === undefined) await ring.setAddress(webAddressOf(url))
     const { jwt, ...dialling } = options
+    const warn = relayWarning()
     const relay = new RelayConnection({
       url,
       dial: dialNode({ ...dialling, limits: this.#options.limits }),
@@ -129,10 +132,14 @@ export class Server extends EventEmitter<ServerEvents> {
       device: hub,
       keys: ring,
       jwt,
+      connectTimeout: options.connectTimeout,
       name: this.#options.name,
-      onChange: change => this.emit('relay', change)
+      onChange: change => {
+        if (change.isFinal) this.#relays.delete(relay)
+        if (!this.emit('relay', change)) warn(change)
+      }
     })
-    this.#relays.push(relay)
+    this.#relays.add(relay)
     await relay.registered
   }
 
@@ -167,7 +174,7 @@ export class Server extends EventEmitter<ServerEvents> {
 
   /** The relays that it dials. */
   get relays(): readonly Pick<RelayConnection, 'url' | 'isOnline' | 'clients'>[] {
-    return this.#relays
+    return [...this.#relays]
   }
 
   /**
@@ -223,7 +230,7 @@ export class Server extends EventEmitter<ServerEvents> {
       this.#listeners.length > 0 && this.#board.post(this.hub.deviceId, place, sealed)
     return [
       own,
-      ...this.#relays.map(
+      ...[...this.#relays].map(
         (relay): Board =>
           (place, sealed) =>
             relay.post(place, sealed)

@@ -5,6 +5,9 @@ import { encodeFrame, type Frame, FrameKind, isId, NO_SESSION } from './frame'
 /** Of the body of a control frame. */
 export const MAX_CONTROL_BYTES = 65_536
 
+/** Characters of what a device is called. */
+export const MAX_NAME_LENGTH = 64
+
 /** Who a client is, as the relay knows it: by its token, or because it has proven that it holds a key of the device. */
 export interface Proven {
   readonly jwt?: { readonly id: string; readonly name?: string }

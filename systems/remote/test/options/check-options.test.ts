@@ -71,7 +71,7 @@ describe('Options', () => {
     ['server', { watch: 'yes' }, 'neither true nor false'],
     ['server', { approve: true }, 'no function'],
     ['server', { language: 'xx' }, 'not one of'],
-    ['server', { name: 7 }, 'no text'],
+    ['server', { name: 'x'.repeat(65) }, 'no text of at most 64 characters'],
     ['server', { keys: 'folder' }, 'no object'],
     ['client', { timeoutLength: Number.NaN }, 'no number of milliseconds from 1'],
     ['client', { maxPending: 0 }, 'no whole number from 1'],
