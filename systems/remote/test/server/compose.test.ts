@@ -1,4 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect } from 'chai'
 import { relaySchema } from '../../lib/server/relay-config'
@@ -36,6 +39,34 @@ describe('compose.yaml', () => {
     expect(balancer).to.include(
       `check port ${given.find(({ name }) => name === 'ADMIN_PORT')?.value?.replaceAll('"', '')} `
     )
+  })
+})
+
+describe('The certificates of compose.yaml', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'compose-'))
+  after(() => rmSync(folder, { recursive: true }))
+
+  /** What the service runs, with folders of this machine in the place of its volumes. */
+  function run(host: string): X509Certificate {
+    const [, script = ''] =
+      /command:\n {6}- sh\n {6}- -ec\n {6}- \|\n((?: {8}.*\n)+)/.exec(read('compose.yaml')) ?? []
+    const here = script
+      .replaceAll('$$', '$')
+      .replaceAll(/\/(?:authority|certs)\b(?!-)/g, path => join(folder, path))
+    execFileSync('sh', ['-ec', here], { cwd: ROOT, env: { ...process.env, RELAY_HOST: host }, stdio: 'pipe' })
+    return new X509Certificate(readFileSync(join(folder, 'certs/server.crt')))
+  }
+
+  it('are for the name by which the relay is reached, stay, and are others under the same authority for another name', () => {
+    for (const name of ['certs', 'authority']) mkdirSync(join(folder, name))
+    const first = run('relay.example')
+    expect(first.checkHost('relay.example')).to.equal('relay.example')
+    expect(first.checkHost('localhost')).to.equal('localhost')
+    expect(run('relay.example').serialNumber).to.equal(first.serialNumber)
+    const moved = run('192.0.2.7')
+    expect(moved.checkIP('192.0.2.7')).to.equal('192.0.2.7')
+    const authority = new X509Certificate(readFileSync(join(folder, 'certs/ca.crt')))
+    for (const certificate of [first, moved]) expect(certificate.verify(authority.publicKey)).to.equal(true)
   })
 })
 
