@@ -44,7 +44,7 @@ export interface DeviceClientOwner {
 const MAX_SESSIONS = 5
 const MAX_FAILED_HANDSHAKES = 100
 /** Bytes of a frame beside its messages. */
-const FRAME_OVERHEAD = 512
+export const FRAME_OVERHEAD = 512
 /** Characters of several messages in one frame. */
 const MAX_BATCH_LENGTH = 65_536
 /** Answers outside of a session, given while the connection was full. */

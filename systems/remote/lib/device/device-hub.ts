@@ -17,6 +17,7 @@ import {
   type ClientPort,
   DeviceClient,
   type DeviceClientOwner,
+  FRAME_OVERHEAD,
   type SealedDeviceSession
 } from './device-client'
 import type { DeviceHubOptions, HubKeys } from './device-hub-options'
@@ -26,6 +27,9 @@ import { OnceSession } from './once-session'
 
 /** Answers what clients ask of the device itself. @throws RemoteError, which the client is told */
 export type AskHandler = (payload: unknown, session: DeviceSession) => unknown
+
+/** Milliseconds that a request without a connection waits for its answer; then it can be asked for again. */
+const ONCE_TIMEOUT = 60_000
 
 type OnceMessage = readonly [string, ...unknown[]]
 
@@ -114,16 +118,18 @@ export class DeviceHub implements DeviceClientOwner {
   /**
    * Answers a frame that came without a connection.
    *
+   * @param maxBytes of the answer that can be carried
    * @returns a frame: the answer, or `refuse`
+   * @throws (rejects) RemoteError `refused`, reason `malformed`, for what is no such frame; `timeout` when no answer is there in time
    */
-  async once(bytes: Uint8Array): Promise<Uint8Array> {
+  async once(bytes: Uint8Array, maxBytes = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
     const frame = decodeFrame(bytes)
-    if (frame === undefined)
-      throw new RemoteError('invalid', 'Cannot answer the request: because it is no frame')
+    if (frame?.kind !== FrameKind.onceRequest) throw refusal('it is no request', 'malformed')
     try {
       const opened = await openOnce(this.suite, this.deviceKeys, frame, (id, mode) => this.find(id, mode))
-      return await opened.seal(utf8(`[${await this.#answerOnce(opened)}]`))
-    } catch {
+      return await opened.seal(utf8(`[${await this.#answerOnce(opened, maxBytes - FRAME_OVERHEAD)}]`))
+    } catch (error) {
+      if (error instanceof RemoteError && error.code === 'timeout') throw error
       return encodeFrame({ ...frame, kind: FrameKind.refuse }, new Uint8Array())
     }
   }
@@ -213,30 +219,45 @@ export class DeviceHub implements DeviceClientOwner {
     return this.#options.maxMessageBytes ?? MAX_MESSAGE_BYTES
   }
 
-  async #answerOnce(opened: OpenedOnce): Promise<string> {
+  async #answerOnce(opened: OpenedOnce, maxBytes: number): Promise<string> {
     const { keyId, mode, plain } = opened
     const [first, message, ...others] = parseJson(plain, MAX_DEPTH + 2) as [unknown, ...OnceMessage[]]
-    if (message === undefined) throw new Error('nothing is asked')
+    if (message === undefined || !isNumber(message[1])) throw new Error('nothing is asked')
     const now = this.#clock.date()
     const refused = this.#replays.take(opened, now)
     if (refused === 'late' || refused === 'ahead' || refused === 'restarted')
       return `["clock",${this.#replays.clock(now)}]`
-    const number = Number(message[1])
+    const number = message[1]
+    if (message[0] !== 'req' && message[0] !== 'ask')
+      return failureText(number, refusal('nothing is asked in the first message', 'malformed'))
     if (refused === 'repeated')
       return failureText(number, refusal('the same bytes came before', 'repeated', { ran: 'maybe' }))
     if (refused === 'busy') return failureText(number, refusal('the device has too much to do', 'busy'))
     const record = this.recordOf(mode, first, keyId)
-    if (record === undefined || !isNumber(number)) throw new Error('nothing is asked')
+    if (record === undefined) throw new Error('nothing is asked')
     const timeout = fieldOf(first, 'timeout')
-    const session = new OnceSession(keyId, mode, record, typeof timeout === 'number' ? timeout : 60_000)
+    const session = new OnceSession(
+      keyId,
+      mode,
+      record,
+      typeof timeout === 'number' ? timeout : 60_000,
+      maxBytes
+    )
     this.ring.touched(keyId)
     const isAgain = Number(fieldOf(first, 'sent')) >= number && message[0] === 'req'
     if (isAgain && !record.commands.has(number) && !this.#knowsSince(session, message, now - opened.sentAt)) {
       const why = 'it may have been done before this device knew its client'
       return failureText(number, refusal(why, 'forgotten', { ran: 'maybe' }))
     }
-    for (const each of [message, ...others]) this.take(each, session)
-    return await session.answered
+    this.take(message, session)
+    for (const each of others) if (each[0] === 'ack') this.take(each, session)
+    const timer = this.#clock.setTimeout(() => session.giveUp(), ONCE_TIMEOUT)
+    const text = await session.answered
+    this.#clock.clearTimeout(timer)
+    if (text !== undefined) return text
+    throw new RemoteError('timeout', 'Cannot answer the request: because it is not done in time', {
+      ran: 'maybe'
+    })
   }
 
   /** Whether the client was known when it asked first: so long ago as the request waits, at most. */

@@ -1,6 +1,7 @@
-import type { Outgoing } from '../sealing/outbox'
+import { isLonger } from '../encoding/bytes'
 import type { KeyMode } from '../sealing/session'
-import type { ClientRecord, DeviceSession } from './command'
+import { failureText, tooLarge } from './answers'
+import type { Answer, ClientRecord, DeviceSession } from './command'
 
 /** A request that came without a connection: it hears its answer, and nothing else. */
 export class OnceSession implements DeviceSession {
@@ -12,22 +13,30 @@ export class OnceSession implements DeviceSession {
   readonly isRetired = false
   readonly waitingLength = 0
   toldRev = 0
-  /** The answer, as JSON. */
-  readonly answered: Promise<string>
-  #answer: (text: string) => void = () => {}
+  /** The answer, as JSON; undefined: nobody waits for it any more. */
+  readonly answered: Promise<string | undefined>
+  readonly #maxBytes: number
+  #answer: (text?: string) => void = () => {}
 
-  constructor(keyId: string, mode: KeyMode, record: ClientRecord, timeout: number) {
+  /** @param maxBytes of the answer that can be carried */
+  constructor(keyId: string, mode: KeyMode, record: ClientRecord, timeout: number, maxBytes: number) {
     this.keyId = keyId
     this.mode = mode
     this.record = record
     this.timeout = timeout
+    this.#maxBytes = maxBytes
     this.answered = new Promise(resolve => {
       this.#answer = resolve
     })
   }
 
-  answer({ text }: Outgoing): void {
-    this.#answer(text)
+  answer({ number, text }: Answer): void {
+    const isFit = !isLonger(text, this.#maxBytes)
+    this.#answer(isFit ? text : failureText(number, tooLarge(this.#maxBytes)))
+  }
+
+  giveUp(): void {
+    this.#answer()
   }
 
   say(): void {}

@@ -8,8 +8,8 @@ import { decodeFrame, FrameKind } from '../wire/frame'
 export interface HostedDevice {
   readonly deviceId: string
   attach(port: ClientPort): AttachedClient
-  /** @returns the frame that answers one which needs no connection */
-  once(frame: Uint8Array): Promise<Uint8Array>
+  /** @returns the frame that answers one which needs no connection, of so many bytes at most */
+  once(frame: Uint8Array, maxBytes?: number): Promise<Uint8Array>
 }
 
 /** A client, as the device has it. */

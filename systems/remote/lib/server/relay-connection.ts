@@ -8,8 +8,9 @@ import { answerChallenge } from '../sealing/registration'
 import { backoff } from '../time/backoff'
 import { CONNECT_TIMEOUT } from '../transport/link-limits'
 import { type ControlMessage, decodeControl, encodeControl } from '../wire/control'
-import { decodeFrame, encodeFrame, type Frame, FrameKind, NO_SESSION } from '../wire/frame'
+import { decodeFrame, FrameKind } from '../wire/frame'
 import type { AttachedClient, HostedDevice } from './host-client'
+import { OncePort } from './once-port'
 
 /** Keys of a device, as far as a relay is told of them. A `KeyRing` is one. */
 export interface RelayedKeys {
@@ -142,7 +143,8 @@ export class RelayConnection {
         REGISTER_TIMEOUT
       )
       const shared = new SharedLink(link)
-      link.onFrame = bytes => this.#take(bytes, link, shared)
+      const once = new OncePort(this.#options.device, shared)
+      link.onFrame = bytes => this.#take(bytes, link, shared, once)
       link.onDrain = () => shared.drained()
       link.onClose = ({ reason, refused }) => this.#lost(reason, refused === true)
       link.send(
@@ -167,11 +169,11 @@ export class RelayConnection {
     }
   }
 
-  #take(bytes: Uint8Array, link: Link, shared: SharedLink): void {
+  #take(bytes: Uint8Array, link: Link, shared: SharedLink, once: OncePort): void {
     const frame = decodeFrame(bytes)
     if (frame === undefined) return
     if (frame.kind === FrameKind.carried) {
-      void this.#once(frame, link)
+      void once.take(frame, this.#maxFrameBytes)
       return
     }
     if (frame.kind !== FrameKind.control) {
@@ -203,13 +205,6 @@ export class RelayConnection {
         this.#bye = message
         link.close('the relay said goodbye')
     }
-  }
-
-  /** Of somebody who has no connection. Whoever can't open it has nothing to answer. */
-  async #once({ device, client, body }: Frame, link: Link): Promise<void> {
-    const header = { kind: FrameKind.carried, device, client, key: '', session: NO_SESSION }
-    const answer = await this.#options.device.once(body).catch(() => undefined)
-    if (answer !== undefined) link.send(encodeFrame(header, answer))
   }
 
   async #prove(challenge: Extract<ControlMessage, { do: 'challenge' }>, link: Link): Promise<void> {

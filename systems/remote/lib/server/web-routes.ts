@@ -92,8 +92,8 @@ function proofIn({ headers }: Request): OnceProof {
 function statusOf({ code, reason }: RemoteError): number {
   if (code === 'disconnected') return reason === 'device-offline' ? 503 : 404
   if (code === 'timeout') return 504
-  if (reason === 'malformed') return 400
-  return reason === 'too-large' ? 413 : 429
+  if (reason === 'too-large') return 413
+  return reason === 'busy' ? 429 : 400
 }
 
 /** @returns undefined for one that is too long */

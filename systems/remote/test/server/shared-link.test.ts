@@ -79,6 +79,33 @@ describe('A device’s connection to its relay', function () {
     expect(changes).to.deep.equal([])
   })
 
+  it('stays when long answers to requests without a connection are there at once, and all of them arrive', async () => {
+    let go = () => {}
+    let waiting = 0
+    const gate = new Promise<void>(resolve => {
+      go = resolve
+    })
+    const device = await start(
+      async ({ event }) => {
+        if (event === 'now') return event
+        waiting++
+        await gate
+        return 'x'.repeat(LONG)
+      },
+      { concurrent: true, replays: { maxAhead: 1 } }
+    )
+    const client = new Client({ tls: relay.tls, timeoutLength: 30_000 })
+    onCleanUp(() => client.close())
+    await client.connect(`${relay.url('https')}?device=${device.hub.deviceId}`, KEY)
+    const other = await connect(device)
+    const answers = Array.from({ length: 2 * CLIENTS }, () => client.send('x'))
+    await until(() => waiting === answers.length)
+    go()
+    expect(await other.send('now')).to.equal('now')
+    for (const answer of await Promise.all(answers)) expect(answer).to.have.length(LONG)
+    expect(changes).to.deep.equal([])
+  })
+
   it('stays when an answer or a state is longer than the relay takes: that alone fails', async () => {
     const device = await start(({ event }) => (event === 'long' ? 'x'.repeat(2 * LONG) : 'ok'), {
       watch: true,
@@ -93,6 +120,10 @@ describe('A device’s connection to its relay', function () {
       reason: 'answer-too-large',
       ran: 'yes'
     })
+    const once = new Client({ tls: relay.tls })
+    onCleanUp(() => once.close())
+    await once.connect(`${relay.url('https')}?device=${device.hub.deviceId}`, KEY)
+    expect(await failureOf(once.send('long'))).to.include({ reason: 'answer-too-large', ran: 'yes' })
     device.state.set('x'.repeat(2 * LONG))
     expect(await failureOf(client.state())).to.include({ code: 'handler-failed', reason: 'answer-too-large' })
     device.state.set('short')
