@@ -12,7 +12,7 @@ import { backoff } from '../time/backoff'
 import type { ClockTimer } from '../time/clock'
 import { type ControlMessage, decodeControl, encodeControl } from '../wire/control'
 import { decodeFrame, encodeFrame, type Frame, FrameKind, NO_SESSION, SESSION_LENGTH } from '../wire/frame'
-import { decodeMessages } from '../wire/message'
+import { decodeMessages, TOLD_DEPTH } from '../wire/message'
 import type { ClientSession, ConnectionOwner } from './connection-owner'
 
 type State =
@@ -267,7 +267,7 @@ export class Connection {
     const session = this.#find(frame)
     if (session === undefined) return
     try {
-      const messages = decodeMessages(await session.session.open(frame))
+      const messages = decodeMessages(await session.session.open(frame), TOLD_DEPTH)
       this.#failures = 0
       this.heard++
       for (const message of messages) this.#owner.take(message, session)

@@ -5,7 +5,7 @@ import { deviceIdOf } from '../sealing/keys'
 import { type SealedOnce, sealOnce } from '../sealing/once'
 import { backoff } from '../time/backoff'
 import { decodeFrame, FrameKind } from '../wire/frame'
-import { decodeMessages, type First } from '../wire/message'
+import { decodeMessages, type First, TOLD_DEPTH } from '../wire/message'
 import type { Carrier, CarrierOwner } from './carrier'
 import type { ClientKey } from './client-key'
 import type { CompleteOptions, OncePost } from './options'
@@ -173,7 +173,7 @@ export class OnceCarrier implements Carrier {
     const opened = await sealed.openAnswer(frame).catch(() => undefined)
     if (opened === undefined) return this.#refused(request)
     this.#setStatus('ready')
-    for (const message of decodeMessages(opened)) {
+    for (const message of decodeMessages(opened, TOLD_DEPTH)) {
       if (message[0] === 'clock') {
         request.hasLeft = hadLeft
         this.#ahead = Number(message[1]) - clock.date()

@@ -115,6 +115,10 @@ export interface DeviceSession {
   readonly session: Session | undefined
   /** Milliseconds that a request of this client waits. */
   readonly timeout: number
+  /** Its client is told nothing more. */
+  readonly isEnded: boolean
+  /** What it asked of the device itself and is not answered yet. */
+  asks: number
   /** Its key was replaced: what is under way is answered, and nothing else is taken. */
   isRetired: boolean
   /** The revision that the client was told last. */

@@ -1,5 +1,5 @@
 import { fieldOf } from '../encoding/json'
-import { refusal } from './answers'
+import { Json, refusal } from './answers'
 import type { ClientRecord, DeviceSession } from './command'
 import type { DeviceHubOptions, HubKeys } from './device-hub-options'
 import type { DeviceState } from './device-state'
@@ -37,6 +37,12 @@ export function deviceAsks({
       remaining: lease.remaining
     }
   }
+  const known = (session: DeviceSession) => {
+    const lease = JSON.stringify(leaseFor(session))
+    return new Json(
+      `{"value":${state.json},"rev":${state.rev}${lease === undefined ? '' : `,"lease":${lease}`}}`
+    )
+  }
   return {
     describe: (_: unknown, session: DeviceSession) => {
       check(session)
@@ -45,7 +51,7 @@ export function deviceAsks({
     },
     state: (_: unknown, session: DeviceSession) => {
       check(session)
-      return { value: state.value, rev: state.rev, lease: leaseFor(session) }
+      return known(session)
     },
     lease: (payload: unknown, session: DeviceSession) => {
       check(session)
@@ -62,7 +68,7 @@ export function deviceAsks({
       if (!watch) throw refusal('the device lets nobody watch', 'not-allowed')
       if (session.session === undefined) throw refusal('only who keeps a connection can watch', 'not-allowed')
       watchers.set(session.record, session)
-      return { value: state.value, rev: state.rev, lease: leaseFor(session) }
+      return known(session)
     },
     unwatch: (_: unknown, session: DeviceSession) => void watchers.delete(session.record)
   }

@@ -63,6 +63,7 @@ export class SealedDeviceSession implements DeviceSession {
   readonly timeout: number
   readonly outbox: Outbox
   isRetired = false
+  asks = 0
   toldRev: number
   #isRenewing = false
   /** Its client is told nothing more. */

@@ -18,6 +18,7 @@ import {
   DeviceClient,
   type DeviceClientOwner,
   FRAME_OVERHEAD,
+  MAX_WAITING_LENGTH,
   type SealedDeviceSession
 } from './device-client'
 import type { DeviceHubOptions, HubKeys } from './device-hub-options'
@@ -30,6 +31,9 @@ export type AskHandler = (payload: unknown, session: DeviceSession) => unknown
 
 /** Milliseconds that a request without a connection waits for its answer; then it can be asked for again. */
 const ONCE_TIMEOUT = 60_000
+
+/** Asks of one session that wait for their answers. */
+const MAX_ASKS = 32
 
 type OnceMessage = readonly [string, ...unknown[]]
 
@@ -270,16 +274,36 @@ export class DeviceHub implements DeviceClientOwner {
   #ask([, number, what, payload]: readonly unknown[], session: DeviceSession): void {
     if (!isNumber(number)) return
     const handler = this.#asks.get(what as string)
-    void (async () => {
-      let text: string
-      try {
-        if (handler === undefined) throw refusal('the device knows no such thing', 'unknown-event')
-        text = answerText(number, 0, await handler(payload, session), this.#maxMessageBytes)
-      } catch (error) {
-        text = failureText(number, error instanceof RemoteError ? error : handlerFailure(error))
-      }
-      session.answer({ number, text, hasLeft: false })
-    })()
+    try {
+      if (handler === undefined) throw refusal('the device knows no such thing', 'unknown-event')
+      if (session.asks >= MAX_ASKS) throw refusal(`${MAX_ASKS} asks of this connection wait`, 'busy')
+      if (session.waitingLength >= MAX_WAITING_LENGTH) throw refusal('the client reads too slowly', 'busy')
+      const value = handler(payload, session)
+      if (value instanceof Promise) void this.#answerLater(number, value, session)
+      else this.#answerAsk(number, value, session)
+    } catch (error) {
+      this.#refuseAsk(number, error, session)
+    }
+  }
+
+  async #answerLater(number: number, value: Promise<unknown>, session: DeviceSession): Promise<void> {
+    session.asks++
+    try {
+      this.#answerAsk(number, await value, session)
+    } catch (error) {
+      this.#refuseAsk(number, error, session)
+    } finally {
+      session.asks--
+    }
+  }
+
+  #answerAsk(number: number, value: unknown, session: DeviceSession): void {
+    session.answer({ number, text: answerText(number, 0, value, this.#maxMessageBytes), hasLeft: false })
+  }
+
+  #refuseAsk(number: number, error: unknown, session: DeviceSession): void {
+    const text = failureText(number, error instanceof RemoteError ? error : handlerFailure(error))
+    session.answer({ number, text, hasLeft: false })
   }
 
   #sessionsOf(keyId: string): SealedDeviceSession[] {

@@ -10,7 +10,9 @@ export class OnceSession implements DeviceSession {
   readonly mode: KeyMode
   readonly record: ClientRecord
   readonly timeout: number
+  readonly isEnded = false
   readonly isRetired = false
+  asks = 0
   readonly waitingLength = 0
   toldRev = 0
   /** The answer, as JSON; undefined: nobody waits for it any more. */

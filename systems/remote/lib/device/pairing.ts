@@ -4,10 +4,12 @@ import { randomBytes } from '../encoding/random-id'
 import { RemoteError } from '../errors/remote-error'
 import type { KeyRing } from '../keys/key-ring'
 import { cleanName, type Phone } from '../keys/phone'
+import { Rates } from '../quotas/rates'
 import { HandshakeError } from '../sealing/flight'
 import { finishPairing, type PairedKey } from '../sealing/pairing-exchange'
 import type { ShortCodeLanguage } from '../sealing/short-code'
 import type { CipherSuite } from '../sealing/suite'
+import type { DeviceSession } from './command'
 import type { DeviceHub } from './device-hub'
 
 /**
@@ -29,6 +31,12 @@ export interface DevicePairingOptions {
 /** So long a phone that was turned away can ask why, milliseconds. */
 const DENIAL_TIME = 5000
 
+/** Steps of pairing a second, by one invitation; ten times as many at once. */
+const STEPS_PER_SECOND = 5
+
+/** Steps of all invitations that are under way. */
+const MAX_STEPS = 32
+
 /** The device's part of pairing: what a phone asks that has an invitation, and what it asks while it waits for the owner. */
 export class DevicePairing {
   readonly #suite: CipherSuite
@@ -38,7 +46,10 @@ export class DevicePairing {
   readonly #questions = new Map<string, AbortController>()
   /** Phones to which the owner has said no, until they have heard it. */
   readonly #denied = new Set<string>()
-  readonly #waiting = new Map<string, Waiting>()
+  /** Who waits for a word about a phone: each of its sessions once. */
+  readonly #waiting = new Map<string, Map<DeviceSession, Waiting>>()
+  readonly #rates = new Rates(STEPS_PER_SECOND)
+  #steps = 0
   readonly #asked = (phone: Phone) => void this.#ask(phone)
   readonly #changed = () => this.#look()
 
@@ -54,24 +65,27 @@ export class DevicePairing {
 
   /** Lets the clients of a device ask. */
   serve(hub: DeviceHub): void {
-    hub.onAsk('pair', (payload, { keyId }) => this.pair(keyId, payload))
-    hub.onAsk('approval', (_, { keyId }) => this.approval(keyId))
+    hub.onAsk('pair', (payload, session) => this.pair(session, payload))
+    hub.onAsk('approval', (_, session) => this.approval(session))
   }
 
   /**
    * `pair`, asked under an invitation; docs/pairing.md has the two steps.
    *
-   * @param invitationId the id of the session's key
-   * @throws (rejects) RemoteError `refused` with the reason `used` or `no-invitation`, or `invalid`
+   * @param session under the key of the invitation
+   * @throws (rejects) RemoteError `refused` with the reason `used`, `no-invitation`, `too-fast` or `busy`, or `invalid`
    */
-  pair(invitationId: string, payload: unknown): Promise<unknown> {
-    switch (fieldOf(payload, 'step')) {
-      case 'claim':
-        return this.#claim(invitationId, payload)
-      case 'finish':
-        return this.#finish(invitationId, payload)
-      default:
-        return Promise.reject(malformed())
+  async pair(session: DeviceSession, payload: unknown): Promise<unknown> {
+    const step = fieldOf(payload, 'step')
+    if (step !== 'claim' && step !== 'finish') throw malformed()
+    if (this.#steps >= MAX_STEPS) throw refused('busy', `${MAX_STEPS} steps of pairing are under way`)
+    if (!this.#rates.take(session.keyId))
+      throw refused('too-fast', `more than ${STEPS_PER_SECOND} steps a second come with this invitation`)
+    this.#steps++
+    try {
+      return await (step === 'claim' ? this.#claim(session, payload) : this.#finish(session.keyId, payload))
+    } finally {
+      this.#steps--
     }
   }
 
@@ -80,13 +94,19 @@ export class DevicePairing {
    *
    * @throws (rejects) RemoteError `refused` with the reason `not-approved`, once the phone is revoked
    */
-  approval(keyId: string): Promise<unknown> {
-    const known = this.#waiting.get(keyId)
-    if (known !== undefined) return known.promise
-    const waiting = new Waiting()
+  approval(session: DeviceSession): Promise<unknown> {
+    if (session.session === undefined)
+      return Promise.reject(refused('not-allowed', 'only who keeps a connection can wait for the owner'))
+    const { keyId } = session
+    const waiting = this.#waiting.get(keyId) ?? new Map<DeviceSession, Waiting>()
     this.#waiting.set(keyId, waiting)
+    const known = waiting.get(session)
+    if (known !== undefined) return known.promise
+    for (const each of waiting.keys()) if (each.isEnded) waiting.delete(each)
+    const own = new Waiting()
+    waiting.set(session, own)
     this.#look()
-    return waiting.promise
+    return own.promise
   }
 
   close(): void {
@@ -94,18 +114,21 @@ export class DevicePairing {
     this.#ring.off('change', this.#changed)
     for (const question of this.#questions.values()) question.abort()
     this.#questions.clear()
+    const goingAway = refused('shutting-down', 'the device is going away')
+    for (const waiting of this.#waiting.values()) for (const { reject } of waiting.values()) reject(goingAway)
     this.#waiting.clear()
     for (const id of this.#denied) this.#forgetDenied(id)
   }
 
-  async #claim(invitationId: string, payload: unknown): Promise<unknown> {
+  async #claim(session: DeviceSession, payload: unknown): Promise<unknown> {
     const [enc, commit] = [bytesOf(payload, 'enc'), bytesOf(payload, 'commit')]
-    const claim = await this.#ring.claim(invitationId, {
+    const said = {
       enc: toBase64url(enc),
       commit: toBase64url(commit),
       nonce: toBase64url(randomBytes(32)),
       name: cleanName(fieldOf(payload, 'name'))
-    })
+    }
+    const claim = await this.#ring.claim(session.keyId, said, () => !session.isEnded)
     if (claim === 'used') throw refused('used', 'another phone has come with this invitation')
     if (claim === 'unknown-key') throw refused('no-invitation', 'there is no such invitation any more')
     return { number: claim.nonce }
@@ -184,13 +207,14 @@ export class DevicePairing {
       this.#waiting.delete(id)
       // In a later turn, so that the answer goes out before the session ends.
       setImmediate(() => this.#forgetDenied(id))
-      if (phone?.state === 'approved') waiting.resolve(termsOf(phone))
-      else waiting.reject(refused('not-approved', 'the owner of the device has not said yes'))
+      for (const each of waiting.values())
+        if (phone?.state === 'approved') each.resolve(termsOf(phone))
+        else each.reject(refused('not-approved', 'the owner of the device has not said yes'))
     }
   }
 }
 
-/** A word of the owner that is to come, for any number of questions. */
+/** A word of the owner that is to come. */
 class Waiting {
   resolve: (terms: unknown) => void = () => undefined
   reject: (error: RemoteError) => void = () => undefined

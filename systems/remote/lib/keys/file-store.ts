@@ -36,14 +36,27 @@ export class FileStore implements KeyStore {
 
   /** @throws RemoteError when others can read the file, or it is none of ours */
   async load(): Promise<KeyState | undefined> {
+    const text = await this.#read()
+    return text === undefined ? undefined : this.#decode(text)
+  }
+
+  async #read(): Promise<string | undefined> {
     try {
       await checkAccess(this.#folder, 0o022, 'others can write into the folder')
       await checkAccess(this.file, 0o077, 'others can read it')
       const { size } = await stat(this.file)
       if (size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes, more than ${MAX_FILE_BYTES}`)
-      return decodeKeyState(await readFile(this.file, 'utf8'))
+      return await readFile(this.file, 'utf8')
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined
+      throw invalid(`the key file ${this.file}`, (error as Error).message)
+    }
+  }
+
+  #decode(text: string): KeyState {
+    try {
+      return decodeKeyState(text)
+    } catch (error) {
       throw invalid(`the key file ${this.file}`, (error as Error).message)
     }
   }
@@ -62,8 +75,10 @@ export class FileStore implements KeyStore {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
     await this.#takeLock()
     try {
-      const state = change(await this.load())
-      await this.#write(encodeKeyState(state))
+      const before = await this.#read()
+      const state = change(before === undefined ? undefined : this.#decode(before))
+      const after = encodeKeyState(state)
+      if (after !== before) await this.#write(after)
       return state
     } finally {
       await rm(this.#lock, { force: true })

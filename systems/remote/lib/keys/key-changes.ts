@@ -19,13 +19,11 @@ export function addInvitation(state: KeyState, record: InvitationRecord, maxInvi
   invitations.push(record)
 }
 
+/** What counts of an invitation, or a word that says why nothing does. */
+export type Claimed = Claim | 'unknown-key' | 'used'
+
 /** The first claim stands; the same again is answered as it was. @returns a word that says why not */
-export function claimInvitation(
-  state: KeyState,
-  id: string,
-  claim: Claim,
-  now: number
-): Claim | 'unknown-key' | 'used' {
+export function claimInvitation(state: KeyState, id: string, claim: Claim, now: number): Claimed {
   const invitation = openInvitation(state, id, now)
   if (invitation === undefined) return 'unknown-key'
   invitation.claim ??= claim

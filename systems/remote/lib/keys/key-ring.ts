@@ -16,6 +16,7 @@ import {
   admitPhone,
   approvePhone,
   bringUpToDate,
+  type Claimed,
   claimInvitation,
   dropKey,
   meaningOf
@@ -247,10 +248,16 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
    * A phone has come with an invitation: the first one has it from now on.
    *
    * @param claim what it said
+   * @param isWanted whether the phone is still there when its turn comes; nothing is written for one that has gone
    * @returns what counts: of the same phone's first try; or a word that says why not
    */
-  claim(invitationId: string, claim: Claim): Promise<Claim | 'unknown-key' | 'used'> {
-    return this.#update(state => claimInvitation(state, invitationId, claim, this.#clock.date()))
+  claim(invitationId: string, claim: Claim, isWanted = () => true): Promise<Claimed> {
+    const said = (state: KeyState) => claimInvitation(state, invitationId, claim, this.#clock.date())
+    return this.#update(said, () => {
+      if (!isWanted()) return 'unknown-key'
+      const found = this.#state.invitations.find(({ id }) => id === invitationId)
+      return found !== undefined && found.claim === undefined ? undefined : said(this.#state)
+    })
   }
 
   /** What counts of an invitation that a phone has come with. */
@@ -317,10 +324,11 @@ export class KeyRing extends EventEmitter<KeyRingEvents> {
     }
   }
 
-  /** Changes what lies in the store, and takes it on. */
-  #update<T>(change: (state: KeyState) => T): Promise<T> {
+  /** Changes what lies in the store, and takes it on. @param known when its turn has come: what needs no change */
+  #update<T>(change: (state: KeyState) => T, known?: () => T | undefined): Promise<T> {
     return this.#inTurn(async () => {
-      let result: T | undefined
+      let result = known?.()
+      if (result !== undefined) return result
       const seen = new Map(this.#seen)
       const state = await this.#store.update(found => {
         if (found === undefined) throw invalid('the keys', 'their file is gone')

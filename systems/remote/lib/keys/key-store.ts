@@ -6,7 +6,7 @@ export interface KeyStore {
   load(): Promise<KeyState | undefined>
   /**
    * One change after another, those of other processes included: `change` gets what lies there now and may alter it; what it left is
-   * kept for good before the promise resolves.
+   * kept for good before the promise resolves. Nothing is written when it altered nothing.
    */
   update(change: (state: KeyState | undefined) => KeyState): Promise<KeyState>
   /** Calls back when somebody else has changed it. @returns call it to stop */

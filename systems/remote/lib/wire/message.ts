@@ -71,6 +71,11 @@ export const MAX_MESSAGE_BYTES = 1_048_576
 /** Of an event's name. */
 export const MAX_EVENT_LENGTH = 256
 
+/** Levels of what a client says: two are those of the batch and of the message. */
+const ASKED_DEPTH = MAX_DEPTH + 2
+/** Of what a device says: it puts one more around the state, and around the reply that another client got. */
+export const TOLD_DEPTH = MAX_DEPTH + 3
+
 export function encodeMessages(messages: readonly Message[]): Uint8Array<ArrayBuffer> {
   return utf8(JSON.stringify(messages))
 }
@@ -79,9 +84,11 @@ export function encodeMessages(messages: readonly Message[]): Uint8Array<ArrayBu
  * @returns the arrays as they came: each begins with a string; who takes a message checks the rest
  * @throws Error without a word of the content
  */
-export function decodeMessages(bytes: Uint8Array): readonly (readonly [string, ...unknown[]])[] {
-  // Two of the levels are those of the batch and of the message.
-  const batch = parseJson(bytes, MAX_DEPTH + 2)
+export function decodeMessages(
+  bytes: Uint8Array,
+  maxDepth = ASKED_DEPTH
+): readonly (readonly [string, ...unknown[]])[] {
+  const batch = parseJson(bytes, maxDepth)
   if (!Array.isArray(batch)) throw new Error('a batch is no array')
   for (const message of batch)
     if (!Array.isArray(message) || typeof message[0] !== 'string') throw new Error('a message is no array')

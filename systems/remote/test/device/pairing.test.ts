@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { readPhoneKey } from '../../lib/client/phone-key'
@@ -191,6 +192,51 @@ describe('Pairing', () => {
     for (const text of ['', 'https://lamp', swapped, scene.ring.sharedInvitation(ADDRESS)])
       expect(await refusalOf(scene.phone().pair(text, 'Ann'))).to.equal('invalid')
     expect(scene.host.links.length).to.equal(0)
+  })
+
+  it('by an invitation that somebody claims again and again goes on for all others', async () => {
+    scene = await PairingScene.open()
+    const { Pairing } = await import('../../lib/client/pairing.js')
+    const { url, key } = await Pairing.of(await scene.invite())
+    const other = await scene.invite()
+    const eve = scene.phone()
+    await eve.connect(url, key)
+    const bytes = () => randomBytes(32).toString('base64url')
+    const claim = () => eve.ask('pair', { step: 'claim', enc: bytes(), commit: bytes() })
+    const claims = Array.from({ length: 1_000 }, () =>
+      claim().then(
+        () => 'claimed',
+        ({ reason }) => reason
+      )
+    )
+    await scene.phone().pair(other, 'Bob')
+    const ends = await Promise.all(claims)
+    expect(['claimed', 'used', 'busy', 'too-fast']).to.include.members(ends)
+    expect(ends.filter(end => end === 'claimed').length).to.equal(1)
+    expect(ends.filter(end => end === 'used').length).to.be.within(20, 60)
+  })
+
+  it('lets a phone ask for its approval as often as it likes, and wait with a few of its questions', async () => {
+    scene = await PairingScene.open()
+    const asked = once(scene.ring, 'asked') as Promise<Phone[]>
+    const phone = scene.phone()
+    const pairing = phone.pair(await scene.invite({ asks: true }), 'Ann')
+    const [waiting] = await asked
+    await until(() => scene.ring.phones()[0]?.lastSeen !== undefined)
+    const asks = Array.from({ length: 500 }, () =>
+      phone.ask('approval').then(
+        () => 'approved',
+        error => error
+      )
+    )
+    const refused = asks.map(ask => ask.then(end => (end === 'approved' ? [] : [end.reason])))
+    await Promise.race(refused.slice(-1))
+    await scene.ring.approve(waiting?.id ?? '')
+    await pairing
+    const reasons = (await Promise.all(refused)).flat()
+    expect(new Set(reasons)).to.deep.equal(new Set(['busy']))
+    expect(reasons.length).to.be.within(467, 469)
+    expect(await phone.ask('approval')).to.include({ name: 'Ann' })
   })
 
   it('is not needed for the invitation of a shared key: whoever has it is in', async () => {

@@ -27,6 +27,50 @@ describe('The state of a device', () => {
   })
 })
 
+describe('What clients are told of a device', () => {
+  let scene: Scene
+  afterEach(() => scene.close())
+
+  it('has 64 levels, as a state and as the reply that another got', async () => {
+    const deep = JSON.parse(`${'['.repeat(64)}${']'.repeat(64)}`)
+    scene = await makeScene({ watch: true, handler: () => deep })
+    const watcher = scene.another()
+    await watcher.connect('ws://device', scene.key)
+    const told: unknown[] = []
+    await watcher.watch({
+      onState: ({ value }) => told.push(value),
+      onReply: ({ response }) => told.push(response)
+    })
+    scene.hub.state.set(deep)
+    await scene.client.send('a')
+    await until(() => told.length === 3)
+    expect(told).to.deep.equal([null, deep, deep])
+    expect((await watcher.state()).value).to.deep.equal(deep)
+    expect(scene.host.links).to.have.length(2)
+  })
+
+  it('is bounded while it does not read, whatever it asks in one turn', async () => {
+    scene = await makeScene({ state: { value: 'x'.repeat(100_000) }, handler: () => 1 })
+    const { client, host, hub } = scene
+    await client.send('a')
+    host.link.pause()
+    const asks = Array.from({ length: 2_000 }, () =>
+      client.ask('state', undefined, { timeout: 30_000 }).then(
+        () => 'told',
+        error => `${error.reason} ${error.ran}`
+      )
+    )
+    const other = scene.another()
+    await other.connect('ws://device', scene.key)
+    expect(await other.send('a')).to.equal(1)
+    expect(hub.stats.clients).to.equal(2)
+    host.links[0]?.resume()
+    const ends = await Promise.all(asks)
+    expect(ends.filter(end => end === 'told').length).to.be.within(30, 50)
+    expect(new Set(ends)).to.deep.equal(new Set(['told', 'busy no']))
+  })
+})
+
 describe('A watcher who is behind', () => {
   let scene: Scene
   afterEach(() => scene.close())

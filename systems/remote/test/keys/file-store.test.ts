@@ -65,6 +65,28 @@ describe('A key ring in a file', () => {
     expect(await again.claim(id, { ...claim, nonce: 'other' })).to.deep.equal(claim)
   })
 
+  it('is not written again for what changes nothing, nor for a claim whose phone has gone', async () => {
+    const ring = await open()
+    const [first, second] = [await ring.invite({ address: ADDRESS }), await ring.invite({ address: ADDRESS })]
+    const claim = { enc: 'e', commit: 'c', nonce: 'n', name: 'Ann' }
+    await ring.claim(first.id, claim)
+    const before = statSync(join(folder, 'keys.json')).ino
+    const others = Array.from({ length: 200 }, (_, index) =>
+      ring.claim(first.id, { ...claim, enc: `${index}` })
+    )
+    expect(new Set(await Promise.all(others))).to.deep.equal(new Set(['used']))
+    expect(await ring.claim(first.id, claim)).to.deep.equal(claim)
+    expect(await ring.claim('unknown', claim)).to.equal('unknown-key')
+    await ring.claim(second.id, claim, () => false)
+    expect(ring.claimOf(second.id)).to.equal(undefined)
+    expect([await ring.revoke('unknown'), await ring.approve('unknown')]).to.deep.equal([false, false])
+    expect(statSync(join(folder, 'keys.json')).ino).to.equal(before)
+    // Of many at once the first one counts, and is the only one that is written.
+    expect(
+      await Promise.all([ring.claim(second.id, claim), ring.claim(second.id, { ...claim, enc: 'f' })])
+    ).to.deep.equal([claim, 'used'])
+  })
+
   for (const [what, mode, path] of [
     ['others can read', 0o644, 'keys.json'],
     ['the group can read', 0o640, 'keys.json'],
