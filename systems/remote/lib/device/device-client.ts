@@ -20,6 +20,8 @@ export interface ClientPort {
   /** Of a connection that others send over, too: as those of an outbox. */
   readonly reserve?: (length: number) => boolean
   readonly release?: (length: number) => void
+  /** It has no session any more, after it had one. */
+  lost?(): void
   /** The connection ends; `why` is a word as in a `bye`. */
   close(why: string): void
   /** What is known of it beside its key. */
@@ -194,6 +196,7 @@ export class DeviceClient {
     session.isEnded = true
     if (session.outbox.waitingLength > 0) this.#last.push(session.outbox)
     this.#owner.ended(session)
+    if (this.#sessions.length === 0 && !this.#isEnded) this.port.lost?.()
   }
 
   async #take(frame: Frame): Promise<void> {

@@ -38,8 +38,10 @@ export interface HostVisitor {
   readonly proofTimeout: number
   /** It sends something without a session. @returns false: that was too much */
   mayAsk(): boolean
-  /** It has shown a key. */
+  /** It has a session. */
   proved(): void
+  /** It has none any more. */
+  lost(): void
 }
 
 /** Lets whoever connected to a device's own listener in: who they are, their key shows. */
@@ -57,6 +59,9 @@ export function welcomeClient(
     link.send(encodeControl({ do: 'bye', why, retry }))
     link.close(why)
     client?.detached()
+  }
+  function waitForProof(): void {
+    timer = setTimeout(() => leave('unauthenticated'), visitor.proofTimeout)
   }
   function prove(): void {
     if (isProven) return
@@ -80,7 +85,7 @@ export function welcomeClient(
     else if (message.device !== '' && message.device !== deviceId) leave('unknown-device')
     else {
       clearTimeout(timer)
-      timer = setTimeout(() => leave('unauthenticated'), visitor.proofTimeout)
+      waitForProof()
       const clientId = randomId()
       client = device.attach({
         clientId,
@@ -88,7 +93,14 @@ export function welcomeClient(
         send: sent => {
           // Sent only to who has shown a key.
           if (sent[1] === FrameKind.accept) prove()
-          return link.send(sent) && (isProven || link.bufferedBytes < MAX_WAITING_BYTES)
+          const isRead = isProven || sent[1] === FrameKind.sealed || link.bufferedBytes < MAX_WAITING_BYTES
+          return link.send(sent) && isRead
+        },
+        lost: () => {
+          if (!isProven) return
+          isProven = false
+          waitForProof()
+          visitor.lost()
         },
         close: leave
       })

@@ -9,10 +9,12 @@ import { toBase64url } from '../encoding/base64url'
 import { invalid, RemoteError } from '../errors/remote-error'
 import { KeyRing } from '../keys/key-ring'
 import { checkOptions, milliseconds } from '../options/check-options'
+import { networkOf } from '../quotas/network-of'
 import { nodeSuite } from '../sealing/node-suite'
 import { addressOf } from '../transport/address'
 import { LINK_LIMITS } from '../transport/link-limits'
 import { dialNode } from '../transport/node-dial'
+import { FrameKind } from '../wire/frame'
 import { webAddressOf } from '../wire/invitation'
 import { type Board, CodePosts } from './code-posts'
 import { welcomeClient } from './host-client'
@@ -86,10 +88,15 @@ export class Server extends EventEmitter<ServerEvents> {
         visitors,
         onLink: (link, visitor) => welcomeClient(link, visitor, { device: hub, publicKey }),
         fetch: webRoutes({
-          once: (device, frame) =>
-            device === hub.deviceId ? hub.once(frame) : Promise.reject(unknownDevice()),
+          once: async (device, frame, { address }) => {
+            if (device !== hub.deviceId) throw unknownDevice()
+            const answer = await hub.once(frame)
+            if (answer[1] !== FrameKind.refuse) visitors.hasShownKey(networkOf(address))
+            return answer
+          },
           notice: device =>
             device === hub.deviceId || device === '' ? { publicKey, online: true } : undefined,
+          mayAsk: address => visitors.mayAsk(networkOf(address)),
           invitation: place => this.#board.take(place),
           maxFrameBytes: limits?.maxFrameBytes ?? LINK_LIMITS.maxFrameBytes,
           page: serve

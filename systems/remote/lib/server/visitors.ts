@@ -16,7 +16,7 @@ export interface VisitorLimits {
   readonly maxUnproven?: number | undefined
   /** Of those, connections of one address. Default: half of `maxUnproven`. */
   readonly maxUnprovenPerAddress?: number | undefined
-  /** Milliseconds from the connection until a key must have been shown. Default 30,000. */
+  /** Milliseconds in which a connection must have a session, or have another one. Default 60,000. */
   readonly proofTimeout?: number | undefined
   /** How often one address may connect a second in the long run; ten times as often at once. Default 200. */
   readonly maxConnectRatePerAddress?: number | undefined
@@ -52,7 +52,7 @@ export class Visitors {
       maxConnections,
       maxUnproven,
       maxUnprovenPerAddress: limits.maxUnprovenPerAddress ?? Math.ceil(maxUnproven / 2),
-      proofTimeout: limits.proofTimeout ?? 30_000,
+      proofTimeout: limits.proofTimeout ?? 60_000,
       maxConnectRatePerAddress: limits.maxConnectRatePerAddress ?? 200,
       maxUnprovenRatePerAddress: limits.maxUnprovenRatePerAddress ?? 100
     }
@@ -89,12 +89,22 @@ export class Visitors {
     return this.#asks.take(network)
   }
 
+  /** One who asked shows a key by that: so many do not count. */
+  hasShownKey(network: string, count = 1): void {
+    this.#asks.give(network, count)
+  }
+
   // What a visitor tells.
 
   proved(visitor: Visitor, taken: number): void {
     this.#unproven.leave(visitor)
     this.#proven++
-    this.#asks.give(visitor.network, taken)
+    this.hasShownKey(visitor.network, taken)
+  }
+
+  lost(visitor: Visitor): void {
+    this.#proven--
+    this.#unproven.enter(visitor)
   }
 
   left(visitor: Visitor): void {
@@ -138,6 +148,14 @@ export class Visitor implements Guest {
     if (this.#isProven || this.#socket.destroyed) return
     this.#isProven = true
     this.#visitors.proved(this, this.#taken)
+    this.#taken = 0
+  }
+
+  /** Its key was taken back. */
+  lost(): void {
+    if (!this.#isProven || this.#socket.destroyed) return
+    this.#isProven = false
+    this.#visitors.lost(this)
   }
 
   displaced(): void {

@@ -33,20 +33,31 @@ export interface WebRoutesOptions {
   readonly invitation?:
     | ((place: string, about: AboutRequest) => Uint8Array | undefined | Promise<Uint8Array | undefined>)
     | undefined
+  /** Asked before anything is read or looked for. False: 429, the address has asked too much. Default: it may. */
+  readonly mayAsk?: ((address: string) => boolean) | undefined
   readonly maxFrameBytes: number
   /** Asked for all other paths. */
   readonly page?: ((request: Request) => Promise<Response | undefined>) | undefined
 }
 
 /** What a device or a relay answers over HTTP: requests without a connection, and who a device is. */
-export function webRoutes({ once, notice, invitation, maxFrameBytes, page }: WebRoutesOptions): Fetch {
+export function webRoutes({
+  once,
+  notice,
+  invitation,
+  mayAsk = () => true,
+  maxFrameBytes,
+  page
+}: WebRoutesOptions): Fetch {
   return async (request, { incoming }) => {
     const { pathname } = new URL(request.url)
-    const about = () => ({ address: incoming.socket.remoteAddress ?? '', proof: proofIn(request) })
+    const { remoteAddress: address = '' } = incoming.socket
+    const about = () => ({ address, proof: proofIn(request) })
     if (pathname.startsWith(ONCE_PATH)) {
       if (request.method !== 'POST') return answer(405, { allow: 'POST' })
       const device = pathname.slice(ONCE_PATH.length)
       if (!isId(device)) return answer(404)
+      if (!mayAsk(address)) return answer(429)
       const frame = await bodyOf(request, maxFrameBytes)
       if (frame === undefined) return answer(413)
       try {
@@ -60,11 +71,13 @@ export function webRoutes({ once, notice, invitation, maxFrameBytes, page }: Web
     if (pathname.startsWith(DEVICES_PATH)) {
       if (request.method !== 'GET') return answer(405, { allow: 'GET' })
       const device = pathname.slice(DEVICES_PATH.length)
+      if (!mayAsk(address)) return answer(429)
       const found = isId(device) ? await notice(device, about()) : undefined
       return found === undefined ? answer(404) : Response.json(found, { headers: HEADERS })
     }
     if (pathname.startsWith(INVITATIONS_PATH)) {
       if (request.method !== 'GET') return answer(405, { allow: 'GET' })
+      if (!mayAsk(address)) return answer(429)
       const sealed = await invitation?.(pathname.slice(INVITATIONS_PATH.length), about())
       return sealed === undefined ? answer(404) : bytesAnswer(sealed)
     }

@@ -6,6 +6,7 @@ import {
   until
 } from '@token-server/test-helpers'
 import { expect } from 'chai'
+import { readPhoneKey } from '../../lib/client/phone-key'
 import { Client } from '../../lib/doors/node-client'
 import { toBase64url } from '../../lib/encoding/base64url'
 import { randomBytes } from '../../lib/encoding/random-id'
@@ -13,6 +14,7 @@ import { welcomeClient } from '../../lib/server/host-client'
 import { Server } from '../../lib/server/server'
 import type { HostOptions } from '../../lib/server/server-options'
 import { dialNode } from '../../lib/transport/node-dial'
+import { onceNode } from '../../lib/transport/node-once'
 import { encodeControl } from '../../lib/wire/control'
 import { encodeFrame, FrameKind, NO_SESSION } from '../../lib/wire/frame'
 import { memoryLinkPair } from '../helpers/memory-link'
@@ -111,13 +113,56 @@ describe('A client without a key, at a device that listens', () => {
     expect(statuses).to.have.length(since)
   })
 
+  it('is one again whose key was taken back', async () => {
+    const port = await host({ proofTimeout: 300, maxUnproven: 2, maxUnprovenPerAddress: 2 })
+    const invited = newClient()
+    const { url } = await device.keys.invite({ address: `ws://127.0.0.1:${port}`, asks: false })
+    const paired = await invited.pair(url, 'Ann')
+    const stored = readPhoneKey(JSON.parse(JSON.stringify(paired)))
+    invited.close()
+    const phone = newClient()
+    await phone.connect(stored?.url, stored?.key)
+    expect(await phone.send('echo', 'here')).to.equal('here')
+    const statuses: string[] = []
+    phone.setStatusHandler(status => statuses.push(status))
+    await device.keys.revoke(paired.id)
+    await until(() => statuses.includes('bad-key'))
+    await until(() => statuses.includes('connecting'))
+    await asks(`ws://127.0.0.1:${port}`)
+  })
+
+  it('asks so much over the web and no more; requests that show a key are not counted', async () => {
+    const port = await host({ tls: certs.server, maxUnprovenRatePerAddress: 1 })
+    const url = `https://127.0.0.1:${port}`
+    const once = newClient()
+    await once.connect(`${url}?device=${device.hub.deviceId}`, KEY)
+    for (let count = 0; count < 30; count++) expect(await once.send('echo', count)).to.equal(count)
+    const web = onceNode({ tls: { ca: certs.ca } })
+    const id = device.hub.deviceId
+    const junk = encodeFrame(
+      { kind: FrameKind.onceRequest, device: id, client: '', key: '', session: NO_SESSION },
+      new Uint8Array(100)
+    )
+    const ends: string[] = []
+    for (let count = 0; count < 20; count++)
+      ends.push(
+        await web.post(url, id, junk).then(
+          () => 'answered',
+          ({ reason }) => reason
+        )
+      )
+    expect(ends.filter(end => end === 'busy').length).to.be.within(7, 12)
+    const guessed = await web.invitation(url, id).catch(({ reason }) => reason)
+    expect(guessed).to.equal('busy')
+  })
+
   it('is cut when a few of the answers wait that it does not read', async () => {
     await host()
     const [own, theirs] = memoryLinkPair({ highWaterBytes: ENDLESS })
     const { hub } = device
     welcomeClient(
       theirs,
-      { proofTimeout: ENDLESS, mayAsk: () => true, proved: () => {} },
+      { proofTimeout: ENDLESS, mayAsk: () => true, proved: () => {}, lost: () => {} },
       { device: hub, publicKey: '' }
     )
     const client = new Person(own)
@@ -135,7 +180,7 @@ describe('A client without a key, at a device that listens', () => {
     const { hub } = device
     welcomeClient(
       theirs,
-      { proofTimeout: ENDLESS, mayAsk: () => true, proved: () => {} },
+      { proofTimeout: ENDLESS, mayAsk: () => true, proved: () => {}, lost: () => {} },
       { device: hub, publicKey: '' }
     )
     const client = new Person(own)
