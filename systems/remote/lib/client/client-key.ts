@@ -1,3 +1,4 @@
+import { fieldOf } from '../encoding/json'
 import { invalid } from '../errors/remote-error'
 import { type Scrypt, textKey } from '../sealing/keys'
 import type { SealingKey } from '../sealing/session'
@@ -16,8 +17,13 @@ export class ClientKey {
     this.#allowPlain = allowPlain
   }
 
+  get isSet(): boolean {
+    return this.#given !== undefined
+  }
+
   /** @throws RemoteError `invalid` */
   set(key: string | SealingKey): void {
+    if (typeof key !== 'string' && !isSealingKey(key)) throw invalid('the key', 'it is no text')
     const isPlain = key === '' || (typeof key !== 'string' && key.mode === 'plain')
     if (isPlain && !this.#allowPlain) throw invalid('an empty key', 'allowPlain is not set')
     this.#given = key
@@ -52,4 +58,8 @@ export class ClientKey {
     this.#currentId = key.id
     return this.isDead ? undefined : key
   }
+}
+
+function isSealingKey(key: unknown): key is SealingKey {
+  return typeof fieldOf(key, 'id') === 'string' && fieldOf(key, 'psk') instanceof Uint8Array
 }

@@ -2,7 +2,7 @@ import { placeOfCode } from '../codes/invitation-code'
 import { fieldOf } from '../encoding/json'
 import { randomText } from '../encoding/random-id'
 import { invalid, type RemoteError } from '../errors/remote-error'
-import { checkOptions } from '../options/check-options'
+import { type Checks, checkOptions, isFunction } from '../options/check-options'
 import type { Carrier, CarrierOwner, GivenKey } from './carrier'
 import { ClientKey } from './client-key'
 import { Conversation } from './conversation'
@@ -38,6 +38,8 @@ export interface Watcher {
 
 const NO_OPTIONS: SendOptions = {}
 
+const WATCH_CHECKS: Checks<Watcher> = { onState: isFunction, onReply: isFunction }
+
 /** Asks a device. It knows no sockets: `dial` brings the links. */
 export class RemoteClient {
   readonly #options: CompleteOptions
@@ -49,7 +51,7 @@ export class RemoteClient {
   #pairing: Pairing | undefined
   #known: KnownState | undefined
   #deviceName: string | undefined
-  #watcher: Watcher | undefined
+  readonly #watchers = new Set<Watcher>()
   /** The device has been asked, and is asked again by each new session. */
   #isWatching = false
   #onError: ((word: string) => void) | undefined
@@ -107,7 +109,7 @@ export class RemoteClient {
    * for ever, and what was asked is asked again under its number: nothing is done twice.
    *
    * @param url `ws:`, `wss:`, `tokens:`, `https:`, or that of an invitation
-   * @param key as text, or as it is; undefined: the one that `setEncryption` said, or that is in the invitation
+   * @param key as text, or as it is; undefined: the one that is in the invitation, or that `setEncryption` said
    * @param retry whether a first failure is followed by further tries, too
    * @throws (rejects) RemoteError `invalid`, `disconnected`, `refused`
    */
@@ -117,6 +119,8 @@ export class RemoteClient {
     const target = parseTarget(url)
     const given = key ?? (target.invitation && invitationKey(target.invitation))
     if (given !== undefined) this.#key.set(given)
+    if (!this.#key.isSet)
+      throw invalid('connect()', 'there is no key: name it, or call setEncryption() before')
     const Kind = target.kind === 'link' ? Conversation : OnceCarrier
     this.#carrier = new Kind(this.#options, this.#requests, this.#instance, this.#key, this.#owner)
     await this.#carrier.connect(target, retry)
@@ -219,17 +223,23 @@ export class RemoteClient {
   }
 
   /**
-   * Hears of the state, at once and whenever it changes, and of what others are answered; after a lost connection it goes on.
+   * Hears of the state, at once and whenever it changes, and of what others are answered; after a lost connection it goes on. Several
+   * may watch at a time.
    *
    * @throws (rejects) RemoteError `refused`, reason `not-allowed`, when the device lets nobody watch
    */
   async watch(watcher: Watcher): Promise<() => Promise<void>> {
-    this.#watcher = watcher
-    this.#isWatching = false
-    await this.#askToWatch()
+    checkOptions(watcher, WATCH_CHECKS)
+    const own = { ...watcher }
+    this.#watchers.add(own)
+    try {
+      await this.#askToWatch(own)
+    } catch (error) {
+      this.#watchers.delete(own)
+      throw error
+    }
     return async () => {
-      if (this.#watcher !== watcher) return
-      this.#watcher = undefined
+      if (!this.#watchers.delete(own) || this.#watchers.size > 0) return
       this.#isWatching = false
       if (this.status === 'ready') await this.ask('unwatch')
     }
@@ -268,19 +278,21 @@ export class RemoteClient {
     quietly(() => this.#onStatus?.(status, error))
   }
 
-  async #askToWatch(): Promise<void> {
-    this.#know(await this.ask('watch'))
+  /** @param newcomer who alone is told of the state; undefined: all watchers */
+  async #askToWatch(newcomer?: Watcher): Promise<void> {
+    this.#know(await this.ask('watch'), false, newcomer && [newcomer])
     this.#isWatching = true
   }
 
   #told(name: string, value: unknown): void {
     if (name === 'state') this.#know(value, true)
     else if (name === 'reply')
-      quietly(() => this.#watcher?.onReply?.(value as { event: string; response: unknown; by: string }))
+      for (const { onReply } of this.#watchers)
+        quietly(() => onReply?.(value as { event: string; response: unknown; by: string }))
     quietly(() => this.#onEvent?.(name, value))
   }
 
-  #know(told: unknown, isNews = false): KnownState {
+  #know(told: unknown, isNews = false, watchers: Iterable<Watcher> = this.#watchers): KnownState {
     const lease = fieldOf(told, 'lease') as LeaseNotice | undefined
     const state = {
       value: fieldOf(told, 'value'),
@@ -288,9 +300,10 @@ export class RemoteClient {
       at: this.#options.clock.date(),
       ...(lease && { lease })
     }
-    if (!this.#requests.knowRev(state.rev, isNews)) return state
-    this.#known = state
-    quietly(() => this.#watcher?.onState?.(state))
+    const isNewest = this.#requests.knowRev(state.rev, isNews)
+    if (isNewest) this.#known = state
+    if (isNewest || watchers !== this.#watchers)
+      for (const { onState } of watchers) quietly(() => onState?.(this.#known ?? state))
     return state
   }
 }

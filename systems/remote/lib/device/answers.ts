@@ -14,17 +14,24 @@ export class Json {
 
 /** @throws RemoteError when the value can't be sent; its `ran` is that of a handler which did */
 export function answerText(number: number, rev: number, value: unknown, maxBytes: number): string {
-  if (value instanceof Json) return `["res",${number},${rev},${value.text}]`
+  const text = value instanceof Json ? value.text : jsonOf(value, maxBytes)
+  return text === undefined ? `["res",${number},${rev}]` : `["res",${number},${rev},${text}]`
+}
+
+/** @returns undefined for undefined @throws RemoteError, as above */
+export function jsonOf(value: unknown, maxBytes: number): string | undefined {
   let text: string | undefined
   try {
     text = JSON.stringify(value)
-  } catch {
-    throw unfit('it is no JSON', 'answer-not-json')
+  } catch {}
+  if (text === undefined) {
+    // A function and a symbol become nothing, without an error.
+    if (value !== undefined) throw unfit('it is no JSON', 'answer-not-json')
+    return undefined
   }
-  if (text === undefined) return `["res",${number},${rev}]`
   if (isLonger(text, maxBytes)) throw tooLarge(maxBytes)
   if (isDeep(text)) throw unfit('it is nested too deep', 'answer-too-deep')
-  return `["res",${number},${rev},${text}]`
+  return text
 }
 
 export function failureText(number: number, error: RemoteError): string {

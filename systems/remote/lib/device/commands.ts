@@ -1,9 +1,9 @@
-import { fieldOf, isDeep } from '../encoding/json'
+import { fieldOf } from '../encoding/json'
 import { RemoteError } from '../errors/remote-error'
 import type { Clock } from '../time/clock'
 import { isNumber, MAX_EVENT_LENGTH } from '../wire/message'
 import type { AnswerMemory } from './answer-memory'
-import { answerText, failureText, handlerFailure, refusal } from './answers'
+import { answerText, failureText, handlerFailure, jsonOf, refusal } from './answers'
 import { Command, type DeviceSession } from './command'
 import { CommandQueue, REFUSED } from './command-queue'
 import { MAX_WAITING_LENGTH } from './device-client'
@@ -196,7 +196,7 @@ export class Commands {
       session.toldRev = state.rev
     } catch (error) {
       text = failureText(number, error as RemoteError)
-      this.#log(error, command)
+      log(this.#options, error, command)
     }
     this.#answer(command, text)
     replied(command, text)
@@ -204,13 +204,7 @@ export class Commands {
 
   #failed(command: Command, error: unknown): void {
     this.#answer(command, failureText(command.number, handlerFailure(error)))
-    this.#log(error, command)
-  }
-
-  #log(error: unknown, { event }: Command): void {
-    try {
-      this.#options.onHandlerError(error, event)
-    } catch {}
+    log(this.#options, error, command)
   }
 
   #timedOut(command: Command): void {
@@ -265,9 +259,19 @@ class Context implements CommandContext {
     if (command.phase === 'done') return NOBODY_LISTENS
     return value => {
       if (command.phase === 'done') return
-      const text = JSON.stringify(value) ?? 'null'
-      if (text.length * 3 <= this.#options.maxMessageBytes && !isDeep(text))
+      try {
+        const text = jsonOf(value, this.#options.maxMessageBytes) ?? 'null'
         command.session.say(`["progress",${command.number},${text}]`)
+      } catch (error) {
+        log(this.#options, error, command)
+      }
     }
   }
+}
+
+/** What is told to nobody but the device's log. */
+function log({ onHandlerError }: CommandsOptions, error: unknown, { event }: Command): void {
+  try {
+    onHandlerError(error, event)
+  } catch {}
 }

@@ -22,7 +22,7 @@ export interface CommandContext {
   readonly signal: AbortSignal
   /** The state document of the device, which a handler may change. */
   readonly state: DeviceState
-  /** Tells the client how far the work is. May be taken out of the context. */
+  /** Tells the client how far the work is. May be taken out of the context. What can't be sent is told to `onHandlerError`. */
   readonly progress: (value: unknown) => void
 }
 

@@ -44,7 +44,7 @@ export function formatInvitation({ address, device, publicKey, secret, mode }: I
  * fields are let be.
  */
 export function parseInvitation(text: string): InvitationText | undefined {
-  if (text.length > MAX_LENGTH || !URL.canParse(text)) return undefined
+  if (typeof text !== 'string' || text.length > MAX_LENGTH || !URL.canParse(text)) return undefined
   const url = new URL(text)
   const fields = new URLSearchParams(url.hash.slice(1))
   const fieldOf = (name: string) => (fields.getAll(name).length === 1 ? (fields.get(name) ?? '') : '')
