@@ -16,6 +16,9 @@ export interface MemoryOptions {
   readonly maxAge?: number
 }
 
+/** Of all answers so much is kept when they are too many: else each further one would have all records looked through. */
+const ROOM = 7 / 8
+
 /**
  * The answers of the last minutes, so that a client whose connection broke can ask again and nothing runs twice. Whatever is too much is
  * forgotten, the oldest first; what was forgotten is never run again.
@@ -76,11 +79,7 @@ export class AnswerMemory {
     this.#totalLength += text.length
     const { maxAnswers, maxLength, maxTotalLength } = this.#limits
     if (record.answers > maxAnswers || record.length > maxLength) this.#forget(record, maxAnswers, maxLength)
-    if (this.#totalLength <= maxTotalLength) return
-    for (const other of this.#records.values()) {
-      this.#forget(other, 0, 0)
-      if (this.#totalLength <= maxTotalLength) return
-    }
+    if (this.#totalLength > maxTotalLength) this.#makeRoom(maxTotalLength * ROOM)
   }
 
   /** The client has all answers below this number. */
@@ -103,6 +102,13 @@ export class AnswerMemory {
     this.#records.clear()
     this.#phones.clear()
     this.#totalLength = 0
+  }
+
+  #makeRoom(length: number): void {
+    for (const record of this.#records.values()) {
+      this.#forget(record, 0, 0)
+      if (this.#totalLength <= length) return
+    }
   }
 
   #queueOf(keyId: string): ClientQueue<Command> {

@@ -14,6 +14,9 @@ export interface DeviceAsksOptions extends Pick<DeviceHubOptions, 'name' | 'even
 
 const MIN_LEASE_TIME = 1
 
+/** What the scope of a phone must name, as an event, that is to have the device for itself. */
+const LEASE = 'lease'
+
 /** What clients may ask of any device, and its handler never sees. */
 export function deviceAsks({
   ring,
@@ -24,8 +27,8 @@ export function deviceAsks({
   events = {},
   watch = false
 }: DeviceAsksOptions) {
-  const check = ({ keyId }: DeviceSession) => {
-    const may = ring.mayUse(keyId)
+  const check = ({ keyId }: DeviceSession, event?: string) => {
+    const may = ring.mayUse(keyId, event)
     if (may !== true) throw refusal('this key may not do it', may)
   }
   const leaseFor = ({ record }: DeviceSession) => {
@@ -54,7 +57,7 @@ export function deviceAsks({
       return known(session)
     },
     lease: (payload: unknown, session: DeviceSession) => {
-      check(session)
+      check(session, LEASE)
       const time = fieldOf(payload, 'time')
       if (!(typeof time === 'number' && time >= MIN_LEASE_TIME))
         throw refusal('the time of a lease is no number of milliseconds', 'bad-lease')

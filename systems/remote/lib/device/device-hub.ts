@@ -113,6 +113,11 @@ export class DeviceHub implements DeviceClientOwner {
     this.#asks.set(what, handler)
   }
 
+  /** Takes the lease back from who has the device for itself. @returns false when nobody has */
+  endLease(): boolean {
+    return this.#lease.end()
+  }
+
   /** Tells all clients that are connected under a key. */
   tell(keyId: string, name: string, value: unknown): void {
     const text = `["event",${JSON.stringify(name)},${JSON.stringify(value) ?? 'null'}]`

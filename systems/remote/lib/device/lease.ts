@@ -1,7 +1,10 @@
 import type { Clock } from '../time/clock'
 import type { ClientRecord } from './command'
 
-/** One client at a time may have the device for itself. */
+/** Milliseconds for which its holder may be without a connection. */
+const GRACE = 10_000
+
+/** One client at a time may have the device for itself: until its time is over, or it is gone and does not come back at once. */
 export class Lease {
   readonly #clock: Clock
   readonly #maxTime: number
@@ -16,13 +19,13 @@ export class Lease {
 
   /** Undefined when nobody has it, or its time is over. */
   get holder(): ClientRecord | undefined {
-    if (this.#holder !== undefined && this.#clock.now() >= this.#ends) this.#holder = undefined
+    if (this.#remaining <= 0) this.#holder = undefined
     return this.#holder
   }
 
   /** Milliseconds. */
   get remaining(): number {
-    return this.holder === undefined ? 0 : Math.ceil(this.#ends - this.#clock.now())
+    return Math.max(Math.ceil(this.#remaining), 0)
   }
 
   /** @returns false when somebody else has it */
@@ -37,9 +40,23 @@ export class Lease {
     if (this.#holder === client) this.#holder = undefined
   }
 
+  /** Takes it back, whoever has it. @returns false when nobody has */
+  end(): boolean {
+    const { holder } = this
+    this.#holder = undefined
+    return holder !== undefined
+  }
+
   /** Whether this client may command the device. */
   isFree(client: ClientRecord): boolean {
     const { holder } = this
     return holder === undefined || holder === client
+  }
+
+  get #remaining(): number {
+    const holder = this.#holder
+    if (holder === undefined) return 0
+    const ends = holder.sessions > 0 ? this.#ends : Math.min(this.#ends, holder.lastUsed + GRACE)
+    return ends - this.#clock.now()
   }
 }

@@ -17,6 +17,9 @@ const TO_CLIENTS = new Set<FrameKind>([
   FrameKind.forgotten
 ])
 
+/** Milliseconds between two times that others are told that what lets clients in has changed. */
+const CHANGE_INTERVAL = 100
+
 /** A device that has proven its key. */
 export interface Registered {
   readonly link: RelayedLink
@@ -46,6 +49,9 @@ export class DevicePlace implements Place, LinkOwner {
   #subject: Subject | undefined
   #name: string | undefined
   #tags = TagList.empty
+  /** Others are to be told of them. */
+  #isChanged = false
+  #changing: NodeJS.Timeout | undefined
   /** Milliseconds since 1970, and later than any registration before of which this relay has heard. */
   #registeredAt = 0
 
@@ -238,7 +244,19 @@ export class DevicePlace implements Place, LinkOwner {
       this.onClose('it named too many admission tags')
       return
     }
+    if (tags.equals(this.#tags)) return
     this.#tags = tags
+    this.#isChanged = true
+    if (this.#changing === undefined) this.#tellChange()
+  }
+
+  /** At once, and then once an interval: a device may not make all relays work by each frame. */
+  #tellChange(): void {
+    this.#changing = undefined
+    if (!this.#isChanged) return
+    this.#isChanged = false
+    this.#changing = setTimeout(() => this.#tellChange(), CHANGE_INTERVAL)
+    this.#changing.unref()
     this.#owner.changed(this)
   }
 
@@ -274,6 +292,10 @@ export class DevicePlace implements Place, LinkOwner {
     const now = this.#now
     if (now === undefined) return undefined
     this.#now = undefined
+    // When it comes back, all is told anew.
+    clearTimeout(this.#changing)
+    this.#changing = undefined
+    this.#isChanged = false
     now.standing.end()
     this.onDrain()
     for (const party of [...this.#parties.values()]) {

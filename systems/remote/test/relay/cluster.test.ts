@@ -85,6 +85,24 @@ describe('Relays on one bus', () => {
     await isThrough(client, late, 'newest')
   })
 
+  it('hear of the tags of a device when they change, and not each time that it says them', async () => {
+    const { other, device, client } = await startTwo()
+    await isThrough(client, device, 'in')
+    let heard = 0
+    onCleanUp(other.bus.subscribe('all', () => heard++))
+    for (let count = 0; count < 500; count++) device.admit([tag])
+    await isThrough(client, device, 'still in')
+    expect(heard).to.be.lessThan(5)
+    // In turn, the last of which lets a client in that waits at the other relay.
+    const late = randomBytes(16)
+    const waiting = TestClient.of(other.relay)
+    const joined = waiting.join(device.id, { tag: toBase64url(late) })
+    for (let count = 0; count < 500; count++) device.admit(count % 2 === 0 ? [tag] : [tag, late])
+    await joined
+    await isThrough(waiting, device, 'let in')
+    expect(heard).to.be.lessThan(20)
+  })
+
   it('refuse who has no proof, wherever the device is, after the same time', async () => {
     const { other, device } = await startTwo()
     const client = TestClient.of(other.relay)
