@@ -13,6 +13,8 @@ export interface Carrier {
   send(request: Request): void
   /** Another key counts. */
   keyChanged(): void
+  /** Shows a token to the relay, on the connection that is open. @throws (rejects) RemoteError `refused`, `timeout` */
+  renewJwt(token: string): Promise<void>
   close(): void
 }
 

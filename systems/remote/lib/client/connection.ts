@@ -14,6 +14,7 @@ import { type ControlMessage, decodeControl, encodeControl } from '../wire/contr
 import { decodeFrame, encodeFrame, type Frame, FrameKind, NO_SESSION, SESSION_LENGTH } from '../wire/frame'
 import { decodeMessages, TOLD_DEPTH } from '../wire/message'
 import type { ClientSession, ConnectionOwner } from './connection-owner'
+import { Renewals } from './renewals'
 
 type State =
   | 'joining'
@@ -39,6 +40,7 @@ export class Connection {
   readonly #link: Link
   readonly #owner: ConnectionOwner
   readonly #inbox = new InOrder(frame => this.#take(frame))
+  readonly #renewals = new Renewals(message => this.#send(encodeControl(message)))
   /** Sealed frames that were opened. */
   heard = 0
   /** Frames that the link took. */
@@ -88,6 +90,10 @@ export class Connection {
     this.#place = { device, client: '' }
     this.#send(encodeControl({ do: 'join', device, ...proof }))
     this.#setTimer(HANDSHAKE_TIMEOUT, () => this.close('it was not let in in time'))
+  }
+
+  renewJwt(token: string): Promise<void> {
+    return this.#renewals.ask(token)
   }
 
   /** Begins a session, beside the one that is there. Sooner or later the owner is told that it opened. */
@@ -179,6 +185,9 @@ export class Connection {
         if (this.#state === 'joining') return
         this.#becomeOffline()
         return
+      case 'renewed':
+        this.#renewals.answered(message.ok)
+        return
       case 'bye':
         this.#bye = message
         this.close(`the other side closed it: ${message.why}`)
@@ -197,6 +206,7 @@ export class Connection {
     this.#place = { device, client }
     this.#publicKey = key
     this.#state = 'idle'
+    this.#renewals.begin()
     this.#owner.welcomed()
     if (this.#state !== 'idle') return
     if (online) this.begin()
@@ -342,6 +352,7 @@ export class Connection {
     this.#turn++
     this.#setTimer()
     this.#inbox.end()
+    this.#renewals.end()
     this.#endSessions(lastTaken)
     const isFinal = isRefused || this.#bye?.retry === false
     this.#owner.closed({ why, isFinal, ...(this.#bye && { reason: this.#bye.why }) })

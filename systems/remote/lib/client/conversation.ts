@@ -85,6 +85,10 @@ export class Conversation implements Carrier, ConnectionOwner {
     this.#connection?.begin()
   }
 
+  async renewJwt(token: string): Promise<void> {
+    await this.#connection?.renewJwt(token)
+  }
+
   close(): void {
     this.#end(request => request.failure('disconnected', 'this client was closed', { reason: 'closed' }))
   }
@@ -124,7 +128,7 @@ export class Conversation implements Carrier, ConnectionOwner {
     try {
       this.#key.revive()
       const key = target.device === '' ? undefined : await this.#key.for(target.device)
-      const proof = await proofOf(this.#options, key)
+      const proof = await proofOf(this.#options.token, key)
       const link = await this.#options.dial({ url: target.url }, dialling.signal)
       if (dialling.signal.aborted) return link.close('this client was closed')
       this.#connection = new Connection(link, this)

@@ -84,6 +84,11 @@ export class OnceCarrier implements Carrier {
     if (this.#status === 'bad-key') this.#setStatus('ready')
   }
 
+  /** Each request shows the token anew. */
+  renewJwt(): Promise<void> {
+    return Promise.resolve()
+  }
+
   close(): void {
     this.#device = undefined
     this.#setStatus('closed')
@@ -101,7 +106,7 @@ export class OnceCarrier implements Carrier {
   }
 
   async #meet(url: string, id: string): Promise<void> {
-    const proof = await proofOf(this.#options, await this.#key.for(id))
+    const proof = await proofOf(this.#options.token, await this.#key.for(id))
     const notice = await this.#post.lookUp(url, id, this.#closed.signal, proof)
     const publicKey = fromBase64url(notice.publicKey)
     if (publicKey === undefined || (await deviceIdOf(publicKey)) !== id)
@@ -154,7 +159,7 @@ export class OnceCarrier implements Carrier {
     let sealed: SealedOnce
     let bytes: Uint8Array
     try {
-      const proof = await proofOf(this.#options, key)
+      const proof = await proofOf(this.#options.token, key)
       // What is not sent to a device that is away has certainly not run.
       if (this.#status === 'offline') await this.#lookAgain(device, signal, proof)
       const now = clock.date() + this.#ahead

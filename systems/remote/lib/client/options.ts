@@ -3,7 +3,8 @@ import type { Link } from '../link/link'
 import { type Checks, isCount, isEither, isFlag, isFunction, isText, isTime } from '../options/check-options'
 import type { Scrypt } from '../sealing/keys'
 import { type Clock, systemClock } from '../time/clock'
-import type { Jwt, Proof } from './proof'
+import type { Proof } from './proof'
+import { type Jwt, Token } from './token'
 
 /** What a client asks for one thing over the web, without a connection. */
 export interface OncePost {
@@ -76,14 +77,13 @@ export function completeOptions(options: ClientParts & ClientOptions) {
     scrypt,
     dial: (to: { readonly url: string }, signal: AbortSignal) => options.dial(to, signal),
     once,
-    jwt,
+    token: new Token(jwt, connectTimeout),
     clock,
     random,
     resolveErrors,
     allowPlain,
     timeoutLength,
     probeInterval,
-    connectTimeout,
     maxPending
   }
 }

@@ -151,6 +151,18 @@ export class RemoteClient {
   }
 
   /**
+   * A fresh token, instead of the one of `jwt` in the options: a relay ends a connection with the token that let it in. It is shown on the
+   * connection that is open, and with later ones. Resolves when the relay has taken it, or at once when there is no connection.
+   *
+   * @param jwt of the same subject; undefined: what the function `jwt` of the options gives now
+   * @throws (rejects) RemoteError `refused`, reason `unauthenticated`, when the relay does not take it: the one of before goes on; `timeout`,
+   * when what this client is connected to is no relay; `disconnected`, reason `no-token`; `invalid`
+   */
+  renewJwt(jwt?: string): Promise<void> {
+    return this.#options.token.renew(jwt, token => this.#carrier?.renewJwt(token))
+  }
+
+  /**
    * Makes this client a phone of the device that an invitation is of: connects, agrees upon a key of its own, and waits until the owner
    * of the device has said yes. Where that was cut off, the same call goes on.
    *

@@ -1,5 +1,6 @@
 import type { CipherSuite, KeyPair } from 'hpke'
-import { type Jwt, tokenOf } from '../client/proof'
+import { Renewals } from '../client/renewals'
+import { type Jwt, Token } from '../client/token'
 import { toBase64url } from '../encoding/base64url'
 import { RemoteError } from '../errors/remote-error'
 import type { Link } from '../link/link'
@@ -65,7 +66,9 @@ export class RelayConnection {
   readonly #clients = new Map<string, AttachedClient>()
   readonly #stopped = new AbortController()
   readonly #posts = new Map<string, (ok: boolean) => void>()
+  readonly #token: Token
   #link: Link | undefined
+  #renewals: Renewals | undefined
   #failures = 0
   #isRegistered = false
   /** Of a frame that the relay takes. */
@@ -80,6 +83,7 @@ export class RelayConnection {
 
   constructor(options: RelayConnectionOptions) {
     this.#options = options
+    this.#token = new Token(options.jwt, options.connectTimeout ?? CONNECT_TIMEOUT)
     this.registered = new Promise((resolve, reject) => {
       this.#first = { resolve, reject }
     })
@@ -98,6 +102,15 @@ export class RelayConnection {
   /** How many clients of this relay are connected. */
   get clients(): number {
     return this.#clients.size
+  }
+
+  /**
+   * A fresh token, for the connection that is open and for later ones; as {@link RemoteClient.renewJwt} of a client.
+   *
+   * @throws (rejects) RemoteError, likewise
+   */
+  renewJwt(jwt?: string): Promise<void> {
+    return this.#token.renew(jwt, token => this.#renewals?.ask(token))
   }
 
   /** Gives the relay a sealed invitation to hold. @returns whether it does */
@@ -130,14 +143,15 @@ export class RelayConnection {
   }
 
   async #dial(): Promise<void> {
-    const { url, dial, jwt, keys, name, connectTimeout = CONNECT_TIMEOUT } = this.#options
+    const { url, dial, keys, name } = this.#options
     const { signal } = this.#stopped
     this.#bye = undefined
     try {
-      const token = await tokenOf({ jwt, connectTimeout })
+      const token = await this.#token.get()
       const link = await dial({ url }, signal)
       if (signal.aborted) return link.close('the device goes away')
       this.#link = link
+      this.#renewals = new Renewals(message => link.send(encodeControl(message)))
       this.#timer = setTimeout(
         () => link.close('the relay did not register the device in time'),
         REGISTER_TIMEOUT
@@ -192,6 +206,9 @@ export class RelayConnection {
         )
         this.#registered()
         return
+      case 'renewed':
+        this.#renewals?.answered(message.ok)
+        return
       case 'opened':
         if (this.#isRegistered) this.#open(message.client, message.by, link, shared)
         return
@@ -220,6 +237,7 @@ export class RelayConnection {
     if (this.#isRegistered) return
     clearTimeout(this.#timer)
     this.#isRegistered = true
+    this.#renewals?.begin()
     this.#failures = 0
     this.#admit()
     this.#first?.resolve()
@@ -270,6 +288,7 @@ export class RelayConnection {
     clearTimeout(this.#timer)
     this.#link = undefined
     this.#isRegistered = false
+    this.#renewals?.end()
     for (const clientId of [...this.#clients.keys()]) this.#detach(clientId)
     for (const settle of [...this.#posts.values()]) settle(false)
     if (this.#stopped.signal.aborted) return

@@ -180,7 +180,7 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   /** The relays that it dials. */
-  get relays(): readonly Pick<RelayConnection, 'url' | 'isOnline' | 'clients'>[] {
+  get relays(): readonly Pick<RelayConnection, 'url' | 'isOnline' | 'clients' | 'renewJwt'>[] {
     return [...this.#relays]
   }
 

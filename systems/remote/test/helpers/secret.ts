@@ -1,7 +1,7 @@
-import { signToken, type TokenSubject, tokenClaims } from '@token-server/identity'
+import { signToken, type TokenClaimsOptions, tokenClaims } from '@token-server/identity'
 
 export const SECRET = 'a secret of at least 32 bytes, for tests only'
 
-export function tokenOf(subject: TokenSubject): Promise<string> {
+export function tokenOf(subject: TokenClaimsOptions): Promise<string> {
   return signToken(tokenClaims(subject), { secret: SECRET })
 }
