@@ -25,7 +25,7 @@ import { NO_LOG, type RelayContext, type RelayLog } from './relay-context'
 import { newCounters, type RelayCounters } from './relay-counters'
 import { type ClientInfo, clientInfo, type DeviceInfo, deviceInfo } from './relay-info'
 import { completeLimits, type RelayLimits } from './relay-limits'
-import { RelayedLink } from './relayed-link'
+import { type AboutLink, RelayedLink } from './relayed-link'
 import type { Seeker } from './seeker'
 import { Standing } from './standing'
 
@@ -50,12 +50,8 @@ export interface GivenProof {
   readonly tag?: string | undefined
 }
 
-export interface AboutLink {
-  /** Where it comes from. */
-  readonly address?: string | undefined
-}
-
 export type { ClientInfo, DeviceInfo } from './relay-info'
+export type { AboutLink } from './relayed-link'
 
 /**
  * Brings clients and devices together, and opens nothing that they send: it sees the ids, the kinds and the sizes of frames. It has no
@@ -115,8 +111,8 @@ export class Relay {
   }
 
   /** Takes a connection of a client or of a device: its first frame tells which. */
-  accept(link: Link, { address }: AboutLink = {}): void {
-    const relayed = new RelayedLink(link, this.#context, address)
+  accept(link: Link, about: AboutLink = {}): void {
+    const relayed = new RelayedLink(link, this.#context, about)
     if (this.#isClosed) relayed.bye('shutting-down', true)
     else new Newcomer(relayed, this.#reception)
   }

@@ -5,6 +5,13 @@ import { type ByeReason, type ControlMessage, encodeControl } from '../wire/cont
 import { decodeFrame, type Frame } from '../wire/frame'
 import type { RelayContext } from './relay-context'
 
+export interface AboutLink {
+  /** Where it comes from. */
+  readonly address?: string | undefined
+  /** Told when a client was let in to its device, or a device was registered. */
+  readonly onTrust?: (() => void) | undefined
+}
+
 /** Who has a connection at the moment: somebody who has not said who it is, then a client or a device. */
 export interface LinkOwner {
   onFrame(frame: Frame, bytes: Uint8Array): void
@@ -29,6 +36,7 @@ const MOST_AHEAD = 4
 export class RelayedLink implements Receiver {
   owner: LinkOwner | undefined
   readonly address: string | undefined
+  readonly #onTrust: (() => void) | undefined
   readonly #link: Link
   readonly #context: RelayContext
   #mostWaiting: number
@@ -41,10 +49,11 @@ export class RelayedLink implements Receiver {
   #stuck: NodeJS.Timeout | undefined
   #enders: (() => void)[] = []
 
-  constructor(link: Link, context: RelayContext, address: string | undefined) {
+  constructor(link: Link, context: RelayContext, { address, onTrust }: AboutLink) {
     this.#link = link
     this.#context = context
     this.address = address
+    this.#onTrust = onTrust
     this.#mostWaiting = context.limits.maxWaitingBytes
     link.onFrame = bytes => this.#received(bytes)
     link.onClose = close => this.#closed(close)
@@ -62,6 +71,7 @@ export class RelayedLink implements Receiver {
   /** It may be here: it can make this side keep a frame that is not whole yet. */
   trust(): void {
     this.#link.trust?.()
+    this.#onTrust?.()
   }
 
   /** From now on; before there is no rate, for there is one frame. */

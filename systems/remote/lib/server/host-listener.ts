@@ -12,7 +12,7 @@ import { NUMBER_LENGTH } from '../transport/frame-order'
 import { LINK_LIMITS, type LinkLimits } from '../transport/link-limits'
 import { TokenServerLink } from '../transport/node-token-link'
 import { NodeWebSocketLink } from '../transport/node-web-socket'
-import type { Visitor, VisitorLimits, Visitors } from './visitors'
+import { LEAVING, type Visitor, type VisitorLimits, type Visitors } from './visitors'
 
 /** A certificate, and its key: then it is wss, tokens and https on the one port. */
 export interface HostTls
@@ -52,9 +52,6 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
 /** Milliseconds until a client must have said which protocol it speaks, TLS included. */
 const HANDSHAKE_TIMEOUT = 5_000
 
-/** Sockets that were destroyed, and still count where connections are accepted. */
-const LEAVING = 256
-
 /** Where a device listens itself: for WebSockets, and with a certificate for tokens and HTTPS on the same port. */
 export class HostListener {
   readonly #door: HttpDoor
@@ -80,7 +77,6 @@ export class HostListener {
   ): Promise<HostListener> {
     const { port = DEFAULT_PORT, host = DEFAULT_HOST, tls, origins } = options
     const limits = { ...LINK_LIMITS, ...options.limits }
-    // The visitors are bounded below it.
     const maxConnections = visitors.limits.maxConnections + LEAVING
     const webSocket = {
       onConnection: (socket: WebSocket, { socket: accepted }: IncomingMessage) => {
@@ -94,14 +90,15 @@ export class HostListener {
       origins: origins ?? ('same' as const)
     }
     // The first is where clients of before look.
-    const door = new HttpDoor({ fetch, webSockets: { '/': webSocket, [WEB_SOCKET_PATH]: webSocket } })
-    const enter = (socket: Socket) => {
-      if (visitors.enter(socket) !== undefined) door.handler(socket)
-    }
+    const door = new HttpDoor({
+      fetch,
+      webSockets: { '/': webSocket, [WEB_SOCKET_PATH]: webSocket },
+      admit: socket => visitors.enter(socket) !== undefined
+    })
     if (tls === undefined) {
       const server = createServer(socket => {
         socket.setNoDelay()
-        enter(socket)
+        door.handler(socket)
       })
       server.listen(port, host)
       await once(server, 'listening')
@@ -124,7 +121,7 @@ export class HostListener {
       outboxBytes: limits.maxBufferedBytes + limits.maxFrameBytes,
       highWaterMark: limits.highWaterBytes,
       heartbeat: limits.heartbeat,
-      protocols: { 'http/1.1': { handler: enter, clientCertificate: 'optional' } }
+      protocols: { 'http/1.1': { handler: door.handler, clientCertificate: 'optional' } }
     })
     // Of one connection; the others go on.
     server.on('error', () => {})

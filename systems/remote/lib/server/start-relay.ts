@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { createVerifier, type Verifier, verifierOptionsOf } from '@token-server/identity'
 import { createService, type Service, type ServiceOptions } from '@token-server/service'
 import { toBase64url } from '../encoding/base64url'
@@ -13,6 +14,7 @@ import { pageApp } from './page-app'
 import { relayApp } from './relay-app'
 import { limitsOf, type RelayConfig } from './relay-config'
 import { relayMetrics } from './relay-metrics'
+import { LEAVING, type Visitor, type VisitorLimits, Visitors } from './visitors'
 import { type AboutRequest, webRoutes } from './web-routes'
 
 const DEFAULT_PORT = 8443
@@ -49,9 +51,15 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
   const linkLimits = linkLimitsOf(limits)
   const { verifier, notes } = verifierOf(config, dev)
   let relay: Relay | undefined
-  const accept = (link: NodeWebSocketLink | TokenServerLink, address: string | undefined) => {
+  const visitors = new Visitors(visitorLimitsOf(config))
+  const maxConnections = visitors.limits.maxConnections + LEAVING
+  const accept = (
+    link: NodeWebSocketLink | TokenServerLink,
+    address: string | undefined,
+    visitor: Visitor
+  ) => {
     if (relay === undefined) link.close('the relay is starting')
-    else relay.accept(link, { address })
+    else relay.accept(link, { address, onTrust: () => visitor.proved() })
   }
   const routes = webRoutes({
     once: (device, frame, about) => once(relay, device, frame, about),
@@ -72,16 +80,21 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
       notices: [...notices, ...notes],
       secrets: [...secrets, ...(config.JWT_SECRET === undefined ? [] : [config.JWT_SECRET])],
       defaultPort: DEFAULT_PORT,
-      tokens: tokenOptionsOf(config, limits, linkLimits),
+      tokens: tokenOptionsOf(config, maxConnections, limits, linkLimits),
       http: {
         fetch: routes,
+        admit: socket => visitors.enter(socket) !== undefined,
         webSockets: {
           [WEB_SOCKET_PATH]: {
-            onConnection: (socket, { socket: accepted }) =>
-              accept(new NodeWebSocketLink(socket, linkLimits, accepted), accepted.remoteAddress),
+            onConnection: (socket, { socket: accepted }) => {
+              const visitor = visitors.of(accepted)
+              if (visitor === undefined) socket.terminate()
+              else
+                accept(new NodeWebSocketLink(socket, linkLimits, accepted), accepted.remoteAddress, visitor)
+            },
             maxPayloadBytes: linkLimits.maxFrameBytes,
             heartbeatInterval: linkLimits.heartbeat,
-            maxConnections: maxConnectionsOf(config),
+            maxConnections,
             origins: (config.ORIGINS ?? 'same') as 'same' | '*' | readonly string[]
           }
         }
@@ -107,9 +120,11 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
     throw error
   }
   const running = relay as unknown as Relay
-  service.server.on('connection', connection =>
-    accept(new TokenServerLink(connection, linkLimits), connection.remoteAddress ?? undefined)
-  )
+  service.server.on('connection', connection => {
+    const visitor = visitors.enter(connection.socket as Socket)
+    if (visitor !== undefined)
+      accept(new TokenServerLink(connection, linkLimits), connection.remoteAddress ?? undefined, visitor)
+  })
   relayMetrics(running, service.metrics)
   if (verifier !== undefined) service.shutdown.add('the verifier', () => verifier.close(), 'outputs')
   return { relay: running, service, verifier }
@@ -169,16 +184,26 @@ function linkLimitsOf({ maxFrameBytes, maxDeviceWaitingBytes }: RelayLimits): Li
   return { ...LINK_LIMITS, maxFrameBytes, maxBufferedBytes: maxDeviceWaitingBytes + maxFrameBytes }
 }
 
-function maxConnectionsOf({ MAX_CONNECTIONS = 20_000 }: Partial<RelayConfig>): number {
-  return MAX_CONNECTIONS
+/** The port's own bounds, which count the first 64 bits of an IPv6 address as one. */
+function visitorLimitsOf({
+  MAX_CONNECTIONS: maxConnections = 20_000,
+  MAX_CONNECTIONS_PER_ADDRESS: most,
+  MAX_CONNECT_RATE_PER_ADDRESS: rate
+}: Partial<RelayConfig>): VisitorLimits {
+  return {
+    maxConnections,
+    // Behind a balancer all have one address.
+    ...(most === 0 && { maxUnprovenPerAddress: maxConnections }),
+    ...(rate !== undefined && { maxConnectRatePerAddress: rate || Number.POSITIVE_INFINITY })
+  }
 }
 
 function tokenOptionsOf(
   config: Partial<RelayConfig>,
+  maxConnections: number,
   { maxFrameBytes }: RelayLimits,
   { maxBufferedBytes, highWaterBytes, heartbeat }: LinkLimits
 ): ServiceOptions['tokens'] {
-  const maxConnections = maxConnectionsOf(config)
   const isOptional = config.TOKEN_CERTIFICATE !== 'required'
   return {
     protocol: 'token/2',

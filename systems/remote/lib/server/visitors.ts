@@ -5,7 +5,7 @@ import { networkOf } from '../quotas/network-of'
 import { type Guest, Places } from '../quotas/places'
 import { Rates } from '../quotas/rates'
 
-/** Bounds of what clients of a device's own listener can make it do or keep, first of all those that have shown no key. */
+/** Bounds of what can be made of a listener by those who connect to it, first of all by those that have shown no key. */
 export interface VisitorLimits {
   /** Connections at once. Default 2,000. */
   readonly maxConnections?: number | undefined
@@ -27,6 +27,9 @@ export interface VisitorLimits {
   readonly maxUnprovenRatePerAddress?: number | undefined
 }
 
+/** Where connections are accepted so many more are: those that were destroyed still count there for a moment. */
+export const LEAVING = 256
+
 export const VISITOR_CHECKS: Checks<VisitorLimits> = {
   maxConnections: isCount,
   maxUnproven: isCount,
@@ -36,7 +39,7 @@ export const VISITOR_CHECKS: Checks<VisitorLimits> = {
   maxUnprovenRatePerAddress: isCount
 }
 
-/** The connections of a listener: those that have shown a key, and a bounded number of others, who make room for each other. */
+/** The connections of a listener, of a device or of a relay: those that have shown a key, and a bounded number of others, who make room for each other. */
 export class Visitors {
   readonly limits: { readonly [name in keyof VisitorLimits]-?: number }
   readonly #unproven: Places

@@ -1,8 +1,12 @@
+import { once } from 'node:events'
+import { connect as connectTls } from 'node:tls'
 import { closesWhatItOpened, onCleanUp, until } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { Client, type ClientOptions, RemoteError, Server, startRelay } from '../../lib'
 import { toBase64url } from '../../lib/encoding/base64url'
 import { randomBytes } from '../../lib/encoding/random-id'
+import { dialNode } from '../../lib/transport/node-dial'
+import { Person } from '../helpers/relay-people'
 import { RelayServer } from '../helpers/running-relay'
 import { SECRET, tokenOf } from '../helpers/secret'
 
@@ -47,6 +51,43 @@ describe('The relay as a server', () => {
       ...init,
       headers: { authorization: `Bearer ${token}`, ...init.headers }
     })
+
+  it('has places for those that are let in, however many others sit there and ask nothing', async () => {
+    const small = await RelayServer.start({
+      config: { OPEN_DEVICES: true, MAX_CONNECTIONS: 40 },
+      limits: { joinTimeout: 60_000, joinGrace: 60_000 }
+    })
+    onCleanUp(() => small.stop())
+    const device = new Server()
+    onCleanUp(() => device.close({ timeout: 0 }))
+    await device.hostMiddleware(small.url('tokens'), ({ payload }) => payload, KEY, { tls: small.tls })
+    const enter = async (scheme: 'wss' | 'tokens') => {
+      const client = new Client({ tls: small.tls })
+      onCleanUp(() => client.close())
+      await client.connect(`${small.url(scheme)}?device=${device.hub.deviceId}`, KEY, true)
+      return client
+    }
+    const before = await enter('wss')
+    let closed = 0
+    for (let count = 0; count < 60; count++) {
+      const socket = connectTls({ ...small.tls, host: 'localhost', port: small.port })
+      onCleanUp(() => socket.destroy())
+      socket.on('error', () => {})
+      socket.on('close', () => closed++)
+      // A request that does not end, nothing at all, and one that waits for a device.
+      await once(socket, 'secureConnect')
+      if (count % 2 === 0) socket.write('GET /r HTTP/1.1\r\nhost: x\r\n')
+      else {
+        const waiting = new Person(await dialNode({ tls: small.tls })({ url: small.url('tokens') }))
+        waiting.say({ do: 'join', device: 'nobody' })
+        onCleanUp(() => waiting.link.close())
+      }
+    }
+    for (const client of [before, await enter('wss'), await enter('tokens')])
+      expect(await client.send('echo', 'here')).to.equal('here')
+    expect(closed).to.be.at.least(20)
+    expect(small.running.relay.now.waiting).to.be.at.most(5)
+  })
 
   it('on a port that is taken does not start, and its log says no more than that', async () => {
     const log: { level: string; msg: string }[] = []

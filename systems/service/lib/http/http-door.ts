@@ -30,6 +30,8 @@ export interface HttpDoorOptions {
   readonly fetch?: Fetch | undefined
   /** By path. */
   readonly webSockets?: Readonly<Record<string, WebSocketPath>> | undefined
+  /** Asked of each socket, before anything is read of it. False: it was destroyed. Default: all are taken. */
+  readonly admit?: ((socket: Socket) => boolean) | undefined
   /** What `fetch` has thrown, which is a 500 for the client. Default: nobody is told. */
   readonly onError?: ((error: unknown) => void) | undefined
   readonly limits?: HttpLimits | undefined
@@ -50,11 +52,13 @@ export class HttpDoor {
   readonly #answered = [0, 0, 0, 0, 0, 0]
   /** Those that speak HTTP. */
   readonly #sockets = new Set<Socket>()
+  readonly #admit: (socket: Socket) => boolean
   #isClosing = false
   #onEmpty: (() => void) | null = null
 
   constructor(options: HttpDoorOptions) {
-    const { limits = {}, routes, fetch } = options
+    const { limits = {}, routes, fetch, admit = () => true } = options
+    this.#admit = admit
     const server = createServer({
       headersTimeout: limits.headersTimeout ?? 10_000,
       requestTimeout: limits.requestTimeout ?? 60_000,
@@ -98,6 +102,7 @@ export class HttpDoor {
       socket.destroy()
       return
     }
+    if (!this.#admit(socket)) return
     this.#sockets.add(socket)
     socket.once('close', () => this.#left(socket))
     this.server.emit('connection', socket)

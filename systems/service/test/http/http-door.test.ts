@@ -55,6 +55,21 @@ describe('HttpDoor', () => {
     ).to.equal(404)
   })
 
+  it('takes no socket that is not admitted', async () => {
+    let admitted = 0
+    const admit = (socket: Socket) => {
+      if (admitted++ === 0) return true
+      socket.destroy()
+      return false
+    }
+    const { door, port } = await startDoor({ admit })
+    expect((await askPlain(port, '/')).status).to.equal(404)
+    const second = visitor(port)
+    second.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+    await once(second, 'close')
+    expect(door.answered['4xx']).to.equal(1)
+  })
+
   it('answers 500 for what fetch throws, and tells it', async () => {
     const told: unknown[] = []
     const error = new Error('of the application')
