@@ -53,7 +53,10 @@ export function expired(status: ClientStatus, request: Request): RemoteError {
   if (lastFailure !== undefined) return failureAfter(lastFailure, request)
   switch (status) {
     case 'bad-key':
-      return request.failure('bad-key', 'the device can not open what this client sends')
+      return request.failure(
+        'bad-key',
+        'the device can not open what this client sends: it does not have this key'
+      )
     case 'offline':
     case 'connecting':
       return request.failure('disconnected', 'the connection broke and did not come back in time', {

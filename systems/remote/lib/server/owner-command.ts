@@ -170,7 +170,8 @@ function phoneOf(ring: KeyRing, invitationId: string, signal: AbortSignal): Prom
   return new Promise(resolve => {
     const look = () => {
       const phone = ring.phones().find(({ invitation }) => invitation === invitationId)
-      if (phone === undefined && !signal.aborted) return
+      const isAwaited = ring.find(invitationId, 'invitation') !== undefined && !signal.aborted
+      if (phone === undefined && isAwaited) return
       ring.off('change', look)
       resolve(phone)
     }

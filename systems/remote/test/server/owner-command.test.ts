@@ -109,6 +109,16 @@ describe('token-remote', () => {
     expect(said).to.include('No phone has come')
   })
 
+  it('stops waiting when the invitation is taken back', async () => {
+    const revoked = once(ring, 'change').then(async () => {
+      await ring.revoke((await invitations())[0]?.id ?? '')
+      return ''
+    })
+    const { code, said } = await run('invite --wait', revoked)
+    expect(code).to.equal(1)
+    expect(said).to.include('No phone has come')
+  })
+
   it('lists phones, approves and revokes them, and says when there is no such one', async () => {
     expect((await run('phones')).said).to.equal('There are no phones.\n')
     await run('invite --events on')

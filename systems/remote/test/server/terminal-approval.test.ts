@@ -30,6 +30,21 @@ describe('A question on the terminal', () => {
     }
   })
 
+  it('fails when nobody can type any more, and says how the phone is let in then', async () => {
+    const { input, ask } = terminal()
+    const failures = ['Ann', 'Bob'].map(name =>
+      Promise.resolve(ask(phone(name), new AbortController().signal)).catch(String)
+    )
+    await new Promise(setImmediate)
+    input.end()
+    expect(await Promise.all(failures)).to.deep.equal(
+      ['Ann', 'Bob'].map(
+        id =>
+          `RemoteError: Cannot ask about the phone: because the terminal is closed: "token-remote approve ${id}" lets it in, "revoke" turns it away`
+      )
+    )
+  })
+
   it('comes after the one before it', async () => {
     const { input, said, ask } = terminal()
     const { signal } = new AbortController()
