@@ -35,6 +35,7 @@ export class CommandQueue {
   #served: ClientQueue<Command> | undefined
   #size = 0
   #exclusive: Command | undefined
+  #onIdle: (() => void) | undefined
   #isPumping = false
 
   constructor(options: CommandQueueOptions) {
@@ -84,6 +85,19 @@ export class CommandQueue {
     if (!queue.remove(command)) return
     this.#leave(command)
     if (!queue.hasWaiting) this.#round = this.#round.filter(each => each !== queue)
+  }
+
+  /** Resolves when nothing runs, or so many milliseconds are over. */
+  idle(timeout: number): Promise<void> {
+    if (this.#running.size === 0 || timeout === 0) return Promise.resolve()
+    const { clock } = this.#options
+    return new Promise(resolve => {
+      const timer = clock.setTimeout(resolve, timeout)
+      this.#onIdle = () => {
+        clock.clearTimeout(timer)
+        resolve()
+      }
+    })
   }
 
   close(): void {
@@ -163,7 +177,9 @@ export class CommandQueue {
     if (!this.#running.delete(command)) return false
     this.#leave(command)
     if (this.#exclusive === command) this.#exclusive = undefined
-    if (this.#running.size === 0) this.#deadlines.idle()
+    if (this.#running.size > 0) return true
+    this.#deadlines.idle()
+    this.#onIdle?.()
     return true
   }
 

@@ -118,17 +118,24 @@ export class Commands {
     }
   }
 
-  close(): void {
+  /** Takes no more. What waits is refused; what runs is answered as ever, and refused after so many milliseconds. */
+  async close(timeout: number): Promise<void> {
     this.#isClosed = true
+    for (const command of this.#queue.select(({ phase }) => phase === 'waiting')) {
+      this.#queue.remove(command)
+      this.#dismiss(command, 'no')
+    }
+    await this.#queue.idle(timeout)
     for (const command of this.#queue.select(() => true)) {
-      const ran = command.phase === 'running' ? 'yes' : 'no'
-      this.#answer(
-        command,
-        failureText(command.number, refusal('the device is going away', 'shutting-down', { ran }))
-      )
+      this.#dismiss(command, 'yes')
       command.abort(new Error('the device was closed'))
     }
     this.#queue.close()
+  }
+
+  #dismiss(command: Command, ran: 'yes' | 'no'): void {
+    const error = refusal('the device is going away', 'shutting-down', { ran })
+    this.#answer(command, failureText(command.number, error))
   }
 
   /** Why a request is not taken; undefined: it is. */

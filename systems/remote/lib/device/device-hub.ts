@@ -5,7 +5,7 @@ import { RemoteError } from '../errors/remote-error'
 import { type OpenedOnce, openOnce } from '../sealing/once'
 import { OnceReplays } from '../sealing/once-replays'
 import type { KeyMode, SealingKey } from '../sealing/session'
-import { type Clock, systemClock } from '../time/clock'
+import { type Clock, type ClockTimer, systemClock } from '../time/clock'
 import { decodeFrame, encodeFrame, FrameKind } from '../wire/frame'
 import { type Greeting, isNumber, MAX_MESSAGE_BYTES } from '../wire/message'
 import { AnswerMemory } from './answer-memory'
@@ -32,6 +32,9 @@ export type AskHandler = (payload: unknown, session: DeviceSession) => unknown
 /** Milliseconds that a request without a connection waits for its answer; then it can be asked for again. */
 const ONCE_TIMEOUT = 60_000
 
+/** Milliseconds for what was said last, when handlers have used up all the time of a close. */
+export const LAST_WORDS = 500
+
 /** Asks of one session that wait for their answers. */
 const MAX_ASKS = 32
 
@@ -52,6 +55,10 @@ export class DeviceHub implements DeviceClientOwner {
   /** Of each client the session by which it hears. */
   readonly #watchers = new Map<ClientRecord, DeviceSession>()
   readonly #lease: Lease
+  #isClosing = false
+  /** Requests without a connection that are not answered yet. */
+  #onces = 0
+  #onNoOnce: () => void = () => {}
   readonly #onRevoked = (keyId: string) => this.#revoke(keyId)
   readonly #onReplaced = (keyId: string) => this.#retire(keyId)
 
@@ -105,6 +112,7 @@ export class DeviceHub implements DeviceClientOwner {
   attach(port: ClientPort): DeviceClient {
     const client = new DeviceClient(port, this)
     this.#clients.add(client)
+    if (this.#isClosing) queueMicrotask(() => client.close('shutting-down'))
     return client
   }
 
@@ -134,24 +142,53 @@ export class DeviceHub implements DeviceClientOwner {
   async once(bytes: Uint8Array, maxBytes = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
     const frame = decodeFrame(bytes)
     if (frame?.kind !== FrameKind.onceRequest) throw refusal('it is no request', 'malformed')
+    this.#onces++
     try {
       const opened = await openOnce(this.suite, this.deviceKeys, frame, (id, mode) => this.find(id, mode))
       return await opened.seal(utf8(`[${await this.#answerOnce(opened, maxBytes - FRAME_OVERHEAD)}]`))
     } catch (error) {
       if (error instanceof RemoteError && error.code === 'timeout') throw error
       return encodeFrame({ ...frame, kind: FrameKind.refuse }, new Uint8Array())
+    } finally {
+      this.#onces--
+      if (this.#onces === 0) this.#onNoOnce()
     }
   }
 
-  /** What waits is refused, and all clients are cut off. */
-  async close(): Promise<void> {
+  /**
+   * Takes nobody new and refuses what waits; when what runs is done and answered, all clients are cut off.
+   *
+   * @param timeout milliseconds for that; whose handler is not done then is told that it ran. Default 0.
+   */
+  async close(timeout = 0): Promise<void> {
+    const end = this.#clock.now() + timeout
+    this.#isClosing = true
+    await this.#commands.close(timeout)
     this.ring.off('revoked', this.#onRevoked)
     this.ring.off('replaced', this.#onReplaced)
-    this.#commands.close()
     const sessions = [...this.#clients].flatMap(client => client.sessions)
     await Promise.all(sessions.map(({ outbox }) => outbox.flushed()))
+    await this.#emptied(sessions, Math.max(end - this.#clock.now(), Math.min(timeout, LAST_WORDS)))
     for (const client of this.#clients) client.close('shutting-down')
     this.#memory.close()
+  }
+
+  /** Whoever was told something has read it, and who has no connection can be sent the answer; or so many milliseconds are over. */
+  async #emptied(sessions: readonly SealedDeviceSession[], timeout: number): Promise<void> {
+    if (timeout === 0) return
+    const all = sessions.map(({ outbox }) => outbox.emptied())
+    if (this.#onces > 0)
+      all.push(
+        new Promise(resolve => {
+          this.#onNoOnce = () => setImmediate(resolve)
+        })
+      )
+    let timer: ClockTimer | undefined
+    const late = new Promise<void>(resolve => {
+      timer = this.#clock.setTimeout(resolve, timeout)
+    })
+    await Promise.race([late, Promise.all(all)])
+    if (timer !== undefined) this.#clock.clearTimeout(timer)
   }
 
   /** Commands that wait or run, clients that are connected, and those that are remembered. */

@@ -50,6 +50,7 @@ export class Outbox {
   #isFlushing = false
   #isFull = false
   #isEnded = false
+  #onEmpty: (() => void) | undefined
   /** In the frame that is being sealed. */
   #leaving: readonly Outgoing[] = []
   #sending: Promise<void> = Promise.resolve()
@@ -90,6 +91,7 @@ export class Outbox {
     this.#news = undefined
     this.waitingLength = 0
     this.#takeBack()
+    this.#onEmpty?.()
   }
 
   get #isIdle(): boolean {
@@ -100,6 +102,14 @@ export class Outbox {
     if (this.#isFlushing || this.#isFull || this.#isEnded || this.#isIdle) return
     this.#isFlushing = true
     this.#sending = Promise.resolve().then(() => this.#sendAll())
+  }
+
+  /** Resolves when nothing waits, or nothing more is sent. */
+  emptied(): Promise<void> {
+    if (this.#isEnded || (this.#isIdle && !this.#isFlushing)) return Promise.resolve()
+    return new Promise(resolve => {
+      this.#onEmpty = resolve
+    })
   }
 
   /** Resolves when what waits now has been handed to the connection, as far as that takes it. */
@@ -145,6 +155,7 @@ export class Outbox {
     } finally {
       this.#isFlushing = false
       if (reserved > 0) release?.(reserved)
+      if (this.#isIdle) this.#onEmpty?.()
     }
   }
 

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { InvitationBoard } from '../codes/invitation-board'
-import { DeviceHub } from '../device/device-hub'
+import { DeviceHub, LAST_WORDS } from '../device/device-hub'
 import type { DeviceState } from '../device/device-state'
 import type { Handler } from '../device/handler'
 import { DevicePairing } from '../device/pairing'
@@ -185,7 +185,8 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   /**
-   * Takes nobody new, tells who is connected, and ends. What is left after `timeout` milliseconds is cut.
+   * Takes nobody new, and refuses what waits. What handlers are at work on is answered; after `timeout` milliseconds it is refused, as one
+   * that ran, and who is still connected is cut.
    *
    * @throws (rejects) RemoteError `invalid`
    */
@@ -200,9 +201,11 @@ export class Server extends EventEmitter<ServerEvents> {
     this.#pairing?.close()
     this.#codes?.close()
     this.#board.close()
-    // Those who wait are answered first: a connection that is closing takes nothing more.
-    await this.#hub?.close()
-    const listeners = this.#listeners.map(listener => listener.close(timeout))
+    // Handlers are answered first: a connection that is closing takes nothing more.
+    const end = performance.now() + timeout
+    await this.#hub?.close(timeout)
+    const left = Math.max(Math.ceil(end - performance.now()), Math.min(timeout, LAST_WORDS))
+    const listeners = this.#listeners.map(listener => listener.close(left))
     for (const relay of this.#relays) relay.close()
     await Promise.all(listeners)
     if (!(this.#options.keys instanceof KeyRing)) await ring?.close()
