@@ -1,4 +1,5 @@
 import { fromBase64url } from '../encoding/base64url'
+import type { Receiver } from '../quotas/waiting-bytes'
 import { type ControlMessage, decodeControl, type Proven } from '../wire/control'
 import { type Frame, FrameKind } from '../wire/frame'
 import { mayUse } from './may-use'
@@ -37,13 +38,17 @@ export interface PlaceOwner {
 }
 
 /** A device that is connected here, or was until a while ago: then its clients wait for it. */
-export class DevicePlace implements Place, LinkOwner {
+export class DevicePlace implements Place, LinkOwner, Receiver {
   readonly deviceId: string
   readonly publicKey: Uint8Array
   readonly #owner: PlaceOwner
   readonly #context: RelayContext
   readonly #parties = new Map<string, Party>()
-  readonly #held = new Set<Party>()
+  /** Who waits until the device reads on. Of who sends a request without a connection, and can't be held back, also its frame. */
+  readonly #held = new Map<Party, Uint8Array | undefined>()
+  #heldBytes = 0
+  /** The device reads too slowly. */
+  #isFull = false
   #onces = 0
   #now: Registered | undefined
   #subject: Subject | undefined
@@ -162,20 +167,41 @@ export class DevicePlace implements Place, LinkOwner {
       counters.lateFrames++
       return
     }
+    if (party.isOnce && this.#isFull) {
+      this.#unhold(party)
+      this.#held.set(party, frame)
+      this.#holdBytes(frame.length)
+      return
+    }
     counters.framesToDevices++
     counters.bytesRelayed += frame.length
     if (this.#now.link.send(frame) || this.#now === undefined) return
     counters.heldBack++
-    this.#held.add(party)
+    this.#isFull = true
+    this.#held.set(party, undefined)
     party.hold()
   }
 
   leave(party: Party, why?: string): void {
     if (this.#parties.get(party.clientId) !== party) return
     this.#parties.delete(party.clientId)
-    this.#held.delete(party)
+    this.#unhold(party)
     if (party.isOnce) this.#onces--
     else this.#now?.link.say({ do: 'closed', client: party.clientId, ...(why !== undefined && { why }) })
+  }
+
+  /** Of requests without a connection that wait for the device. */
+  get waitingBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Too much waits for all together: the device stays, and those requests go. */
+  tooSlow(): void {
+    for (const [party, frame] of [...this.#held]) {
+      if (frame === undefined) continue
+      this.leave(party)
+      party.offline()
+    }
   }
 
   onFrame(frame: Frame, bytes: Uint8Array): void {
@@ -201,15 +227,31 @@ export class DevicePlace implements Place, LinkOwner {
   }
 
   onDrain(): void {
-    const held = [...this.#held]
-    this.#held.clear()
-    for (const party of held) party.release()
+    this.#isFull = false
+    for (const party of [...this.#held.keys()]) {
+      if (this.#isFull) return
+      const frame = this.#unhold(party)
+      if (frame === undefined) party.release()
+      else this.take(party, frame)
+    }
   }
 
   onClose(reason: string): void {
     this.#context.log.debug({ device: this.deviceId, reason }, 'a device is gone')
     this.#depart()
     this.#owner.left(this)
+  }
+
+  #unhold(party: Party): Uint8Array | undefined {
+    const frame = this.#held.get(party)
+    this.#held.delete(party)
+    if (frame !== undefined) this.#holdBytes(-frame.length)
+    return frame
+  }
+
+  #holdBytes(more: number): void {
+    this.#heldBytes += more
+    this.#context.waiting.note(this, this.#heldBytes)
   }
 
   #control(message: ControlMessage): void {

@@ -17,16 +17,23 @@ export class OnceRequest extends Seeker {
   readonly clientId = randomId()
   readonly isOnce = true
   readonly result: Promise<OnceResult>
-  readonly #frame: Uint8Array
+  readonly #read: () => Promise<Uint8Array>
   readonly #timer: NodeJS.Timeout
   #settle!: (result: OnceResult) => void
+  #reject!: (error: unknown) => void
 
-  constructor(deviceId: string, request: Uint8Array, directory: Directory, context: RelayContext) {
+  /** @param read brings what is to be sent, as soon as the device lets this one in */
+  constructor(
+    deviceId: string,
+    read: () => Promise<Uint8Array>,
+    directory: Directory,
+    context: RelayContext
+  ) {
     super(deviceId, directory, context)
-    const header = { device: deviceId, client: this.clientId, key: '', session: NO_SESSION }
-    this.#frame = encodeFrame({ kind: FrameKind.carried, ...header }, request)
-    this.result = new Promise(resolve => {
+    this.#read = read
+    this.result = new Promise((resolve, reject) => {
       this.#settle = resolve
+      this.#reject = reject
     })
     this.#timer = setTimeout(() => this.finish({ failed: 'timeout' }), context.limits.onceTimeout)
     this.#timer.unref()
@@ -55,18 +62,35 @@ export class OnceRequest extends Seeker {
     this.offline()
   }
 
-  /** One frame can't be held back. */
+  /** Its frame is held back where it is taken. */
   hold(): void {}
 
   release(): void {}
 
   protected entered(_publicKey: Uint8Array, isOnline: boolean): void {
-    // A place answers before it is asked for anything else.
-    if (isOnline) queueMicrotask(() => this.place?.take(this, this.#frame))
+    if (isOnline) void this.#carry()
     else this.offline()
   }
 
   protected gaveUp(why: NoPlace): void {
     this.finish({ failed: why })
+  }
+
+  async #carry(): Promise<void> {
+    const { deviceId: device, clientId: client } = this
+    try {
+      const request = await this.#read()
+      const frame = request.length <= this.context.limits.maxFrameBytes ? decodeFrame(request) : undefined
+      if (frame?.kind !== FrameKind.onceRequest || frame.device !== device) {
+        this.finish({ failed: 'malformed' })
+        return
+      }
+      const header = { kind: FrameKind.carried, device, client, key: '', session: NO_SESSION }
+      this.place?.take(this, encodeFrame(header, request))
+    } catch (error) {
+      if (!this.isEnded) this.context.counters.refusedOnce++
+      this.#reject(error)
+      this.finish({ failed: 'malformed' })
+    }
   }
 }

@@ -59,6 +59,12 @@ export interface RelayLimits {
   readonly maxOncePerSecond: number
   /** Milliseconds until a one-shot request must be answered. Default 30,000. */
   readonly onceTimeout: number
+  /** Bytes of one-shot requests that are read at once for one address; further ones are refused. Default 8 MiB. */
+  readonly maxBodyBytesPerAddress: number
+  /** Bytes of those for all together; with more the longest are refused. Default 32 MiB. */
+  readonly maxBodyBytesInAll: number
+  /** Milliseconds in which a one-shot request must be read. Default 10,000. */
+  readonly bodyTimeout: number
 }
 
 export const DEFAULT_LIMITS: RelayLimits = {
@@ -85,7 +91,10 @@ export const DEFAULT_LIMITS: RelayLimits = {
   slowTimeout: 30_000,
   maxOncePerDevice: 100,
   maxOncePerSecond: 20,
-  onceTimeout: 30_000
+  onceTimeout: 30_000,
+  maxBodyBytesPerAddress: 8 * 1_048_576,
+  maxBodyBytesInAll: 32 * 1_048_576,
+  bodyTimeout: 10_000
 }
 
 /** What a timer of Node takes. */

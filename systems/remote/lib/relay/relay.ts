@@ -13,7 +13,7 @@ import { Tally } from '../quotas/tally'
 import { WaitingBytes } from '../quotas/waiting-bytes'
 import { nodeSuite } from '../sealing/node-suite'
 import type { ByeReason } from '../wire/control'
-import { decodeFrame, FrameKind, isId } from '../wire/frame'
+import { isId } from '../wire/frame'
 import { ClientSeat } from './client-seat'
 import { Cluster } from './cluster'
 import { DevicePlace, type Registered } from './device-place'
@@ -120,28 +120,29 @@ export class Relay {
   /**
    * Brings one sealed request to a device, and the answer back.
    *
-   * @param frame `onceRequest`
+   * @param read brings a frame `onceRequest`. It is called when the device is there and lets this one in: who has nothing to show costs
+   * no memory
+   * @throws (rejects) what `read` throws
    */
   async once(
     deviceId: string,
-    frame: Uint8Array,
+    read: () => Promise<Uint8Array>,
     proof: GivenProof = {},
     about: AboutLink & { readonly signal?: AbortSignal | undefined } = {}
   ): Promise<OnceResult> {
-    const { limits } = this.#context
-    const header = frame.length <= limits.maxFrameBytes ? decodeFrame(frame) : undefined
-    if (header?.kind !== FrameKind.onceRequest || header.device !== deviceId) return { failed: 'malformed' }
     if (this.#isClosed || !this.#onceRates.take(networkOf(about.address))) {
       this.counters.refusedOnce++
       return { failed: 'busy' }
     }
-    const request = new OnceRequest(deviceId, frame, this.#directory, this.#context)
+    const request = new OnceRequest(deviceId, read, this.#directory, this.#context)
     const abort = () => request.finish({ failed: 'timeout' })
     about.signal?.addEventListener('abort', abort, { once: true })
-    await this.#seek(request, proof, about.address)
-    const result = await request.result
-    about.signal?.removeEventListener('abort', abort)
-    return result
+    void this.#seek(request, proof, about.address)
+    try {
+      return await request.result
+    } finally {
+      about.signal?.removeEventListener('abort', abort)
+    }
   }
 
   /** Of a device that lets this one in; undefined as for one that is not there, after the same time. */

@@ -22,6 +22,7 @@ import { HostListener } from './host-listener'
 import { pageApp } from './page-app'
 import { type RelayChange, RelayConnection } from './relay-connection'
 import { relayWarning } from './relay-warning'
+import { RequestBodies } from './request-bodies'
 import {
   checkServerOptions,
   HOST_CHECKS,
@@ -90,7 +91,7 @@ export class Server extends EventEmitter<ServerEvents> {
         fetch: webRoutes({
           once: async (device, frame, { address }) => {
             if (device !== hub.deviceId) throw unknownDevice()
-            const answer = await hub.once(frame)
+            const answer = await hub.once(await frame())
             if (answer[1] !== FrameKind.refuse) visitors.hasShownKey(networkOf(address))
             return answer
           },
@@ -98,7 +99,7 @@ export class Server extends EventEmitter<ServerEvents> {
             device === hub.deviceId || device === '' ? { publicKey, online: true } : undefined,
           mayAsk: address => visitors.mayAsk(networkOf(address)),
           invitation: place => this.#board.take(place),
-          maxFrameBytes: limits?.maxFrameBytes ?? LINK_LIMITS.maxFrameBytes,
+          bodies: new RequestBodies({ maxBytes: limits?.maxFrameBytes ?? LINK_LIMITS.maxFrameBytes }),
           page: serve
         })
       }

@@ -14,6 +14,7 @@ import { pageApp } from './page-app'
 import { relayApp } from './relay-app'
 import { limitsOf, type RelayConfig } from './relay-config'
 import { relayMetrics } from './relay-metrics'
+import { RequestBodies } from './request-bodies'
 import { LEAVING, type Visitor, type VisitorLimits, Visitors } from './visitors'
 import { type AboutRequest, webRoutes } from './web-routes'
 
@@ -68,7 +69,12 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
       return found && { publicKey: toBase64url(found.publicKey), online: found.online }
     },
     invitation: async (place, about) => await relay?.takeInvitation(place, about),
-    maxFrameBytes: limits.maxFrameBytes,
+    bodies: new RequestBodies({
+      maxBytes: limits.maxFrameBytes,
+      maxBytesPerAddress: limits.maxBodyBytesPerAddress,
+      maxBytesInAll: limits.maxBodyBytesInAll,
+      timeout: limits.bodyTimeout
+    }),
     page: options.page ?? pageApp()
   })
   let service: Service
@@ -157,7 +163,7 @@ function verifierOf(
 async function once(
   relay: Relay | undefined,
   device: string,
-  frame: Uint8Array,
+  frame: () => Promise<Uint8Array>,
   { proof, address, signal }: AboutRequest & { readonly signal: AbortSignal }
 ): Promise<Uint8Array> {
   const result = await relay?.once(device, frame, proof, { address, signal })

@@ -9,6 +9,7 @@ import {
   TAG_HEADER
 } from '../transport/once'
 import { isId } from '../wire/frame'
+import type { RequestBodies } from './request-bodies'
 
 export interface AboutRequest {
   /** Of the client. */
@@ -18,10 +19,15 @@ export interface AboutRequest {
 }
 
 export interface WebRoutesOptions {
-  /** @throws (rejects) RemoteError: `disconnected` is 404, or 503 for a device that is away; `refused` 400, 413 or 429; `timeout` 504 */
+  /**
+   * Answers a frame, which is read when it is asked for: whoever is not let in costs no memory by it.
+   *
+   * @throws (rejects) RemoteError: `disconnected` is 404, or 503 for a device that is away; `refused` 400, 413 or 429; `timeout` 504, or
+   * 408 while the frame was read
+   */
   readonly once: (
     device: string,
-    frame: Uint8Array,
+    frame: () => Promise<Uint8Array>,
     about: AboutRequest & { readonly signal: AbortSignal }
   ) => Promise<Uint8Array>
   /** Undefined: there is no such device. */
@@ -35,7 +41,7 @@ export interface WebRoutesOptions {
     | undefined
   /** Asked before anything is read or looked for. False: 429, the address has asked too much. Default: it may. */
   readonly mayAsk?: ((address: string) => boolean) | undefined
-  readonly maxFrameBytes: number
+  readonly bodies: RequestBodies
   /** Asked for all other paths. */
   readonly page?: ((request: Request) => Promise<Response | undefined>) | undefined
 }
@@ -46,7 +52,7 @@ export function webRoutes({
   notice,
   invitation,
   mayAsk = () => true,
-  maxFrameBytes,
+  bodies,
   page
 }: WebRoutesOptions): Fetch {
   return async (request, { incoming }) => {
@@ -58,10 +64,9 @@ export function webRoutes({
       const device = pathname.slice(ONCE_PATH.length)
       if (!isId(device)) return answer(404)
       if (!mayAsk(address)) return answer(429)
-      const frame = await bodyOf(request, maxFrameBytes)
-      if (frame === undefined) return answer(413)
       try {
-        const reply = await once(device, frame, { ...about(), signal: request.signal })
+        const read = () => bodies.read(incoming)
+        const reply = await once(device, read, { ...about(), signal: request.signal })
         return bytesAnswer(reply)
       } catch (error) {
         if (error instanceof RemoteError) return answer(statusOf(error))
@@ -104,20 +109,7 @@ function proofIn({ headers }: Request): OnceProof {
 
 function statusOf({ code, reason }: RemoteError): number {
   if (code === 'disconnected') return reason === 'device-offline' ? 503 : 404
-  if (code === 'timeout') return 504
+  if (code === 'timeout') return reason === 'too-slow' ? 408 : 504
   if (reason === 'too-large') return 413
   return reason === 'busy' ? 429 : 400
-}
-
-/** @returns undefined for one that is too long */
-async function bodyOf(request: Request, most: number): Promise<Uint8Array | undefined> {
-  if (Number(request.headers.get('content-length') ?? 0) > most) return undefined
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
-    length += chunk.length
-    if (length > most) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }

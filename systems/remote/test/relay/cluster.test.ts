@@ -262,9 +262,11 @@ describe('Relays on one bus', () => {
       device.send(client, `${Buffer.from(body).toString()} answered`.slice(-14), { kind: FrameKind.carried })
     }
     const frame = encodeFrame(header, Buffer.from('asked'))
-    const [result] = await Promise.all([other.relay.once(device.id, frame, withTag), answering()])
+    const [result] = await Promise.all([other.relay.once(device.id, async () => frame, withTag), answering()])
     expect('answer' in result && Buffer.from(result.answer).toString()).to.equal('asked answered')
-    expect(await other.relay.once(device.id, frame, {})).to.deep.equal({ failed: 'unknown-device' })
+    expect(await other.relay.once(device.id, async () => frame, {})).to.deep.equal({
+      failed: 'unknown-device'
+    })
     expect(await other.relay.notice(device.id, withTag)).to.include({ online: true })
   })
 

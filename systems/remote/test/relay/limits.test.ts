@@ -6,6 +6,7 @@ import { randomBytes } from '../../lib/encoding/random-id'
 import { Relay } from '../../lib/relay/relay'
 import type { RelayCounters } from '../../lib/relay/relay-counters'
 import { completeLimits, type RelayLimits } from '../../lib/relay/relay-limits'
+import { encodeFrame, FrameKind, NO_SESSION } from '../../lib/wire/frame'
 import { memoryLinkPair } from '../helpers/memory-link'
 import { bodyOf, TestClient, TestDeviceLink } from '../helpers/relay-people'
 
@@ -247,6 +248,58 @@ describe('The limits of a relay', () => {
     for (let index = 0; index < sent + 20; index++)
       expect(bodyOf(await slow.device.receives())).to.equal(body)
     expect(relay.counters.cutTooSlow).to.equal(0)
+  })
+
+  it('hold back requests without a connection to a device that reads slowly, which stays', async () => {
+    const relay = start({ maxDeviceWaitingBytes: 1_000_000, maxOncePerSecond: 1_000, onceTimeout: 5_000 })
+    const { device } = await pair(relay)
+    const header = {
+      kind: FrameKind.onceRequest,
+      device: device.id,
+      client: '',
+      key: 'k',
+      session: NO_SESSION
+    }
+    const frame = encodeFrame(header, new Uint8Array(100_000))
+    const gone = new AbortController()
+    const ask = (signal?: AbortSignal) => relay.once(device.id, async () => frame, withTag, { signal })
+    device.link.pause?.()
+    const [results, given] = [Array.from({ length: 40 }, () => ask()), ask(gone.signal)]
+    await device.hears('opened')
+    while (relay.counters.heldBack === 0) await new Promise(setImmediate)
+    gone.abort()
+    expect(await given).to.deep.equal({ failed: 'timeout' })
+    expect(relay.now.waitingBytes).to.be.above(3_000_000)
+    device.link.resume?.()
+    for (let index = 0; index < results.length; index++) {
+      const { client, kind } = await device.receives()
+      expect(kind).to.equal(FrameKind.carried)
+      device.send(client, 'answer', { kind })
+    }
+    for (const result of await Promise.all(results)) expect(result).to.have.property('answer')
+    expect(relay.counters.cutTooSlow).to.equal(0)
+    expect(relay.now.waitingBytes).to.equal(0)
+  })
+
+  it('refuse requests without a connection that wait for a slow device when too much waits in all', async () => {
+    const relay = start({ maxWaitingBytesInAll: 2_000_000, maxOncePerSecond: 1_000, onceTimeout: 500 })
+    const { device } = await pair(relay)
+    const header = {
+      kind: FrameKind.onceRequest,
+      device: device.id,
+      client: '',
+      key: 'k',
+      session: NO_SESSION
+    }
+    const frame = encodeFrame(header, new Uint8Array(500_000))
+    device.link.pause?.()
+    const results = await Promise.all(
+      Array.from({ length: 20 }, () => relay.once(device.id, async () => frame, withTag))
+    )
+    const words = results.map(result => ('failed' in result ? result.failed : 'answered'))
+    expect(words).to.include('offline')
+    expect(relay.now.waitingBytes).to.be.below(2_500_000)
+    expect(relay.now.devices).to.equal(1)
   })
 
   it('cut a receiver for whom too much waits, and one that takes nothing for too long', async () => {

@@ -223,7 +223,10 @@ describe('A relay', () => {
       const { device, client } = await pair(relay)
       await device.hears('opened')
       const frame = onceRequest(device.id)
-      const [result, carried] = await Promise.all([relay.once(device.id, frame, withTag), answering(device)])
+      const [result, carried] = await Promise.all([
+        relay.once(device.id, async () => frame, withTag),
+        answering(device)
+      ])
       expect(Buffer.from(carried.body).equals(frame)).to.equal(true)
       expect('answer' in result && Buffer.from(result.answer).toString()).to.equal('answer')
       expect(device.said).to.deep.equal([])
@@ -235,25 +238,25 @@ describe('A relay', () => {
       const { device, client } = await pair(relay)
       const frame = onceRequest(device.id)
       const unknown = (await testDevice()).id
-      expect(await relay.once(device.id, frame)).to.deep.equal({ failed: 'unknown-device' })
-      expect(await relay.once(unknown, onceRequest(unknown), withTag)).to.deep.equal({
+      expect(await relay.once(device.id, async () => frame)).to.deep.equal({ failed: 'unknown-device' })
+      expect(await relay.once(unknown, async () => onceRequest(unknown), withTag)).to.deep.equal({
         failed: 'unknown-device'
       })
-      expect(await relay.once(device.id, onceRequest(unknown), withTag)).to.deep.equal({
+      expect(await relay.once(device.id, async () => onceRequest(unknown), withTag)).to.deep.equal({
         failed: 'malformed'
       })
       expect(await relay.notice(device.id)).to.equal(undefined)
       expect(await relay.notice(device.id, withTag)).to.include({ online: true })
       device.link.close()
       await client.hears('offline')
-      expect(await relay.once(device.id, frame, withTag)).to.deep.equal({ failed: 'offline' })
+      expect(await relay.once(device.id, async () => frame, withTag)).to.deep.equal({ failed: 'offline' })
       expect(await relay.notice(device.id, withTag)).to.include({ online: false })
     })
 
     it('gives up in time, and takes no more than the device may have waiting', async () => {
       const relay = start({ openDevices: true, limits: { onceTimeout: 100, maxOncePerDevice: 2 } })
       const { device } = await pair(relay)
-      const ask = () => relay.once(device.id, onceRequest(device.id), withTag)
+      const ask = () => relay.once(device.id, async () => onceRequest(device.id), withTag)
       const results = await Promise.all([ask(), ask(), ask()])
       expect(results.map(result => 'failed' in result && result.failed)).to.deep.equal([
         'timeout',

@@ -91,7 +91,9 @@ describe('R12: what a relay tells to somebody whom it does not let in', function
     const asks = (deviceId: () => string) => async () => {
       const id = deviceId()
       const header = { kind: FrameKind.onceRequest, device: id, client: '', key: 'k', session: NO_SESSION }
-      answers.add(JSON.stringify(await relay.once(id, encodeFrame(header, randomBytes(100)), wrongTag())))
+      answers.add(
+        JSON.stringify(await relay.once(id, async () => encodeFrame(header, randomBytes(100)), wrongTag()))
+      )
     }
     const looksUp = (deviceId: () => string) => async () => {
       answers.add(String(await relay.notice(deviceId(), wrongTag())))

@@ -5,6 +5,7 @@ import { WebSocket } from 'ws'
 import { textOf, utf8 } from '../../lib/encoding/bytes'
 import { RemoteError } from '../../lib/errors/remote-error'
 import { HostListener, type HostListenerOptions } from '../../lib/server/host-listener'
+import { RequestBodies } from '../../lib/server/request-bodies'
 import { Visitors } from '../../lib/server/visitors'
 import { webRoutes } from '../../lib/server/web-routes'
 import { dialNode } from '../../lib/transport/node-dial'
@@ -22,7 +23,7 @@ async function startEcho(options: HostListenerOptions = {}): Promise<number> {
       visitors: new Visitors(options),
       fetch: webRoutes({
         once: (device, frame) => {
-          if (device === 'lamp') return Promise.resolve(frame)
+          if (device === 'lamp') return frame()
           return Promise.reject(
             device === 'busy'
               ? new RemoteError('refused', 'no', { reason: 'busy' })
@@ -30,7 +31,7 @@ async function startEcho(options: HostListenerOptions = {}): Promise<number> {
           )
         },
         notice: device => (device === 'lamp' ? { publicKey: 'p', online: true } : undefined),
-        maxFrameBytes: 1_000
+        bodies: new RequestBodies({ maxBytes: 1_000 })
       })
     }
   )

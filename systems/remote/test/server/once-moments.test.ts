@@ -72,6 +72,7 @@ async function makeWorld() {
   const open = async () => {
     const device = new Server({ keys: { store }, concurrent: true, replays: { maxAhead: 1 } })
     onCleanUp(() => device.close({ timeout: 0 }))
+    device.on('relay', () => {})
     await device.hostMiddleware(relay.url('wss'), handler, KEY, { tls: relay.tls })
     return device
   }
