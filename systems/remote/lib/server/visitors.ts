@@ -70,6 +70,8 @@ export class Visitors {
 
   /** @returns undefined: the socket was destroyed */
   enter(socket: Socket): Visitor | undefined {
+    // It was reset before anybody looked, and tells its end no more.
+    if (socket.destroyed) return undefined
     const network = networkOf(socket.remoteAddress)
     const isFull = this.#proven + this.#unproven.size >= this.limits.maxConnections
     if (!this.#connects.take(network) || (isFull && this.#unproven.size === 0)) {

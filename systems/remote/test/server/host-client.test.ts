@@ -68,6 +68,18 @@ describe('A client without a key, at a device that listens', () => {
     return encodeFrame({ kind, device: device.hub.deviceId, client, key: '', session: NO_SESSION }, body)
   }
 
+  /** Was let in by a link in memory, and has shown no key. */
+  async function welcomed() {
+    await host()
+    const [own, theirs] = memoryLinkPair({ highWaterBytes: ENDLESS })
+    const visitor = { proofTimeout: ENDLESS, mayAsk: () => true, proved: () => {}, lost: () => {} }
+    welcomeClient(theirs, visitor, { device: device.hub, publicKey: '' })
+    const client = new Person(own)
+    client.say({ do: 'join', device: '' })
+    const { client: id } = await client.hears('welcome')
+    return { client, own, theirs, id }
+  }
+
   for (const scheme of ['ws', 'wss', 'tokens'])
     it(`takes no place of one that has it, over ${scheme}:`, async () => {
       const port = await host({ maxConnections: 40, ...(scheme !== 'ws' && { tls: certs.server }) })
@@ -157,17 +169,7 @@ describe('A client without a key, at a device that listens', () => {
   })
 
   it('is cut when a few of the answers wait that it does not read', async () => {
-    await host()
-    const [own, theirs] = memoryLinkPair({ highWaterBytes: ENDLESS })
-    const { hub } = device
-    welcomeClient(
-      theirs,
-      { proofTimeout: ENDLESS, mayAsk: () => true, proved: () => {}, lost: () => {} },
-      { device: hub, publicKey: '' }
-    )
-    const client = new Person(own)
-    client.say({ do: 'join', device: '' })
-    const { client: id } = await client.hears('welcome')
+    const { own, theirs, id } = await welcomed()
     own.pause()
     for (let sent = 0; sent < 5_000; sent++) own.send(frameOf(FrameKind.sealed, id))
     await until(() => theirs.isClosed)
@@ -175,21 +177,19 @@ describe('A client without a key, at a device that listens', () => {
   })
 
   it('waits for no answers of its own: whatever waits of its frames is bounded, empty ones too', async () => {
-    await host()
-    const [own, theirs] = memoryLinkPair({ highWaterBytes: ENDLESS })
-    const { hub } = device
-    welcomeClient(
-      theirs,
-      { proofTimeout: ENDLESS, mayAsk: () => true, proved: () => {}, lost: () => {} },
-      { device: hub, publicKey: '' }
-    )
-    const client = new Person(own)
-    client.say({ do: 'join', device: '' })
-    const { client: id } = await client.hears('welcome')
+    const { client, own, id } = await welcomed()
     // The handshake is made while all the others arrive.
     for (let sent = 0; sent < 40_000; sent++)
       own.send(frameOf(sent === 0 ? FrameKind.ask : FrameKind.accept, id))
     expect(await client.hears('bye')).to.include({ why: 'too-fast' })
+  })
+
+  it('tries a hundred keys on one connection', async () => {
+    const { client, own, id } = await welcomed()
+    own.send(frameOf(FrameKind.ask, id))
+    for (let tried = 0; tried < 101; tried++) own.send(frameOf(FrameKind.start, id, Buffer.of(1)))
+    expect(await client.hears('bye')).to.include({ why: 'too-many' })
+    expect(client.frames.filter(({ kind }) => kind === FrameKind.refuse)).to.have.length(100)
   })
 
   it('sends so much without a session and no more, by however many connections', async () => {
