@@ -6,7 +6,7 @@ import { type Checks, checkOptions, isFunction } from '../options/check-options'
 import type { Carrier, CarrierOwner, GivenKey } from './carrier'
 import { ClientKey } from './client-key'
 import { Conversation } from './conversation'
-import { OnceCarrier } from './once-carrier'
+import type { OnceCarrier } from './once-carrier'
 import { type ClientOptions, type ClientParts, type CompleteOptions, completeOptions } from './options'
 import { Pairing, type PairOptions } from './pairing'
 import type { PhoneKey } from './phone-key'
@@ -43,6 +43,7 @@ const WATCH_CHECKS: Checks<Watcher> = { onState: isFunction, onReply: isFunction
 /** Asks a device. It knows no sockets: `dial` brings the links. */
 export class RemoteClient {
   readonly #options: CompleteOptions
+  readonly #Once: typeof OnceCarrier | undefined
   readonly #requests: Requests
   readonly #instance = randomText(22)
   readonly #key: ClientKey
@@ -58,8 +59,12 @@ export class RemoteClient {
   #onStatus: ((status: ClientStatus, error?: RemoteError) => void) | undefined
   #onEvent: ((name: string, value: unknown) => void) | undefined
 
-  /** @param options that were checked */
-  constructor(options: ClientParts & ClientOptions) {
+  /**
+   * @param options that were checked
+   * @param Once for `https:`; undefined in a build that asks nothing that way
+   */
+  constructor(options: ClientParts & ClientOptions, Once?: typeof OnceCarrier) {
+    this.#Once = Once
     this.#options = completeOptions(options)
     this.#key = new ClientKey(this.#options.scrypt, this.#options.allowPlain)
     this.#requests = new Requests({
@@ -121,7 +126,8 @@ export class RemoteClient {
     if (given !== undefined) this.#key.set(given)
     if (!this.#key.isSet)
       throw invalid('connect()', 'there is no key: name it, or call setEncryption() before')
-    const Kind = target.kind === 'link' ? Conversation : OnceCarrier
+    const Kind = target.kind === 'link' ? Conversation : this.#Once
+    if (Kind === undefined) throw invalid('https:', 'this build has no way to post')
     this.#carrier = new Kind(this.#options, this.#requests, this.#instance, this.#key, this.#owner)
     await this.#carrier.connect(target, retry)
   }

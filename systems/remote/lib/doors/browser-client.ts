@@ -1,3 +1,4 @@
+import { OnceCarrier } from '../client/once-carrier'
 import { CLIENT_CHECKS, type ClientOptions } from '../client/options'
 import { RemoteClient } from '../client/remote-client'
 import { type Checks, checkOptions, isFunction, isObject } from '../options/check-options'
@@ -30,13 +31,16 @@ export class Client extends RemoteClient {
   constructor(options: BrowserClientOptions = {}) {
     checkOptions(options, CHECKS)
     const { WebSocket, fetch, limits, connectTimeout, suite, scrypt, ...rest } = options
-    super({
-      ...rest,
-      connectTimeout,
-      suite: suite ?? createSuite(),
-      scrypt: scrypt ?? webScrypt,
-      dial: dialBrowser({ WebSocket, limits, connectTimeout }),
-      once: onceBrowser({ fetch, limits, connectTimeout })
-    })
+    super(
+      {
+        ...rest,
+        connectTimeout,
+        suite: suite ?? createSuite(),
+        scrypt: scrypt ?? webScrypt,
+        dial: dialBrowser({ WebSocket, limits, connectTimeout }),
+        once: onceBrowser({ fetch, limits, connectTimeout })
+      },
+      OnceCarrier
+    )
   }
 }

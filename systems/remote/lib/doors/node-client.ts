@@ -1,3 +1,4 @@
+import { OnceCarrier } from '../client/once-carrier'
 import { CLIENT_CHECKS, type ClientOptions } from '../client/options'
 import { RemoteClient } from '../client/remote-client'
 import { type Checks, checkOptions, isText } from '../options/check-options'
@@ -26,14 +27,17 @@ export class Client extends RemoteClient {
     checkOptions(options, CHECKS)
     const { url = DEFAULT_URL, tls, limits, connectTimeout, ...rest } = options
     const dialling = { tls, limits, connectTimeout }
-    super({
-      ...rest,
-      connectTimeout,
-      suite: nodeSuite(),
-      scrypt: nodeScrypt,
-      dial: dialNode(dialling),
-      once: onceNode(dialling)
-    })
+    super(
+      {
+        ...rest,
+        connectTimeout,
+        suite: nodeSuite(),
+        scrypt: nodeScrypt,
+        dial: dialNode(dialling),
+        once: onceNode(dialling)
+      },
+      OnceCarrier
+    )
     this.#url = url
   }
 

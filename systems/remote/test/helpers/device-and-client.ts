@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { OnceCarrier } from '../../lib/client/once-carrier'
 import type { ClientOptions, ClientParts } from '../../lib/client/options'
 import { RemoteClient } from '../../lib/client/remote-client'
 import type { DeviceClient } from '../../lib/device/device-client'
@@ -181,7 +182,10 @@ export async function makeScene(
   const host = new MemoryHost(hub, ring.publicKey, linkOptions)
   const clients: RemoteClient[] = []
   const another = (options: Partial<ClientParts & ClientOptions> = {}) => {
-    const made = new RemoteClient({ suite, scrypt: nodeScrypt, dial: host.dial, ...client, ...options })
+    const made = new RemoteClient(
+      { suite, scrypt: nodeScrypt, dial: host.dial, ...client, ...options },
+      OnceCarrier
+    )
     clients.push(made)
     return made
   }
