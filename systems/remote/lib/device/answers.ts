@@ -1,6 +1,6 @@
 import { isLonger } from '../encoding/bytes'
 import { isDeep } from '../encoding/json'
-import { RemoteError, type RemoteErrorDetails } from '../errors/remote-error'
+import { type Ran, RemoteError } from '../errors/remote-error'
 import type { Failure } from '../wire/message'
 
 /** An answer that is JSON already, and fit to be sent. */
@@ -34,8 +34,10 @@ export function jsonOf(value: unknown, maxBytes: number): string | undefined {
   return text
 }
 
-export function failureText(number: number, error: RemoteError): string {
-  const { code, message, ran, reason, rev } = error
+/** What a client is told of a failure. A RemoteError is one. */
+export type Told = Pick<RemoteError, 'code' | 'message' | 'ran' | 'reason' | 'rev'>
+
+export function failureText(number: number, { code, message, ran, reason, rev }: Told): string {
   const failure: Failure = {
     code,
     message: message.slice(0, 1000),
@@ -46,8 +48,14 @@ export function failureText(number: number, error: RemoteError): string {
   return `["err",${number},${JSON.stringify(failure)}]`
 }
 
-export function refusal(why: string, reason: string, details: RemoteErrorDetails = {}): RemoteError {
-  return new RemoteError('refused', `Cannot do what was asked: because ${why}`, { reason, ...details })
+/** No error, which would take many times as long to make: a client is refused as often as it likes. */
+export function refusal(why: string, reason: string, ran: Ran = 'no'): Told {
+  return { code: 'refused', message: `Cannot do what was asked: because ${why}`, ran, reason, rev: undefined }
+}
+
+/** To be thrown. */
+export function refusedError(why: string, reason: string): RemoteError {
+  return new RemoteError('refused', `Cannot do what was asked: because ${why}`, { reason })
 }
 
 /** What the client is told of what a handler threw: nothing but what is meant for it. */

@@ -3,7 +3,7 @@ import { RemoteError } from '../errors/remote-error'
 import type { Clock } from '../time/clock'
 import { isNumber, MAX_EVENT_LENGTH } from '../wire/message'
 import type { AnswerMemory } from './answer-memory'
-import { answerText, failureText, handlerFailure, jsonOf, refusal } from './answers'
+import { answerText, failureText, handlerFailure, jsonOf, refusal, type Told } from './answers'
 import { Command, type DeviceSession } from './command'
 import { CommandQueue, REFUSED } from './command-queue'
 import { MAX_WAITING_LENGTH } from './device-client'
@@ -134,20 +134,18 @@ export class Commands {
   }
 
   #dismiss(command: Command, ran: 'yes' | 'no'): void {
-    const error = refusal('the device is going away', 'shutting-down', { ran })
+    const error = refusal('the device is going away', 'shutting-down', ran)
     this.#answer(command, failureText(command.number, error))
   }
 
   /** Why a request is not taken; undefined: it is. */
-  #check(
-    number: number,
-    event: unknown,
-    { record, keyId, waitingLength }: DeviceSession
-  ): RemoteError | undefined {
+  #check(number: number, event: unknown, { record, keyId, waitingLength }: DeviceSession): Told | undefined {
     if (number <= record.forgotten)
-      return refusal('it may have been done before, and the answer is not kept any more', 'forgotten', {
-        ran: 'maybe'
-      })
+      return refusal(
+        'it may have been done before, and the answer is not kept any more',
+        'forgotten',
+        'maybe'
+      )
     if (this.#isClosed) return refusal('the device is going away', 'shutting-down')
     if (typeof event !== 'string' || event === '' || event.length > MAX_EVENT_LENGTH)
       return refusal('its event is none', 'unknown-event')
@@ -185,7 +183,7 @@ export class Commands {
     )
   }
 
-  #refuse(command: Command, error: RemoteError): typeof REFUSED {
+  #refuse(command: Command, error: Told): typeof REFUSED {
     command.phase = 'done'
     this.#forget(command)
     const { number, session } = command

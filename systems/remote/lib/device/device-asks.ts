@@ -1,5 +1,5 @@
 import { fieldOf } from '../encoding/json'
-import { Json, refusal } from './answers'
+import { Json, refusedError } from './answers'
 import type { ClientRecord, DeviceSession } from './command'
 import type { DeviceHubOptions, HubKeys } from './device-hub-options'
 import type { DeviceState } from './device-state'
@@ -29,7 +29,7 @@ export function deviceAsks({
 }: DeviceAsksOptions) {
   const check = ({ keyId }: DeviceSession, event?: string) => {
     const may = ring.mayUse(keyId, event)
-    if (may !== true) throw refusal('this key may not do it', may)
+    if (may !== true) throw refusedError('this key may not do it', may)
   }
   const leaseFor = ({ record }: DeviceSession) => {
     const { holder } = lease
@@ -60,16 +60,17 @@ export function deviceAsks({
       check(session, LEASE)
       const time = fieldOf(payload, 'time')
       if (!(typeof time === 'number' && time >= MIN_LEASE_TIME))
-        throw refusal('the time of a lease is no number of milliseconds', 'bad-lease')
+        throw refusedError('the time of a lease is no number of milliseconds', 'bad-lease')
       if (!lease.take(session.record, time))
-        throw refusal('somebody else has the device for themselves', 'leased')
+        throw refusedError('somebody else has the device for themselves', 'leased')
       return leaseFor(session)
     },
     release: (_: unknown, { record }: DeviceSession) => lease.release(record),
     watch: (_: unknown, session: DeviceSession) => {
       check(session)
-      if (!watch) throw refusal('the device lets nobody watch', 'not-allowed')
-      if (session.session === undefined) throw refusal('only who keeps a connection can watch', 'not-allowed')
+      if (!watch) throw refusedError('the device lets nobody watch', 'not-allowed')
+      if (session.session === undefined)
+        throw refusedError('only who keeps a connection can watch', 'not-allowed')
       watchers.set(session.record, session)
       return known(session)
     },

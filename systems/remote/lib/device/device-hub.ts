@@ -9,7 +9,8 @@ import { type Clock, type ClockTimer, systemClock } from '../time/clock'
 import { decodeFrame, encodeFrame, FrameKind } from '../wire/frame'
 import { type Greeting, isNumber, MAX_MESSAGE_BYTES } from '../wire/message'
 import { AnswerMemory } from './answer-memory'
-import { answerText, failureText, handlerFailure, refusal } from './answers'
+import { failureText, refusal, refusedError } from './answers'
+import { type AskHandler, Asks } from './asks'
 import type { ClientRecord, Command, DeviceSession } from './command'
 import { Commands } from './commands'
 import { deviceAsks } from './device-asks'
@@ -18,7 +19,6 @@ import {
   DeviceClient,
   type DeviceClientOwner,
   FRAME_OVERHEAD,
-  MAX_WAITING_LENGTH,
   type SealedDeviceSession
 } from './device-client'
 import type { DeviceHubOptions, HubKeys } from './device-hub-options'
@@ -26,17 +26,11 @@ import { DeviceState } from './device-state'
 import { Lease } from './lease'
 import { OnceSession } from './once-session'
 
-/** Answers what clients ask of the device itself. @throws RemoteError, which the client is told */
-export type AskHandler = (payload: unknown, session: DeviceSession) => unknown
-
 /** Milliseconds that a request without a connection waits for its answer; then it can be asked for again. */
 const ONCE_TIMEOUT = 60_000
 
 /** Milliseconds for what was said last, when handlers have used up all the time of a close. */
 export const LAST_WORDS = 500
-
-/** Asks of one session that wait for their answers. */
-const MAX_ASKS = 32
 
 type OnceMessage = readonly [string, ...unknown[]]
 
@@ -51,7 +45,7 @@ export class DeviceHub implements DeviceClientOwner {
   readonly #memory: AnswerMemory
   readonly #replays: OnceReplays
   readonly #clients = new Set<DeviceClient>()
-  readonly #asks: Map<string, AskHandler>
+  readonly #asks: Asks
   /** Of each client the session by which it hears. */
   readonly #watchers = new Map<ClientRecord, DeviceSession>()
   readonly #lease: Lease
@@ -85,8 +79,9 @@ export class DeviceHub implements DeviceClientOwner {
     this.#lease = lease
     const byEvent = handlers instanceof Map ? handlers : new Map(Object.entries(handlers))
     const concurrentEvents = new Set(Array.isArray(concurrent) ? concurrent : [])
-    this.#asks = new Map(
-      Object.entries(deviceAsks({ ...options, state: this.state, lease, watchers: this.#watchers }))
+    this.#asks = new Asks(
+      deviceAsks({ ...options, state: this.state, lease, watchers: this.#watchers }),
+      this.#maxMessageBytes
     )
     this.#commands = new Commands({
       clock,
@@ -118,7 +113,7 @@ export class DeviceHub implements DeviceClientOwner {
 
   /** Answers what clients ask under a name of its own: `pair`, for one. */
   onAsk(what: string, handler: AskHandler): void {
-    this.#asks.set(what, handler)
+    this.#asks.on(what, handler)
   }
 
   /** Takes the lease back from who has the device for itself. @returns false when nobody has */
@@ -141,7 +136,7 @@ export class DeviceHub implements DeviceClientOwner {
    */
   async once(bytes: Uint8Array, maxBytes = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
     const frame = decodeFrame(bytes)
-    if (frame?.kind !== FrameKind.onceRequest) throw refusal('it is no request', 'malformed')
+    if (frame?.kind !== FrameKind.onceRequest) throw refusedError('it is no request', 'malformed')
     this.#onces++
     try {
       const opened = await openOnce(this.suite, this.deviceKeys, frame, (id, mode) => this.find(id, mode))
@@ -247,7 +242,7 @@ export class DeviceHub implements DeviceClientOwner {
         this.#commands.request(message, session)
         return
       case 'ask':
-        this.#ask(message, session)
+        this.#asks.take(message, session)
         return
       case 'ping':
         session.say('["pong"]')
@@ -277,7 +272,7 @@ export class DeviceHub implements DeviceClientOwner {
     if (message[0] !== 'req' && message[0] !== 'ask')
       return failureText(number, refusal('nothing is asked in the first message', 'malformed'))
     if (refused === 'repeated')
-      return failureText(number, refusal('the same bytes came before', 'repeated', { ran: 'maybe' }))
+      return failureText(number, refusal('the same bytes came before', 'repeated', 'maybe'))
     if (refused === 'busy') return failureText(number, refusal('the device has too much to do', 'busy'))
     const record = this.recordOf(mode, first, keyId)
     if (record === undefined) throw new Error('nothing is asked')
@@ -293,7 +288,7 @@ export class DeviceHub implements DeviceClientOwner {
     const isAgain = Number(fieldOf(first, 'sent')) >= number && message[0] === 'req'
     if (isAgain && !record.commands.has(number) && !this.#knowsSince(session, message, now - opened.sentAt)) {
       const why = 'it may have been done before this device knew its client'
-      return failureText(number, refusal(why, 'forgotten', { ran: 'maybe' }))
+      return failureText(number, refusal(why, 'forgotten', 'maybe'))
     }
     this.take(message, session)
     for (const each of others) if (each[0] === 'ack') this.take(each, session)
@@ -311,41 +306,6 @@ export class DeviceHub implements DeviceClientOwner {
     const given = fieldOf(message[4], 'timeout')
     const waits = typeof given === 'number' ? given : timeout
     return this.#clock.now() - age - waits - this.#replays.maxAhead >= record.since
-  }
-
-  #ask([, number, what, payload]: readonly unknown[], session: DeviceSession): void {
-    if (!isNumber(number)) return
-    const handler = this.#asks.get(what as string)
-    try {
-      if (handler === undefined) throw refusal('the device knows no such thing', 'unknown-event')
-      if (session.asks >= MAX_ASKS) throw refusal(`${MAX_ASKS} asks of this connection wait`, 'busy')
-      if (session.waitingLength >= MAX_WAITING_LENGTH) throw refusal('the client reads too slowly', 'busy')
-      const value = handler(payload, session)
-      if (value instanceof Promise) void this.#answerLater(number, value, session)
-      else this.#answerAsk(number, value, session)
-    } catch (error) {
-      this.#refuseAsk(number, error, session)
-    }
-  }
-
-  async #answerLater(number: number, value: Promise<unknown>, session: DeviceSession): Promise<void> {
-    session.asks++
-    try {
-      this.#answerAsk(number, await value, session)
-    } catch (error) {
-      this.#refuseAsk(number, error, session)
-    } finally {
-      session.asks--
-    }
-  }
-
-  #answerAsk(number: number, value: unknown, session: DeviceSession): void {
-    session.answer({ number, text: answerText(number, 0, value, this.#maxMessageBytes), hasLeft: false })
-  }
-
-  #refuseAsk(number: number, error: unknown, session: DeviceSession): void {
-    const text = failureText(number, error instanceof RemoteError ? error : handlerFailure(error))
-    session.answer({ number, text, hasLeft: false })
   }
 
   #sessionsOf(keyId: string): SealedDeviceSession[] {
