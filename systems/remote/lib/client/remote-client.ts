@@ -179,8 +179,10 @@ export class RemoteClient {
    * has ended, or somebody is between; `disconnected`, through a relay with the reason `unknown-device` when it has ended; `timeout`
    */
   async pair(invitation: string, name: string, options?: PairOptions): Promise<PhoneKey> {
-    if (this.#pairing?.text !== invitation) this.#pairing = await Pairing.of(invitation)
-    const pairing = this.#pairing
+    const begun = this.#pairing
+    const isSame = begun !== undefined && begun.text === invitation
+    const pairing = isSame ? begun : await Pairing.of(invitation)
+    this.#pairing = pairing
     if (this.status === 'closed') await this.connect(pairing.url, pairing.key)
     return await pairing.run(this, name, options)
   }

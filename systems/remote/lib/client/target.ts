@@ -22,7 +22,7 @@ const WEB = ['https:', 'http:']
 export function parseTarget(text: string): Target {
   const invitation = parseInvitation(text)
   if (invitation !== undefined) return { ...parseTarget(dialUrlOf(invitation)), invitation }
-  if (!URL.canParse(text)) throw invalid('the URL', 'it is none')
+  if (typeof text !== 'string' || !URL.canParse(text)) throw invalid('the URL', 'it is none')
   const url = new URL(text)
   if (url.hash !== '') throw invalid('the URL', 'what stands behind its # is no invitation')
   const device = url.searchParams.get('device') ?? ''

@@ -34,6 +34,7 @@ export function randomCode(): string {
 
 /** As people type it: small letters, O for 0, I and L for 1, blanks and hyphens anywhere. @returns undefined for what is none */
 export function cleanCode(typed: string): string | undefined {
+  if (typeof typed !== 'string') return undefined
   const code = typed.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1')
   return code.length === CODE_LENGTH && [...code].every(character => ALPHABET.includes(character))
     ? code

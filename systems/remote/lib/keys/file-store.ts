@@ -3,7 +3,7 @@ import { type FileHandle, link, mkdir, open, readFile, rename, rm, stat } from '
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { watchFiles } from '@token-server/service'
-import { invalid } from '../errors/remote-error'
+import { invalid, RemoteError } from '../errors/remote-error'
 import { decodeKeyState, encodeKeyState, type KeyState } from './key-state'
 import type { KeyStore } from './key-store'
 
@@ -61,8 +61,13 @@ export class FileStore implements KeyStore {
     }
   }
 
+  /** @throws RemoteError when it can't be written, or what `change` throws */
   update(change: (state: KeyState | undefined) => KeyState): Promise<KeyState> {
-    const turn = this.#last.then(() => this.#update(change))
+    const turn = this.#last
+      .then(() => this.#update(change))
+      .catch((error: Error) => {
+        throw error instanceof RemoteError ? error : invalid(`the key file ${this.file}`, error.message)
+      })
     this.#last = turn.catch(() => undefined)
     return turn
   }

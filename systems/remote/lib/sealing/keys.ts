@@ -2,6 +2,7 @@ import { hkdf } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { fromBase64url, toBase64url } from '../encoding/base64url'
 import { concat, utf8 } from '../encoding/bytes'
+import { invalid } from '../errors/remote-error'
 import type { SealingKey } from './session'
 
 /** RFC 7914. `node-scrypt.ts` and `web-scrypt.ts` are two of them. */
@@ -23,6 +24,7 @@ const KEY_ID_LENGTH = 11
  * from which scrypt makes the key, another one for each device.
  */
 export async function textKey(text: string, deviceId: string, scrypt: Scrypt): Promise<SealingKey> {
+  if (typeof text !== 'string') throw invalid('the key', 'it is no text')
   if (text === '') return { id: '', mode: 'plain', psk: new Uint8Array() }
   const raw = text.length === 43 ? fromBase64url(text) : undefined
   const psk = raw ?? (await scrypt(utf8(text.normalize('NFKC')), utf8(deviceId), COST))

@@ -19,7 +19,7 @@ export const WEB_SOCKET_PATH = '/remote'
 
 /** @throws RemoteError `invalid` */
 export function addressOf({ url }: Address): AddressParts {
-  if (!URL.canParse(url)) throw invalid('the URL', 'it is none')
+  if (typeof url !== 'string' || !URL.canParse(url)) throw invalid('the URL', 'it is none')
   const { protocol, hostname, port, pathname, host } = new URL(url)
   const scheme = protocol.slice(0, -1)
   if (scheme !== 'ws' && scheme !== 'wss' && scheme !== 'tokens')
