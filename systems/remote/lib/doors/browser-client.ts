@@ -16,7 +16,7 @@ export interface BrowserClientOptions extends ClientOptions, BrowserDialOptions,
   readonly scrypt?: Scrypt | undefined
 }
 
-const CHECKS: Checks<BrowserClientOptions> = {
+export const BROWSER_CLIENT_CHECKS: Checks<BrowserClientOptions> = {
   ...CLIENT_CHECKS,
   WebSocket: isFunction,
   fetch: isFunction,
@@ -29,7 +29,7 @@ const CHECKS: Checks<BrowserClientOptions> = {
 export class Client extends RemoteClient {
   /** @throws RemoteError `invalid` */
   constructor(options: BrowserClientOptions = {}) {
-    checkOptions(options, CHECKS)
+    checkOptions(options, BROWSER_CLIENT_CHECKS)
     const { WebSocket, fetch, limits, connectTimeout, suite, scrypt, ...rest } = options
     super(
       {

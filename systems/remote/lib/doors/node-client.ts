@@ -16,7 +16,7 @@ export interface NodeClientOptions extends ClientOptions, NodeDialOptions {
 
 const DEFAULT_URL = 'ws://localhost:8080'
 
-const CHECKS: Checks<NodeClientOptions> = { ...CLIENT_CHECKS, ...DIAL_CHECKS, url: isText }
+export const NODE_CLIENT_CHECKS: Checks<NodeClientOptions> = { ...CLIENT_CHECKS, ...DIAL_CHECKS, url: isText }
 
 /** Asks a device, over `ws:`, `wss:`, `tokens:`, or by one request at a time over `https:`. */
 export class Client extends RemoteClient {
@@ -24,7 +24,7 @@ export class Client extends RemoteClient {
 
   /** @throws RemoteError `invalid` */
   constructor(options: NodeClientOptions = {}) {
-    checkOptions(options, CHECKS)
+    checkOptions(options, NODE_CLIENT_CHECKS)
     const { url = DEFAULT_URL, tls, limits, connectTimeout, ...rest } = options
     const dialling = { tls, limits, connectTimeout }
     super(

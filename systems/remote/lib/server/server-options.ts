@@ -52,7 +52,7 @@ export interface RelayOptions {
   readonly connectTimeout?: number | undefined
 }
 
-const SERVER_CHECKS: Checks<ServerOptions> = {
+export const SERVER_CHECKS: Checks<ServerOptions> = {
   ...HUB_CHECKS,
   keys: isObject,
   approve: isFunction,
