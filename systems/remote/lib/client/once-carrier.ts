@@ -56,13 +56,13 @@ export class OnceCarrier implements Carrier {
     return this.#status
   }
 
-  connect({ url, device }: Target): Promise<void> {
+  connect({ url, device }: Target, retry: boolean): Promise<void> {
     if (device === '')
       return Promise.reject(invalid('the URL', 'https: needs the id of the device, as in ?device=…'))
     this.#setStatus('connecting')
     return new Promise((resolve, reject) => {
       this.#onClosed = () => reject(closedError())
-      this.#meet(url, device).then(resolve, error => {
+      this.#meet(url, device, retry).then(resolve, error => {
         this.#setStatus('closed')
         reject(error)
       })
@@ -105,7 +105,24 @@ export class OnceCarrier implements Carrier {
     return once
   }
 
-  async #meet(url: string, id: string): Promise<void> {
+  async #meet(url: string, id: string, retry: boolean): Promise<void> {
+    for (let failures = 0; this.#status === 'connecting'; ) {
+      try {
+        const device = await this.#find(url, id)
+        if (this.#status !== 'connecting') break
+        this.#device = device
+        this.#setStatus(device.online ? 'ready' : 'offline')
+        return
+      } catch (error) {
+        if (!retry || !(error instanceof RemoteError) || error.code === 'invalid') throw error
+        this.#owner.statusChanged(this.#status, error)
+        await this.#pause(backoff(++failures, this.#options.random), this.#closed.signal)
+      }
+    }
+    throw closedError()
+  }
+
+  async #find(url: string, id: string): Promise<Device & { readonly online: boolean }> {
     const proof = await proofOf(this.#options.token, await this.#key.for(id))
     const notice = await this.#post.lookUp(url, id, this.#closed.signal, proof)
     const publicKey = fromBase64url(notice.publicKey)
@@ -113,9 +130,7 @@ export class OnceCarrier implements Carrier {
       throw new RemoteError('disconnected', 'Cannot connect: because what answers is another device', {
         reason: 'rejected'
       })
-    if (this.#status !== 'connecting') throw closedError()
-    this.#device = { url, id, publicKey }
-    this.#setStatus(notice.online ? 'ready' : 'offline')
+    return { url, id, publicKey, online: notice.online }
   }
 
   /** Posts it until something answers, or it is settled. */
@@ -138,6 +153,7 @@ export class OnceCarrier implements Carrier {
   #pause(milliseconds: number, signal: AbortSignal): Promise<void> {
     return new Promise(resolve => {
       const { clock } = this.#options
+      if (signal.aborted) return resolve()
       const timer = clock.setTimeout(resolve, milliseconds)
       signal.addEventListener('abort', () => {
         clock.clearTimeout(timer)

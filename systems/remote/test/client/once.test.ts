@@ -134,6 +134,33 @@ describe('A client that keeps no connection', () => {
     expect(ran).to.deep.equal([2])
   })
 
+  it('with retry is connected as soon as somebody answers, and until then can be closed', async () => {
+    let tries = 0
+    const told: (string | undefined)[] = []
+    const slow: OncePost = {
+      ...once,
+      lookUp: (...given) =>
+        ++tries < 3
+          ? Promise.reject(new RemoteError('disconnected', 'nobody answers', { reason: 'unreachable' }))
+          : once.lookUp(...given)
+    }
+    const client = scene.another({ once: slow, random: () => 0.01 })
+    client.setStatusHandler((status, error) => told.push(error?.reason ?? status))
+    const url = `https://device?device=${scene.hub.deviceId}`
+    await client.connect(url, scene.key, true)
+    expect(told).to.deep.equal(['connecting', 'unreachable', 'unreachable', 'ready'])
+    expect(await client.send('a', 1)).to.equal('done 1')
+    tries = Number.NEGATIVE_INFINITY
+    const other = scene.another({ once: slow })
+    const connecting = failureOf(other.connect(url, scene.key, true))
+    await until(() => tries > Number.NEGATIVE_INFINITY || other.status === 'connecting')
+    other.close()
+    expect(await connecting).to.include({ code: 'disconnected', reason: 'closed' })
+    expect(await failureOf(scene.another({ once: slow }).connect(url, scene.key))).to.include({
+      reason: 'unreachable'
+    })
+  })
+
   it('takes nobody for the device but the device', async () => {
     const client = scene.another({
       once: { ...once, lookUp: async () => ({ publicKey: toBase64url(new Uint8Array(32)), online: true }) }
