@@ -35,6 +35,9 @@ export interface OutboxOptions {
   readonly maxBatchLength?: number
 }
 
+/** What a message that waits takes beside its characters: a million that are short must not count as few. */
+const MESSAGE_COST = 64
+
 /**
  * Messages on their way into the frames of a session. Those of one turn go in one frame; while that is being sealed, and while the
  * connection is full, further ones collect.
@@ -45,7 +48,7 @@ export class Outbox {
   readonly #maxBatchLength: number
   #waiting: Outgoing[] = []
   #news: Outgoing | undefined
-  /** Characters that wait, without the news. */
+  /** Characters that wait, without the news; a message counts as {@link MESSAGE_COST} more. */
   waitingLength = 0
   #isFlushing = false
   #isFull = false
@@ -64,7 +67,7 @@ export class Outbox {
   push(item: Outgoing): void {
     if (this.#isEnded) return
     this.#waiting.push(item)
-    this.waitingLength += item.text.length
+    this.waitingLength += item.text.length + MESSAGE_COST
     this.#flush()
   }
 
@@ -171,7 +174,7 @@ export class Outbox {
     if (news === undefined) return
     this.#news = undefined
     this.#waiting.unshift(news)
-    this.waitingLength += news.text.length
+    this.waitingLength += news.text.length + MESSAGE_COST
   }
 
   #takeBack(): void {
@@ -195,7 +198,7 @@ export class Outbox {
   #textOf(items: readonly Outgoing[]): string {
     let text = ''
     for (const item of items) {
-      this.waitingLength -= item.text.length
+      this.waitingLength -= item.text.length + MESSAGE_COST
       if (item.isDropped !== true) text += text === '' ? item.text : `,${item.text}`
     }
     if (text === '') return ''
