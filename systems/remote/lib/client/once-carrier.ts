@@ -182,7 +182,6 @@ export class OnceCarrier implements Carrier {
       sealed = await sealOnce(suite, device.publicKey, { device: device.id }, key, plain, now)
       if (request.isDropped) return 'done'
       request.hasLeft = true
-      request.lastFailure = undefined
       bytes = await this.#post.post(device.url, device.id, sealed.frame, signal, proof)
     } catch (error) {
       if (request.isDropped) return 'done'
