@@ -8,6 +8,7 @@ import { MemoryStore } from '../../lib/keys/key-store'
 import { RelayServer } from '../helpers/running-relay'
 
 const KEY = toBase64url(randomBytes(32))
+/** At least so many are asked, until somebody is gone. */
 const REQUESTS = 24
 /** Milliseconds that a handler takes. */
 const WORK = 40
@@ -32,16 +33,25 @@ describe('A request without a connection while somebody goes', () => {
       const world = await makeWorld()
       const { client, ran } = world
       const settled = new Map<number, string>()
-      const requests = Array.from({ length: REQUESTS }, async (_, index) => {
-        await wait(index * 5)
+      const ask = async (index: number) => {
         const failure: RemoteError | undefined = await client.send('x', index).then(
           () => undefined,
           error => error
         )
         settled.set(index, failure?.ran ?? 'answered')
-      })
+      }
+      let isGone = false
+      const requests: Promise<void>[] = []
+      const asking = (async () => {
+        for (let index = 0; index < REQUESTS || !isGone; index++) {
+          requests.push(ask(index))
+          await wait(index < REQUESTS ? 5 : WORK)
+        }
+      })()
       await until(() => ran.length >= 6)
       await go(world)
+      isGone = true
+      await asking
       await Promise.all(requests)
       await wait(2 * WORK)
       for (const [index, did] of settled) {
