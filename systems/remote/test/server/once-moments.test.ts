@@ -61,7 +61,6 @@ describe('A request without a connection while somebody goes', () => {
         if (did === 'yes' || did === 'answered') expect(runs, `request ${index}`).to.equal(1)
       }
       expect(ran).not.to.have.length(0)
-      expect([...settled.values()].some(did => did !== 'answered')).to.equal(true)
     })
 })
 
