@@ -154,11 +154,13 @@ export class OnceCarrier implements Carrier {
     return new Promise(resolve => {
       const { clock } = this.#options
       if (signal.aborted) return resolve()
-      const timer = clock.setTimeout(resolve, milliseconds)
-      signal.addEventListener('abort', () => {
+      const go = () => {
         clock.clearTimeout(timer)
+        signal.removeEventListener('abort', go)
         resolve()
-      })
+      }
+      const timer = clock.setTimeout(go, milliseconds)
+      signal.addEventListener('abort', go)
     })
   }
 

@@ -41,7 +41,7 @@ export class PairingScene {
     return new PairingScene(ring, clock, hub, pairing, new MemoryHost(hub, ring.publicKey, links))
   }
 
-  phone(options: { timeoutLength?: number } = {}): RemoteClient {
+  phone(options: { timeoutLength?: number; random?: () => number } = {}): RemoteClient {
     const phone = new RemoteClient({
       suite,
       scrypt: nodeScrypt,
