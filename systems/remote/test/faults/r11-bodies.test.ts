@@ -12,7 +12,7 @@ import { randomBytes, randomId } from '../../lib/encoding/random-id'
 import { admissionTag, textKey } from '../../lib/sealing/keys'
 import { nodeScrypt } from '../../lib/sealing/node-scrypt'
 import { ONCE_PATH, proofHeaders } from '../../lib/transport/once'
-import { encodeFrame, FrameKind, NO_SESSION } from '../../lib/wire/frame'
+import { onceRequest } from '../helpers/once-request'
 
 const CONNECTIONS = isLong ? 1_000 : 250
 /** Addresses of this machine from which they come. */
@@ -62,8 +62,7 @@ describe('R11: bodies of requests that strangers send', function () {
     isWhole: boolean
   ): Promise<void> {
     const isTls = door === doors.relay
-    const header = { kind: FrameKind.onceRequest, device, client: '', key: '', session: NO_SESSION }
-    const frame = Buffer.from(encodeFrame(header, new Uint8Array(LENGTH)))
+    const frame = Buffer.from(onceRequest(device, new Uint8Array(LENGTH), ''))
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
     const head = `POST ${ONCE_PATH}${device} HTTP/1.1\r\nhost: x\r\ncontent-length: ${frame.length}\r\n${lines.join('')}\r\n`
     const before = await rss()

@@ -5,7 +5,8 @@ import { toBase64url } from '../../lib/encoding/base64url'
 import { randomBytes, randomId } from '../../lib/encoding/random-id'
 import { Relay } from '../../lib/relay/relay'
 import type { RelayLimits } from '../../lib/relay/relay-limits'
-import { encodeFrame, FrameKind, NO_SESSION } from '../../lib/wire/frame'
+import { FrameKind } from '../../lib/wire/frame'
+import { onceRequest } from '../helpers/once-request'
 import { bodyOf, TestClient, TestDeviceLink } from '../helpers/relay-people'
 
 const tag = randomBytes(16)
@@ -250,18 +251,11 @@ describe('Relays on one bus', () => {
 
   it('bring a request without a connection to the device of another', async () => {
     const { other, device } = await startTwo()
-    const header = {
-      kind: FrameKind.onceRequest,
-      device: device.id,
-      client: '',
-      key: 'k',
-      session: NO_SESSION
-    }
     const answering = async () => {
       const { client, body } = await device.receives()
       device.send(client, `${Buffer.from(body).toString()} answered`.slice(-14), { kind: FrameKind.carried })
     }
-    const frame = encodeFrame(header, Buffer.from('asked'))
+    const frame = onceRequest(device.id, Buffer.from('asked'))
     const [result] = await Promise.all([other.relay.once(device.id, async () => frame, withTag), answering()])
     expect('answer' in result && Buffer.from(result.answer).toString()).to.equal('asked answered')
     expect(await other.relay.once(device.id, async () => frame, {})).to.deep.equal({

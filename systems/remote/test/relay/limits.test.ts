@@ -6,8 +6,9 @@ import { randomBytes } from '../../lib/encoding/random-id'
 import { Relay } from '../../lib/relay/relay'
 import type { RelayCounters } from '../../lib/relay/relay-counters'
 import { completeLimits, type RelayLimits } from '../../lib/relay/relay-limits'
-import { encodeFrame, FrameKind, NO_SESSION } from '../../lib/wire/frame'
+import { FrameKind } from '../../lib/wire/frame'
 import { memoryLinkPair } from '../helpers/memory-link'
+import { onceRequest } from '../helpers/once-request'
 import { bodyOf, TestClient, TestDeviceLink } from '../helpers/relay-people'
 
 const SECRET = 'a secret of at least 32 bytes, for tests only'
@@ -253,14 +254,7 @@ describe('The limits of a relay', () => {
   it('hold back requests without a connection to a device that reads slowly, which stays', async () => {
     const relay = start({ maxDeviceWaitingBytes: 1_000_000, maxOncePerSecond: 1_000, onceTimeout: 5_000 })
     const { device } = await pair(relay)
-    const header = {
-      kind: FrameKind.onceRequest,
-      device: device.id,
-      client: '',
-      key: 'k',
-      session: NO_SESSION
-    }
-    const frame = encodeFrame(header, new Uint8Array(100_000))
+    const frame = onceRequest(device.id, new Uint8Array(100_000))
     const gone = new AbortController()
     const ask = (signal?: AbortSignal) => relay.once(device.id, async () => frame, withTag, { signal })
     device.link.pause?.()
@@ -284,14 +278,7 @@ describe('The limits of a relay', () => {
   it('refuse requests without a connection that wait for a slow device when too much waits in all', async () => {
     const relay = start({ maxWaitingBytesInAll: 2_000_000, maxOncePerSecond: 1_000, onceTimeout: 500 })
     const { device } = await pair(relay)
-    const header = {
-      kind: FrameKind.onceRequest,
-      device: device.id,
-      client: '',
-      key: 'k',
-      session: NO_SESSION
-    }
-    const frame = encodeFrame(header, new Uint8Array(500_000))
+    const frame = onceRequest(device.id, new Uint8Array(500_000))
     device.link.pause?.()
     const results = await Promise.all(
       Array.from({ length: 20 }, () => relay.once(device.id, async () => frame, withTag))

@@ -4,7 +4,8 @@ import { expect } from 'chai'
 import { toBase64url } from '../../lib/encoding/base64url'
 import { randomBytes } from '../../lib/encoding/random-id'
 import { Relay, type RelayOptions } from '../../lib/relay/relay'
-import { encodeFrame, FrameKind, NO_SESSION } from '../../lib/wire/frame'
+import { FrameKind } from '../../lib/wire/frame'
+import { onceRequest } from '../helpers/once-request'
 import { bodyOf, TestClient, TestDeviceLink } from '../helpers/relay-people'
 import { testDevice } from '../helpers/sealed-pair'
 
@@ -15,6 +16,9 @@ const withTag = { tag: toBase64url(tag) }
 function tokenOf(subject: Parameters<typeof tokenClaims>[0]): Promise<string> {
   return signToken(tokenClaims(subject), { secret: SECRET })
 }
+
+/** In place of what is sealed. */
+const ASKED = Buffer.from('a sealed request')
 
 describe('A relay', () => {
   closesWhatItOpened()
@@ -222,7 +226,7 @@ describe('A relay', () => {
       const relay = start({ openDevices: true })
       const { device, client } = await pair(relay)
       await device.hears('opened')
-      const frame = onceRequest(device.id)
+      const frame = onceRequest(device.id, ASKED)
       const [result, carried] = await Promise.all([
         relay.once(device.id, async () => frame, withTag),
         answering(device)
@@ -236,13 +240,13 @@ describe('A relay', () => {
     it('refuses it as a client is refused, and says when the device is away', async () => {
       const relay = start({ openDevices: true })
       const { device, client } = await pair(relay)
-      const frame = onceRequest(device.id)
+      const frame = onceRequest(device.id, ASKED)
       const unknown = (await testDevice()).id
       expect(await relay.once(device.id, async () => frame)).to.deep.equal({ failed: 'unknown-device' })
-      expect(await relay.once(unknown, async () => onceRequest(unknown), withTag)).to.deep.equal({
+      expect(await relay.once(unknown, async () => onceRequest(unknown, ASKED), withTag)).to.deep.equal({
         failed: 'unknown-device'
       })
-      expect(await relay.once(device.id, async () => onceRequest(unknown), withTag)).to.deep.equal({
+      expect(await relay.once(device.id, async () => onceRequest(unknown, ASKED), withTag)).to.deep.equal({
         failed: 'malformed'
       })
       expect(await relay.notice(device.id)).to.equal(undefined)
@@ -256,7 +260,7 @@ describe('A relay', () => {
     it('gives up in time, and takes no more than the device may have waiting', async () => {
       const relay = start({ openDevices: true, limits: { onceTimeout: 100, maxOncePerDevice: 2 } })
       const { device } = await pair(relay)
-      const ask = () => relay.once(device.id, async () => onceRequest(device.id), withTag)
+      const ask = () => relay.once(device.id, async () => onceRequest(device.id, ASKED), withTag)
       const results = await Promise.all([ask(), ask(), ask()])
       expect(results.map(result => 'failed' in result && result.failed)).to.deep.equal([
         'timeout',
@@ -268,8 +272,3 @@ describe('A relay', () => {
     })
   })
 })
-
-function onceRequest(device: string): Buffer {
-  const header = { kind: FrameKind.onceRequest, device, client: '', key: 'k', session: NO_SESSION }
-  return Buffer.from(encodeFrame(header, Buffer.from('a sealed request')))
-}

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { toBase64url } from '../../lib/encoding/base64url'
 import { randomBytes, randomId } from '../../lib/encoding/random-id'
 import { Relay } from '../../lib/relay/relay'
-import { encodeFrame, FrameKind, NO_SESSION } from '../../lib/wire/frame'
+import { onceRequest } from '../helpers/once-request'
 import { TestClient, TestDeviceLink } from '../helpers/relay-people'
 import { SECRET, tokenOf } from '../helpers/secret'
 
@@ -90,9 +90,8 @@ describe('R12: what a relay tells to somebody whom it does not let in', function
     const answers = new Set<string>()
     const asks = (deviceId: () => string) => async () => {
       const id = deviceId()
-      const header = { kind: FrameKind.onceRequest, device: id, client: '', key: 'k', session: NO_SESSION }
       answers.add(
-        JSON.stringify(await relay.once(id, async () => encodeFrame(header, randomBytes(100)), wrongTag()))
+        JSON.stringify(await relay.once(id, async () => onceRequest(id, randomBytes(100)), wrongTag()))
       )
     }
     const looksUp = (deviceId: () => string) => async () => {

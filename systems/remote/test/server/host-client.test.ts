@@ -18,6 +18,7 @@ import { onceNode } from '../../lib/transport/node-once'
 import { encodeControl } from '../../lib/wire/control'
 import { encodeFrame, FrameKind, NO_SESSION } from '../../lib/wire/frame'
 import { memoryLinkPair } from '../helpers/memory-link'
+import { onceRequest } from '../helpers/once-request'
 import { frameBytes, RawWebSocket } from '../helpers/raw-web-socket'
 import { Person } from '../helpers/relay-people'
 
@@ -151,10 +152,7 @@ describe('A client without a key, at a device that listens', () => {
     for (let count = 0; count < 30; count++) expect(await once.send('echo', count)).to.equal(count)
     const web = onceNode({ tls: { ca: certs.ca } })
     const id = device.hub.deviceId
-    const junk = encodeFrame(
-      { kind: FrameKind.onceRequest, device: id, client: '', key: '', session: NO_SESSION },
-      new Uint8Array(100)
-    )
+    const junk = onceRequest(id, new Uint8Array(100), '')
     const ends: string[] = []
     for (let count = 0; count < 20; count++)
       ends.push(
