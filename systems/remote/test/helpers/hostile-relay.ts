@@ -35,6 +35,8 @@ export class HostileRelay {
   starts = 0
   /** Frames that an attack changed, held or left out, and those that it sent. */
   touched = 0
+  /** Connections that an attack cut. */
+  cuts = 0
   attack: Attack | undefined
   readonly key = toBase64url(randomBytes(32))
   readonly #ring: KeyRing
@@ -73,6 +75,7 @@ export class HostileRelay {
 
   /** Cuts the connection of a client, which dials again. */
   cut(client: number): void {
+    this.cuts++
     this.#taps.get(client)?.cut()
   }
 
