@@ -15,7 +15,7 @@ import type { Requests } from './requests'
 import { type ClientStatus, failureAfter } from './status'
 import type { Target } from './target'
 
-/** In a row, of what is taken for the device's clock. */
+/** In a row, of the device's count of time. */
 const MAX_ADJUSTMENTS = 3
 
 interface Device {
@@ -33,8 +33,10 @@ export class OnceCarrier implements Carrier {
   readonly #owner: CarrierOwner
   #device: Device | undefined
   #status: ClientStatus = 'closed'
-  /** How far the device's clock is ahead of this one, milliseconds, where that matters. */
-  #ahead = 0
+  /** The device's epoch, and when it began by the clock of this client. */
+  #epoch: readonly [epoch: string, began: number] | undefined
+  /** What the device calls its memory of this client: what left under it is in there, or never came. */
+  #known = ''
   readonly #closed = new AbortController()
   #onClosed: (() => void) | undefined
 
@@ -172,18 +174,18 @@ export class OnceCarrier implements Carrier {
     if (key === undefined) throw request.failure('bad-key', 'this client has no key')
     const hadLeft = request.hasLeft
     const sent = hadLeft ? request.number : 0
-    const first: First = { instance: this.#instance, sent, timeout: timeoutLength }
-    const plain = utf8(`[${JSON.stringify(first)},${request.text},["ack",${this.#requests.floor}]]`)
+    if (!hadLeft) request.known = this.#known
+    const own: First = { instance: this.#instance, sent, timeout: timeoutLength }
     let sealed: SealedOnce
     let bytes: Uint8Array
     try {
       const proof = await proofOf(this.#options.token, key)
       // What is not sent to a device that is away has certainly not run.
       if (this.#status === 'offline') await this.#lookAgain(device, signal, proof)
-      const now = clock.date() + this.#ahead
-      sealed = await sealOnce(suite, device.publicKey, { device: device.id }, key, plain, now)
+      const isTimely = this.#epoch !== undefined
+      sealed = await sealOnce(suite, device.publicKey, { device: device.id }, key, this.#plain(own, request))
       if (request.isDropped) return 'done'
-      request.hasLeft = true
+      if (isTimely) request.hasLeft = true
       bytes = await this.#post.post(device.url, device.id, sealed.frame, signal, proof)
     } catch (error) {
       if (request.isDropped) return 'done'
@@ -198,12 +200,26 @@ export class OnceCarrier implements Carrier {
     for (const message of decodeMessages(opened, TOLD_DEPTH)) {
       if (message[0] === 'clock') {
         request.hasLeft = hadLeft
-        this.#ahead = Number(message[1]) - clock.date()
+        this.#epoch = [String(message[1]), clock.now() - Number(message[2])]
+        this.#known = String(message[3])
         return 'again'
       }
-      this.#requests.take(message, hadLeft)
+      if (message[0] === 'known') this.#known = String(message[1])
+      else this.#requests.take(message, hadLeft)
     }
     return 'done'
+  }
+
+  /** A frame that the device refuses could be brought later by who carries it: the request is in none before the device's time is known. */
+  #plain(own: First, request: Request): Uint8Array {
+    if (this.#epoch === undefined) return utf8(JSON.stringify([own]))
+    const [epoch, began] = this.#epoch
+    const first: First = {
+      ...own,
+      known: request.known,
+      at: [epoch, Math.floor(this.#options.clock.now() - began)]
+    }
+    return utf8(`[${JSON.stringify(first)},${request.text},["ack",${this.#requests.floor}]]`)
   }
 
   /** @throws RemoteError `disconnected` */
@@ -222,7 +238,7 @@ export class OnceCarrier implements Carrier {
     if (reason === 'device-offline' || reason === 'unknown-device') this.#setStatus('offline')
     if (error.ran === 'no') request.hasLeft = hadLeft
     const isLasting = reason === 'too-large' || reason === 'malformed'
-    if (!request.hasLeft || isLasting) throw failureAfter(error, request)
+    if ((error.ran === 'no' && !hadLeft) || isLasting) throw failureAfter(error, request)
     request.lastFailure = error
     return 'later'
   }

@@ -43,6 +43,8 @@ export class Request implements Outgoing, Timed {
   /** The handler has shown a sign of life. */
   hasBegun = false
   onSettled: (() => void) | undefined
+  /** Without a connection: what the device called its memory of this client when it left first. */
+  known = ''
   /** Why its last try brought nothing, of a request that goes without a connection. */
   lastFailure: RemoteError | undefined
 

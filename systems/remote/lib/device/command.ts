@@ -77,7 +77,7 @@ export class Command implements Answer, Timed {
 
 /** What is remembered of one client object, through all of its connections. */
 export class ClientRecord {
-  /** The first 22 characters of its requests' ids. */
+  /** Of this memory of it: the first 22 characters of its requests' ids. */
   readonly prefix = randomText(22)
   /** By number: what waits, runs, or was answered and may be asked for again. */
   readonly commands = new Map<number, Command>()
@@ -89,8 +89,6 @@ export class ClientRecord {
   /** Open sessions. */
   sessions = 0
   lastUsed: number
-  /** What it asked before is not known here. */
-  readonly since: number
   /** Of its last session. */
   keyId: string
   /** Of its own. */
@@ -102,7 +100,6 @@ export class ClientRecord {
     this.forgotten = sent
     this.keyId = keyId
     this.lastUsed = now
-    this.since = now
   }
 }
 

@@ -9,7 +9,6 @@ import {
   isObject,
   isTexts,
   isTime,
-  milliseconds,
   textUpTo,
   wholeNumber
 } from '../options/check-options'
@@ -95,6 +94,6 @@ export const HUB_CHECKS: Checks<
     maxTotalLength: isCount,
     maxAge: isTime
   },
-  replays: { maxAge: isTime, maxAhead: milliseconds(0), maxRequests: isCount, elapsed: isFunction },
+  replays: { maxAge: isTime, maxRequests: isCount },
   onHandlerError: isFunction
 }

@@ -74,7 +74,7 @@ export class DeviceHub implements DeviceClientOwner {
       this.#maxMessageBytes
     )
     this.#memory = new AnswerMemory(clock, options.memory)
-    this.#replays = new OnceReplays(clock.date(), { elapsed: () => clock.now(), ...options.replays })
+    this.#replays = new OnceReplays(clock, options.replays)
     const lease = new Lease(clock, options.maxLeaseTime ?? 600_000)
     this.#lease = lease
     const byEvent = handlers instanceof Map ? handlers : new Map(Object.entries(handlers))
@@ -261,21 +261,19 @@ export class DeviceHub implements DeviceClientOwner {
   }
 
   async #answerOnce(opened: OpenedOnce, maxBytes: number): Promise<string> {
-    const { keyId, mode, plain } = opened
+    const { keyId, mode, plain, enc } = opened
     const [first, message, ...others] = parseJson(plain, MAX_DEPTH + 2) as [unknown, ...OnceMessage[]]
+    const taken = this.#replays.take(enc, fieldOf(first, 'at'))
+    if (taken === 'repeated')
+      return failureText(Number(message?.[1]), refusal('the same bytes came before', 'repeated', 'maybe'))
+    const record = this.recordOf(mode, first, keyId)
+    if (record === undefined) throw new Error('nothing is asked')
+    if (taken === 'untimely') return JSON.stringify(['clock', ...this.#replays.moment, record.prefix])
     if (message === undefined || !isNumber(message[1])) throw new Error('nothing is asked')
-    const now = this.#clock.date()
-    const refused = this.#replays.take(opened, now)
-    if (refused === 'late' || refused === 'ahead' || refused === 'restarted')
-      return `["clock",${this.#replays.clock(now)}]`
     const number = message[1]
     if (message[0] !== 'req' && message[0] !== 'ask')
       return failureText(number, refusal('nothing is asked in the first message', 'malformed'))
-    if (refused === 'repeated')
-      return failureText(number, refusal('the same bytes came before', 'repeated', 'maybe'))
-    if (refused === 'busy') return failureText(number, refusal('the device has too much to do', 'busy'))
-    const record = this.recordOf(mode, first, keyId)
-    if (record === undefined) throw new Error('nothing is asked')
+    if (taken === 'busy') return failureText(number, refusal('the device has too much to do', 'busy'))
     const timeout = fieldOf(first, 'timeout')
     const session = new OnceSession(
       keyId,
@@ -286,7 +284,8 @@ export class DeviceHub implements DeviceClientOwner {
     )
     this.ring.touched(keyId)
     const isAgain = Number(fieldOf(first, 'sent')) >= number && message[0] === 'req'
-    if (isAgain && !record.commands.has(number) && !this.#knowsSince(session, message, now - opened.sentAt)) {
+    const isKnown = fieldOf(first, 'known') === record.prefix
+    if (isAgain && !isKnown && !record.commands.has(number)) {
       const why = 'it may have been done before this device knew its client'
       return failureText(number, refusal(why, 'forgotten', 'maybe'))
     }
@@ -295,17 +294,10 @@ export class DeviceHub implements DeviceClientOwner {
     const timer = this.#clock.setTimeout(() => session.giveUp(), ONCE_TIMEOUT)
     const text = await session.answered
     this.#clock.clearTimeout(timer)
-    if (text !== undefined) return text
+    if (text !== undefined) return isKnown ? text : `${text},["known","${record.prefix}"]`
     throw new RemoteError('timeout', 'Cannot answer the request: because it is not done in time', {
       ran: 'maybe'
     })
-  }
-
-  /** Whether the client was known when it asked first: so long ago as the request waits, at most. */
-  #knowsSince({ record, timeout }: DeviceSession, message: OnceMessage, age: number): boolean {
-    const given = fieldOf(message[4], 'timeout')
-    const waits = typeof given === 'number' ? given : timeout
-    return this.#clock.now() - age - waits - this.#replays.maxAhead >= record.since
   }
 
   #sessionsOf(keyId: string): SealedDeviceSession[] {

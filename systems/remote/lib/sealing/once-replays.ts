@@ -1,90 +1,102 @@
 import { toBase64url } from '../encoding/base64url'
+import { randomId } from '../encoding/random-id'
+import type { Clock } from '../time/clock'
+import type { Moment } from '../wire/message'
 
 export interface OnceReplaysOptions {
   /** How old a request may be, in milliseconds: as long is it remembered. Default 120,000. */
   readonly maxAge?: number
-  /** How far a client's clock may be ahead, in milliseconds. Default 10,000. */
-  readonly maxAhead?: number
   /** How many requests are remembered; when there are more within `maxAge`, new ones are refused. Default 100,000. */
   readonly maxRequests?: number
-  /** A clock that is never set, in milliseconds. Default `performance.now`. */
-  readonly elapsed?: () => number
 }
 
-/** Why a request is not taken. For `late`, `ahead` and `restarted` the client can seal it anew, by {@link OnceReplays.clock}. */
-export type OnceRefusal = 'repeated' | 'late' | 'ahead' | 'restarted' | 'busy'
+/** Why a request is not taken. An `untimely` one never will be: the client can seal it anew, with {@link OnceReplays.moment}. */
+export type OnceRefusal = 'repeated' | 'untimely' | 'busy'
 
-/** A clock that runs a second faster or slower than time itself was set. */
-const MAX_DRIFT = 1000
+/** How much later than the device's clock a request may be sealed, milliseconds: the client's runs faster. */
+const MAX_AHEAD = 10_000
+
+/** More that were sealed later than that begin a new epoch. */
+const MAX_REMEMBERED_AHEAD = 1_000
+
+/** The wall clock was set, or the device slept, when it goes apart from the monotonic one by more, milliseconds. */
+const MAX_DRIFT = 1_000
 
 /**
- * The requests without a connection that a device took lately. None is taken twice, whether the device started anew or its clock was set
- * between the two. Whoever has no key can't fill it: ask it about what was opened, and about nothing else.
+ * The requests without a connection that a device took lately. None is taken twice, and none that was refused is taken later. A client
+ * learns the epoch from the device alone, sealed; a request of another epoch is never taken. So a restart, or a clock that is set,
+ * begins a new epoch, and the clock of the client does not matter. Whoever has no key can't fill it: ask it about what was opened, and
+ * about nothing else.
  */
 export class OnceReplays {
+  readonly #clock: Clock
   readonly #maxAge: number
-  readonly maxAhead: number
   readonly #maxRequests: number
-  readonly #elapsed: () => number
-  /** In the order in which they came: when each was sent. */
-  readonly #sentAt = new Map<string, number>()
-  /** Nothing that was sent then or earlier is taken: it may have been forgotten. */
-  #floor: number
-  #drift: number
-  #isAfterRestart = true
+  /** In the order in which they came: when each was sealed. */
+  readonly #taken = new Map<string, number>()
+  /** Refused, and their time is still to come. */
+  readonly #ahead = new Set<string>()
+  #epoch = ''
+  /** By the monotonic clock. */
+  #began = 0
+  #drift = 0
 
-  /** @param now milliseconds since 1970, by the device's clock */
-  constructor(now: number, options: OnceReplaysOptions = {}) {
-    this.#maxAge = options.maxAge ?? 120_000
-    this.maxAhead = options.maxAhead ?? 10_000
-    this.#maxRequests = options.maxRequests ?? 100_000
-    this.#elapsed = options.elapsed ?? (() => performance.now())
-    this.#drift = now - this.#elapsed()
-    this.#floor = now + this.maxAhead
+  constructor(clock: Clock, { maxAge = 120_000, maxRequests = 100_000 }: OnceReplaysOptions = {}) {
+    this.#clock = clock
+    this.#maxAge = maxAge
+    this.#maxRequests = maxRequests
+    this.#begin()
   }
 
   get size(): number {
-    return this.#sentAt.size
+    return this.#taken.size
   }
 
-  /** What a client's clock has to say so that its next request is taken. */
-  clock(now: number): number {
-    return Math.max(now, this.#floor + 1)
+  /** What a request that is sealed now has to say. */
+  get moment(): Moment {
+    return [this.#epoch, Math.floor(this.#clock.now() - this.#began)]
   }
 
-  /** @returns undefined when the request is taken, and remembered from then on */
-  take({ enc, sentAt }: { enc: Uint8Array; sentAt: number }, now: number): OnceRefusal | undefined {
-    this.#noticeSetClock(now)
+  /**
+   * @param enc tells this request from all others; a repeated one has it, too
+   * @param at the moment that the request says
+   * @returns undefined when the request is taken; it is remembered from then on
+   */
+  take(enc: Uint8Array, at: unknown): OnceRefusal | undefined {
+    if (Math.abs(this.#clock.date() - this.#clock.now() - this.#drift) > MAX_DRIFT) this.#begin()
+    const [epoch, now] = this.moment
     this.#forget(now)
-    const id = toBase64url(enc)
-    if (this.#sentAt.has(id)) return 'repeated'
-    if (sentAt > now + this.maxAhead) return 'ahead'
-    if (sentAt < now - this.#maxAge) return 'late'
-    if (sentAt <= this.#floor) return this.#isAfterRestart ? 'restarted' : 'late'
-    if (this.#sentAt.size >= this.#maxRequests) return 'busy'
-    this.#sentAt.set(id, sentAt)
+    if (!isMoment(at) || at[0] !== epoch) return 'untimely'
+    const [id, sealedAt] = [toBase64url(enc), at[1]]
+    if (this.#taken.has(id)) return 'repeated'
+    if (sealedAt < now - this.#maxAge || this.#ahead.has(id)) return 'untimely'
+    if (sealedAt > now + MAX_AHEAD) {
+      this.#ahead.add(id)
+      if (this.#ahead.size > MAX_REMEMBERED_AHEAD) this.#begin()
+      return 'untimely'
+    }
+    if (this.#taken.size >= this.#maxRequests) return 'busy'
+    this.#taken.set(id, sealedAt)
     return undefined
   }
 
-  /** A clock that was set tells nothing of what came before: it is as after a restart. */
-  #noticeSetClock(now: number): void {
-    const drift = now - this.#elapsed()
-    if (Math.abs(drift - this.#drift) > MAX_DRIFT) {
-      this.#floor = Math.max(this.#floor, now + this.maxAhead)
-      this.#isAfterRestart = true
-    }
-    this.#drift = drift
+  #begin(): void {
+    this.#epoch = randomId()
+    this.#began = this.#clock.now()
+    this.#drift = this.#clock.date() - this.#began
+    this.#taken.clear()
+    this.#ahead.clear()
   }
 
-  /** The oldest stands first but for `maxAge + maxAhead`, so that nothing is kept for longer than that in vain. */
+  /** The oldest stands first but for `maxAge` and {@link MAX_AHEAD}, so that nothing is kept for longer than that in vain. */
   #forget(now: number): void {
-    for (const [id, sentAt] of this.#sentAt) {
-      if (sentAt >= now - this.#maxAge) return
-      this.#sentAt.delete(id)
-      if (sentAt > this.#floor) {
-        this.#floor = sentAt
-        this.#isAfterRestart = false
-      }
+    for (const [id, sealedAt] of this.#taken) {
+      if (sealedAt >= now - this.#maxAge) return
+      this.#taken.delete(id)
     }
   }
+}
+
+function isMoment(at: unknown): at is Moment {
+  return Array.isArray(at) && typeof at[0] === 'string' && Number.isFinite(at[1])
 }

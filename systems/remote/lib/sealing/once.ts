@@ -1,13 +1,10 @@
 import type { CipherSuite, Key, KeyPair } from 'hpke'
-import { ByteReader, concat, copyOf } from '../encoding/bytes'
+import { copyOf } from '../encoding/bytes'
 import { type Frame, FrameKind, NO_SESSION } from '../wire/frame'
 import { HandshakeError, openFlight, readFlight, sealFlight } from './flight'
 import { type FindKey, keyFor } from './handshake'
 import { deviceIdOf } from './keys'
 import type { KeyMode, SealingKey } from './session'
-
-/** Milliseconds since 1970, big endian. */
-const TIME_LENGTH = 8
 
 export interface SealedOnce {
   /** The onceRequest frame. */
@@ -18,9 +15,7 @@ export interface SealedOnce {
 
 export interface OpenedOnce {
   readonly plain: Uint8Array
-  /** The client's clock when it sealed this: milliseconds since 1970. */
-  readonly sentAt: number
-  /** Tells this request from all others; a repeated one has it, too. For {@link OnceReplays}. */
+  /** Tells this request from all others; a repeated one has it, too. For `OnceReplays`. */
   readonly enc: Uint8Array
   readonly mode: KeyMode
   readonly keyId: string
@@ -32,7 +27,6 @@ export interface OpenedOnce {
  * One request that needs no connection, sealed to the device's static key, in the shape of RFC 9458. The answer is sealed to a key that
  * is gone after it, so that it stays closed when keys leak later; the request is not.
  *
- * @param now milliseconds since 1970
  * @throws HandshakeError when the key of the device is none, or is not that of `place.device`; or for the empty key
  */
 export async function sealOnce(
@@ -40,18 +34,15 @@ export async function sealOnce(
   devicePublicKey: Uint8Array,
   place: { readonly device: string },
   key: SealingKey,
-  plain: Uint8Array,
-  now: number
+  plain: Uint8Array
 ): Promise<SealedOnce> {
   if (key.mode === 'plain') throw new HandshakeError('a request without a connection needs a key')
   if (place.device !== (await deviceIdOf(devicePublicKey)))
     throw new HandshakeError('the static key is of another device')
   const { device } = place
   const header = { kind: FrameKind.onceRequest, device, client: '', key: key.id, session: NO_SESSION }
-  const time = new Uint8Array(TIME_LENGTH)
-  new DataView(time.buffer).setBigUint64(0, BigInt(now))
   try {
-    const { frame, back } = await sealFlight(suite, [devicePublicKey], header, key, concat(time, plain))
+    const { frame, back } = await sealFlight(suite, [devicePublicKey], header, key, plain)
     return {
       frame,
       openAnswer: async answer => {
@@ -65,7 +56,7 @@ export async function sealOnce(
 }
 
 /**
- * Whoever calls it refuses by {@link OnceReplays} what came before or is too old, before it does anything.
+ * Whoever calls it refuses by `OnceReplays` what came before or is too old, before it does anything.
  *
  * @param find as in a handshake; `plain` is never asked for
  * @throws HandshakeError
@@ -83,13 +74,8 @@ export async function openOnce(
   const opened = await openFlight(suite, [deviceKeys], frame, flight, psk, FrameKind.onceAnswer).catch(
     refuse('the frame can not be opened')
   )
-  const reader = new ByteReader(opened.plain)
-  const time = reader.take(TIME_LENGTH)
-  if (time === undefined) throw new HandshakeError('the frame asks nothing')
-  const sentAt = Number(new DataView(copyOf(time).buffer).getBigUint64(0))
   return {
-    plain: reader.rest(),
-    sentAt,
+    plain: opened.plain,
     enc: copyOf(enc),
     mode: flight.mode,
     keyId: frame.key,

@@ -33,6 +33,10 @@ export type Message =
   | readonly ['rekey']
   /** device → client: this session's key counts no more; nothing follows. */
   | readonly ['revoked']
+  /** device → client, alone in the answer to a request without a connection: it was not taken; seal it again with this {@link Moment}. */
+  | readonly ['clock', ...Moment, known: string]
+  /** device → client, in the answer to a request without a connection: what it calls its memory of this client, since that is another. */
+  | readonly ['known', known: string]
 
 export interface RequestOptions {
   /** Refuse it as `stale` unless the state has this revision. */
@@ -49,7 +53,14 @@ export interface First {
   readonly sent: number
   /** Milliseconds. */
   readonly timeout: number
+  /** Of a request without a connection: when it was sealed, by the device's count. Without it, the device says its count. */
+  readonly at?: Moment
+  /** Of a request without a connection: what the device called its memory of this client when the request left first. */
+  readonly known?: string
 }
+
+/** The device's epoch, and milliseconds since that began. */
+export type Moment = readonly [epoch: string, milliseconds: number]
 
 /** What the device says of itself, as JSON sealed with its accept. */
 export interface Greeting {

@@ -92,6 +92,7 @@ describe('A client that keeps no connection', () => {
     expect(await client.send('a', 0)).to.equal('done 0')
     failOnce(new RemoteError('disconnected', 'the connection broke', { ran: 'maybe' }), fail => {
       after = () => {
+        after = undefined
         scene.restartDevice({ handler })
         fail?.()
       }
@@ -110,6 +111,23 @@ describe('A client that keeps no connection', () => {
       expect(frames.length).to.equal(posts + 1)
     }
   })
+
+  for (const ahead of [-3_600_000, 11_000, 600_000, 3_600_000])
+    for (const restarts of [false, true])
+      it(`whose clock is ahead by ${ahead / 1000} s runs once, whatever is repeated at whatever time${restarts ? ' to a device that starts anew' : ''}`, async () => {
+        await scene.close()
+        const clock = new FakeClock({ date: Date.now() })
+        scene = await makeScene({ handler, clock })
+        await clock.elapse(60_000)
+        const client = await connect({ clock: new FakeClock({ date: clock.date() + ahead }) })
+        expect(await client.send('a', 1)).to.equal('done 1')
+        for (let minutes = 0; minutes <= 70; minutes++) {
+          if (restarts && minutes % 10 === 0) scene.restartDevice({ handler, clock })
+          for (const frame of [...frames]) await scene.host.hub.once(frame)
+          await clock.elapse(60_000)
+        }
+        expect(ran).to.deep.equal([1])
+      })
 
   it('is not asked twice by who repeats its bytes', async () => {
     const client = await connect()

@@ -16,19 +16,22 @@ describe('A device that is asked without a connection', () => {
   let scene: Scene
   let clock: FakeClock
   const instance = randomText(22)
+  /** What the device gave as the moment. */
+  let at: unknown
 
   async function start(options: Partial<DeviceHubOptions> = {}): Promise<void> {
     clock = new FakeClock({ date: Date.now() })
-    scene = await makeScene({ clock, replays: { maxAhead: 1 }, handler: () => 'done', ...options }, { clock })
+    scene = await makeScene({ clock, handler: () => 'done', ...options }, { clock })
     onCleanUp(() => scene.close())
-    await clock.elapse(10)
+    at = undefined
+    at = ((await ask()) as unknown[]).slice(1)
   }
 
   /** @returns what the device says to these messages, or the kind of a frame that is no answer */
   async function ask(...messages: unknown[]): Promise<unknown> {
-    const plain = utf8(JSON.stringify([{ instance, sent: 0, timeout: 1_000 }, ...messages]))
+    const plain = utf8(JSON.stringify([{ instance, sent: 0, timeout: 1_000, at }, ...messages]))
     const place = { device: scene.hub.deviceId }
-    const sealed = await sealOnce(suite, scene.host.publicKey, place, scene.key, plain, clock.date())
+    const sealed = await sealOnce(suite, scene.host.publicKey, place, scene.key, plain)
     const frame = frameOf(await scene.hub.once(sealed.frame))
     if (frame.kind !== FrameKind.onceAnswer) return frame.kind
     return JSON.parse(textOf(await sealed.openAnswer(frame)))[0]

@@ -61,11 +61,8 @@ export class ForeignPeer {
     )
   }
 
-  /** @param time milliseconds since 1970 */
-  async once(place: Place, psk: Uint8Array, publicKey: Uint8Array, time: number, plain: Uint8Array) {
-    const bytes = new Uint8Array(8)
-    new DataView(bytes.buffer).setBigUint64(0, BigInt(time))
-    return await this.#send(KIND.onceRequest, place, psk, [publicKey], join(bytes, plain), () => undefined)
+  async once(place: Place, psk: Uint8Array, publicKey: Uint8Array, plain: Uint8Array) {
+    return await this.#send(KIND.onceRequest, place, psk, [publicKey], plain, () => undefined)
   }
 
   async hello(place: Place, fresh: CryptoKeyPair): Promise<Uint8Array> {

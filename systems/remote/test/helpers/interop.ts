@@ -44,7 +44,7 @@ async function foreignClient(suite: CipherSuite, foreign: ForeignPeer, key: Seal
   const three = textOf(await theirs.open(await session.seal(utf8('three'))))
   const exported = same(await session.export('sas', 4), await theirs.export('sas', 4))
   const once = { ...place, client: '', session: new Uint8Array(8) }
-  const asked = await foreign.once(once, key.psk, publicKey, 1_795_946_400_000, utf8('on?'))
+  const asked = await foreign.once(once, key.psk, publicKey, utf8('on?'))
   const got = await openOnce(suite, keys, frameOf(asked.frame), () => key)
   const answer = await asked.finish(await got.seal(utf8('yes')))
   return [
@@ -67,7 +67,7 @@ async function foreignDevice(suite: CipherSuite, foreign: ForeignPeer, key: Seal
   const three = textOf(await session.open(frameOf(await theirs.seal(utf8('three')))))
   const exported = same(await session.export('sas', 4), await theirs.export('sas', 4))
   const once = { ...place, client: '', session: new Uint8Array(8) }
-  const asked = await sealOnce(suite, publicKey, { device }, key, utf8('on?'), 1_795_946_400_000)
+  const asked = await sealOnce(suite, publicKey, { device }, key, utf8('on?'))
   const answer = await foreign.answerOnce(once, key.psk, keys, asked.frame, utf8('yes'))
   return [
     `first ${textOf(accepted.first)}, ${opened}, reply ${textOf(reply)}, ${three}, ${exported}, answer ${textOf(await asked.openAnswer(frameOf(answer)))}`

@@ -6,7 +6,7 @@ import { RelayServer } from '../helpers/running-relay'
 async function start(): Promise<void> {
   const key = process.argv[2]
   const relay = await RelayServer.start({ config: { OPEN_DEVICES: true, LOG_LEVEL: 'fatal' } })
-  const [far, near] = [new Server({ replays: { maxAhead: 1 } }), new Server({ replays: { maxAhead: 1 } })]
+  const [far, near] = [new Server(), new Server()]
   await far.hostMiddleware(relay.url('wss'), () => 'far', key, { tls: relay.tls })
   const { port } = await near.host(() => 'near', key, { port: 0 })
   process.send?.({

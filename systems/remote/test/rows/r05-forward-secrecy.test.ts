@@ -104,14 +104,7 @@ for (const mode of ['shared', 'paired'] as const)
     it('of a request without a connection the question opens, and the answer stays closed', async () => {
       const device = await testDevice()
       const key: SealingKey = { id: 'k1', mode, psk: randomBytes(32) }
-      const asked = await sealOnce(
-        suite,
-        device.publicKey,
-        { device: device.id },
-        key,
-        utf8('on?'),
-        Date.now()
-      )
+      const asked = await sealOnce(suite, device.publicKey, { device: device.id }, key, utf8('on?'))
       const request = frameOf(asked.frame)
       const answer = frameOf(await (await openOnce(suite, device.keys, request, () => key)).seal(utf8('yes')))
       const later = await openOnce(suite, device.keys, request, () => key)
@@ -139,7 +132,7 @@ describe('R5: a shared key that leaks alone', () => {
   it('opens no request without a connection: the private key of the device is needed, too', async () => {
     const [device, other] = [await testDevice(), await testDevice()]
     const key: SealingKey = { id: 'k1', mode: 'shared', psk: randomBytes(32) }
-    const asked = await sealOnce(suite, device.publicKey, { device: device.id }, key, utf8('on?'), Date.now())
+    const asked = await sealOnce(suite, device.publicKey, { device: device.id }, key, utf8('on?'))
     expect(await refused(openOnce(suite, other.keys, frameOf(asked.frame), () => key))).to.equal(true)
   })
 })

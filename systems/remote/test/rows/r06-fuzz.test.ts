@@ -45,7 +45,7 @@ describe('R6: decoders that get what nobody meant', function () {
   before(async () => {
     device = await testDevice()
     pair = await sealedPair({ key, device, client: 'c1' })
-    const asked = await sealOnce(suite, device.publicKey, { device: device.id }, key, utf8('on?'), Date.now())
+    const asked = await sealOnce(suite, device.publicKey, { device: device.id }, key, utf8('on?'))
     once = asked.frame
     const { hello, start, accept } = pair.frames
     const answer = await (await openOnce(suite, device.keys, frameOf(once), find)).seal(utf8('yes'))

@@ -54,7 +54,7 @@ describe('R14: a relay that rewrites version, mode or suite', function () {
             const theirs = await DeviceHandshake.create(suite, device.keys, device.id, 'c')
             const publicKeys = [device.publicKey, frameOf(theirs.hello()).body]
             const { frame } = isOnce
-              ? await peer.once(place, psk, device.publicKey, Date.now(), utf8('x'))
+              ? await peer.once(place, psk, device.publicKey, utf8('x'))
               : await peer.start(place, psk, publicKeys, utf8('x'))
             const claim = frame.slice()
             claim[0] = version

@@ -73,7 +73,7 @@ describe('A handshake', () => {
     const theirs = await DeviceHandshake.create(counting, device.keys, device.id, 'c1')
     const hello = frameOf(theirs.hello())
     const own = await ClientHandshake.begin(suite, hello, device.publicKey, key, utf8('x'), randomBytes(8))
-    const asked = await sealOnce(suite, device.publicKey, { device: device.id }, key, utf8('x'), 0)
+    const asked = await sealOnce(suite, device.publicKey, { device: device.id }, key, utf8('x'))
     const told = async (open: () => Promise<unknown>) => {
       exchanges = 0
       const error: unknown = await open().catch((thrown: unknown) => thrown)

@@ -1,74 +1,113 @@
 import { expect } from 'chai'
 import { randomBytes } from '../../lib/encoding/random-id'
-import { OnceReplays } from '../../lib/sealing/once-replays'
-
-const START = Date.UTC(2026, 10, 29)
+import { OnceReplays, type OnceReplaysOptions } from '../../lib/sealing/once-replays'
+import type { Clock } from '../../lib/time/clock'
+import type { Moment } from '../../lib/wire/message'
 
 describe('The memory of requests without a connection', () => {
-  let time = 0
-  const elapsed = () => time
+  let elapsed: number
+  let date: number
+  const clock = { now: () => elapsed, date: () => date } as Clock
+  const pass = (milliseconds: number) => {
+    elapsed += milliseconds
+    date += milliseconds
+  }
   /** A device that has run for a minute. */
-  function running(options = {}): OnceReplays {
-    time = 0
-    const replays = new OnceReplays(START, { elapsed, ...options })
-    time = 60_000
+  function running(options: OnceReplaysOptions = {}): OnceReplays {
+    elapsed = 5_000
+    date = Date.UTC(2026, 10, 29)
+    const replays = new OnceReplays(clock, options)
+    pass(60_000)
     return replays
   }
-  const now = () => START + time
-  const request = (sentAt = now()) => ({ enc: randomBytes(32), sentAt })
+  const request = ({ moment: [epoch, milliseconds] }: OnceReplays, later = 0) =>
+    [randomBytes(32), [epoch, milliseconds + later] as Moment] as const
 
   it('takes a request once', () => {
     const replays = running()
-    const one = request()
-    expect(replays.take(one, now())).to.equal(undefined)
-    expect(replays.take(one, now())).to.equal('repeated')
-    time += 119_000
-    expect(replays.take(one, now())).to.equal('repeated')
+    const one = request(replays)
+    expect(replays.take(...one)).to.equal(undefined)
+    expect(replays.take(...one)).to.equal('repeated')
+    pass(119_000)
+    expect(replays.take(...one)).to.equal('repeated')
   })
 
-  it('refuses what is too old or too far ahead, and what it has forgotten is too old', () => {
+  it('refuses what is too old, and what it has forgotten is too old', () => {
     const replays = running({ maxAge: 30_000 })
-    const one = request()
-    expect(replays.take(request(now() - 30_001), now())).to.equal('late')
-    expect(replays.take(request(now() + 10_001), now())).to.equal('ahead')
-    expect(replays.take(one, now())).to.equal(undefined)
-    time += 30_001
-    expect(replays.take(one, now())).to.equal('late')
+    const one = request(replays)
+    expect(replays.take(...request(replays, -30_001))).to.equal('untimely')
+    expect(replays.take(...one)).to.equal(undefined)
+    pass(30_001)
+    expect(replays.take(...one)).to.equal('untimely')
     expect(replays.size).to.equal(0)
   })
 
-  it('refuses after a restart what may have been taken before it, and says which time helps', () => {
+  it('never takes what came before its time', () => {
+    const replays = running()
+    expect(replays.take(...request(replays, 10_000))).to.equal(undefined)
+    const early = request(replays, 3_600_000)
+    expect(replays.take(...early)).to.equal('untimely')
+    for (let minutes = 0; minutes < 65; minutes++, pass(60_000))
+      expect(replays.take(...early)).to.equal('untimely')
+    expect(replays.take(...request(replays))).to.equal(undefined)
+  })
+
+  it('remembers a bounded number of those, and then begins a new epoch', () => {
+    const replays = running()
+    const early = Array.from({ length: 1_001 }, () => request(replays, 20_000))
+    const before = request(replays)
+    for (const one of early) expect(replays.take(...one)).to.equal('untimely')
+    expect(replays.take(...before)).to.equal('untimely')
+    pass(20_000)
+    for (const one of early) expect(replays.take(...one)).to.equal('untimely')
+    expect(replays.take(...request(replays))).to.equal(undefined)
+  })
+
+  it('takes nothing that says no moment, or that of another device', () => {
+    const replays = running()
+    const [epoch, now] = replays.moment
+    const others = [[epoch], [epoch, '1'], [epoch, Number.NaN], [epoch, Number.POSITIVE_INFINITY], ['', now]]
+    for (const at of [undefined, null, 'x', epoch, now, {}, [], [now, epoch], ...others])
+      expect(replays.take(randomBytes(32), at), JSON.stringify(at)).to.equal('untimely')
+    expect(running().take(randomBytes(32), [epoch, now])).to.equal('untimely')
+  })
+
+  it('takes nothing of before a restart, taken or not, and at once what is sealed after it', () => {
     const before = running()
-    const ahead = request(now() + 9000)
-    expect(before.take(ahead, now())).to.equal(undefined)
-    const after = new OnceReplays(now(), { elapsed })
-    time += 1
-    expect(after.take(ahead, now())).to.equal('restarted')
-    expect(after.take(request(), now())).to.equal('restarted')
-    expect(after.take(request(after.clock(now())), now())).to.equal(undefined)
-    time += 10_000
-    expect(after.take(request(), now())).to.equal(undefined)
+    const [taken, held] = [request(before), request(before, 9_000)]
+    expect(before.take(...taken)).to.equal(undefined)
+    const after = new OnceReplays(clock)
+    for (let tick = 0; tick < 100; tick++, pass(2_000))
+      for (const one of [taken, held]) expect(after.take(...one)).to.equal('untimely')
+    expect(after.take(...request(after))).to.equal(undefined)
   })
 
   for (const step of [3_600_000, -3_600_000])
-    it(`takes nothing twice when the clock is set ${step > 0 ? 'forward' : 'back'} by an hour`, () => {
+    it(`takes nothing of before when the clock is set ${step > 0 ? 'forward' : 'back'} by an hour`, () => {
       const replays = running({ maxAge: 30_000 })
-      const taken = Array.from({ length: 5 }, () => request())
-      for (const one of taken) expect(replays.take(one, now())).to.equal(undefined)
-      time += 31_000
-      replays.take(request(), now())
-      let clock = now() + step
-      expect(replays.take(request(clock), clock)).to.equal('restarted')
-      for (let tick = 0; tick < 400; tick++, time += 10_000, clock += 10_000)
-        for (const one of taken) expect(replays.take(one, clock)).not.to.equal(undefined)
-      expect(replays.take(request(clock), clock)).to.equal(undefined)
+      const taken = Array.from({ length: 5 }, () => request(replays))
+      const held = request(replays)
+      for (const one of taken) expect(replays.take(...one)).to.equal(undefined)
+      date += step
+      for (let tick = 0; tick < 400; tick++, pass(10_000))
+        for (const one of [...taken, held]) expect(replays.take(...one)).to.equal('untimely')
+      expect(replays.take(...request(replays))).to.equal(undefined)
     })
+
+  it('goes on while a clock is corrected by less than a second', () => {
+    const replays = running()
+    const one = request(replays)
+    expect(replays.take(...one)).to.equal(undefined)
+    date -= 900
+    expect(replays.take(...one)).to.equal('repeated')
+    expect(replays.take(...request(replays))).to.equal(undefined)
+  })
 
   it('refuses new ones when it is full, until the oldest are too old', () => {
     const replays = running({ maxRequests: 3 })
-    for (let count = 0; count < 3; count++) expect(replays.take(request(), now())).to.equal(undefined)
-    expect(replays.take(request(), now())).to.equal('busy')
-    time += 120_001
-    expect(replays.take(request(), now())).to.equal(undefined)
+    for (let count = 0; count < 3; count++) expect(replays.take(...request(replays))).to.equal(undefined)
+    expect(replays.take(...request(replays))).to.equal('busy')
+    pass(120_001)
+    expect(replays.take(...request(replays))).to.equal(undefined)
   })
 })

@@ -79,7 +79,7 @@ async function makeWorld() {
     return payload
   }
   const open = async () => {
-    const device = new Server({ keys: { store }, concurrent: true, replays: { maxAhead: 1 } })
+    const device = new Server({ keys: { store }, concurrent: true })
     onCleanUp(() => device.close({ timeout: 0 }))
     device.on('relay', () => {})
     await device.hostMiddleware(relay.url('wss'), handler, KEY, { tls: relay.tls })

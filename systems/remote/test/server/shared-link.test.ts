@@ -92,7 +92,7 @@ describe('A device’s connection to its relay', function () {
         await gate
         return 'x'.repeat(LONG)
       },
-      { concurrent: true, replays: { maxAhead: 1 } }
+      { concurrent: true }
     )
     const client = new Client({ tls: relay.tls, timeoutLength: 30_000 })
     onCleanUp(() => client.close())
