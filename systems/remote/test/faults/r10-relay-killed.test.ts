@@ -2,7 +2,6 @@ import { createServer, connect as dialTcp, type Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import {
   closesWhatItOpened,
-  freePort,
   isLong,
   needProgram,
   onCleanUp,
@@ -54,7 +53,7 @@ async function rounds({ relays, kills, environment }: Rounds): Promise<void> {
   onCleanUp(() => remove(folder))
   const programs: RelayProgram[] = []
   for (let index = 0; index < relays; index++)
-    programs.push(await RelayProgram.start({ folder, port: await freePort(), environment }))
+    programs.push(await RelayProgram.start({ folder, environment }))
   onCleanUp(async () => void (await Promise.all(programs.map(program => program.kill()))))
   const port = await balance(() => programs.map(program => program.port))
   const tls = { ca: RelayProgram.ca(folder), servername: 'localhost' }
@@ -109,7 +108,7 @@ async function rounds({ relays, kills, environment }: Rounds): Promise<void> {
     const victim = kill % programs.length
     await (programs[victim] as RelayProgram).kill()
     const begun = performance.now()
-    programs[victim] = await RelayProgram.start({ folder, port: await freePort(), environment })
+    programs[victim] = await RelayProgram.start({ folder, environment })
     const before = outcomes.done ?? 0
     while ((outcomes.done ?? 0) === before) {
       expect(performance.now() - begun, 'it goes on after a kill').to.be.below(60_000)

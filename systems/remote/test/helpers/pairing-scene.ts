@@ -4,6 +4,7 @@ import { type Approve, DevicePairing } from '../../lib/device/pairing'
 import type { KeyRing } from '../../lib/keys/key-ring'
 import type { InvitationOptions, KeyRingOptions } from '../../lib/keys/key-ring-options'
 import { nodeScrypt } from '../../lib/sealing/node-scrypt'
+import type { Clock } from '../../lib/time/clock'
 import { MemoryHost } from './device-and-client'
 import { ADDRESS, openRing, suite } from './key-rings'
 import type { MemoryLinkOptions } from './memory-link'
@@ -41,7 +42,7 @@ export class PairingScene {
     return new PairingScene(ring, clock, hub, pairing, new MemoryHost(hub, ring.publicKey, links))
   }
 
-  phone(options: { timeoutLength?: number; random?: () => number } = {}): RemoteClient {
+  phone(options: { timeoutLength?: number; random?: () => number; clock?: Clock } = {}): RemoteClient {
     const phone = new RemoteClient({
       suite,
       scrypt: nodeScrypt,

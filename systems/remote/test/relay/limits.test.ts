@@ -91,14 +91,17 @@ describe('The limits of a relay', () => {
   })
 
   it('bound the devices that are remembered, in number and in time', async () => {
-    const relay = start({ maxRememberedDevices: 2, rememberTimeout: 300 })
-    for (let index = 0; index < 4; index++) {
+    const goes = async (relay: Relay) => {
       const { device, client } = await pair(relay)
       device.link.close()
       await client.hears('offline')
     }
-    expect(relay.now.rememberedDevices).to.equal(2)
-    await until(() => relay.now.rememberedDevices === 0)
+    const few = start({ maxRememberedDevices: 2 })
+    for (let index = 0; index < 4; index++) await goes(few)
+    expect(few.now.rememberedDevices).to.equal(2)
+    const short = start({ rememberTimeout: 100 })
+    await goes(short)
+    await until(() => short.now.rememberedDevices === 0)
   })
 
   it('bound the admission tags of a device', async () => {
@@ -111,23 +114,27 @@ describe('The limits of a relay', () => {
   })
 
   it('bound the time to join, and those that wait for a device', async () => {
-    const relay = start({ joinTimeout: 50, joinGrace: 100, maxWaitingJoins: 2 })
-    const silent = TestClient.of(relay)
-    const device = await TestDeviceLink.of(relay)
+    const hasty = start({ joinTimeout: 50 })
+    const silent = TestClient.of(hasty)
+    const device = await TestDeviceLink.of(hasty)
     device.say({ do: 'register', publicKey: toBase64url(device.device.publicKey) })
     for (const person of [silent, device]) expect((await person.hears('bye')).why).to.equal('unauthenticated')
-    expect(relay.counters.lateJoins).to.equal(2)
+    expect(hasty.counters.lateJoins).to.equal(2)
+    const relay = start({ joinGrace: 100, maxWaitingJoins: 2 })
     const begun = performance.now()
+    const refused: number[] = []
     const times = await Promise.all(
-      [0, 1, 2].map(async () => {
+      [0, 1, 2].map(async index => {
         const client = TestClient.of(relay)
         client.say({ do: 'join', device: 'x' })
         expect((await client.hears('bye')).why).to.equal('unknown-device')
+        refused.push(index)
         return performance.now() - begun
       })
     )
-    expect(times.map(time => time >= 95)).to.deep.equal([false, true, true])
+    expect(refused).to.deep.equal([0, 1, 2])
     expect(relay.counters.refusedTooManyJoins).to.equal(1)
+    for (const time of times.slice(1)) expect(time).to.be.at.least(95)
   })
 
   it('bound the connections that have not joined: who has sat there longest, of the address with most, makes room', async () => {
@@ -205,12 +212,12 @@ describe('The limits of a relay', () => {
   it('hold a client back that sends too fast, and lose nothing of it', async () => {
     const relay = start({ maxFramesPerSecond: 50 })
     const { device, client } = await pair(relay)
+    const begun = performance.now()
     for (let index = 0; index < 130; index++) client.send(String(index))
     for (let index = 0; index < 130; index++) expect(bodyOf(await device.receives())).to.equal(String(index))
-    const begun = performance.now()
     client.send('after 30 too many')
     await device.receives()
-    expect(performance.now() - begun).to.be.within(400, 5_000)
+    expect(performance.now() - begun, '30 at 50 a second').to.be.at.least(580)
     expect(relay.counters.slowedDown).to.be.at.least(1)
     expect(relay.counters.cutTooFast).to.equal(0)
   })

@@ -1,6 +1,7 @@
 import { createVerifier, signToken, tokenClaims } from '@token-server/identity'
 import { closesWhatItOpened, onCleanUp } from '@token-server/test-helpers'
 import { expect } from 'chai'
+import { FakeClock } from 'token-server/testing'
 import { toBase64url } from '../../lib/encoding/base64url'
 import { randomBytes } from '../../lib/encoding/random-id'
 import { Relay, type RelayOptions } from '../../lib/relay/relay'
@@ -87,9 +88,12 @@ describe('A relay', () => {
     })
 
     it('closes it when its token ends, and when a fresh one came in time it stays', async () => {
-      const relay = start()
+      const clock = new FakeClock({ date: Date.now() })
+      const verifier = createVerifier({ issuers: { secret: SECRET }, clock })
+      onCleanUp(() => verifier.close())
+      const relay = start({ verifier })
       const shortToken = () =>
-        signToken({ user_id: '7', exp: Math.floor(Date.now() / 1000) - 4 }, { secret: SECRET })
+        signToken({ user_id: '7', exp: Math.floor(clock.date() / 1000) + 60 }, { secret: SECRET })
       const [one, other] = [await TestDeviceLink.of(relay), await TestDeviceLink.of(relay)]
       await one.register({ jwt: await shortToken() })
       await other.register({ jwt: await shortToken() })
@@ -97,8 +101,12 @@ describe('A relay', () => {
       expect((await other.hears('renewed')).ok).to.equal(false)
       other.say({ do: 'renew', jwt: await tokenOf({ userId: '7' }) })
       expect((await other.hears('renewed')).ok).to.equal(true)
+      expect([one.isClosed, other.isClosed]).to.deep.equal([false, false])
+      clock.advance(60_000)
       expect(await one.hears('bye')).to.deep.equal({ do: 'bye', why: 'unauthenticated', retry: true })
-      expect(other.isClosed).to.equal(false)
+      other.say({ do: 'renew', jwt: await tokenOf({ userId: '7' }) })
+      expect((await other.hears('renewed')).ok).to.equal(true)
+      expect([one.isClosed, other.isClosed]).to.deep.equal([true, false])
     })
   })
 

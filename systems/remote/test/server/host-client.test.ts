@@ -153,17 +153,23 @@ describe('A client without a key, at a device that listens', () => {
     const web = onceNode({ tls: { ca: certs.ca } })
     const id = device.hub.deviceId
     const junk = onceRequest(id, new Uint8Array(100), '')
-    const ends: string[] = []
-    for (let count = 0; count < 20; count++)
-      ends.push(
-        await web.post(url, id, junk).then(
-          () => 'answered',
-          ({ reason }) => reason
+    const begun = performance.now()
+    const endsOf = async (ask: () => Promise<unknown>, count: number) => {
+      const ends: string[] = []
+      while (ends.length < count)
+        ends.push(
+          await ask().then(
+            () => 'answered',
+            ({ reason }) => reason
+          )
         )
-      )
-    expect(ends.filter(end => end === 'busy').length).to.be.within(7, 12)
-    const guessed = await web.invitation(url, id).catch(({ reason }) => reason)
-    expect(guessed).to.equal('busy')
+      return ends
+    }
+    const posted = await endsOf(() => web.post(url, id, junk), 20)
+    const guessed = await endsOf(() => web.invitation(url, id), 10)
+    expect(guessed).to.include('busy')
+    const most = 11 + (performance.now() - begun) / 1_000
+    expect([...posted, ...guessed].filter(end => end !== 'busy').length).to.be.within(8, most)
   })
 
   it('is cut when a few of the answers wait that it does not read', async () => {
@@ -232,6 +238,7 @@ describe('A client without a key, at a device that listens', () => {
 
   it('connects so often and no more', async () => {
     const port = await host({ maxConnectRatePerAddress: 1 })
+    const begun = performance.now()
     const results = await Promise.all(
       Array.from({ length: 30 }, () =>
         RawWebSocket.open(port).then(
@@ -240,6 +247,7 @@ describe('A client without a key, at a device that listens', () => {
         )
       )
     )
-    expect(results.filter(result => result === 'in').length).to.be.within(10, 12)
+    const most = 11 + (performance.now() - begun) / 1_000
+    expect(results.filter(result => result === 'in').length).to.be.within(10, most)
   })
 })

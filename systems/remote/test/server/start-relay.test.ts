@@ -124,12 +124,14 @@ describe('The relay as a server', () => {
     const client = await connect(
       device,
       'wss',
-      { jwt: await tokenOf({ userId: '7' }), timeoutLength: 300 },
+      { jwt: await tokenOf({ userId: '7' }), timeoutLength: 60_000 },
       OTHER_KEY
     )
     const errors: unknown[] = []
     client.setErrorHandler(error => errors.push(error))
-    const failed = await client.send('light').catch((error: unknown) => error)
+    client.send('light').catch(() => undefined)
+    await until(() => errors.length > 0)
+    const failed = await client.send('light', null, { timeout: 100 }).catch((error: unknown) => error)
     expect(failed).to.be.instanceOf(RemoteError)
     expect(failed).to.include({ code: 'bad-key' })
     expect(errors).to.include('invalid_encryption')
