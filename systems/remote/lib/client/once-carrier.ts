@@ -204,8 +204,7 @@ export class OnceCarrier implements Carrier {
         this.#known = String(message[3])
         return 'again'
       }
-      if (message[0] === 'known') this.#known = String(message[1])
-      else this.#requests.take(message, hadLeft)
+      this.#requests.take(message, hadLeft)
     }
     return 'done'
   }

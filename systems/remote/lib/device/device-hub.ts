@@ -268,7 +268,11 @@ export class DeviceHub implements DeviceClientOwner {
       return failureText(Number(message?.[1]), refusal('the same bytes came before', 'repeated', 'maybe'))
     const record = this.recordOf(mode, first, keyId)
     if (record === undefined) throw new Error('nothing is asked')
-    if (taken === 'untimely') return JSON.stringify(['clock', ...this.#replays.moment, record.prefix])
+    const isKnown = fieldOf(first, 'known') === record.prefix
+    const sent = Number(fieldOf(first, 'sent'))
+    // Of a client whose memory is gone: what left before may have run.
+    if (taken === 'untimely' || (!isKnown && sent === 0))
+      return JSON.stringify(['clock', ...this.#replays.moment, record.prefix])
     if (message === undefined || !isNumber(message[1])) throw new Error('nothing is asked')
     const number = message[1]
     if (message[0] !== 'req' && message[0] !== 'ask')
@@ -283,9 +287,7 @@ export class DeviceHub implements DeviceClientOwner {
       maxBytes
     )
     this.ring.touched(keyId)
-    const isAgain = Number(fieldOf(first, 'sent')) >= number && message[0] === 'req'
-    const isKnown = fieldOf(first, 'known') === record.prefix
-    if (isAgain && !isKnown && !record.commands.has(number)) {
+    if (!isKnown && message[0] === 'req' && !record.commands.has(number)) {
       const why = 'it may have been done before this device knew its client'
       return failureText(number, refusal(why, 'forgotten', 'maybe'))
     }
@@ -294,7 +296,7 @@ export class DeviceHub implements DeviceClientOwner {
     const timer = this.#clock.setTimeout(() => session.giveUp(), ONCE_TIMEOUT)
     const text = await session.answered
     this.#clock.clearTimeout(timer)
-    if (text !== undefined) return isKnown ? text : `${text},["known","${record.prefix}"]`
+    if (text !== undefined) return text
     throw new RemoteError('timeout', 'Cannot answer the request: because it is not done in time', {
       ran: 'maybe'
     })

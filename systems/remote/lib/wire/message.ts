@@ -35,8 +35,6 @@ export type Message =
   | readonly ['revoked']
   /** device → client, alone in the answer to a request without a connection: it was not taken; seal it again with this {@link Moment}. */
   | readonly ['clock', ...Moment, known: string]
-  /** device → client, in the answer to a request without a connection: what it calls its memory of this client, since that is another. */
-  | readonly ['known', known: string]
 
 export interface RequestOptions {
   /** Refuse it as `stale` unless the state has this revision. */

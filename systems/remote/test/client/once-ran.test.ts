@@ -59,10 +59,10 @@ describe('What a client without a connection knows of a request that failed', ()
   }
 
   /** The next post comes to nobody. */
-  const lose = (meanwhile: () => unknown = () => {}) => {
-    carry = async (_, response) => {
+  const lose = (meanwhile: (frame: Buffer) => unknown = () => {}) => {
+    carry = async (lost, response) => {
       carry = async (frame, answer) => answer.end(await hub(frame))
-      await meanwhile()
+      await meanwhile(lost)
       response.destroy()
     }
   }
@@ -192,6 +192,22 @@ describe('What a client without a connection knows of a request that failed', ()
       expect(await client.send('x', index)).to.equal(index + 1)
     }
     expect(ran).to.deep.equal([0, 1, 2])
+  })
+
+  it('a request that was lost and came again is not run by the lost bytes, when the device has lost its memory of the client', async () => {
+    scene.restartDevice({ handler: ({ payload }) => ran.push(payload), memory: { maxClients: 1 } })
+    const client = await meet()
+    let held: Buffer | undefined
+    lose(frame => {
+      held = frame
+    })
+    expect(await client.send('x', 1)).to.equal(1)
+    const other = await connect()
+    expect(await other.send('x', 2)).to.equal(2)
+    expect(scene.host.hub.stats.remembered).to.equal(1)
+    await hub(held as unknown as Buffer)
+    expect(await client.send('x', 3)).to.equal(3)
+    expect(ran).to.deep.equal([1, 2, 3])
   })
 
   it('a request that left before the device knew its client, or forgot it, may have run: it does not run again', async () => {

@@ -1,5 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises'
-import { closesWhatItOpened, onCleanUp } from '@token-server/test-helpers'
+import { closesWhatItOpened, onCleanUp, until } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { FakeClock } from 'token-server/testing'
 import type { DeviceHubOptions } from '../../lib/device/device-hub-options'
@@ -16,20 +15,23 @@ describe('A device that is asked without a connection', () => {
   let scene: Scene
   let clock: FakeClock
   const instance = randomText(22)
-  /** What the device gave as the moment. */
+  /** What the device gave as the moment, and called its memory. */
   let at: unknown
+  let known: unknown
 
   async function start(options: Partial<DeviceHubOptions> = {}): Promise<void> {
     clock = new FakeClock({ date: Date.now() })
     scene = await makeScene({ clock, handler: () => 'done', ...options }, { clock })
     onCleanUp(() => scene.close())
     at = undefined
-    at = ((await ask()) as unknown[]).slice(1)
+    const [, epoch, milliseconds, called] = (await ask()) as unknown[]
+    at = [epoch, milliseconds]
+    known = called
   }
 
   /** @returns what the device says to these messages, or the kind of a frame that is no answer */
   async function ask(...messages: unknown[]): Promise<unknown> {
-    const plain = utf8(JSON.stringify([{ instance, sent: 0, timeout: 1_000, at }, ...messages]))
+    const plain = utf8(JSON.stringify([{ instance, sent: 0, timeout: 1_000, at, known }, ...messages]))
     const place = { device: scene.hub.deviceId }
     const sealed = await sealOnce(suite, scene.host.publicKey, place, scene.key, plain)
     const frame = frameOf(await scene.hub.once(sealed.frame))
@@ -58,7 +60,7 @@ describe('A device that is asked without a connection', () => {
     })
     await start({ handler: () => gate, handlerTimeout: 600_000 })
     const failure = failureOf(ask(['req', 1, 'x', null]))
-    while (scene.hub.stats.commands === 0) await wait(1)
+    await until(() => scene.hub.stats.commands > 0)
     await clock.elapse(60_000)
     expect(await failure).to.include({ code: 'timeout', ran: 'maybe' })
     const answer = ask(['req', 1, 'x', null])
