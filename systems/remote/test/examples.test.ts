@@ -119,7 +119,9 @@ describe('The examples', function () {
   })
 })
 
-describe('The package', () => {
+describe('The package', function () {
+  this.timeout(60_000)
+
   it('is there in every form of import', () => {
     const print =
       'console.log([new Server().host, new Client().send, RemoteError.name, Server.Server === Server].map(String).length)'

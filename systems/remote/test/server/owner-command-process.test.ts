@@ -19,7 +19,7 @@ async function startDevice() {
   const { port } = await device.host(({ event }) => `${event} is done`, undefined, { port: 0 })
   await device.keys.setAddress(`ws://127.0.0.1:${port}`)
   const phone = () => {
-    const client = new Client({ timeoutLength: 5000 })
+    const client = new Client()
     onCleanUp(() => client.close())
     return client
   }

@@ -7,7 +7,7 @@ import { certificates, closesWhatItOpened, onCleanUp, until } from '@token-serve
 import { expect } from 'chai'
 import { FakeClock } from 'token-server/testing'
 import { readPhoneKey } from '../../lib/client/phone-key'
-import { Client, type NodeClientOptions } from '../../lib/doors/node-client'
+import { Client } from '../../lib/doors/node-client'
 import { runOwnerCommand } from '../../lib/server/owner-command'
 import { Server } from '../../lib/server/server'
 import { refusalOf } from '../helpers/pairing-scene'
@@ -29,8 +29,8 @@ async function startDevice(clock?: FakeClock) {
   const device = await restart(0)
   const port = device.addresses[0]?.port ?? 0
   await device.keys.setAddress(`https://127.0.0.1:${port}`)
-  const phone = (own: NodeClientOptions = {}) => {
-    const client = new Client({ timeoutLength: 3000, tls: { ca }, ...own })
+  const phone = () => {
+    const client = new Client({ tls: { ca } })
     onCleanUp(() => client.close())
     return client
   }
@@ -127,7 +127,7 @@ describe('Phones that are paired with a device on a port', () => {
     onCleanUp(() => device.close({ timeout: 0 }))
     await device.hostMiddleware(relay.url('wss'), () => 'done', undefined, { tls: relay.tls })
     const phone = () => {
-      const client = new Client({ tls: relay.tls, timeoutLength: 5000 })
+      const client = new Client({ tls: relay.tls })
       onCleanUp(() => client.close())
       return client
     }
@@ -146,7 +146,7 @@ describe('Phones that are paired with a device on a port', () => {
 
   it('are known again when the device comes back', async () => {
     const { device, port, phone, invite, restart } = await startDevice()
-    const ann = phone({ timeoutLength: 10_000 })
+    const ann = phone()
     await ann.pair(await invite(), 'Ann')
     const { deviceId } = device.keys
     await device.close({ timeout: 100 })

@@ -77,7 +77,7 @@ describe('A token that is renewed at a relay', () => {
   it('counts for later connections, of a client that has none, too', async () => {
     const { device } = await startDevice('wss', await tokenOf(USER))
     for (const scheme of ['wss', 'https'] as const) {
-      const client = new Client({ tls: relay.tls, jwt: 'a.b.c', timeoutLength: 1_000 })
+      const client = new Client({ tls: relay.tls, jwt: 'a.b.c' })
       onCleanUp(() => client.close())
       await client.renewJwt(await tokenOf(USER))
       // With another key than that of the device, only the token lets it in.

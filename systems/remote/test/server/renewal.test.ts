@@ -87,7 +87,7 @@ describe('A session of which much was sealed', () => {
     ['tokens', 'either', either]
   ] as const)
     it(`is renewed under way, over ${scheme}, when ${who} has sealed it: each request is answered and runs once`, async function () {
-      this.timeout(isLong ? 300_000 : 20_000)
+      this.timeout(isLong ? 300_000 : 60_000)
       const { short, server, client, ran, sessions, cameUnder, complaints, finish } = await connect(scheme, {
         concurrent: ['hold'],
         handlerTimeout: 300_000
