@@ -24,9 +24,8 @@ describe('A limit holds at every door', () => {
     const some = await Promise.all(Array.from({ length: 102 }, () => guest.publish(topic)))
     expect(some.every(isDone => isDone)).to.equal(true)
     expect(performance.now() - begun, '100 at once, 2 at 10 a second').to.be.within(150, 5_000)
-    const long = performance.now()
     expect(await guest.publish(topic, Buffer.alloc(3 * 16_384))).to.equal(true)
-    expect(performance.now() - long, 'a long one counts for four').to.be.within(300, 5_000)
+    expect(performance.now() - begun, 'a long one counts for four').to.be.within(550, 10_000)
   }
 
   async function subscribesTwice(guest: Guest): Promise<void> {

@@ -38,10 +38,12 @@ describe('Two brokers on one Redis', () => {
         await wait(PACE)
       }
       await until('all come', () => times.every(({ length }) => length === MESSAGES))
-      const [within, across] = times.map(p99) as [number, number]
-      if (isLong)
-        console.log(`QoS ${qos}: p99 within one ${within.toFixed(1)} ms, across ${across.toFixed(1)} ms`)
-      // A calm machine shows less than three times; a busy one delays whatever it likes.
+      if (isLong) {
+        const [within, across] = times.map(latencies => quantile(latencies, 0.99).toFixed(1))
+        console.log(`QoS ${qos}: p99 within one ${within} ms, across ${across} ms`)
+      }
+      const [within, across] = times.map(latencies => quantile(latencies, 0.5)) as [number, number]
+      // A calm machine shows less than three times; a busy one delays some messages for as long as it likes.
       expect(across).to.be.lessThan(10 * within + 100)
     })
   }
@@ -55,7 +57,7 @@ async function session(port: number, name: string): Promise<MqttClient> {
   return client
 }
 
-function p99(latencies: number[]): number {
+function quantile(latencies: readonly number[], share: number): number {
   const sorted = [...latencies].sort((a, b) => a - b)
-  return sorted[Math.floor(0.99 * (sorted.length - 1))] as number
+  return sorted[Math.floor(share * (sorted.length - 1))] as number
 }

@@ -5,12 +5,10 @@ import { deviceToken, TestBroker } from '../helpers/test-broker'
 describe('B4: before CONNECT', () => {
   let test: TestBroker
 
-  beforeEach(async () => {
-    test = await TestBroker.start({ limits: { connectTimeout: 300 } })
-  })
   afterEach(() => test.stop())
 
   it('100 sockets that announce 256 MiB are cut at once and cost nothing', async () => {
+    test = await TestBroker.start()
     const before = residentMiB()
     const sockets = await Promise.all(Array.from({ length: 100 }, () => test.socket()))
     const ends = sockets.map(socket => ended(socket))
@@ -21,9 +19,10 @@ describe('B4: before CONNECT', () => {
   })
 
   it('100 sockets that announce the longest CONNECT and dribble are cut in time and cost what they sent', async () => {
+    test = await TestBroker.start({ limits: { connectTimeout: 300 } })
     const before = residentMiB()
-    const sockets = await Promise.all(Array.from({ length: 100 }, () => test.socket()))
     const begun = performance.now()
+    const sockets = await Promise.all(Array.from({ length: 100 }, () => test.socket()))
     const ends = sockets.map(socket => ended(socket))
     for (const socket of sockets) socket.write(Buffer.from([0x10, 0x80, 0x80, 0x04]))
     const dribble = setInterval(() => {
@@ -37,13 +36,15 @@ describe('B4: before CONNECT', () => {
   })
 
   it('a socket that says nothing is cut at the timeout', async () => {
-    const socket = await test.socket()
+    test = await TestBroker.start({ limits: { connectTimeout: 300 } })
     const begun = performance.now()
+    const socket = await test.socket()
     await ended(socket)
     expect(performance.now() - begun).to.be.within(200, 3_000)
   })
 
   it('a first packet that is not CONNECT, and a second CONNECT, close the connection', async () => {
+    test = await TestBroker.start()
     const socket = await test.socket()
     socket.write(Buffer.from([0xc0, 0]))
     await ended(socket)

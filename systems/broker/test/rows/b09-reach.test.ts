@@ -76,17 +76,21 @@ describe('B9: what devices may not read', () => {
 
     it(`never reaches them, for 100,000 random pairs of filter and topic: ${by}`, async function () {
       this.timeout(60_000 * ROUNDS)
-      for (let round = 0; round < ROUNDS; round++) {
+      let delivered = 0
+      // One seed of seven hundred has hardly a filter that is granted and a topic that it matches: then another follows.
+      for (let round = 0; round < ROUNDS || (delivered <= 20 && round < ROUNDS + 5); round++) {
         const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32)) + round
         try {
-          await play(seed)
+          delivered += await play(seed)
         } catch (error) {
           throw new Error(`SEED=${seed}`, { cause: error })
         }
       }
+      expect(delivered, 'something is delivered').to.be.greaterThan(20)
     })
 
-    async function play(seed: number): Promise<void> {
+    /** @returns how many messages were delivered */
+    async function play(seed: number): Promise<number> {
       const next = numbersFrom(seed)
       const pick = <T>(of: readonly T[]) => of[next() % of.length] as T
       const text = (segments: readonly string[]) => {
@@ -164,7 +168,6 @@ describe('B9: what devices may not read', () => {
           if (payload.startsWith('retained ') && !isTheirs(device, topic))
             throw new Error(`${device.id} got ${topic}, retained`)
       }
-      expect(delivered, 'something is delivered').to.be.greaterThan(20)
 
       // What a fresh token does not grant ends, whatever was subscribed to.
       for (const device of devices) {
@@ -174,6 +177,7 @@ describe('B9: what devices may not read', () => {
         ).to.equal(true)
       }
       await publishAll('renewed')
+      return delivered
     }
   }
 })

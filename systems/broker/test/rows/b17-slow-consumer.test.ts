@@ -132,6 +132,8 @@ describe('B17: a subscriber that takes nothing', () => {
 
   it('with a kept session that reads again in time keeps its connection and its order', async function () {
     this.timeout(60_000)
+    await test.stop()
+    test = await TestBroker.start({ limits: { maxWaitingBytes: 200_000 } })
     const socket = await stuck(1, false)
     const chunks: Buffer[] = []
     let sent = 0

@@ -31,7 +31,7 @@ describe('TopTopics', () => {
   })
 
   it('counts nothing until somebody asks, and no longer when nobody has asked for a while', async () => {
-    topics = new TopTopics(test.broker, { window: 10, patience: 50 })
+    topics = new TopTopics(test.broker, { window: 1_000, patience: 1_000 })
     await publish('before', 5)
     expect(topics.isCounting).to.equal(false)
     expect(names()).to.deep.equal([])
@@ -44,7 +44,7 @@ describe('TopTopics', () => {
   })
 
   it('forgets a topic of which nothing came for two windows', async () => {
-    topics = new TopTopics(test.broker, { window: 100, patience: 10_000 })
+    topics = new TopTopics(test.broker, { window: 1_000, patience: 10_000 })
     topics.report()
     await publish('once', 5)
     expect(names()).to.deep.equal(['once'])

@@ -37,6 +37,15 @@ describe('The store in Redis', () => {
     return store
   }
 
+  /** Where the time to reach Redis is short, a busy machine needs more than one try. */
+  async function openAtLast(over: Partial<RedisStoreOptions>): Promise<RedisStore> {
+    for (;;) {
+      const store = await open('a', over).catch((error: BrokerError) => error)
+      if (!(store instanceof Error)) return store
+      expect(store.message).to.include('it was not reached yet')
+    }
+  }
+
   /** Of this test, without the prefix. */
   function keys(): string[] {
     const all = redis.cli('--scan', '--pattern', `${prefix}:*`).split('\n')
@@ -301,7 +310,8 @@ describe('The store in Redis', () => {
 
     it('cuts a connection that stands still', async () => {
       const downs: string[] = []
-      const store = await open('a', { url: own.url, timeout: 500, onDown: why => downs.push(why) })
+      const store = await openAtLast({ url: own.url, timeout: 500, onDown: why => downs.push(why) })
+      downs.length = 0
       own.freeze()
       onCleanUp(() => own.thaw())
       const began = performance.now()
