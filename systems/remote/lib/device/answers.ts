@@ -1,7 +1,8 @@
 import { isLonger } from '../encoding/bytes'
-import { isDeep } from '../encoding/json'
+import { type JsonFault, writeJson } from '../encoding/json'
 import { type Ran, RemoteError } from '../errors/remote-error'
 import type { Failure } from '../wire/message'
+import type { Answer } from './command'
 
 /** An answer that is JSON already, and fit to be sent. */
 export class Json {
@@ -20,18 +21,15 @@ export function answerText(number: number, rev: number, value: unknown, maxBytes
 
 /** @returns undefined for undefined @throws RemoteError, as above */
 export function jsonOf(value: unknown, maxBytes: number): string | undefined {
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value)
-  } catch {}
-  if (text === undefined) {
-    // A function and a symbol become nothing, without an error.
-    if (value !== undefined) throw unfit('it is no JSON', 'answer-not-json')
-    return undefined
-  }
-  if (isLonger(text, maxBytes)) throw tooLarge(maxBytes)
-  if (isDeep(text)) throw unfit('it is nested too deep', 'answer-too-deep')
-  return text
+  return writeJson(value, maxBytes, unfit)
+}
+
+/** A failure instead of an answer that the connection to its client can't carry. @param maxBytes that it can */
+export function carried(answer: Answer, maxBytes: number): Answer {
+  const { number, text } = answer
+  if (!isLonger(text, maxBytes)) return answer
+  const failure = unfit(`it is longer than ${maxBytes} bytes`, 'length')
+  return { number, text: failureText(number, failure), hasLeft: false }
 }
 
 /** What a client is told of a failure. A RemoteError is one. */
@@ -71,10 +69,15 @@ export function handlerFailure(error: unknown): RemoteError {
   })
 }
 
-export function tooLarge(maxBytes: number): RemoteError {
-  return unfit(`it is longer than ${maxBytes} bytes`, 'answer-too-large')
+const REASONS: Readonly<Record<JsonFault, string>> = {
+  form: 'answer-not-json',
+  length: 'answer-too-large',
+  depth: 'answer-too-deep'
 }
 
-function unfit(why: string, reason: string): RemoteError {
-  return new RemoteError('handler-failed', `Cannot send the answer: because ${why}`, { ran: 'yes', reason })
+function unfit(why: string, fault: JsonFault): RemoteError {
+  return new RemoteError('handler-failed', `Cannot send the answer: because ${why}`, {
+    ran: 'yes',
+    reason: REASONS[fault]
+  })
 }

@@ -7,7 +7,7 @@ import { Outbox } from '../sealing/outbox'
 import type { KeyMode, SealingKey, Session } from '../sealing/session'
 import { decodeFrame, encodeFrame, type Frame, FrameKind, type Header } from '../wire/frame'
 import { decodeMessages, type Greeting } from '../wire/message'
-import { failureText, tooLarge } from './answers'
+import { carried } from './answers'
 import type { Answer, ClientRecord, DeviceSession } from './command'
 
 /** A client that is connected, as its listener or the relay's link has it. */
@@ -96,9 +96,7 @@ export class SealedDeviceSession implements DeviceSession {
 
   answer(item: Answer): void {
     if (this.isEnded) return
-    const { maxBytes } = this.#client
-    const isFit = !isLonger(item.text, maxBytes)
-    this.outbox.push(isFit ? item : { text: failureText(item.number, tooLarge(maxBytes)), hasLeft: false })
+    this.outbox.push(carried(item, this.#client.maxBytes))
     if (this.outbox.waitingLength > 2 * MAX_WAITING_LENGTH) this.#client.close('too-slow')
     this.#renew()
   }

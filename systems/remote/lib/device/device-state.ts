@@ -1,6 +1,5 @@
-import { isLonger } from '../encoding/bytes'
-import { isDeep } from '../encoding/json'
-import { RemoteError } from '../errors/remote-error'
+import { writeJson } from '../encoding/json'
+import { invalid } from '../errors/remote-error'
 import { MAX_MESSAGE_BYTES } from '../wire/message'
 
 export interface StateOptions {
@@ -64,22 +63,6 @@ export class DeviceState {
 }
 
 function stateJson(value: unknown, maxBytes: number): string {
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value ?? null)
-  } catch (cause) {
-    throw unfit('it is no JSON', cause)
-  }
-  if (text === undefined) throw unfit('it is no JSON')
-  if (isLonger(text, maxBytes)) throw unfit(`it is longer than ${maxBytes} bytes as JSON`)
-  if (isDeep(text)) throw unfit('it is nested too deep')
-  return text
-}
-
-function unfit(why: string, cause?: unknown): RemoteError {
-  return new RemoteError(
-    'invalid',
-    `Cannot use the state: because ${why}`,
-    cause === undefined ? {} : { cause }
-  )
+  const text = writeJson(value, maxBytes, (why, _, cause) => invalid('the state', why, { cause }))
+  return text ?? 'null'
 }

@@ -1,6 +1,5 @@
-import { isLonger } from '../encoding/bytes'
 import type { KeyMode } from '../sealing/session'
-import { failureText, tooLarge } from './answers'
+import { carried } from './answers'
 import type { Answer, ClientRecord, DeviceSession } from './command'
 
 /** A request that came without a connection: it hears its answer, and nothing else. */
@@ -32,9 +31,8 @@ export class OnceSession implements DeviceSession {
     })
   }
 
-  answer({ number, text }: Answer): void {
-    const isFit = !isLonger(text, this.#maxBytes)
-    this.#answer(isFit ? text : failureText(number, tooLarge(this.#maxBytes)))
+  answer(item: Answer): void {
+    this.#answer(carried(item, this.#maxBytes).text)
   }
 
   giveUp(): void {

@@ -1,4 +1,4 @@
-import { textOf } from './bytes'
+import { isLonger, textOf } from './bytes'
 
 /** Arrays and objects within each other. */
 export const MAX_DEPTH = 64
@@ -24,6 +24,37 @@ export function parseJson(bytes: Uint8Array, maxDepth = MAX_DEPTH): unknown {
   if (mayBeDeep(text, maxDepth) && isDeepValue(value, maxDepth))
     throw new Error(`JSON is nested deeper than ${maxDepth}`)
   return value
+}
+
+/** Why a value can't be sent. */
+export type JsonFault = 'form' | 'length' | 'depth'
+
+/**
+ * Writes JSON that is fit to be sent: what `parseJson` reads.
+ *
+ * @param unfit makes the error that is thrown; `why` goes on after "because"
+ * @returns undefined for undefined
+ */
+export function writeJson(
+  value: unknown,
+  maxBytes: number,
+  unfit: (why: string, fault: JsonFault, cause?: unknown) => Error
+): string | undefined {
+  let text: string | undefined
+  let cause: unknown
+  try {
+    text = JSON.stringify(value)
+  } catch (error) {
+    cause = error
+  }
+  if (text === undefined) {
+    // A function and a symbol become nothing, without an error.
+    if (value !== undefined) throw unfit('it is no JSON', 'form', cause)
+    return undefined
+  }
+  if (isLonger(text, maxBytes)) throw unfit(`it is longer than ${maxBytes} bytes as JSON`, 'length')
+  if (isDeep(text)) throw unfit(`it is nested deeper than ${MAX_DEPTH}`, 'depth')
+  return text
 }
 
 const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125]

@@ -56,6 +56,6 @@ export class RemoteError extends Error {
   }
 }
 
-export function invalid(what: string, why: string): RemoteError {
-  return new RemoteError('invalid', `Cannot use ${what}: because ${why}`)
+export function invalid(what: string, why: string, details?: RemoteErrorDetails): RemoteError {
+  return new RemoteError('invalid', `Cannot use ${what}: because ${why}`, details)
 }

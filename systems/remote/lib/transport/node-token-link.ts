@@ -97,8 +97,7 @@ export class TokenServerLink extends BaseLink {
   #timer: NodeJS.Timeout | undefined
   /** Frames that came since `pause`: as many as may be handled at once, and the client can't send more. */
   #held: (() => void)[] | undefined
-  /** Undefined: the client is trusted. */
-  #unfinished: UnfinishedBytes | undefined
+  readonly #unfinished: UnfinishedBytes
 
   /** @param connection of which nobody else takes the tokens */
   constructor(connection: Connection, limits: Partial<LinkLimits> = {}) {
@@ -152,13 +151,12 @@ export class TokenServerLink extends BaseLink {
   }
 
   trust(): void {
-    this.#unfinished?.stop()
-    this.#unfinished = undefined
+    this.#unfinished.stop()
   }
 
   #arrived(frame: Uint8Array): Promise<Uint8Array | undefined> | undefined {
     // What comes behind a close is read until that is answered: there is no end to it.
-    if (!this.isClosed) this.#unfinished?.finished()
+    if (!this.isClosed) this.#unfinished.finished()
     return this.#turn(frame)
   }
 

@@ -49,8 +49,8 @@ export class NodeWebSocketLink extends WebSocketLink {
   readonly #ws: WebSocket
   #heartbeat: NodeJS.Timeout | undefined
   #cutter: NodeJS.Timeout | undefined
-  /** Undefined: the other side is trusted. */
-  #unfinished: UnfinishedBytes | undefined
+  /** Of one that was accepted. */
+  readonly #unfinished: UnfinishedBytes | undefined
 
   /** @param accepted the connection below, of a client: then whoever accepted it looks for signs of life */
   constructor(ws: WebSocket, limits: Partial<LinkLimits> = {}, accepted?: Duplex) {
@@ -79,7 +79,6 @@ export class NodeWebSocketLink extends WebSocketLink {
 
   trust(): void {
     this.#unfinished?.stop()
-    this.#unfinished = undefined
   }
 
   protected override write(frame: Uint8Array): void {
