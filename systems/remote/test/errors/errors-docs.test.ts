@@ -21,7 +21,8 @@ describe('docs/errors.md', () => {
   it('has a row for each reason that the code gives, in order, once, of codes that there are', () => {
     const given = sources.flatMap(text => [
       ...text.matchAll(/\breason: '([a-z-]+)'/g),
-      ...text.matchAll(/\b(?:refusal|refusedError|unfit)\([^)]*?, '([a-z-]+)'[,)]/g),
+      ...text.matchAll(/\b(?:refusal|refusedError)\([^)]*?, '([a-z-]+)'[,)]/g),
+      ...text.matchAll(/'(answer-[a-z-]+)'/g),
       ...text.matchAll(/\b(?:refused|unreachable)\('([a-z-]+)'/g),
       ...wordsOf(text, 'ByeReason'),
       ...wordsOf(text, 'DialReason'),
