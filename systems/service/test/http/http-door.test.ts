@@ -205,17 +205,20 @@ describe('HttpDoor', () => {
     })
 
     it('cuts a client that answers no ping', async () => {
-      const { port } = await startDoor({
-        webSockets: { '/': { onConnection: echo, heartbeatInterval: 100 } }
-      })
-      const [answers, silent] = [open(port, '/'), open(port, '/', [])]
-      await Promise.all([outcome(answers), outcome(silent)])
+      const served: WebSocket[] = []
+      const onConnection = (socket: WebSocket) => void served.push(socket)
+      // Who answers has this time to be heard.
+      const { port } = await startDoor({ webSockets: { '/': { onConnection, heartbeatInterval: 500 } } })
+      const [answers, silent] = [open(port, '/'), open(port, '/')]
+      let pings = 0
+      answers.on('ping', () => pings++)
+      expect(await outcome(answers)).to.equal('')
+      expect(await outcome(silent)).to.equal('')
       silent.pause()
       const raw = (silent as unknown as { _socket: Socket })._socket
       raw.pause()
-      await once(answers, 'ping')
-      await once(answers, 'ping')
-      await once(answers, 'ping')
+      await until(() => served.some(({ readyState }) => readyState === WebSocket.CLOSED))
+      await until(() => pings >= 3)
       expect(answers.readyState).to.equal(WebSocket.OPEN)
       raw.resume()
       silent.resume()
