@@ -23,9 +23,9 @@ export interface OpenCertificates {
   readonly key: () => string
   readonly cert: () => string
   readonly ca: () => string
-  /** There when the folder of the authority has a list of revoked certificates. */
-  readonly crl?: () => string
-  /** The files that are read, absolute. */
+  /** Undefined as long as the folder of the authority has no list of revoked certificates: ask again when the files have changed. */
+  readonly crl: (() => string) | undefined
+  /** The files that are read, absolute; the list of revoked certificates also before it is there. */
   readonly files: readonly string[]
   /** The folder whose certificates were made now; null when they were there. */
   readonly madeIn: string | null
@@ -55,13 +55,15 @@ export async function openCertificates(options: CertificateOptions = {}): Promis
     key: resolve(options.key ?? join(folder, 'server', 'server.key')),
     cert: resolve(options.cert ?? join(folder, 'server', 'server.crt')),
     ca: resolve(ca),
-    ...(options.ca === undefined && existsSync(listOf(folder)) && { crl: resolve(listOf(folder)) })
+    ...(options.ca === undefined && { crl: resolve(join(folder, 'ca', 'ca.crl')) })
   }
   const opened: OpenCertificates = {
     key: reader(paths.key),
     cert: reader(paths.cert),
     ca: reader(paths.ca),
-    ...(paths.crl !== undefined && { crl: reader(paths.crl) }),
+    get crl() {
+      return paths.crl !== undefined && existsSync(paths.crl) ? reader(paths.crl) : undefined
+    },
     files: Object.values(paths),
     madeIn: isMade ? resolve(folder) : null,
     notices: noticesOf(paths.key)
@@ -69,10 +71,6 @@ export async function openCertificates(options: CertificateOptions = {}): Promis
   // What is missing is told now, and not at the first handshake.
   for (const read of [opened.key, opened.cert, opened.ca, opened.crl]) read?.()
   return opened
-}
-
-function listOf(folder: string): string {
-  return join(folder, 'ca', 'ca.crl')
 }
 
 /** @returns true when this call made them */

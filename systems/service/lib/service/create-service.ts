@@ -137,7 +137,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     )
     shutdown.add(
       'watching the certificates',
-      watchFiles(certificates.files, () => reload(server, log)),
+      watchFiles(certificates.files, () => reload(server, certificates, log)),
       'doors'
     )
     // Nothing is waited for from here on, so that whoever asked misses no client.
@@ -248,9 +248,10 @@ function ticketKeysOf(secret: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, '', 'token-server tls tickets', 48))
 }
 
-function reload(server: TokenServer, log: Logger): void {
+/** The first list of revoked certificates may have come by now. One that is gone is an error, and the old one stays. */
+function reload(server: TokenServer, { crl }: OpenCertificates, log: Logger): void {
   try {
-    server.reload()
+    server.reload({ ...(crl !== undefined && { crl }) })
     log.info(`${CERTIFICATES_CHANGED}, and are in use`)
   } catch (error) {
     log.error({ err: error }, `${CERTIFICATES_CHANGED}, and can't be used: the old ones stay`)

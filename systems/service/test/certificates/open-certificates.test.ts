@@ -20,7 +20,7 @@ describe('openCertificates', () => {
     const opened = await openCertificates({ folder: made, hosts: ['a.example'] })
     expect(opened.madeIn).to.equal(made)
     expect(opened.files).to.deep.equal(
-      ['server/server.key', 'server/server.crt', 'ca/ca.crt'].map(name => join(made, name))
+      ['server/server.key', 'server/server.crt', 'ca/ca.crt', 'ca/ca.crl'].map(name => join(made, name))
     )
     const { key, cert, ca } = loadCertificates(made, 'server')
     expect([opened.key(), opened.cert(), opened.ca()]).to.deep.equal([key(), cert(), ca()])
@@ -61,10 +61,12 @@ describe('openCertificates', () => {
     expect(() => statSync(unused)).to.throw('ENOENT')
   })
 
-  it('reads the list of revoked certificates where there is one', async () => {
+  it('reads the list of revoked certificates as soon as there is one', async () => {
     const made = folder()
-    expect((await openCertificates({ folder: made })).crl).to.equal(undefined)
+    const opened = await openCertificates({ folder: made })
+    expect(opened.crl).to.equal(undefined)
     writeFileSync(join(made, 'ca/ca.crl'), 'a list')
+    expect(opened.crl?.()).to.equal('a list')
     expect((await openCertificates({ folder: made })).crl?.()).to.equal('a list')
   })
 

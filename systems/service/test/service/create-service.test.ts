@@ -1,9 +1,9 @@
 import { constants } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
-import { loadCertificates, renewServer } from '@token-server/certs'
+import { loadCertificates, openAuthority, renewServer } from '@token-server/certs'
 import {
   closesWhatItOpened,
   freePort,
@@ -240,6 +240,33 @@ describe('createService', () => {
       expect(after.getPeerX509Certificate()?.fingerprint256).to.be.a('string').and.not.equal(old)
       before.write('x')
       await once(before, 'data')
+    })
+
+    it('takes the first list of revoked certificates without a restart, and keeps it when its file goes away', async () => {
+      const CERTS_DIR = folder()
+      const { port, lines } = await startService({ config: { CERTS_DIR } })
+      const read = (name: string) => readFileSync(join(CERTS_DIR, name), 'utf8')
+      const authority = await openAuthority({ key: read('ca/ca.key'), cert: read('ca/ca.crt') })
+      const dial = () => {
+        const client = new TokenClient({ host: '127.0.0.1', port, ...loadCertificates(CERTS_DIR, 'client') })
+        onCleanUp(() => client.close({ timeout: 0 }))
+        client.on('error', () => {})
+        return client
+      }
+      const open = dial()
+      await once(open, 'connect')
+      writeFileSync(join(CERTS_DIR, 'ca/ca.crl'), await authority.createCrl([read('client/client.crt')]))
+      await until(() => lines.with('The certificate files have changed, and are in use').length === 1)
+      await open.closed
+      const isRefused = async () => {
+        const before = lines.with('stands in a list of option crl').length
+        dial()
+        await until(() => lines.with('stands in a list of option crl').length > before)
+      }
+      await isRefused()
+      rmSync(join(CERTS_DIR, 'ca/ca.crl'))
+      await until(() => lines.with("and can't be used: the old ones stay").length === 1)
+      await isRefused()
     })
   })
 
