@@ -23,7 +23,7 @@ function isTaken(): Promise<boolean> {
 }
 
 describe('The examples', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   const running = new Set<ChildProcess>()
   let folder: string
 

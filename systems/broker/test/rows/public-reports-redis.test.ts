@@ -14,7 +14,7 @@ describe('Public reports on brokers with Redis behind them', () => {
   })
 
   it(`moscajs/aedes#784: ${CLIENTS} clients that come back at once all get in, at the first dial`, async function () {
-    this.timeout(90_000)
+    this.timeout(180_000)
     const limits = { maxSessionsPerHandler: 2 * CLIENTS }
     const group = await BrokerGroup.start(2, { limits, redisTimeout: 20_000 })
     const [one, other] = group.brokers as [TestBroker, TestBroker]
@@ -24,14 +24,14 @@ describe('Public reports on brokers with Redis behind them', () => {
       const clients = Array.from({ length: CLIENTS }, (_, index) => {
         // Who comes back meets the other broker, as behind a balancer.
         const broker = (index % 2 === 0) === isFirst ? one : other
-        const client = broker.dial(token, { clientId: `c${index}`, clean: false, connectTimeout: 50_000 })
+        const client = broker.dial(token, { clientId: `c${index}`, clean: false, connectTimeout: 100_000 })
         client.on('connect', ({ sessionPresent }) => {
           dials.count++
           if (!isFirst) expect(sessionPresent).to.equal(true)
         })
         return client
       })
-      await until('all are in', () => clients.every(({ connected }) => connected), 30_000)
+      await until('all are in', () => clients.every(({ connected }) => connected), 60_000)
       return clients
     }
     const first = await connectAll(true)

@@ -22,7 +22,7 @@ describe('Public reports', () => {
   afterEach(() => test.stop())
 
   it('moscajs/aedes#966: memory does not grow while the connections stay the same', async function () {
-    this.timeout(60_000)
+    this.timeout(180_000)
     const [connections, pings] = [300, 20]
     const token = await deviceToken('1')
     const ping = bytesOf({ cmd: 'pingreq' })

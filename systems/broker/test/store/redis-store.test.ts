@@ -9,6 +9,9 @@ import { SessionTakenError } from '../../lib/store/store'
 import { TestBroker, until } from '../helpers/test-broker'
 import { client, describeStore, packet, publish, read, STORE_OPTIONS, topicsOf } from './contract'
 
+/** Why a store is not opened whose time is over before a busy machine has tried to connect. */
+const NOT_YET = 'it was not reached yet'
+
 describe('The store in Redis', () => {
   closesWhatItOpened()
 
@@ -42,7 +45,7 @@ describe('The store in Redis', () => {
     for (;;) {
       const store = await open('a', over).catch((error: BrokerError) => error)
       if (!(store instanceof Error)) return store
-      expect(store.message).to.include('it was not reached yet')
+      expect(store.message).to.include(NOT_YET)
     }
   }
 
@@ -322,12 +325,15 @@ describe('The store in Redis', () => {
 
     it('is not opened by a broker that cannot reach it, and the password is told to nobody', async () => {
       const redisUrl = `redis://user:secret@127.0.0.1:${await freePort()}`
-      const store = await openStore({ redisUrl, redisTimeout: 300 }, STORE_OPTIONS)
-      const error = await store.setup({ id: 'a' }).catch((reason: BrokerError) => reason)
-      expect(error).to.include({ code: 'ERR_BROKER_STORE' })
-      expect(String((error as Error).message))
-        .to.include('ECONNREFUSED')
-        .and.to.not.include('secret')
+      const failure = async (): Promise<Error> => {
+        const store = await openStore({ redisUrl, redisTimeout: 300 }, STORE_OPTIONS)
+        const error = await store.setup({ id: 'a' }).catch((reason: BrokerError) => reason)
+        expect(error).to.include({ code: 'ERR_BROKER_STORE' })
+        const { message } = error as Error
+        expect(message).not.to.include('secret')
+        return message.includes(NOT_YET) ? failure() : (error as Error)
+      }
+      expect((await failure()).message).to.include('ECONNREFUSED')
     })
   })
 

@@ -142,7 +142,8 @@ describe('R13: the WebSocket side', () => {
     await refused(1000, [CLOSE, code(1000)], [BINARY, Buffer.of(1)], [PING])
   })
 
-  describe('with 100 attackers', () => {
+  describe('with 100 attackers', function () {
+    this.timeout(60_000)
     let listener: ChildProcess
     let port: number
 

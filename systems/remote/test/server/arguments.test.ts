@@ -23,7 +23,8 @@ const ODD: readonly unknown[] = [
   Object.create(null)
 ]
 
-describe('Whatever a call is given', () => {
+describe('Whatever a call is given', function () {
+  this.timeout(60_000)
   closesWhatItOpened()
 
   it('it fails with a RemoteError, if it fails', async () => {

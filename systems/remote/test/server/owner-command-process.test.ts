@@ -50,7 +50,8 @@ function run(folder: string, ...args: string[]) {
   return { type: (line: string) => command.stdin.write(`${line}\n`), says, ended, said: () => said }
 }
 
-describe('token-remote in a process of its own', () => {
+describe('token-remote in a process of its own', function () {
+  this.timeout(60_000)
   closesWhatItOpened()
 
   it('asks about a phone that claims, finishes and connects at once, and lets it in or turns it away', async () => {
