@@ -29,22 +29,62 @@ export function keepRegistryRight(aedes: Aedes): void {
   }
 }
 
+const MOST_IDENTIFIERS = 65_535
+
+/** Packet identifiers of messages that are stored as sent to a client, until it has acknowledged them. */
+const IN_USE = new WeakMap<object, Set<number>>()
+
 /**
- * aedes begins the packet identifiers of each connection at random, so that a new message may get that of one which was sent before and is
- * not acknowledged [MQTT-2.3.1-4]: then the one acknowledgement is taken for the other. They go on behind the last one that is sent again.
+ * aedes begins the packet identifiers of each connection at random and counts on, so that a new message may get that of one which was sent
+ * before and is not acknowledged [MQTT-2.3.1-4]: then the one acknowledgement is taken for the other, and a message is lost. They go on
+ * behind the last one that is sent again, leave out those that are in use (see {@link skipIdentifiersInUse}), and a connection that is closed
+ * gives none any more: its successor has read which there are.
  */
 export function keepIdentifiersApart(store: Store): Store {
   const sent = store.outgoingStream.bind(store)
   store.outgoingStream = client => Readable.from(goOnBehind(sent(client), client as AedesClient))
+  const update = store.outgoingUpdate.bind(store)
+  store.outgoingUpdate = (client, packet) => {
+    if ((client as AedesClient).closed) {
+      return Promise.reject(new Error('Cannot send a message: because the connection is closed'))
+    }
+    if (packet.messageId) IN_USE.get(client)?.add(packet.messageId)
+    return update(client, packet)
+  }
+  const clear = store.outgoingClearMessageId.bind(store)
+  store.outgoingClearMessageId = async (client, packet) => {
+    const cleared = await clear(client, packet)
+    if (packet.messageId) IN_USE.get(client)?.delete(packet.messageId)
+    return cleared
+  }
   return store
+}
+
+/** A client that leaves a message unacknowledged keeps its identifier, however many go past it. */
+export function skipIdentifiersInUse(client: AedesClient): void {
+  const inUse = new Set<number>()
+  let next = client._nextId
+  IN_USE.set(client, inUse)
+  Object.defineProperty(client, '_nextId', {
+    get: () => next,
+    set: (identifier: number) => {
+      next = identifier
+      while (inUse.has(next) && inUse.size < MOST_IDENTIFIERS) next = behind(next)
+    }
+  })
 }
 
 async function* goOnBehind(sent: Readable, client: AedesClient): AsyncGenerator<unknown> {
   for await (const packet of sent) {
     const { messageId } = packet as { readonly messageId: number }
-    client._nextId = (messageId % 65_535) + 1
+    IN_USE.get(client)?.add(messageId)
+    client._nextId = behind(messageId)
     yield packet
   }
+}
+
+function behind(identifier: number): number {
+  return (identifier % MOST_IDENTIFIERS) + 1
 }
 
 /** An id for a broker that sorts behind those of earlier starts: the queues of a LevelStore are sorted by it first. */

@@ -13,7 +13,13 @@ import { openStore } from '../store/open-store'
 import type { Store } from '../store/store'
 import { isTopicFilter } from '../wire/topics'
 import { Admission, authenticateByJwt } from './admission'
-import { keepIdentifiersApart, keepRegistryRight, NO_DUPLICATES, sortableId } from './aedes-mends'
+import {
+  keepIdentifiersApart,
+  keepRegistryRight,
+  NO_DUPLICATES,
+  skipIdentifiersInUse,
+  sortableId
+} from './aedes-mends'
 import { type AedesPacket, senderOf } from './aedes-packet'
 import {
   type BrokerOptions,
@@ -190,6 +196,7 @@ export class Broker {
     })
     const client = this.#aedes.handle(stream) as AedesClient
     client.duplicates = NO_DUPLICATES
+    skipIdentifiersInUse(client)
     this.#connections.add(client, connection)
     stream.once('close', () => this.#closed(client, connection))
   }

@@ -267,6 +267,7 @@ export class LevelStore extends LevelPersistence implements Store {
 
   async *#sent({ id }: StoredClient): AsyncGenerator<StoredPacket> {
     const keys = new Set<string>()
+    await this.#commits.write([]) // an earlier connection may have sent what is not committed yet
     for await (const bytes of this.#facade.values(range(`${OUTGOING_BY_ID}${encodeURIComponent(id)}:`))) {
       const packet = decode(bytes) as StoredPacket
       keys.add(outgoingKey(id, packet))
