@@ -133,7 +133,8 @@ export class Admission {
     const { limits, commands } = this.#options
     const why = grantsOf(identity, commands).whyNotPublish(will.topic) ?? whyTopicTooLong(will.topic, limits)
     if (why !== undefined) throw new Refused(NOT_AUTHORIZED, `its will to ${will.topic}: ${why}`)
-    stampMessage(will, identity)
+    if (!stampMessage(will, identity))
+      throw new Refused(NOT_AUTHORIZED, `its will to ${will.topic}: ${WHY_NOT_STAMPED}`)
   }
 }
 
@@ -148,11 +149,25 @@ export function authenticateByJwt(verifier: Verifier): AdmissionOptions['authent
   }
 }
 
-/** Writes the verified sender onto a message: for handlers in this process, and into the JSON of devices. */
-export function stampMessage(packet: AedesPacket, identity: Identity): void {
+/**
+ * Writes the verified sender onto a message: for handlers in this process, and into the JSON of devices.
+ *
+ * @returns false: it can't be written, {@link WHY_NOT_STAMPED}
+ */
+export function stampMessage(packet: AedesPacket, identity: Identity): boolean {
+  const payload = stampedBy(identity, toBuffer(packet.payload))
+  if (payload === undefined) return false
   packet.properties = { userProperties: { sub: identity.id, kind: identity.kind } }
-  if (!isServiceKind(identity)) packet.payload = stampSender(toBuffer(packet.payload), identity.id)
+  packet.payload = payload
+  return true
 }
+
+/** A payload with its verified sender; undefined: {@link WHY_NOT_STAMPED}. */
+export function stampedBy(identity: Identity, payload: Buffer): Buffer | undefined {
+  return isServiceKind(identity) ? payload : stampSender(payload, identity.id)
+}
+
+export const WHY_NOT_STAMPED = 'its payload is no JSON, and names a user_id that some parsers would read'
 
 function toBuffer(payload: Buffer | string): Buffer {
   return typeof payload === 'string' ? Buffer.from(payload) : payload

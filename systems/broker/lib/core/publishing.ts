@@ -1,7 +1,7 @@
 import type { Verifier } from '@token-server/identity'
 import { VOID_TOPIC } from '../bus/local-bus'
 import { type BrokerLimits, whyTopicTooLong } from '../limits/limits'
-import { stampMessage } from './admission'
+import { stampMessage, WHY_NOT_STAMPED } from './admission'
 import type { AedesPacket } from './aedes-packet'
 import type { Counters } from './counters'
 import type { Log } from './log'
@@ -70,8 +70,11 @@ export class Publishing {
 
   #accept(member: Member, packet: AedesPacket, done: Done): void {
     const { counters, log } = this.#options
+    if (!stampMessage(packet, member.identity)) {
+      this.#refuse(member, packet.topic, WHY_NOT_STAMPED, done)
+      return
+    }
     counters.published++
-    stampMessage(packet, member.identity)
     packet.dup = false // [MQTT-3.3.1-3]
     if (log.isLevelEnabled?.('debug') ?? true) {
       const { topic, payload, qos, retain } = packet

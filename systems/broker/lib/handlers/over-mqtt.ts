@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { Sender, TopicListener, TopicMessage, Topics } from '../client/topics'
 import { matches } from '../wire/topics'
 
@@ -75,6 +76,8 @@ function messageOf({ topic, payload, qos, retain }: MqttPacketLike): TopicMessag
 }
 
 function senderIn(payload: Buffer): Sender | undefined {
+  // The broker has set it in what is JSON alone.
+  if (!isUtf8(payload)) return undefined
   try {
     const id = (JSON.parse(payload.toString()) as { user_id?: unknown } | null)?.user_id
     if (typeof id === 'string' || typeof id === 'number') return { id: String(id), kind: undefined }

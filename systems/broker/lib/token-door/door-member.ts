@@ -1,12 +1,10 @@
 import type { Identity, Watch } from '@token-server/identity'
 import type { Connection } from 'token-server'
 import type { Grants } from '../authorization/grants'
-import { isServiceKind } from '../authorization/subject'
 import type { Broker } from '../core/broker'
 import type { StoredQueue } from '../core/stored-queue'
 import { limitsOf } from '../limits/limits'
 import { Pace } from '../limits/pace'
-import { stampSender } from '../wire/stamp-sender'
 import { Deliveries } from './deliveries'
 import { Subscriptions, type SubscriptionsOptions } from './subscriptions'
 
@@ -60,11 +58,6 @@ export class DoorMember {
 
   get grants(): Grants {
     return this.#grants
-  }
-
-  /** As the broker stamps what comes by MQTT. */
-  stamped(payload: Buffer): Buffer {
-    return isServiceKind(this.identity) ? payload : stampSender(payload, this.identity.id)
   }
 
   /** A fresh token is in force. @returns subscriptions that it does not grant */

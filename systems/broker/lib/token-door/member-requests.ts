@@ -1,3 +1,4 @@
+import { stampedBy, WHY_NOT_STAMPED } from '../core/admission'
 import type { Broker } from '../core/broker'
 import type { Log } from '../core/log'
 import { whyTopicTooLong } from '../limits/limits'
@@ -50,20 +51,23 @@ export class MemberRequests {
     }
     const tooLong = whyTopicTooLong(topic, broker.limits)
     if (tooLong !== undefined) throw new DoorRefusal('topic', tooLong)
-    if (!isTopicName(topic)) throw new DoorRefusal('topic', 'it is empty or has a wildcard')
+    if (!isTopicName(topic))
+      throw new DoorRefusal('topic', 'it is empty, has a wildcard, or a character that MQTT forbids')
     const why = member.grants.whyNotPublish(topic)
     if (why !== undefined) throw new DoorRefusal('not-allowed', why, { topic })
     const { maxPacketBytes } = broker.limits
     if (payload.length > maxPacketBytes) {
       throw new DoorRefusal('too-large', `it has ${payload.length} bytes, bound ${maxPacketBytes}`, { topic })
     }
+    const stamped = stampedBy(member.identity, payload)
+    if (stamped === undefined) throw new DoorRefusal('not-allowed', WHY_NOT_STAMPED, { topic })
     const turn = member.pace.take(payload.length)
     if (turn !== undefined) await this.#throttled(turn)
     broker.counters.published++
     if (log.isLevelEnabled?.('debug') ?? true) {
       log.debug({ ...facts(), topic, bytes: payload.length, qos, retain }, 'published')
     }
-    await broker.publish({ topic, payload: member.stamped(payload), qos, retain }, member.identity)
+    await broker.publish({ topic, payload: stamped, qos, retain }, member.identity)
     return { type: 'published' }
   }
 

@@ -2,28 +2,57 @@ import { isUtf8 } from 'node:buffer'
 
 const KEY = 'user_id'
 const OPEN = 0x7b
+const NUL = 0
 
 /**
  * The payload with the verified id of its sender as `user_id`, if it is a JSON object; any other payload as it is.
  *
  * The bytes stay as they are when the object has that key once, with the right value. Else its entries keep their text (numbers keep their
- * digits), and `user_id` comes first, as a string. A key that differs in case only, or comes twice, is taken away as well: parsers
- * disagree on which of several they read.
+ * digits), and `user_id` comes first, as a string. A key that comes twice, or that a parser may take for it (another case, or letters that
+ * Unicode folds to these), is taken away as well: parsers disagree on which of several they read.
+ *
+ * @returns undefined when the payload is no JSON, and a parser that takes more than JSON may read a `user_id` in it: bytes that are no
+ * UTF-8, UTF-16, a byte order mark, NaN, comments, text behind the object
  */
-export function stampSender(payload: Buffer, id: string): Buffer {
-  if (!startsLikeObject(payload) || !isUtf8(payload)) return payload
-  const text = payload.toString('utf8')
-  try {
-    JSON.parse(text)
-  } catch {
-    return payload
-  }
+export function stampSender(payload: Buffer, id: string): Buffer | undefined {
+  if (!payload.includes(OPEN)) return payload
+  const text = jsonOf(payload)
+  if (text === undefined) return mayNameSender(payload) ? undefined : payload
+  if (!startsLikeObject(payload)) return payload
   const entries = entriesOf(text)
-  const claims = entries.filter(entry => entry.key.toLowerCase() === KEY)
+  const claims = entries.filter(entry => folded(entry.key) === KEY)
   const only = claims.length === 1 ? claims[0] : undefined
   if (only?.key === KEY && isValue(only.value, id)) return payload
   const kept = entries.filter(entry => !claims.includes(entry)).map(entry => entry.text)
   return Buffer.from(`{${[`"${KEY}":${JSON.stringify(id)}`, ...kept].join(',')}}`)
+}
+
+/** The payload as text, if it is JSON. */
+function jsonOf(payload: Buffer): string | undefined {
+  if (!isUtf8(payload)) return undefined
+  const text = payload.toString('utf8')
+  try {
+    JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  return text
+}
+
+/** Whether an object begins in it, in whatever encoding, and behind that stands the key. */
+function mayNameSender(payload: Buffer): boolean {
+  // What is left of UTF-16 and UTF-32 without its zeros is ASCII where it matters.
+  const bytes = payload.includes(NUL) ? payload.filter(byte => byte !== NUL) : payload
+  const text = Buffer.from(bytes.subarray(bytes.indexOf(OPEN))).toString('utf8')
+  const unescaped = text.replace(/\\u([0-9a-f]{4})/gi, (_, code) =>
+    String.fromCharCode(Number.parseInt(code, 16))
+  )
+  return /user_id["'\s]*:/.test(folded(unescaped))
+}
+
+/** Letters that some parser takes for one are one. */
+function folded(text: string): string {
+  return text.normalize('NFKC').toLowerCase()
 }
 
 function isValue(text: string, id: string): boolean {

@@ -49,6 +49,20 @@ describe('A broker that authorizes', () => {
     }
   })
 
+  it('closes the connection of a device whose payload is no JSON and names a sender, by MQTT and in a will', async () => {
+    const claim = Buffer.from('\ufeff{"user_id":"1"}')
+    const device = await test.device('6894')
+    const gone = closed(device)
+    device.publish('request_contact', claim)
+    await gone
+    const will = { topic: 'request_contact', payload: claim, qos: 0 as const, retain: false }
+    expect(await returnCode(test.dial(await deviceToken('6894'), { will }))).to.equal(5)
+    expect(test.broker.refusals().map(({ why }) => why)).to.have.length(2)
+    for (const { why } of test.broker.refusals()) expect(why).to.include('names a user_id')
+    const handler = await test.handler('h')
+    await handler.publishAsync('6894_x', claim, { qos: 1 })
+  })
+
   it('B9: queues nothing for a session by a subscription that was refused beside a granted one', async () => {
     const options = { clientId: 'x', clean: false }
     const before = await test.device('1', options)

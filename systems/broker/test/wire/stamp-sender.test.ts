@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { stampSender } from '../../lib/wire/stamp-sender'
 
 function stamp(text: string, id = '68946'): string {
-  return stampSender(Buffer.from(text), id).toString()
+  return String(stampSender(Buffer.from(text), id))
 }
 
 describe('The sender in a JSON payload', () => {
@@ -30,6 +30,8 @@ describe('The sender in a JSON payload', () => {
       '"user\\u005fid":"1"',
       '"User_Id":"68946"',
       '"USER_ID":"1"',
+      '"u\u017fer_id":"1"',
+      '"\uff55ser_id":"1"',
       '"user_id":"68946","user_id":"1"',
       '"user_id":"1","user_id":"68946"',
       '"user_id":"68946","user_id":"68946"',
@@ -53,6 +55,51 @@ describe('The sender in a JSON payload', () => {
     }
     const binary = Buffer.from([0x7b, 0xff, 0x7d])
     expect(stampSender(binary, '1')).to.equal(binary)
+  })
+
+  it('is refused in what is no JSON, and what some parsers read all the same', () => {
+    const claim = '{"user_id":"1","x":1}'
+    const payloads = {
+      'bytes that are no UTF-8': Buffer.concat([
+        Buffer.from('{"user_id":"1","x":"'),
+        Buffer.of(0xff),
+        Buffer.from('"}')
+      ]),
+      'a byte order mark': Buffer.from(`\ufeff${claim}`),
+      'UTF-16, little endian': Buffer.from(claim, 'utf16le'),
+      'UTF-16, big endian': Buffer.from(claim, 'utf16le').swap16(),
+      'UTF-32': Buffer.from([...Buffer.from(claim)].flatMap(byte => [byte, 0, 0, 0])),
+      NaN: Buffer.from('{"user_id":"1","x":NaN}'),
+      'text behind the object': Buffer.from(`${claim} x`),
+      'a second object': Buffer.from(`${claim}${claim}`),
+      'a comment before it': Buffer.from(`/* */ ${claim}`),
+      'a comma behind the last entry': Buffer.from('{"user_id":"1",}'),
+      'a key without quotes': Buffer.from('{user_id: 1}'),
+      'single quotes': Buffer.from("{'user_id' : '1'}"),
+      'an escape in the key': Buffer.from('{"user\\u005fid":"1",}'),
+      'a no-break space before it': Buffer.from(`\u00a0${claim}`)
+    }
+    for (const [name, payload] of Object.entries(payloads))
+      expect(stampSender(payload, '68946'), name).to.equal(undefined)
+  })
+
+  it('leaves what is no JSON and names nobody as it is, of any length in a short time', () => {
+    for (const text of [
+      'user_id: 1',
+      'user_id={}',
+      '[{"user_id":1}]',
+      '{"a":"user_id"',
+      '{x}',
+      '"{\\"user_id\\":1}"'
+    ]) {
+      expect(stamp(text)).to.equal(text)
+    }
+    for (const text of ['{', '{user_id', '{"user_id" '.repeat(20), `{user_id${' '.repeat(20)}`, '\\u00']) {
+      const payload = Buffer.from(text.repeat(Math.ceil(262_144 / text.length)))
+      const start = performance.now()
+      expect(stampSender(payload, '1')).to.equal(payload)
+      expect(performance.now() - start).to.be.below(2_000)
+    }
   })
 
   it('is the only one, and the rest of the object is equal, for any object', () => {
