@@ -1,8 +1,8 @@
 import type { Identity, Verifier } from '@token-server/identity'
 import type { Bus } from '@token-server/service'
 import { wrongOption } from '../errors/broker-error'
-import type { BrokerLimits } from '../limits/limits'
-import { isTopicFilter, isWildcard, levelCount } from '../wire/topics'
+import { type BrokerLimits, whyTopicTooLong } from '../limits/limits'
+import { isTopicFilter, isTopicName } from '../wire/topics'
 import type { Credentials } from './admission'
 import type { AedesPacket } from './aedes-packet'
 import type { Log } from './log'
@@ -90,15 +90,15 @@ function checkCommand(pattern: string): void {
 /** @param isShared other brokers get it as well, and what they take is bounded */
 export function whyNotPublish(
   { topic, payload }: Outgoing,
-  { maxTopicLevels, maxPacketBytes }: BrokerLimits,
+  limits: BrokerLimits,
   isShared: boolean
 ): string | undefined {
-  if (isWildcard(topic) || topic === '' || levelCount(topic) > maxTopicLevels) {
-    return `its topic is empty, has a wildcard, or has more than ${maxTopicLevels} levels`
-  }
+  if (!isTopicName(topic)) return 'its topic is empty, has a wildcard, or a character that MQTT forbids'
+  const tooLong = whyTopicTooLong(topic, limits)
+  if (tooLong !== undefined) return `of its topic: ${tooLong}`
   const length = Buffer.byteLength(payload)
-  if (isShared && length > maxPacketBytes) {
-    return `its payload has ${length} bytes, maxPacketBytes is ${maxPacketBytes}`
+  if (isShared && length > limits.maxPacketBytes) {
+    return `its payload has ${length} bytes, maxPacketBytes is ${limits.maxPacketBytes}`
   }
   return undefined
 }

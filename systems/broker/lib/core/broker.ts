@@ -34,7 +34,7 @@ import { Connections } from './connections'
 import { Counters } from './counters'
 import { FanOut } from './fan-out'
 import { guardSocket } from './guard-socket'
-import { type Log, SILENT } from './log'
+import { type Log, SILENT, wordsOf } from './log'
 import { type AedesClient, MEMBER } from './member'
 import { Publishing } from './publishing'
 import { Redelivery, TAKEN } from './redelivery'
@@ -229,15 +229,18 @@ export class Broker {
    *
    * @returns ends it
    */
-  subscribe(filter: string, listener: (message: Message) => void): () => void {
+  subscribe(filter: string, listener: (message: Message) => unknown): () => void {
     if (!isTopicFilter(filter)) throw wrongOption('filter', 'it is no topic filter of MQTT')
     const notify = (packet: AedesPacket) => {
       const { topic, payload, qos, properties } = packet
       if (topic.startsWith('$') && !filter.startsWith('$')) return // [MQTT-4.7.2-1]
+      const failed = (error: unknown) =>
+        this.#log.error({ topic, error: wordsOf(error) }, 'a listener of this process threw')
       try {
-        listener({ topic, payload, qos, sender: senderOf(properties) })
+        const result = listener({ topic, payload, qos, sender: senderOf(properties) })
+        void Promise.resolve(result).catch(failed)
       } catch (error) {
-        this.#log.error({ topic, error: (error as Error).message }, 'a listener of this process threw')
+        failed(error)
       }
     }
     this.#bus.on(filter, notify)

@@ -8,6 +8,15 @@ export interface Log {
   isLevelEnabled?(level: string): boolean
 }
 
+/** What an error says, which may be whatever somebody threw. */
+export function wordsOf(error: unknown): string {
+  try {
+    return String((error as Error | null | undefined)?.message ?? error)
+  } catch {
+    return 'an error that says nothing'
+  }
+}
+
 function nothing(): void {}
 
 export const SILENT: Log = {

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { isTopicFilter } from './topics'
+import { isMqttText, isTopicFilter } from './topics'
 
 /** What the guard lets pass, in bytes after the fixed header. */
 export interface PacketGuardOptions {
@@ -234,11 +234,9 @@ function endOfString(chunk: Buffer, at: number, end: number): number {
   return stringEnd
 }
 
-const FORBIDDEN = /[\p{Cc}\p{Noncharacter_Code_Point}]/u
-
 function checkBeyondAscii(bytes: Buffer): void {
   need(isUtf8(bytes), 'a string is not UTF-8')
-  need(!FORBIDDEN.test(bytes.toString('utf8')), 'a string contains a control character or a non-character')
+  need(isMqttText(bytes.toString('utf8')), 'a string contains a control character or a non-character')
 }
 
 function need(holds: boolean, why: string): asserts holds {

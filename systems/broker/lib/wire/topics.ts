@@ -2,18 +2,25 @@
 
 /** Whether a message may bear this topic. */
 export function isTopicName(topic: string): boolean {
-  return topic.length > 0 && !topic.includes('#') && !topic.includes('+')
+  return topic.length > 0 && !isWildcard(topic) && isMqttText(topic)
 }
 
 /** Whether `#` stands alone in the last level and each `+` alone in its own [MQTT-4.7.1-2, MQTT-4.7.1-3]. */
 export function isTopicFilter(filter: string): boolean {
-  if (filter.length === 0) return false
-  if (isTopicName(filter)) return true
+  if (filter.length === 0 || !isMqttText(filter)) return false
+  if (!isWildcard(filter)) return true
   const levels = filter.split('/')
   return levels.every((level, at) => {
     if (level === '#') return at === levels.length - 1
-    return level === '+' || isTopicName(level) || level === ''
+    return level === '+' || !isWildcard(level)
   })
+}
+
+const FORBIDDEN = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u
+
+/** Whether a text can be a string of MQTT: no control characters, halves of pairs and non-characters [MQTT-1.5.3-1, MQTT-1.5.3-2]. */
+export function isMqttText(text: string): boolean {
+  return !FORBIDDEN.test(text)
 }
 
 export function isWildcard(filter: string): boolean {

@@ -156,6 +156,53 @@ describe('A broker', () => {
     await until('it comes', () => received.length === 1)
   })
 
+  it('logs whatever a listener throws or rejects with, and acknowledges to the publisher', async () => {
+    const device = await test.device('9')
+    const listeners = {
+      Error: () => {
+        throw new Error('words')
+      },
+      null: () => {
+        throw null
+      },
+      undefined: () => {
+        throw undefined
+      },
+      text: () => {
+        throw 'words'
+      },
+      hostile: () => {
+        throw new Proxy(
+          {},
+          {
+            get: () => {
+              throw new Error('words')
+            }
+          }
+        )
+      },
+      later: () => Promise.reject(new Error('words'))
+    }
+    for (const [name, listener] of Object.entries(listeners)) {
+      const stop = test.broker.subscribe('ask', listener)
+      const before = test.lines.length
+      await device.publishAsync('ask', 'x', { qos: 1 })
+      await test.broker.publish({ topic: 'ask', payload: 'x' })
+      const logged = () => test.lines.slice(before).filter(({ message }) => message.includes('a listener'))
+      await until(`${name} is logged`, () => logged().length === 2)
+      stop()
+    }
+  })
+
+  it('publishes to no topic that an MQTT client could not be told', async () => {
+    for (const topic of ['', 'a/#', 'a\u0000', '\ud800', '\uffff', 'x'.repeat(1_025), 'a/'.repeat(20)]) {
+      const error = await test.broker.publish({ topic, payload: '' }).catch((reason: unknown) => reason)
+      expect(error, JSON.stringify(topic)).to.have.property('code', 'ERR_BROKER_MESSAGE')
+    }
+    for (const filter of ['', 'a\u0000', 'a/#/b'])
+      expect(() => test.broker.subscribe(filter, () => {})).to.throw('no topic filter')
+  })
+
   it('closes with all connections open, and refuses to publish then', async () => {
     const client = test.dial(await handlerToken('h'))
     await connack(client)

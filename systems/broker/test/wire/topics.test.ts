@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { covers, isTopicFilter, matches } from '../../lib/wire/topics'
+import { covers, isTopicFilter, isTopicName, matches } from '../../lib/wire/topics'
 
 const level = fc.constantFrom('', 'a', 'b', 'c')
 const topic = fc.array(level, { minLength: 1, maxLength: 4 }).map(levels => levels.join('/'))
@@ -9,6 +9,31 @@ const filter = fc
   .map(([levels, hash]) => [...levels, ...(hash ? ['#'] : [])].join('/'))
 
 describe('Topics and filters', () => {
+  it('have no control character, half of a pair or non-character', () => {
+    for (const bad of [
+      '\u0000',
+      '\u0001',
+      '\u001f',
+      '\u007f',
+      '\u009f',
+      '\ud800',
+      '\udc00',
+      '\uffff',
+      '\ufdd0',
+      '\u{1ffff}'
+    ]) {
+      for (const text of [bad, `a/${bad}`, `${bad}/b`, `a${bad}b`]) {
+        expect(isTopicName(text), JSON.stringify(text)).to.equal(false)
+        for (const filter of [text, `${text}/#`, `+/${text}`])
+          expect(isTopicFilter(filter), JSON.stringify(filter)).to.equal(false)
+      }
+    }
+    for (const good of ['a', 'é', '\u{1f600}', '\ufeffa', ' ']) {
+      expect(isTopicName(good)).to.equal(true)
+      expect(isTopicFilter(`${good}/+/#`)).to.equal(true)
+    }
+  })
+
   it('match as the examples of MQTT 3.1.1, section 4.7', () => {
     const yes: [string, string][] = [
       ['sport/tennis/player1/#', 'sport/tennis/player1'],
