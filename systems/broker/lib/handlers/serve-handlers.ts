@@ -1,7 +1,8 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ownerOf } from '../authorization/owner-of'
 import type { PublishOptions, TopicMessage, Topics } from '../client/topics'
-import { type Log, SILENT } from '../core/log'
+import { type Log, SILENT, wordsOf } from '../core/log'
 import type { HandlerContext, HandlerDefinition } from './handler'
 
 export interface ServeOptions {
@@ -10,6 +11,13 @@ export interface ServeOptions {
   /** Stops retries; a message that is being handled then counts as not received. */
   readonly signal?: AbortSignal
 }
+
+/** Bytes of the payload in one dead letter, where they are base64: the letter stays below the default `maxPacketBytes`. */
+const MAX_LETTER_BYTES = 131_072
+/** The default of the broker. */
+const MAX_TOPIC_LENGTH = 1_024
+/** Characters of what an error says. */
+const MAX_WHY_LENGTH = 1_000
 
 /** A message that no attempt can help. */
 class Hopeless extends Error {}
@@ -24,13 +32,25 @@ export async function serveHandlers(
   handlers: Iterable<HandlerDefinition>,
   options: ServeOptions = {}
 ): Promise<void> {
+  const { log = SILENT, signal } = options
+  const stopped = stoppedBy(signal)
   // All in this turn: messages of a kept session come as soon as the connection is there.
   const subscribed = [...handlers].map(definition => {
-    const runner = new Runner(topics, definition, options)
+    const runner = new Runner(topics, definition, log, stopped)
     const { qos } = definition.options
     return topics.subscribe(definition.filter, message => runner.handle(message), { qos })
   })
   await Promise.all(subscribed)
+}
+
+/** As many as like may wait for it. */
+function stoppedBy(signal: AbortSignal | undefined): AbortSignal {
+  const stopped = new AbortController()
+  setMaxListeners(0, stopped.signal)
+  const stop = () => stopped.abort(signal?.reason)
+  if (signal?.aborted) stop()
+  else signal?.addEventListener('abort', stop, { once: true })
+  return stopped.signal
 }
 
 /** One handler: its attempts, and what becomes of a message that none of them could handle. */
@@ -40,11 +60,11 @@ class Runner {
   readonly #log: Log
   readonly #stopped: AbortSignal
 
-  constructor(topics: Topics, definition: HandlerDefinition, options: ServeOptions) {
+  constructor(topics: Topics, definition: HandlerDefinition, log: Log, stopped: AbortSignal) {
     this.#topics = topics
     this.#definition = definition
-    this.#log = options.log ?? SILENT
-    this.#stopped = options.signal ?? new AbortController().signal
+    this.#log = log
+    this.#stopped = stopped
   }
 
   async handle(message: TopicMessage): Promise<void> {
@@ -56,8 +76,7 @@ class Runner {
       } catch (error) {
         this.#stopped.throwIfAborted()
         const { topic } = message
-        const why = (error as Error)?.message ?? String(error)
-        this.#log.warn({ topic, attempt, error: why }, 'a handler failed')
+        this.#log.warn({ topic, attempt, error: wordsOf(error) }, 'a handler failed')
         if (error instanceof Hopeless || attempt > retries) return await this.#giveUp(message, attempt, error)
       }
       await delay(Math.min(retryDelay * 2 ** (attempt - 1), 2 ** 31 - 1), undefined, {
@@ -71,15 +90,16 @@ class Runner {
     const { sender, topic } = message
     if (sender === undefined) throw new Hopeless('nobody is known to have sent it')
     const payload = options.payload === 'json' ? parsed(message.payload) : message.payload
-    const signal = AbortSignal.any([AbortSignal.timeout(options.timeout), this.#stopped])
-    const context: HandlerContext = {
-      topic,
-      sender,
-      signal,
-      publish: (to, what, how) => this.#publish(to, what, how),
-      publishTo: (id, to, what, how) => this.#publish(topicOf(id, to), what, how)
-    }
-    await orAborted(Promise.resolve(run(payload as never, context)), signal)
+    await within(options.timeout, this.#stopped, signal => {
+      const context: HandlerContext = {
+        topic,
+        sender,
+        signal,
+        publish: (to, what, how) => this.#publish(to, what, how),
+        publishTo: (id, to, what, how) => this.#publish(topicOf(id, to), what, how)
+      }
+      return run(payload as never, context)
+    })
   }
 
   #publish(topic: string, payload: unknown, options?: PublishOptions): Promise<void> {
@@ -92,10 +112,25 @@ class Runner {
     const { deadLetter } = this.#definition.options
     if (deadLetter === false) throw error
     const { topic, payload, sender } = message
-    const to = deadLetter === true ? `dead_${topic}` : deadLetter
-    const why = (error as Error)?.message ?? String(error)
-    await this.#publish(to, { topic, sender, attempts, why, payload: payload.toString('base64') })
-    this.#log.error({ topic, attempts, error: why, deadLetter: to }, 'a message went to the dead letters')
+    const to = (deadLetter === true ? `dead_${topic}` : deadLetter).slice(0, MAX_TOPIC_LENGTH)
+    const why = wordsOf(error).slice(0, MAX_WHY_LENGTH)
+    const facts = { topic, attempts, error: why, deadLetter: to }
+    const letter = { topic, sender, attempts, why }
+    const parts = Math.max(Math.ceil(payload.length / MAX_LETTER_BYTES), 1)
+    try {
+      for (let part = 1; part <= parts; part++) {
+        const bytes = payload.subarray((part - 1) * MAX_LETTER_BYTES, part * MAX_LETTER_BYTES)
+        const place = parts > 1 ? { part, parts } : {}
+        await this.#publish(to, { ...letter, ...place, payload: bytes.toString('base64') })
+      }
+    } catch (cause) {
+      this.#log.error(
+        { ...facts, cause: wordsOf(cause) },
+        'a message could not go to the dead letters: it will come again'
+      )
+      throw cause
+    }
+    this.#log.error(facts, 'a message went to the dead letters')
   }
 }
 
@@ -112,17 +147,32 @@ function parsed(payload: Buffer): unknown {
   }
 }
 
-/** A handler that does not look at its signal is left alone: what it does afterwards is not waited for. */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop = () => {}
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(signal.reason)
-    if (signal.aborted) stop()
-    else signal.addEventListener('abort', stop)
+/**
+ * Runs a handler until its time is over or the handlers are stopped. One that does not look at its signal is left alone: what it does
+ * afterwards is not waited for. Nothing of it stays behind: a signal of `AbortSignal.timeout` would for the whole time.
+ */
+function within(
+  timeout: number,
+  stopped: AbortSignal,
+  run: (signal: AbortSignal) => unknown
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const controller = new AbortController()
+    const end = (reason: unknown) => {
+      controller.abort(reason)
+      reject(reason)
+    }
+    const late = () =>
+      end(new DOMException(`it took longer than its timeout of ${timeout} ms`, 'TimeoutError'))
+    const timer = setTimeout(late, timeout)
+    const stop = () => end(stopped.reason)
+    stopped.addEventListener('abort', stop)
+    if (stopped.aborted) stop()
+    const done = () => {
+      clearTimeout(timer)
+      stopped.removeEventListener('abort', stop)
+    }
+    const ran = new Promise(go => go(run(controller.signal)))
+    ran.finally(done).then(resolve, reject)
   })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
 }

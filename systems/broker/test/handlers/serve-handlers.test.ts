@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+import { getEventListeners } from 'node:events'
 import { expect } from 'chai'
 import {
   type HandlerDefinition,
@@ -8,6 +10,7 @@ import {
   type Topics,
   topicOf
 } from '../../lib/client'
+import { collectGarbage } from '../helpers/packets'
 
 /** Topics that carry nothing: a test gives messages by hand, and sees what was published. */
 class ByHand implements Topics {
@@ -111,6 +114,64 @@ describe('A handler', () => {
       })
     })
   }
+
+  it('puts a long payload into several dead letters, each within the packet that a broker takes by default', async () => {
+    const run = () => {
+      throw new Error('never'.repeat(1_000))
+    }
+    await serve(handler('x', run, { retries: 0, deadLetter: true, payload: 'buffer' }))
+    const payload = randomBytes(262_000)
+    await topics.give('x', '', { payload })
+    const letters = topics.published.map(letter => JSON.parse(letter.payload))
+    expect(letters.map(({ part, parts }) => [part, parts])).to.deep.equal([
+      [1, 2],
+      [2, 2]
+    ])
+    expect(Buffer.concat(letters.map(letter => Buffer.from(letter.payload, 'base64')))).to.deep.equal(payload)
+    for (const letter of topics.published) expect(letter.payload.length).to.be.below(200_000)
+  })
+
+  it('has a dead letter for a topic that is as long as it may be', async () => {
+    const topic = 'x'.repeat(1_024)
+    await serve(handler(topic, () => {}, { deadLetter: true }))
+    await topics.give(topic, 'no JSON')
+    expect(
+      topics.published.map(letter => [letter.topic.length, JSON.parse(letter.payload).topic])
+    ).to.deep.equal([[1_024, topic]])
+  })
+
+  it('leaves a message unreceived whose dead letter could not be published, and says so in the log', async () => {
+    const logged: string[] = []
+    const note = (_: object, message: string) => logged.push(message)
+    topics.publish = () => Promise.reject(new Error('it is refused'))
+    const log = { debug: note, info: note, warn: note, error: note }
+    await serveHandlers(topics, [handler('x', () => {}, { deadLetter: true })], { log })
+    expect(await topics.give('x', 'no JSON').catch((error: Error) => error.message)).to.equal('it is refused')
+    expect(logged.at(-1)).to.include('could not go to the dead letters')
+  })
+
+  it('leaves no timer and no memory behind for messages that were handled, and any number may be under way', async () => {
+    const stop = new AbortController()
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => warnings.push(warning)
+    process.on('warning', onWarning)
+    const signals: WeakRef<AbortSignal>[] = []
+    const run = async (_: unknown, { signal }: { signal: AbortSignal }) => {
+      signals.push(new WeakRef(signal))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    await serveHandlers(topics, [handler('x', run)], { signal: stop.signal })
+    const timers = () => process.getActiveResourcesInfo().filter(kind => kind === 'Timeout').length
+    const before = timers()
+    await Promise.all(Array.from({ length: 1_000 }, () => topics.give('x', '{}')))
+    expect(timers()).to.equal(before)
+    await new Promise(resolve => setImmediate(resolve))
+    collectGarbage()
+    expect(signals.filter(signal => signal.deref() !== undefined)).to.have.length.below(10)
+    expect(getEventListeners(stop.signal, 'abort')).to.have.length(1)
+    process.off('warning', onWarning)
+    expect(warnings).to.deep.equal([])
+  })
 
   it('is not tried with a payload that is no JSON, nor for a sender that nobody knows', async () => {
     let attempts = 0
