@@ -6,12 +6,11 @@ import { type Grants, grantsOf } from '../authorization/grants'
 import { ClusterBus } from '../bus/cluster-bus'
 import { joinCluster, type Membership } from '../bus/join-cluster'
 import { LocalBus } from '../bus/local-bus'
-import { BrokerError, type BrokerErrorCode, wrongOption } from '../errors/broker-error'
+import { BrokerError, type BrokerErrorCode } from '../errors/broker-error'
 import { type BrokerLimits, limitsOf } from '../limits/limits'
 import { Places } from '../limits/places'
 import { openStore } from '../store/open-store'
 import type { Store } from '../store/store'
-import { isTopicFilter } from '../wire/topics'
 import { Admission, authenticateByJwt } from './admission'
 import {
   keepIdentifiersApart,
@@ -20,11 +19,10 @@ import {
   skipIdentifiersInUse,
   sortableId
 } from './aedes-mends'
-import { type AedesPacket, senderOf } from './aedes-packet'
+import type { AedesPacket } from './aedes-packet'
 import {
   type BrokerOptions,
   type ConnectionInfo,
-  type Message,
   type Outgoing,
   packetOf,
   whyNotPublish
@@ -34,7 +32,8 @@ import { Connections } from './connections'
 import { Counters } from './counters'
 import { FanOut } from './fan-out'
 import { guardSocket } from './guard-socket'
-import { type Log, SILENT, wordsOf } from './log'
+import { hear, type MessageListener } from './hear'
+import { type Log, SILENT } from './log'
 import { type AedesClient, MEMBER } from './member'
 import { Publishing } from './publishing'
 import { Redelivery, TAKEN } from './redelivery'
@@ -229,22 +228,8 @@ export class Broker {
    *
    * @returns ends it
    */
-  subscribe(filter: string, listener: (message: Message) => unknown): () => void {
-    if (!isTopicFilter(filter)) throw wrongOption('filter', 'it is no topic filter of MQTT')
-    const notify = (packet: AedesPacket) => {
-      const { topic, payload, qos, properties } = packet
-      if (topic.startsWith('$') && !filter.startsWith('$')) return // [MQTT-4.7.2-1]
-      const failed = (error: unknown) =>
-        this.#log.error({ topic, error: wordsOf(error) }, 'a listener of this process threw')
-      try {
-        const result = listener({ topic, payload, qos, sender: senderOf(properties) })
-        void Promise.resolve(result).catch(failed)
-      } catch (error) {
-        failed(error)
-      }
-    }
-    this.#bus.on(filter, notify)
-    return () => void this.#bus.removeListener(filter, notify)
+  subscribe(filter: string, listener: MessageListener): () => void {
+    return hear(this.#bus, filter, listener, this.#log)
   }
 
   /** Why nothing can be stored now; undefined: it can. */
