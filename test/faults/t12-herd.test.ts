@@ -10,9 +10,9 @@ import type { ServerReport } from './programs/server'
 const CLIENTS = isLong ? 1_000 : 60
 /**
  * Demanded: 3. The policy's own simulation has it at 3.1 on average when the server is away for less than a wait.
- * Of 60 clients a tenth of the time holds 6: chance alone makes it twice as many.
+ * Of 60 clients a tenth of the time holds 6: by chance it holds 27 in 3 of 10,000 restarts, and 36 in none of 2,000,000.
  */
-const MOST_OF_MEAN = isLong ? 4 : 4.5
+const MOST_OF_MEAN = isLong ? 4 : 6.5
 
 describe('T12 a herd of clients', () => {
   closesWhatItOpened()

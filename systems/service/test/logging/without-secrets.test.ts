@@ -60,9 +60,14 @@ describe('withoutSecrets', () => {
       return Number(process.hrtime.bigint() - begin)
     }
     for (const piece of ['"token":"', 'eyJ', '-----BEGIN ', '://a', '?key=', 'bearer ', '\\\\"', '[",']) {
-      const best = (count: number) => Math.min(...[1, 2, 3, 4, 5].map(() => timeOf(piece.repeat(count))))
-      const [short, long] = [best(2_000), best(16_000)]
-      expect(long, piece).to.be.lessThan(3 * 8 * short + 2e6)
+      const bound = () => 3 * 8 * short + 2e6
+      let [short, long] = [Infinity, Infinity]
+      // What takes longer is tried again, as others use the machine, too.
+      for (let tries = 0; tries < 5 || (tries < 100 && long >= bound()); tries++) {
+        short = Math.min(short, timeOf(piece.repeat(2_000)))
+        long = Math.min(long, timeOf(piece.repeat(16_000)))
+      }
+      expect(long, piece).to.be.lessThan(bound())
     }
   })
 })
