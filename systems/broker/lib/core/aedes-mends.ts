@@ -29,6 +29,11 @@ export function keepRegistryRight(aedes: Aedes): void {
   }
 }
 
+/** A client is not silent while it is not read: aedes counts from the packet that it read last. */
+export function isNotSilent({ _keepaliveTimer }: AedesClient): void {
+  _keepaliveTimer?.refresh()
+}
+
 const MOST_IDENTIFIERS = 65_535
 
 /** Packet identifiers of messages that are stored as sent to a client, until it has acknowledged them. */

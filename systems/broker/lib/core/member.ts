@@ -17,6 +17,8 @@ export interface AedesClient extends Client {
   readonly will: AedesPacket | null
   /** The packet identifier of the next message of QoS 1 or 2. */
   _nextId: number
+  /** Ends the connection; null: it is closed, or its keep alive is 0. */
+  readonly _keepaliveTimer: NodeJS.Timeout | null
   /** Its own record of what it delivered: we keep none for it. */
   duplicates: Record<string, number>
   pause(): void

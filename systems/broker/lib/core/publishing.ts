@@ -2,6 +2,7 @@ import type { Verifier } from '@token-server/identity'
 import { VOID_TOPIC } from '../bus/local-bus'
 import { type BrokerLimits, whyTopicTooLong } from '../limits/limits'
 import { stampMessage, WHY_NOT_STAMPED } from './admission'
+import { isNotSilent } from './aedes-mends'
 import type { AedesPacket } from './aedes-packet'
 import type { Counters } from './counters'
 import type { Log } from './log'
@@ -59,7 +60,9 @@ export class Publishing {
     }
     this.#options.counters.throttled++
     void turn.then(() => {
-      if (!member.client.closed) this.#go(member, packet, done)
+      if (member.client.closed) return
+      isNotSilent(member.client)
+      this.#go(member, packet, done)
     })
   }
 

@@ -75,6 +75,31 @@ describe('The limits', () => {
     expect(test.broker.counters.throttled, 'fewer on a slow machine').to.be.within(1, 20)
   })
 
+  it('keep a device whose messages wait for its rate connected, which is not read meanwhile; behind them it is silent', async () => {
+    test = await TestBroker.start({ limits: { maxPublishRatePerDevice: 20 } })
+    const { broker } = test
+    const arrived: string[] = []
+    broker.subscribe('request_x', ({ payload }) => arrived.push(payload.toString()))
+    const socket = await test.socket()
+    await logIn(socket, connectBytes(await deviceToken('1'), { clientId: 'x', keepalive: 1 }))
+    const payloads = Array.from({ length: 280 }, (_, index) => `m${index}`)
+    const publish = (payload: string, index: number) =>
+      bytesOf({
+        cmd: 'publish',
+        topic: 'request_x',
+        payload,
+        qos: 1,
+        messageId: index + 1,
+        retain: false,
+        dup: false
+      })
+    socket.write(Buffer.concat(payloads.map(publish)))
+    // Ten seconds' worth goes at once, the rest takes four; its keep alive is one.
+    await ended(socket)
+    expect(arrived).to.deep.equal(payloads)
+    expect(broker.counters.keepAliveTimeouts).to.equal(1)
+  })
+
   it('count a long message for each 16 KiB begun, and keep the order of what waits at a high rate', async () => {
     test = await TestBroker.start({
       limits: { maxPublishRatePerDevice: 10, maxPublishRatePerHandler: 500 }
