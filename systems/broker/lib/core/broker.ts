@@ -38,6 +38,7 @@ import { type AedesClient, MEMBER } from './member'
 import { Publishing } from './publishing'
 import { Redelivery, TAKEN } from './redelivery'
 import { type Refusal, Refusals } from './refusals'
+import { giveRetainedInTurns } from './retained-turns'
 import { StoredQueue, StoredQueues } from './stored-queue'
 import { grantedQos, Subscribing } from './subscribing'
 
@@ -156,6 +157,7 @@ export class Broker {
       onRenewed: member => this.#subscribing.recheck(member, this.#store)
     })
     keepRegistryRight(aedes)
+    giveRetainedInTurns(aedes, this.#store)
     this.#listenTo(aedes)
     await aedes.listen()
     this.#membership = joinCluster({

@@ -2,6 +2,7 @@ import type { Grants } from '../authorization/grants'
 import { type AedesPacket, senderOf } from '../core/aedes-packet'
 import type { Broker } from '../core/broker'
 import type { Message } from '../core/broker-options'
+import { RetainedTurns } from '../core/retained-turns'
 import type { StoredQueue } from '../core/stored-queue'
 import { matches } from '../wire/topics'
 import type { Deliveries } from './deliveries'
@@ -31,6 +32,7 @@ export class Subscriptions {
   readonly #byFilter = new Map<string, Subscription>()
   /** Of the queue: messages that the client has, and that are still in the store. */
   readonly #underWay = new Set<string>()
+  readonly #retained = new RetainedTurns()
   #isStopped = false
   #hasMissed = false
   #isReading = false
@@ -87,7 +89,7 @@ export class Subscriptions {
   /** What was retained for a filter before. */
   async sendRetained(filter: string): Promise<void> {
     const { broker, deliveries, grants } = this.#options
-    for await (const packet of broker.retained(filter)) {
+    for await (const packet of this.#retained.find([filter], () => broker.retained(filter))) {
       await deliveries.room()
       if (this.#isStopped || !this.has(filter)) return
       if (!grants().mayReceive(packet.topic)) continue
