@@ -297,11 +297,11 @@ describe('createService', () => {
       await asked
       await until(() => sockets.length === 1)
 
+      const [deviceEnded, clientClosed] = [once(device.resume(), 'end'), once(client, 'close')]
       const closed = service.close()
-      const clientClosed = once(client, 'close')
       await until(() => !service.readiness.isReady)
       expect(service.readiness.because()).to.deep.equal([['service', 'it is shutting down']])
-      await once(device.resume(), 'end')
+      await deviceEnded
       await clientClosed
       let refused: unknown
       await tlsClient(port).catch(error => {
