@@ -1,6 +1,18 @@
 import { EventEmitter, once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
+  type Checks,
+  checkOption,
+  checkOptions,
+  isAnything,
+  isEither,
+  isFlag,
+  isFunction,
+  isObject,
+  isText,
+  needed
+} from '@token-server/service/options'
+import {
   type CloseOptions,
   type Connection,
   TokenClient,
@@ -11,8 +23,15 @@ import { decodeFrame, encodeFrame, type Header } from '../wire/token-frame'
 import { matches } from '../wire/topics'
 import { Gate } from './gate'
 import { messageOf } from './message-of'
-import { TopicError } from './topic-error'
-import type { PublishOptions, SubscribeOptions, TopicListener, Topics } from './topics'
+import { TopicError, wrongOption } from './topic-error'
+import {
+  checkPublish,
+  checkSubscribe,
+  type PublishOptions,
+  type SubscribeOptions,
+  type TopicListener,
+  type Topics
+} from './topics'
 
 export interface TopicClientOptions {
   /** Of the `TokenClient`: where the broker is, certificates. `session` and `reconnect` are true unless it says otherwise. */
@@ -28,6 +47,14 @@ export interface TopicClientOptions {
   readonly clean?: boolean
   /** Messages that listeners work on at once. Default 1: one after another, in order. */
   readonly concurrency?: number
+}
+
+const CHECKS: Checks<TopicClientOptions> = {
+  connect: needed(isObject),
+  token: isEither(isText, isFunction),
+  session: isText,
+  clean: isFlag,
+  concurrency: isAnything
 }
 
 /** Who this client is. */
@@ -100,9 +127,10 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
   #isCleaned = false
   #failure: Error | undefined
 
-  /** @throws TokenError `ERR_OPTION` */
+  /** @throws TopicError `ERR_TOPIC_OPTION`; TokenError `ERR_OPTION` for one of `connect`, and for `concurrency` */
   constructor(options: TopicClientOptions) {
     super()
+    checkOptions(options, CHECKS, wrongOption)
     this.#options = options
     this.#client = new TokenClient({ session: true, reconnect: true, ...options.connect })
     this.#client.handle(token => this.#take(token), { concurrency: options.concurrency ?? 1 })
@@ -130,13 +158,11 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
   /**
    * Messages that match the filter go to the listener, which replaces an earlier one of the same filter.
    *
-   * @throws TopicError `ERR_TOPIC_REFUSED`, `ERR_TOPIC_CLOSED`
+   * @throws TopicError `ERR_TOPIC_OPTION`, `ERR_TOPIC_REFUSED`, `ERR_TOPIC_CLOSED`
    */
-  async subscribe(
-    filter: string,
-    listener: TopicListener,
-    { qos = 1 }: SubscribeOptions = {}
-  ): Promise<void> {
+  async subscribe(filter: string, listener: TopicListener, options: SubscribeOptions = {}): Promise<void> {
+    checkSubscribe(filter, listener, options)
+    const { qos = 1 } = options
     const before = this.#subscriptions.get(filter)
     const subscription: Subscription = { listener, qos, isGranted: false }
     this.#subscriptions.set(filter, subscription) // before the answer: messages may come with it
@@ -151,8 +177,9 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
     }
   }
 
-  /** @throws TopicError `ERR_TOPIC_REFUSED`, `ERR_TOPIC_CLOSED` */
+  /** @throws TopicError `ERR_TOPIC_OPTION`, `ERR_TOPIC_REFUSED`, `ERR_TOPIC_CLOSED` */
   async unsubscribe(filter: string): Promise<void> {
+    checkOption('filter', filter, isText, wrongOption)
     this.#subscriptions.delete(filter)
     await this.#ask(encodeFrame({ type: 'unsubscribe', filter }), true)
   }
@@ -161,10 +188,11 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
    * Resolves when the broker has stored the message and given it out. A cut of up to a minute loses and doubles nothing. When the answer was
    * lost for good, a message with QoS 1 is published again, so that it may be there twice; with QoS 0 the promise rejects.
    *
-   * @throws TopicError `ERR_TOPIC_REFUSED`, `ERR_TOPIC_CLOSED`
+   * @throws TopicError `ERR_TOPIC_OPTION`, `ERR_TOPIC_REFUSED`, `ERR_TOPIC_CLOSED`
    * @throws TokenError `ERR_NOT_SENT`, `ERR_FATE_UNKNOWN`
    */
   async publish(topic: string, payload: Uint8Array | string, options: PublishOptions = {}): Promise<void> {
+    checkPublish(topic, payload, options)
     const { qos = 1, retain = false } = options
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
     const header = { type: 'publish', topic, qos, ...(retain ? { retain } : {}) }
@@ -175,9 +203,10 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
    * Shows a fresh token on the open connection.
    *
    * @returns when it ends, milliseconds since 1970
-   * @throws TopicError `ERR_TOPIC_REFUSED`: the broker ends the connection; `ERR_TOPIC_CLOSED`
+   * @throws TopicError `ERR_TOPIC_OPTION`, `ERR_TOPIC_REFUSED`: the broker ends the connection; `ERR_TOPIC_CLOSED`
    */
   async renew(token: string): Promise<number> {
+    checkOption('token', token, isText, wrongOption)
     const { expiresAt } = await this.#ask(encodeFrame({ type: 'renew', token }), true)
     this.#renewBefore(expiresAt as number)
     return expiresAt as number

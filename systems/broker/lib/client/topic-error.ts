@@ -8,6 +8,8 @@ export type TopicErrorCode =
   | 'ERR_TOPIC_ENDED'
   /** What the broker answered is no frame of the token door. */
   | 'ERR_TOPIC_ANSWER'
+  /** An option of a client, or an argument of a call, can't be used. */
+  | 'ERR_TOPIC_OPTION'
   /** A handler, or an option of one, can't be used. */
   | 'ERR_TOPIC_HANDLER'
 
@@ -23,4 +25,8 @@ export class TopicError extends Error {
     this.code = code
     this.refusal = options.refusal
   }
+}
+
+export function wrongOption(name: string, why: string): TopicError {
+  return new TopicError('ERR_TOPIC_OPTION', `Cannot use the option ${name}: because ${why}`)
 }

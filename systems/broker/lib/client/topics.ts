@@ -1,3 +1,15 @@
+import {
+  type Checks,
+  checkOption,
+  checkOptions,
+  isFlag,
+  isFunction,
+  isPayload,
+  isText,
+  only
+} from '@token-server/service/options'
+import { wrongOption } from './topic-error'
+
 /** A message of a subscription. */
 export interface TopicMessage {
   readonly topic: string
@@ -27,6 +39,23 @@ export interface PublishOptions {
   readonly qos?: 0 | 1 | undefined
   /** Default false. */
   readonly retain?: boolean | undefined
+}
+
+const SUBSCRIBE: Checks<SubscribeOptions> = { qos: only(0, 1) }
+const PUBLISH: Checks<PublishOptions> = { qos: only(0, 1), retain: isFlag }
+
+/** @throws TopicError `ERR_TOPIC_OPTION` */
+export function checkSubscribe(filter: string, listener: TopicListener, options: SubscribeOptions): void {
+  checkOption('filter', filter, isText, wrongOption)
+  checkOption('listener', listener, isFunction, wrongOption)
+  checkOptions(options, SUBSCRIBE, wrongOption)
+}
+
+/** @throws TopicError `ERR_TOPIC_OPTION` */
+export function checkPublish(topic: string, payload: Uint8Array | string, options: PublishOptions): void {
+  checkOption('topic', topic, isText, wrongOption)
+  checkOption('payload', payload, isPayload, wrongOption)
+  checkOptions(options, PUBLISH, wrongOption)
 }
 
 /** A message was received when the promise resolves; when it rejects, a message with QoS 1 comes again. */

@@ -1,5 +1,14 @@
 import type { Identity, Verifier } from '@token-server/identity'
 import type { Bus } from '@token-server/service'
+import {
+  type Checks,
+  checkOptions,
+  isFlag,
+  isPayload,
+  isText,
+  needed,
+  only
+} from '@token-server/service/options'
 import { wrongOption } from '../errors/broker-error'
 import { type BrokerLimits, whyTopicTooLong } from '../limits/limits'
 import { isTopicFilter, isTopicName } from '../wire/topics'
@@ -87,13 +96,26 @@ function checkCommand(pattern: string): void {
   }
 }
 
+const OUTGOING: Checks<Outgoing> = {
+  topic: needed(isText),
+  payload: needed(isPayload),
+  qos: only(0, 1, 2),
+  retain: isFlag
+}
+
 /** @param isShared other brokers get it as well, and what they take is bounded */
 export function whyNotPublish(
-  { topic, payload }: Outgoing,
+  message: Outgoing,
   limits: BrokerLimits,
   isShared: boolean
 ): string | undefined {
-  if (!isTopicName(topic)) return 'its topic is empty, has a wildcard, or a character that MQTT forbids'
+  try {
+    checkOptions(message, OUTGOING, (name, why) => new Error(`of its ${name}: ${why}`))
+  } catch (error) {
+    return (error as Error).message
+  }
+  const { topic, payload } = message
+  if (!isTopicName(topic)) return 'its topic has a wildcard, or a character that MQTT forbids'
   const tooLong = whyTopicTooLong(topic, limits)
   if (tooLong !== undefined) return `of its topic: ${tooLong}`
   const length = Buffer.byteLength(payload)

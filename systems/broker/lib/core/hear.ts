@@ -1,3 +1,4 @@
+import { checkOption, isFunction, isText } from '@token-server/service/options'
 import type { LocalBus } from '../bus/local-bus'
 import { wrongOption } from '../errors/broker-error'
 import { isTopicFilter } from '../wire/topics'
@@ -14,7 +15,9 @@ export type MessageListener = (message: Message) => unknown
  * @throws BrokerError `ERR_BROKER_OPTION`
  */
 export function hear(bus: LocalBus, filter: string, listener: MessageListener, log: Log): () => void {
+  checkOption('filter', filter, isText, wrongOption)
   if (!isTopicFilter(filter)) throw wrongOption('filter', 'it is no topic filter of MQTT')
+  checkOption('listener', listener, isFunction, wrongOption)
   const notify = ({ topic, payload, qos, properties }: AedesPacket) => {
     if (topic.startsWith('$') && !filter.startsWith('$')) return // [MQTT-4.7.2-1]
     const failed = (error: unknown) =>

@@ -1,3 +1,5 @@
+import { has } from '@token-server/service/options'
+
 /** Where the broker writes what happens. A pino logger is one. */
 export interface Log {
   debug(fields: object, message: string): void
@@ -16,6 +18,8 @@ export function wordsOf(error: unknown): string {
     return 'an error that says nothing'
   }
 }
+
+export const isLog = has('debug', 'info', 'warn', 'error')
 
 function nothing(): void {}
 

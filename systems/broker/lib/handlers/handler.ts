@@ -1,5 +1,6 @@
 import { TopicError } from '../client/topic-error'
 import type { PublishOptions, Sender } from '../client/topics'
+import { isTopicFilter } from '../wire/topics'
 
 /** What a handler is given beside the payload. */
 export interface HandlerContext {
@@ -82,6 +83,8 @@ export function handler<Payload = unknown>(
   options: HandlerOptions = {}
 ): HandlerDefinition {
   if (typeof filter !== 'string' || filter === '') throw wrong('the topic is no text, or empty')
+  if (!isTopicFilter(filter)) throw wrong(`"${filter}" is no topic filter`)
+  if (typeof options !== 'object' || options === null) throw wrong(`the options of ${filter} are no object`)
   if (typeof run !== 'function') throw wrong(`the handler of ${filter} is no function`)
   for (const [name, value] of Object.entries(options)) {
     const check = CHECKS[name as keyof HandlerOptions]
@@ -94,6 +97,11 @@ export function handler<Payload = unknown>(
     run: run as HandlerFunction,
     options: Object.freeze({ ...DEFAULTS, ...given })
   })
+}
+
+export function isDefinition(value: unknown): value is HandlerDefinition {
+  const { filter, run, options } = (value ?? {}) as Partial<HandlerDefinition>
+  return typeof filter === 'string' && typeof run === 'function' && typeof options === 'object'
 }
 
 function wrong(why: string): TopicError {

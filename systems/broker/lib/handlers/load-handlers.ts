@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { TopicError } from '../client/topic-error'
-import type { HandlerDefinition } from './handler'
+import { type HandlerDefinition, isDefinition } from './handler'
 
 /**
  * The handlers of a folder: each `.js`, `.cjs` or `.mjs` file in it exports one, by `module.exports`, or `export default`. Files that begin
@@ -23,11 +23,6 @@ async function load(file: string): Promise<HandlerDefinition> {
   const found = inner?.default ?? inner // what TypeScript compiles to CommonJS has it one deeper
   if (!isDefinition(found)) throw wrong(`${file} exports nothing that handler() has made`)
   return found
-}
-
-function isDefinition(value: unknown): value is HandlerDefinition {
-  const { filter, run, options } = (value ?? {}) as Partial<HandlerDefinition>
-  return typeof filter === 'string' && typeof run === 'function' && typeof options === 'object'
 }
 
 function wrong(why: string): TopicError {

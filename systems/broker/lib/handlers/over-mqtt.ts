@@ -1,5 +1,14 @@
 import { isUtf8 } from 'node:buffer'
-import type { Sender, TopicListener, TopicMessage, Topics } from '../client/topics'
+import { checkOption, has } from '@token-server/service/options'
+import { wrongOption } from '../client/topic-error'
+import {
+  checkPublish,
+  checkSubscribe,
+  type Sender,
+  type TopicListener,
+  type TopicMessage,
+  type Topics
+} from '../client/topics'
 import { matches } from '../wire/topics'
 
 /** What of MQTT.js is used: a client of `mqtt` 5 is one. */
@@ -38,6 +47,7 @@ interface Acknowledging {
  * `user_id`**: where that matters, use the token door, where the sender is a field of its own.
  */
 export function overMqtt(client: MqttClientLike): Topics {
+  checkOption('client', client, has('subscribeAsync', 'publishAsync'), wrongOption)
   const listeners = new Map<string, TopicListener>()
   let last: Promise<unknown> = Promise.resolve()
   // MQTT.js reads nothing before `done`, not even PUBACK for what the handler publishes. With an error it goes on and acknowledges nothing.
@@ -56,14 +66,18 @@ export function overMqtt(client: MqttClientLike): Topics {
     return [...listeners].filter(([filter]) => matches(filter, topic)).map(([, listener]) => listener)
   }
   return {
-    async subscribe(filter, listener, { qos = 1 } = {}) {
+    async subscribe(filter, listener, options = {}) {
+      checkSubscribe(filter, listener, options)
+      const { qos = 1 } = options
       listeners.set(filter, listener)
       const [granted] = await client.subscribeAsync(filter, { qos })
       if (granted?.qos !== REFUSED) return
       listeners.delete(filter)
       throw new Error(`Cannot subscribe to ${filter}: because the broker refused it`)
     },
-    async publish(topic, payload, { qos = 1, retain = false } = {}) {
+    async publish(topic, payload, options = {}) {
+      checkPublish(topic, payload, options)
+      const { qos = 1, retain = false } = options
       const bytes = typeof payload === 'string' ? payload : Buffer.from(payload)
       await client.publishAsync(topic, bytes, { qos, retain })
     }

@@ -1,9 +1,11 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import { type Check, checkOption, checkOptions, has, isSignal, listOf } from '@token-server/service/options'
 import { ownerOf } from '../authorization/owner-of'
+import { wrongOption } from '../client/topic-error'
 import type { PublishOptions, TopicMessage, Topics } from '../client/topics'
-import { type Log, SILENT, wordsOf } from '../core/log'
-import type { HandlerContext, HandlerDefinition } from './handler'
+import { isLog, type Log, SILENT, wordsOf } from '../core/log'
+import { type HandlerContext, type HandlerDefinition, isDefinition } from './handler'
 
 export interface ServeOptions {
   /** Default: silent. */
@@ -18,6 +20,8 @@ const MAX_LETTER_BYTES = 131_072
 const MAX_TOPIC_LENGTH = 1_024
 /** Characters of what an error says. */
 const MAX_WHY_LENGTH = 1_000
+const isIterable: Check = value => (Symbol.iterator in Object(value) ? undefined : 'no list')
+const isMade: Check = value => (isDefinition(value) ? undefined : 'nothing that handler() has made')
 
 /** A message that no attempt can help. */
 class Hopeless extends Error {}
@@ -25,17 +29,22 @@ class Hopeless extends Error {}
 /**
  * Subscribes for each handler, and gives it its messages. Resolves when all subscriptions are granted.
  *
- * @throws what `topics.subscribe` rejects with
+ * @throws TopicError `ERR_TOPIC_OPTION`, and what `topics.subscribe` rejects with
  */
 export async function serveHandlers(
   topics: Topics,
   handlers: Iterable<HandlerDefinition>,
   options: ServeOptions = {}
 ): Promise<void> {
+  checkOption('topics', topics, has('subscribe', 'publish'), wrongOption)
+  checkOption('handlers', handlers, isIterable, wrongOption)
+  const definitions = [...handlers]
+  checkOption('handlers', definitions, listOf(isMade), wrongOption)
+  checkOptions<ServeOptions>(options, { log: isLog, signal: isSignal }, wrongOption)
   const { log = SILENT, signal } = options
   const stopped = stoppedBy(signal)
   // All in this turn: messages of a kept session come as soon as the connection is there.
-  const subscribed = [...handlers].map(definition => {
+  const subscribed = definitions.map(definition => {
     const runner = new Runner(topics, definition, log, stopped)
     const { qos } = definition.options
     return topics.subscribe(definition.filter, message => runner.handle(message), { qos })

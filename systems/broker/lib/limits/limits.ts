@@ -73,6 +73,9 @@ export const DEFAULT_LIMITS: BrokerLimits = {
   maxRetainedMessages: 100_000
 }
 
+/** No packet of MQTT can hold a longer topic; that of a token may have been longer. */
+const MOST_TOPIC_BYTES = 65_535
+
 /** The highest value of each limit that has one. */
 const HIGHEST: Partial<Record<keyof BrokerLimits, number>> = {
   maxTopicLevels: 100,
@@ -112,6 +115,7 @@ export function limitsOf(identity: Pick<Identity, 'kind'>, limits: BrokerLimits)
 /** Of a topic or a filter, in words; undefined: it is within the limits. */
 export function whyTopicTooLong(topic: string, limits: BrokerLimits): string | undefined {
   if (topic.length > limits.maxTopicLength) return `it is longer than ${limits.maxTopicLength} characters`
+  if (Buffer.byteLength(topic) > MOST_TOPIC_BYTES) return `it is longer than ${MOST_TOPIC_BYTES} bytes`
   if (levelCount(topic) > limits.maxTopicLevels) return `it has more than ${limits.maxTopicLevels} levels`
   return undefined
 }

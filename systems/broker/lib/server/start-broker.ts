@@ -1,9 +1,20 @@
 import type { Duplex } from 'node:stream'
 import { createVerifier, type Verifier, verifierOptionsOf } from '@token-server/identity'
 import { type Bus, createBus, createService, type Service, type ServiceOptions } from '@token-server/service'
+import {
+  type Checks,
+  checkOptions,
+  has,
+  isFlag,
+  isObject,
+  isText,
+  listOf,
+  needed
+} from '@token-server/service/options'
 import { MOST_AROUND_PAYLOAD } from '../bus/cluster-message'
 import type { Broker } from '../core/broker'
 import { createBroker } from '../core/create-broker'
+import { wrongOption } from '../errors/broker-error'
 import { type BrokerLimits, completeLimits } from '../limits/limits'
 import { StatusApp } from '../status/status-app'
 import { openTokenDoor } from '../token-door/token-door'
@@ -39,6 +50,15 @@ export interface StartOptions {
   readonly signals?: boolean
 }
 
+const CHECKS: Checks<StartOptions> = {
+  config: needed(isObject),
+  notices: listOf(isText),
+  secrets: listOf(isText),
+  dev: isFlag,
+  logTo: has('write'),
+  signals: isFlag
+}
+
 /** A broker that listens. */
 export interface RunningBroker {
   readonly broker: Broker
@@ -53,7 +73,8 @@ export interface RunningBroker {
  * @throws ServiceError, BrokerError, JwtError, TokenError: what the configuration or the machine does not allow
  */
 export async function startBroker(options: StartOptions): Promise<RunningBroker> {
-  const { config, notices = [], secrets = [], dev = false } = options
+  checkOptions(options, CHECKS, wrongOption)
+  const { config, notices = [], secrets = [], dev = false, logTo, signals } = options
   const { options: verifierOptions, notes } = verifierOptionsOf(environmentOf(config), { dev })
   const verifier = createVerifier(verifierOptions)
   const log = new EarlyLog()
@@ -79,8 +100,10 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
   let service: Service
   try {
     service = await createService({
-      ...options,
       name: 'broker',
+      config,
+      logTo,
+      signals,
       bus,
       notices: [...notices, ...notes],
       secrets: [...secrets, ...(config.JWT_SECRET === undefined ? [] : [config.JWT_SECRET])],

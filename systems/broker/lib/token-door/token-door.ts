@@ -1,8 +1,11 @@
 import type { Identity, Verifier } from '@token-server/identity'
+import { type Checks, checkOptions, has, isFunction, needed } from '@token-server/service/options'
 import type { Connection, Peer, TokenServer } from 'token-server'
 import type { Broker } from '../core/broker'
 import type { ConnectionInfo } from '../core/broker-options'
-import { type Log, SILENT } from '../core/log'
+import { isVerifier } from '../core/create-broker'
+import { isLog, type Log, SILENT } from '../core/log'
+import { wrongOption } from '../errors/broker-error'
 import { DoorConnection, type DoorHost } from './door-connection'
 import { handlerOf } from './handler-of'
 
@@ -26,8 +29,21 @@ export interface TokenDoor {
   close(): void
 }
 
-/** Lets the clients of a `TokenServer` publish and subscribe. `docs/token-door.md` says what they speak. */
+const CHECKS: Checks<TokenDoorOptions> = {
+  broker: needed(has('addDoor', 'publish', 'storedQueue')),
+  server: needed(has('on', 'close')),
+  verifier: isVerifier,
+  identityOf: isFunction,
+  log: isLog
+}
+
+/**
+ * Lets the clients of a `TokenServer` publish and subscribe. `docs/token-door.md` says what they speak.
+ *
+ * @throws BrokerError `ERR_BROKER_OPTION`
+ */
 export function openTokenDoor(options: TokenDoorOptions): TokenDoor {
+  checkOptions(options, CHECKS, wrongOption)
   const { broker, server, verifier, identityOf = handlerOf, log = SILENT } = options
   const clients = new Set<DoorConnection>()
   let isClosing = false

@@ -11,7 +11,7 @@ export function nearName(name: string, known: Iterable<string>): string | null {
   let best: string | null = null
   let least = Number.POSITIVE_INFINITY
   for (const candidate of known) {
-    const letters = distance(given, candidate)
+    const letters = distance(given, candidate.toUpperCase())
     const { long, short, shortLength } = MISSPELT
     if (letters > (candidate.length <= shortLength ? short : long) || letters >= least) continue
     best = candidate
