@@ -18,6 +18,9 @@ import type { Target } from './target'
 /** In a row, of the device's count of time. */
 const MAX_ADJUSTMENTS = 3
 
+/** Milliseconds by which clocks of browsers, and those of two machines, may differ about how long something took. */
+const COARSENESS = 1_000
+
 interface Device {
   readonly url: string
   readonly id: string
@@ -177,12 +180,14 @@ export class OnceCarrier implements Carrier {
     if (!hadLeft) request.known = this.#known
     const own: First = { instance: this.#instance, sent, timeout: timeoutLength }
     let sealed: SealedOnce
+    let sealedAt: readonly [now: number, date: number]
     let bytes: Uint8Array
     try {
       const proof = await proofOf(this.#options.token, key)
       // What is not sent to a device that is away has certainly not run.
       if (this.#status === 'offline') await this.#lookAgain(device, signal, proof)
       const isTimely = this.#epoch !== undefined
+      sealedAt = [clock.now(), clock.date()]
       sealed = await sealOnce(suite, device.publicKey, { device: device.id }, key, this.#plain(own, request))
       if (request.isDropped) return 'done'
       if (isTimely) request.hasLeft = true
@@ -196,17 +201,25 @@ export class OnceCarrier implements Carrier {
     if (frame?.kind !== FrameKind.onceAnswer) return this.#refused(request)
     const opened = await sealed.openAnswer(frame).catch(() => undefined)
     if (opened === undefined) return this.#refused(request)
+    if (this.#status === 'closed') return 'done'
     this.#setStatus('ready')
     for (const message of decodeMessages(opened, TOLD_DEPTH)) {
       if (message[0] === 'clock') {
-        request.hasLeft = hadLeft
-        this.#epoch = [String(message[1]), clock.now() - Number(message[2])]
-        this.#known = String(message[3])
+        const [, epoch, now, known, untakenFor] = message
+        if (typeof untakenFor !== 'number' || this.#since(sealedAt) < untakenFor) request.hasLeft = hadLeft
+        this.#epoch = [String(epoch), clock.now() - Number(now)]
+        this.#known = String(known)
         return 'again'
       }
       this.#requests.take(message, hadLeft)
     }
     return 'done'
+  }
+
+  /** By the clock that has gone further: the monotonic one may stand still while a machine sleeps. */
+  #since([now, date]: readonly [now: number, date: number]): number {
+    const { clock } = this.#options
+    return Math.max(clock.now() - now, clock.date() - date) + COARSENESS
   }
 
   /** A frame that the device refuses could be brought later by who carries it: the request is in none before the device's time is known. */

@@ -55,20 +55,29 @@ export class AnswerMemory {
   /**
    * What is known of a client object. Under the empty key anybody can read its name on the way: it gets at no answer to what was sealed.
    *
-   * @param sent the highest number that this device may have had from it: of a client that is not known, none up to it is taken
+   * @param sent for a session the highest number that may have left before: where it is the first of this memory, none up to it is taken
    */
-  recordOf(mode: KeyMode, instance: string, sent: number, keyId: string): ClientRecord {
-    const id = `${mode === 'plain' ? '-' : '+'}${instance}`
+  recordOf(mode: KeyMode, instance: string, keyId: string, sent?: number): ClientRecord {
+    const id = idOf(mode, instance)
     const now = this.#clock.now()
-    const record = this.#records.get(id) ?? new ClientRecord(sent, keyId, now)
+    const record = this.#records.get(id) ?? new ClientRecord(keyId, now)
+    if (sent !== undefined && !record.wasConnected) {
+      record.forgotten = Math.max(record.forgotten, sent)
+      record.wasConnected = true
+    }
     record.keyId = keyId
     record.queue = mode === 'paired' ? this.#queueOf(keyId) : record.ownQueue
     record.lastUsed = now
     this.#records.delete(id)
     this.#records.set(id, record)
-    if (this.#records.size > this.#limits.maxClients) this.#dropOldest()
+    if (this.#records.size > this.#limits.maxClients) this.#dropOldest(record)
     this.#timer ??= this.#later()
     return record
+  }
+
+  /** {@link recordOf} for what anybody may have brought, at any time: where the client is known, it is no sign of life. */
+  knownOf(mode: KeyMode, instance: string, keyId: string): ClientRecord {
+    return this.#records.get(idOf(mode, instance)) ?? this.recordOf(mode, instance, keyId)
   }
 
   /** Keeps an answer. */
@@ -134,11 +143,12 @@ export class AnswerMemory {
     this.#totalLength -= text.length
   }
 
-  #dropOldest(): void {
+  /** Where all others are connected or have something under way, there is one more. */
+  #dropOldest(newest: ClientRecord): void {
     for (const [id, record] of this.#records) {
-      if (!isIdle(record)) continue
+      if (!isIdle(record) || record === newest) continue
       this.#drop(id, record)
-      return
+      if (this.#records.size <= this.#limits.maxClients) return
     }
   }
 
@@ -158,6 +168,10 @@ export class AnswerMemory {
     timer.unref?.()
     return timer
   }
+}
+
+function idOf(mode: KeyMode, instance: string): string {
+  return `${mode === 'plain' ? '-' : '+'}${instance}`
 }
 
 /** Not connected, and nothing of it waits or runs. */

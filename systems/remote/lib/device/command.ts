@@ -82,7 +82,9 @@ export class ClientRecord {
   /** By number: what waits, runs, or was answered and may be asked for again. */
   readonly commands = new Map<number, Command>()
   /** What has a number up to this one, and is not in `commands`, may have run: its answer is gone. */
-  forgotten: number
+  forgotten = 0
+  /** A session of it was opened since this memory began. */
+  wasConnected = false
   /** Of the answers that are kept: how many, and their characters. */
   answers = 0
   length = 0
@@ -96,8 +98,7 @@ export class ClientRecord {
   /** Where its next commands wait: its own, or that of the phone which it is. */
   queue = this.ownQueue
 
-  constructor(sent: number, keyId: string, now: number) {
-    this.forgotten = sent
+  constructor(keyId: string, now: number) {
     this.keyId = keyId
     this.lastUsed = now
   }

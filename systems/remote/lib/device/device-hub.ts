@@ -217,9 +217,8 @@ export class DeviceHub implements DeviceClientOwner {
 
   recordOf(mode: KeyMode, first: unknown, keyId: string): ClientRecord | undefined {
     const [instance, sent] = [fieldOf(first, 'instance'), fieldOf(first, 'sent')]
-    if (typeof instance !== 'string' || !/^[A-Za-z0-9]{22}$/.test(instance)) return undefined
-    if (!(Number.isSafeInteger(sent) && (sent as number) >= 0)) return undefined
-    return this.#memory.recordOf(mode, instance, sent as number, keyId)
+    if (!isInstance(instance) || !isSent(sent)) return undefined
+    return this.#memory.recordOf(mode, instance, keyId, sent)
   }
 
   opened({ keyId }: SealedDeviceSession): void {
@@ -263,21 +262,25 @@ export class DeviceHub implements DeviceClientOwner {
   async #answerOnce(opened: OpenedOnce, maxBytes: number): Promise<string> {
     const { keyId, mode, plain, enc } = opened
     const [first, message, ...others] = parseJson(plain, MAX_DEPTH + 2) as [unknown, ...OnceMessage[]]
-    const taken = this.#replays.take(enc, fieldOf(first, 'at'))
-    if (taken === 'repeated')
+    const [instance, sent] = [fieldOf(first, 'instance'), fieldOf(first, 'sent')]
+    if (!isInstance(instance) || !isSent(sent)) throw new Error('nothing is asked')
+    const refused = this.#replays.take(enc, fieldOf(first, 'at'))
+    if (refused === 'repeated')
       return failureText(Number(message?.[1]), refusal('the same bytes came before', 'repeated', 'maybe'))
-    const record = this.recordOf(mode, first, keyId)
-    if (record === undefined) throw new Error('nothing is asked')
+    const clock = (prefix: string) => ['clock', ...this.#replays.moment, prefix]
+    if (refused !== undefined) {
+      const { prefix } = this.#memory.knownOf(mode, instance, keyId)
+      const { untakenFor } = refused
+      return JSON.stringify([...clock(prefix), ...(untakenFor === undefined ? [] : [untakenFor])])
+    }
+    const record = this.#memory.recordOf(mode, instance, keyId)
     const isKnown = fieldOf(first, 'known') === record.prefix
-    const sent = Number(fieldOf(first, 'sent'))
     // Of a client whose memory is gone: what left before may have run.
-    if (taken === 'untimely' || (!isKnown && sent === 0))
-      return JSON.stringify(['clock', ...this.#replays.moment, record.prefix])
+    if (!isKnown && sent === 0) return JSON.stringify(clock(record.prefix))
     if (message === undefined || !isNumber(message[1])) throw new Error('nothing is asked')
     const number = message[1]
     if (message[0] !== 'req' && message[0] !== 'ask')
       return failureText(number, refusal('nothing is asked in the first message', 'malformed'))
-    if (taken === 'busy') return failureText(number, refusal('the device has too much to do', 'busy'))
     const timeout = fieldOf(first, 'timeout')
     const session = new OnceSession(
       keyId,
@@ -337,4 +340,13 @@ export class DeviceHub implements DeviceClientOwner {
       if (watcher.record !== session.record && this.ring.mayUse(watcher.keyId, event) === true)
         watcher.say(told)
   }
+}
+
+/** The name of a client object. */
+function isInstance(value: unknown): value is string {
+  return typeof value === 'string' && /^[A-Za-z0-9]{22}$/.test(value)
+}
+
+function isSent(value: unknown): value is number {
+  return value === 0 || isNumber(value)
 }

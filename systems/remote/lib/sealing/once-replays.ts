@@ -6,12 +6,19 @@ import type { Moment } from '../wire/message'
 export interface OnceReplaysOptions {
   /** How old a request may be, in milliseconds: as long is it remembered. Default 120,000. */
   readonly maxAge?: number
-  /** How many requests are remembered; when there are more within `maxAge`, new ones are refused. Default 100,000. */
+  /** How many requests are remembered; when there are more within `maxAge`, a new epoch begins. Default 100,000. */
   readonly maxRequests?: number
 }
 
-/** Why a request is not taken. An `untimely` one never will be: the client can seal it anew, with {@link OnceReplays.moment}. */
-export type OnceRefusal = 'repeated' | 'untimely' | 'busy'
+/** Why a request is not taken, and never will be. Of an untimely one, the client can seal it anew with {@link OnceReplays.moment}. */
+export type OnceRefusal = 'repeated' | Untimely
+
+export interface Untimely {
+  /** Milliseconds for which it was certainly not taken: what was before is forgotten. Undefined: it never was. */
+  readonly untakenFor: number | undefined
+}
+
+const NEVER_TAKEN: Untimely = { untakenFor: undefined }
 
 /** How much later than the device's clock a request may be sealed, milliseconds: the client's runs faster. */
 const MAX_AHEAD = 10_000
@@ -24,9 +31,9 @@ const MAX_DRIFT = 1_000
 
 /**
  * The requests without a connection that a device took lately. None is taken twice, and none that was refused is taken later. A client
- * learns the epoch from the device alone, sealed; a request of another epoch is never taken. So a restart, or a clock that is set,
- * begins a new epoch, and the clock of the client does not matter. Whoever has no key can't fill it: ask it about what was opened, and
- * about nothing else.
+ * learns the epoch from the device alone, sealed; a request of another epoch is never taken. So a restart, a clock that is set, and more
+ * requests than can be remembered begin a new epoch, and the clock of the client does not matter. Whoever has no key can't fill it: ask
+ * it about what was opened, and about nothing else.
  */
 export class OnceReplays {
   readonly #clock: Clock
@@ -66,16 +73,16 @@ export class OnceReplays {
     if (Math.abs(this.#clock.date() - this.#clock.now() - this.#drift) > MAX_DRIFT) this.#begin()
     const [epoch, now] = this.moment
     this.#forget(now)
-    if (!isMoment(at) || at[0] !== epoch) return 'untimely'
+    if (!isMoment(at) || at[0] !== epoch) return { untakenFor: now }
     const [id, sealedAt] = [toBase64url(enc), at[1]]
     if (this.#taken.has(id)) return 'repeated'
-    if (sealedAt < now - this.#maxAge || this.#ahead.has(id)) return 'untimely'
-    if (sealedAt > now + MAX_AHEAD) {
-      this.#ahead.add(id)
-      if (this.#ahead.size > MAX_REMEMBERED_AHEAD) this.#begin()
-      return 'untimely'
-    }
-    if (this.#taken.size >= this.#maxRequests) return 'busy'
+    if (this.#ahead.has(id)) return NEVER_TAKEN
+    if (sealedAt < now - this.#maxAge) return { untakenFor: now - this.#maxAge - sealedAt }
+    const isAhead = sealedAt > now + MAX_AHEAD
+    if (isAhead) this.#ahead.add(id)
+    const isFull = isAhead ? this.#ahead.size > MAX_REMEMBERED_AHEAD : this.#taken.size >= this.#maxRequests
+    if (isFull) this.#begin()
+    if (isAhead || isFull) return NEVER_TAKEN
     this.#taken.set(id, sealedAt)
     return undefined
   }

@@ -33,8 +33,11 @@ export type Message =
   | readonly ['rekey']
   /** device → client: this session's key counts no more; nothing follows. */
   | readonly ['revoked']
-  /** device → client, alone in the answer to a request without a connection: it was not taken; seal it again with this {@link Moment}. */
-  | readonly ['clock', ...Moment, known: string]
+  /**
+   * device → client, alone in the answer to a request without a connection: it is not taken, and never will be; seal it again with this
+   * {@link Moment}. `untakenFor`: for so many milliseconds it was not, either; without it, never.
+   */
+  | readonly ['clock', ...Moment, known: string, untakenFor?: number]
 
 export interface RequestOptions {
   /** Refuse it as `stale` unless the state has this revision. */

@@ -7,7 +7,7 @@ describe('The memory of answers', () => {
   it('forgets of those that were used longest ago, and makes room for more than the next answer', () => {
     const memory = new AnswerMemory(new FakeClock({ date: Date.now() }), { maxTotalLength: 8_000 })
     const records = Array.from({ length: 100 }, (_, index) =>
-      memory.recordOf('shared', String(index).padStart(22, 'a'), 0, 'key')
+      memory.recordOf('shared', String(index).padStart(22, 'a'), 'key')
     )
     const keep = (record: (typeof records)[number], number: number) => {
       const command = new Command(number, 'a', null, undefined, 0, { record } as DeviceSession)

@@ -35,10 +35,10 @@ describe('The memory of requests without a connection', () => {
   it('refuses what is too old, and what it has forgotten is too old', () => {
     const replays = running({ maxAge: 30_000 })
     const one = request(replays)
-    expect(replays.take(...request(replays, -30_001))).to.equal('untimely')
+    expect(replays.take(...request(replays, -30_001))).to.have.property('untakenFor')
     expect(replays.take(...one)).to.equal(undefined)
     pass(30_001)
-    expect(replays.take(...one)).to.equal('untimely')
+    expect(replays.take(...one)).to.have.property('untakenFor')
     expect(replays.size).to.equal(0)
   })
 
@@ -46,9 +46,9 @@ describe('The memory of requests without a connection', () => {
     const replays = running()
     expect(replays.take(...request(replays, 10_000))).to.equal(undefined)
     const early = request(replays, 3_600_000)
-    expect(replays.take(...early)).to.equal('untimely')
+    expect(replays.take(...early)).to.have.property('untakenFor')
     for (let minutes = 0; minutes < 65; minutes++, pass(60_000))
-      expect(replays.take(...early)).to.equal('untimely')
+      expect(replays.take(...early)).to.have.property('untakenFor')
     expect(replays.take(...request(replays))).to.equal(undefined)
   })
 
@@ -56,10 +56,10 @@ describe('The memory of requests without a connection', () => {
     const replays = running()
     const early = Array.from({ length: 1_001 }, () => request(replays, 20_000))
     const before = request(replays)
-    for (const one of early) expect(replays.take(...one)).to.equal('untimely')
-    expect(replays.take(...before)).to.equal('untimely')
+    for (const one of early) expect(replays.take(...one)).to.have.property('untakenFor')
+    expect(replays.take(...before)).to.have.property('untakenFor')
     pass(20_000)
-    for (const one of early) expect(replays.take(...one)).to.equal('untimely')
+    for (const one of early) expect(replays.take(...one)).to.have.property('untakenFor')
     expect(replays.take(...request(replays))).to.equal(undefined)
   })
 
@@ -68,8 +68,8 @@ describe('The memory of requests without a connection', () => {
     const [epoch, now] = replays.moment
     const others = [[epoch], [epoch, '1'], [epoch, Number.NaN], [epoch, Number.POSITIVE_INFINITY], ['', now]]
     for (const at of [undefined, null, 'x', epoch, now, {}, [], [now, epoch], ...others])
-      expect(replays.take(randomBytes(32), at), JSON.stringify(at)).to.equal('untimely')
-    expect(running().take(randomBytes(32), [epoch, now])).to.equal('untimely')
+      expect(replays.take(randomBytes(32), at), JSON.stringify(at)).to.have.property('untakenFor')
+    expect(running().take(randomBytes(32), [epoch, now])).to.have.property('untakenFor')
   })
 
   it('takes nothing of before a restart, taken or not, and at once what is sealed after it', () => {
@@ -78,7 +78,7 @@ describe('The memory of requests without a connection', () => {
     expect(before.take(...taken)).to.equal(undefined)
     const after = new OnceReplays(clock)
     for (let tick = 0; tick < 100; tick++, pass(2_000))
-      for (const one of [taken, held]) expect(after.take(...one)).to.equal('untimely')
+      for (const one of [taken, held]) expect(after.take(...one)).to.have.property('untakenFor')
     expect(after.take(...request(after))).to.equal(undefined)
   })
 
@@ -90,7 +90,7 @@ describe('The memory of requests without a connection', () => {
       for (const one of taken) expect(replays.take(...one)).to.equal(undefined)
       date += step
       for (let tick = 0; tick < 400; tick++, pass(10_000))
-        for (const one of [...taken, held]) expect(replays.take(...one)).to.equal('untimely')
+        for (const one of [...taken, held]) expect(replays.take(...one)).to.have.property('untakenFor')
       expect(replays.take(...request(replays))).to.equal(undefined)
     })
 
@@ -103,11 +103,34 @@ describe('The memory of requests without a connection', () => {
     expect(replays.take(...request(replays))).to.equal(undefined)
   })
 
-  it('refuses new ones when it is full, until the oldest are too old', () => {
+  it('begins a new epoch when it is full, and takes nothing of before', () => {
     const replays = running({ maxRequests: 3 })
-    for (let count = 0; count < 3; count++) expect(replays.take(...request(replays))).to.equal(undefined)
-    expect(replays.take(...request(replays))).to.equal('busy')
-    pass(120_001)
+    const all = Array.from({ length: 5 }, () => request(replays))
+    for (const one of all.slice(0, 3)) expect(replays.take(...one)).to.equal(undefined)
+    for (const one of all.slice(3)) expect(replays.take(...one)).to.have.property('untakenFor')
+    for (const one of all) expect(replays.take(...one)).to.have.property('untakenFor')
+    expect(replays.size).to.equal(0)
     expect(replays.take(...request(replays))).to.equal(undefined)
+  })
+
+  it('says for how long it is sure not to have taken what it refuses', () => {
+    const replays = running({ maxAge: 30_000, maxRequests: 2 })
+    const untaken = (one: ReturnType<typeof request>) => {
+      const refusal = replays.take(...one)
+      return typeof refusal === 'object' ? refusal.untakenFor : 'taken'
+    }
+    const [one, early, fresh] = [request(replays), request(replays, 20_000), request(replays, 9_000)]
+    expect(untaken(early)).to.equal(undefined)
+    expect(replays.take(...one)).to.equal(undefined)
+    pass(31_000)
+    expect(untaken(early)).to.equal(undefined)
+    expect(untaken(one)).to.equal(1_000)
+    expect(replays.take(...fresh)).to.equal(undefined)
+    expect(replays.take(...request(replays))).to.equal(undefined)
+    expect(untaken(request(replays)), 'when it is full').to.equal(undefined)
+    pass(700)
+    expect(untaken(fresh), 'of the epoch before').to.equal(700)
+    date -= 5_000
+    expect(untaken(request(replays)), 'when the clock was set').to.equal(0)
   })
 })
