@@ -11,6 +11,7 @@ import {
 } from './base-persistence'
 import { CommitQueue, type Database } from './commit-queue'
 import { DatabaseFacade } from './database-facade'
+import { IncomingIds } from './incoming-ids'
 import { QueueAccounts } from './queue-accounts'
 import type { PacketNumber, Store, StoreOptions } from './store'
 import { SubscriptionIndex } from './subscription-index'
@@ -22,6 +23,8 @@ const SUBSCRIPTIONS = 'subscriptions:'
 const INCOMING = 'incoming:'
 const OUTGOING = 'outgoing:'
 const OUTGOING_BY_ID = 'outgoing-id:'
+
+const NOTHING = Buffer.alloc(0)
 
 /** Topics of retained messages that are compared in one turn of the event loop. */
 const RETAINED_CHUNK = 500
@@ -53,8 +56,7 @@ export class LevelStore extends LevelPersistence implements Store {
   readonly #facade: DatabaseFacade
   readonly #options: LevelStoreOptions
   readonly #index = new SubscriptionIndex()
-  /** QoS 2 packets whose PUBREL has not come: packet identifiers by client. */
-  readonly #incoming = new Map<string, Set<number>>()
+  readonly #incoming = new IncomingIds()
   /** Those that go along with the next commit of queues, by the `properties` of their packet. */
   readonly #uncommitted = new WeakMap<object, Incoming>()
   readonly #commitsOfIncoming = new Map<string, Promise<void>>()
@@ -83,7 +85,8 @@ export class LevelStore extends LevelPersistence implements Store {
     }
     for await (const key of this.#db.keys(range(INCOMING))) {
       const [, client = '', id] = key.split(':')
-      this.#incomingOf(decodeURIComponent(client)).add(Number(id))
+      this.#incoming.add(decodeURIComponent(client), Number(id))
+      this.#index.hold(decodeURIComponent(client))
     }
     const queued = this.#facade.values(range(OUTGOING))[Symbol.asyncIterator]()
     for await (const key of this.#db.keys(range(OUTGOING))) {
@@ -253,8 +256,7 @@ export class LevelStore extends LevelPersistence implements Store {
     try {
       await this.#commits.write(operations)
     } catch (error) {
-      if (incoming !== undefined)
-        this.#incoming.get(incoming.client.id)?.delete(incoming.packet.messageId as number)
+      if (incoming !== undefined) this.#received(incoming.client, incoming.packet)
       throw error
     } finally {
       incoming?.finish()
@@ -338,7 +340,10 @@ export class LevelStore extends LevelPersistence implements Store {
   // QoS 2 from clients
 
   /** Written with the queues of the same message: aedes publishes it right after. */
-  override incomingStorePacket(client: StoredClient, packet: StoredPacket): Promise<void> {
+  override incomingStorePacket(
+    client: StoredClient & { readonly clean?: boolean },
+    packet: StoredPacket
+  ): Promise<void> {
     if (packet.properties === undefined) return super.incomingStorePacket(client, packet)
     const id = packet.messageId as number
     const key = `${id}:${client.id}`
@@ -347,10 +352,12 @@ export class LevelStore extends LevelPersistence implements Store {
         this.#commitsOfIncoming.delete(key)
         resolve()
       }
-      this.#uncommitted.set(packet.properties as object, { client, packet, finish })
+      const stored = { ...packet, payload: NOTHING } // its identifier is all that is asked for
+      this.#uncommitted.set(packet.properties as object, { client, packet: stored, finish })
     })
     this.#commitsOfIncoming.set(key, committed)
-    this.#incomingOf(client.id).add(id)
+    this.#incoming.add(client.id, id)
+    if (client.clean !== true) this.#index.hold(client.id)
     return Promise.resolve()
   }
 
@@ -358,29 +365,23 @@ export class LevelStore extends LevelPersistence implements Store {
   override async incomingGetPacket(client: StoredClient, packet: StoredPacket): Promise<unknown> {
     const id = packet.messageId as number
     await this.#commitsOfIncoming.get(`${id}:${client.id}`) // a duplicate is acknowledged behind the commit only
-    if (this.#incoming.get(client.id)?.has(id)) return { messageId: id }
+    if (this.#incoming.has(client.id, id)) return { messageId: id }
     throw new Error('Cannot find a packet: because it is new')
   }
 
   override async incomingDelPacket(client: StoredClient, packet: StoredPacket): Promise<void> {
     await super.incomingDelPacket(client, packet)
-    const ids = this.#incoming.get(client.id)
-    ids?.delete(packet.messageId as number)
-    if (ids?.size === 0) this.#incoming.delete(client.id)
+    this.#received(client, packet)
+  }
+
+  #received({ id }: StoredClient, { messageId }: StoredPacket): void {
+    if (this.#incoming.delete(id, messageId as number)) this.#index.letGo(id)
   }
 
   override async cleanIncoming(client: StoredClient): Promise<void> {
-    if (!this.#incoming.delete(client.id)) return
+    if (!this.#incoming.clear(client.id)) return
+    this.#index.letGo(client.id)
     await super.cleanIncoming(client)
-  }
-
-  #incomingOf(clientId: string): Set<number> {
-    let ids = this.#incoming.get(clientId)
-    if (ids === undefined) {
-      ids = new Set()
-      this.#incoming.set(clientId, ids)
-    }
-    return ids
   }
 }
 

@@ -9,6 +9,7 @@ export class SubscriptionIndex {
   readonly #byClient = new Map<string, Map<string, IndexedSubscription>>()
   /** The sessions of each subject; the one that connected last comes last. */
   readonly #bySubject = new Map<string, Set<string>>()
+  readonly #held = new Set<string>()
 
   add(subscription: IndexedSubscription): void {
     const { clientId, topic, qos } = subscription
@@ -18,8 +19,7 @@ export class SubscriptionIndex {
     if (topics === undefined) {
       topics = new Map()
       this.#byClient.set(clientId, topics)
-      const sessions = this.#bySubject.get(subjectOf(clientId)) ?? new Set()
-      this.#bySubject.set(subjectOf(clientId), sessions.add(clientId))
+      this.#count(clientId)
     }
     const indexed = { clientId, topic, qos }
     topics.set(topic, indexed)
@@ -35,7 +35,10 @@ export class SubscriptionIndex {
     const indexed = topics?.get(topic)
     if (topics === undefined || indexed === undefined) return
     topics.delete(topic)
-    if (topics.size === 0) this.#forget(clientId)
+    if (topics.size === 0) {
+      this.#byClient.delete(clientId)
+      this.#forgetEmpty(clientId)
+    }
     if (indexed.qos > 0) this.#matcher.remove(topic, indexed)
   }
 
@@ -55,8 +58,25 @@ export class SubscriptionIndex {
     return [...sessions]
   }
 
-  #forget(clientId: string): void {
-    this.#byClient.delete(clientId)
+  /** A session counts also when all that is stored of it are incoming packets. */
+  hold(clientId: string): void {
+    if (this.#held.has(clientId)) return
+    this.#held.add(clientId)
+    this.#count(clientId)
+  }
+
+  letGo(clientId: string): void {
+    this.#held.delete(clientId)
+    this.#forgetEmpty(clientId)
+  }
+
+  #count(clientId: string): void {
+    const sessions = this.#bySubject.get(subjectOf(clientId)) ?? new Set()
+    this.#bySubject.set(subjectOf(clientId), sessions.add(clientId))
+  }
+
+  #forgetEmpty(clientId: string): void {
+    if (this.#byClient.has(clientId) || this.#held.has(clientId)) return
     const sessions = this.#bySubject.get(subjectOf(clientId))
     sessions?.delete(clientId)
     if (sessions?.size === 0) this.#bySubject.delete(subjectOf(clientId))

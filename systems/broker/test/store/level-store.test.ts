@@ -56,6 +56,41 @@ describe('The store in Level', () => {
     ])
   })
 
+  it('counts a session of which it has incoming packets only, and keeps nothing of them but their identifiers', async () => {
+    const { db, batches } = await memory()
+    const receive = async (store: LevelStore, id: string, more: object = {}) => {
+      const message = packet('a', { qos: 2, messageId: 7, properties: {}, payload: Buffer.alloc(10_000) })
+      await store.incomingStorePacket({ id, ...more }, message)
+      await store.outgoingEnqueueCombi([], { ...message, messageId: undefined })
+    }
+    const isKept = async (store: LevelStore, id: string) => {
+      const found = await store
+        .incomingGetPacket({ id }, packet('a', { messageId: 7 }))
+        .catch(() => undefined)
+      return found !== undefined
+    }
+    const store = await open(db)
+    const connect = (of: LevelStore, id: string) => of.makeRoomFor(id, 2, each => each.endsWith('/open'))
+    for (const id of ['u/1', 'u/2', 'u/3']) {
+      await connect(store, id)
+      await receive(store, id)
+    }
+    const [written = []] = batches
+    expect((written[0] as { value: Buffer }).value.length).to.be.lessThan(500)
+    expect([await isKept(store, 'u/1'), await isKept(store, 'u/2')]).to.deep.equal([false, true])
+    await receive(store, 'u/open', { clean: true })
+    await connect(store, 'u/3')
+    expect(await isKept(store, 'u/2'), 'a clean one does not count').to.equal(true)
+    const later = await open(db)
+    await connect(later, 'u/4')
+    expect(await isKept(later, 'u/2'), 'those of an earlier start count').to.equal(false)
+    await later.addSubscriptions({ id: 'w/1' }, [{ topic: 'a', qos: 1 }])
+    await receive(later, 'w/2')
+    await later.incomingDelPacket({ id: 'w/2' }, packet('a', { messageId: 7 }))
+    await connect(later, 'w/3')
+    expect(await later.subscriptionsByTopic('a'), 'what is completed does not count').to.have.length(1)
+  })
+
   it('writes the subscriptions of a packet once, though it is handed them once for each', async () => {
     const { db, batches } = await memory()
     const store = await open(db)
