@@ -20,7 +20,7 @@ export function stampSender(payload: Buffer, id: string): Buffer | undefined {
   if (text === undefined) return mayNameSender(payload) ? undefined : payload
   if (!startsLikeObject(payload)) return payload
   const entries = entriesOf(text)
-  const claims = entries.filter(entry => folded(entry.key) === KEY)
+  const claims = entries.filter(entry => isTakenForKey(entry.key))
   const only = claims.length === 1 ? claims[0] : undefined
   if (only?.key === KEY && isValue(only.value, id)) return payload
   const kept = entries.filter(entry => !claims.includes(entry)).map(entry => entry.text)
@@ -42,17 +42,60 @@ function jsonOf(payload: Buffer): string | undefined {
 /** Whether an object begins in it, in whatever encoding, and behind that stands the key. */
 function mayNameSender(payload: Buffer): boolean {
   // What is left of UTF-16 and UTF-32 without its zeros is ASCII where it matters.
-  const bytes = payload.includes(NUL) ? payload.filter(byte => byte !== NUL) : payload
-  const text = Buffer.from(bytes.subarray(bytes.indexOf(OPEN))).toString('utf8')
+  const bytes = payload.includes(NUL) ? withoutZeros(payload) : payload
+  const text = bytes.toString('utf8', bytes.indexOf(OPEN))
   const unescaped = text.replace(/\\u([0-9a-f]{4})/gi, (_, code) =>
     String.fromCharCode(Number.parseInt(code, 16))
   )
-  return /user_id["'\s]*:/.test(folded(unescaped))
+  return patterns(unescaped).somewhere.test(unescaped)
 }
 
-/** Letters that some parser takes for one are one. */
-function folded(text: string): string {
-  return text.normalize('NFKC').toLowerCase()
+function withoutZeros(payload: Buffer): Buffer {
+  return Buffer.from(payload.toString('latin1').replaceAll('\0', ''), 'latin1')
+}
+
+interface Patterns {
+  readonly whole: RegExp
+  /** As a key. */
+  readonly somewhere: RegExp
+}
+
+const BEYOND_ASCII = /[^\0-\x7f]/
+const OF_ASCII = patternsOf([...KEY])
+let ofAll: Patterns | undefined
+
+/**
+ * Whether some parser takes it for the key: in another case, or with letters that Unicode folds to these. They are compared one by one, for
+ * normalizing a text takes seconds when it is long and made for that.
+ */
+function isTakenForKey(key: string): boolean {
+  return patterns(key).whole.test(key)
+}
+
+function patterns(text: string): Patterns {
+  if (!BEYOND_ASCII.test(text)) return OF_ASCII
+  ofAll ??= patternsOf(lettersOf(KEY))
+  return ofAll
+}
+
+function patternsOf(letters: readonly string[]): Patterns {
+  const key = letters.join('')
+  return { whole: new RegExp(`^${key}$`, 'iu'), somewhere: new RegExp(`${key}["'\\s]*:`, 'iu') }
+}
+
+/** The end of the planes in which there are letters with such forms. */
+const LAST = 0x1ffff
+
+/** Of each letter, it and those that Unicode folds to it. */
+function lettersOf(key: string): string[] {
+  const found = new Map([...key].map(letter => [letter, letter]))
+  for (let code = 0x80; code <= LAST; code++) {
+    const character = String.fromCodePoint(code)
+    const letter = character.normalize('NFKC').toLowerCase()
+    const others = found.get(letter)
+    if (others !== undefined) found.set(letter, others + character)
+  }
+  return [...key].map(letter => `[${found.get(letter)}]`)
 }
 
 function isValue(text: string, id: string): boolean {
