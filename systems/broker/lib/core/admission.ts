@@ -38,6 +38,7 @@ export interface AdmissionOptions {
   readonly places: Places
   /** Why nothing can be stored now; undefined: it can. */
   readonly whyStoreDown: () => string | undefined
+  readonly isConnected: (clientId: string) => boolean
   /** Forgets old sessions of a subject. */
   readonly makeRoomFor: (clientId: string, identity: Identity) => Promise<void>
 }
@@ -111,7 +112,8 @@ export class Admission {
       throw new Refused(UNAVAILABLE, `the store is away: ${whyDown}`)
     }
     if (connection.stream.destroyed) throw new Refused(UNAVAILABLE, 'the connection was closed meanwhile')
-    const whyFull = places.enterAs(identity)
+    const clientId = `${encodeURIComponent(subjectOf(identity))}/${packet.clientId || randomUUID()}`
+    const whyFull = places.enterAs(identity, this.#options.isConnected(clientId)) // that one is closed [MQTT-3.1.4-2]
     if (whyFull !== undefined) throw new Refused(NOT_AUTHORIZED, whyFull)
     const watch = verifier.watch(identity, end => {
       counters.tokenEnded++
@@ -121,7 +123,6 @@ export class Admission {
       places.leaveAs(identity)
       watch.stop()
     })
-    const clientId = `${encodeURIComponent(subjectOf(identity))}/${packet.clientId || randomUUID()}`
     packet.clientId = clientId
     client[MEMBER] = new Member(connection, client, watch, commands, limits, packet.clean !== false)
     if (packet.clean === false) await makeRoomFor(clientId, identity)

@@ -88,6 +88,7 @@ export class Broker {
       ...shared,
       places: this.places,
       whyStoreDown: () => this.whyStoreDown,
+      isConnected: clientId => clientId in this.#clients,
       makeRoomFor: (clientId, identity) => this.makeRoomFor(clientId, identity)
     })
   }

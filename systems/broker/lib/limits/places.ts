@@ -23,12 +23,12 @@ export class Places {
     this.#open--
   }
 
-  /** It has said who it is; likewise. */
-  enterAs(identity: Identity): string | undefined {
+  /** It has said who it is; likewise. @param replaces it goes on with a session of which another connection is closed for it */
+  enterAs(identity: Identity, replaces: boolean): string | undefined {
     const subject = subjectOf(identity)
     const open = this.#bySubject.get(subject) ?? 0
     const { maxConnections } = limitsOf(identity, this.#limits)
-    if (open >= maxConnections) return `it has ${open} connections, bound ${maxConnections}`
+    if (open >= maxConnections && !replaces) return `it has ${open} connections, bound ${maxConnections}`
     this.#bySubject.set(subject, open + 1)
     return undefined
   }

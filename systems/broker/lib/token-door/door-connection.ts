@@ -11,7 +11,7 @@ import { DoorMember } from './door-member'
 import { DoorRefusal, type EndCode, malformed, type RefusalCode, refusalOf } from './door-refusal'
 import { MemberRequests } from './member-requests'
 
-/** Milliseconds in which a client whose token has ended may take the news. */
+/** Milliseconds in which a client whose token has ended, or whose session goes on elsewhere, may take the news. */
 const FAREWELL = 1_000
 
 /** Of the subscriptions of a session in the answer to connect: its header has at most 65,535. */
@@ -102,6 +102,12 @@ export class DoorConnection {
     this.#connection.close()
   }
 
+  /** Another connection goes on with its session, and in its place. */
+  takenOver(): void {
+    this.end('taken-over', 'another connection goes on with this session')
+    this.#connection.close({ timeout: FAREWELL })
+  }
+
   #read(token: Buffer): Frame {
     const { maxConnectBytes } = this.#host.broker.limits
     if (this.#member === undefined && token.length > maxConnectBytes) {
@@ -147,9 +153,12 @@ export class DoorConnection {
     const { whyNoTopics } = broker.grantsOf(identity)
     if (whyNoTopics !== undefined) throw new DoorRefusal('token-refused', whyNoTopics)
     this.#checkLength()
-    this.#takePlace(identity)
+    // A client id of MQTT has a "/" behind the subject.
+    const queueId =
+      session === undefined ? undefined : `${encodeURIComponent(subjectOf(identity))}:${session}`
+    this.#takePlace(identity, queueId)
     const watch = verifier.watch(identity, end => this.#endToken(end))
-    const member = this.#join(watch, session)
+    const member = this.#join(watch, queueId)
     if (this.#queueId !== undefined) await broker.makeRoomFor(this.#queueId, identity)
     if (clean) await member.queue?.clear()
     await member.subscriptions.restore()
@@ -186,18 +195,16 @@ export class DoorConnection {
     throw new DoorRefusal('no-identity', 'there is no token, and no trusted certificate names somebody')
   }
 
-  #takePlace(identity: Identity): void {
-    const { places } = this.#host.broker
-    const why = places.enterAs(identity)
+  #takePlace(identity: Identity, queueId: string | undefined): void {
+    const { broker, sessions } = this.#host
+    const { places } = broker
+    const why = places.enterAs(identity, queueId !== undefined && sessions.has(queueId))
     if (why !== undefined) throw new DoorRefusal('too-many-connections', why)
     this.#connection.once('close', () => places.leaveAs(identity))
   }
 
-  #join(watch: Watch, session: string | undefined): DoorMember {
+  #join(watch: Watch, queueId: string | undefined): DoorMember {
     const { broker, sessions } = this.#host
-    // A client id of MQTT has a "/" behind the subject.
-    const queueId =
-      session === undefined ? undefined : `${encodeURIComponent(subjectOf(watch.identity))}:${session}`
     const member = new DoorMember(this.#connection, broker, watch, queueId, {
       onSlow: why => {
         broker.counters.cutSlow++
@@ -211,7 +218,7 @@ export class DoorConnection {
     })
     this.#member = member
     if (queueId !== undefined) {
-      sessions.get(queueId)?.end('taken-over', 'another connection goes on with this session')
+      sessions.get(queueId)?.takenOver()
       if (member.queue !== undefined) {
         member.queue.onTaken = () => this.end('taken-over', 'the session goes on at another broker')
       }

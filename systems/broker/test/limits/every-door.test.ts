@@ -133,6 +133,8 @@ describe('A limit holds at every door', () => {
       await second.leave()
       await until('the second is gone', () => door.test.broker.counters.connections === 5)
       await comes(by, token)
+      const third = await deviceToken('9')
+      for (let i = 0; i < 3; i++) await comes(by, third, { session: 's' }) // each takes the place of the one before
     },
 
     async maxSubscriptionsPerDevice(by) {

@@ -49,6 +49,17 @@ describe('The limits', () => {
     await connack(test.dial(token))
   })
 
+  it('let a client at its bound come back, and close what it left half open', async () => {
+    test = await TestBroker.start({ limits: { maxConnectionsPerDevice: 1 } })
+    const token = await deviceToken('1')
+    const first = await test.client(token, { clientId: 'phone', clean: false })
+    const isClosed = closed(first)
+    await test.client(token, { clientId: 'phone', clean: false })
+    await isClosed
+    expect(await returnCode(test.dial(token, { clientId: 'other' })), 'the bound stays').to.equal(5)
+    await test.client(token, { clientId: 'phone' })
+  })
+
   it('bound all connections, those that have said nothing too', async () => {
     test = await TestBroker.start({ limits: { maxConnections: 3 } })
     for (let i = 0; i < 3; i++) await test.socket()
