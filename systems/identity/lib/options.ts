@@ -107,6 +107,7 @@ export function verifierSettings(options: VerifierOptions): VerifierSettings {
   checkNames('', options, VERIFIER_NAMES)
   const { clock = systemClock, onWarning = warning => process.emitWarning(warning) } = options
   if (typeof onWarning !== 'function') throw wrong('onWarning is no function')
+  if (!isClock(clock)) throw wrong('clock is none: it has no date, now, setTimeout and clearTimeout')
   const context = { isDev: options.dev === true, clock, onWarning }
   const issuers: readonly IssuerOptions[] = Array.isArray(options.issuers)
     ? options.issuers
@@ -177,6 +178,7 @@ function keysOf(options: IssuerOptions, path: string, { isDev, clock, onWarning 
     return new StaticKeys(inputs.map(input => checkedPublicKey(`${path}.publicKey`, input)))
   }
   const { jwksUrl, ca, timeout, maxStale } = options as JwksIssuer
+  if (ca !== undefined && !isText(ca) && !(ca instanceof Uint8Array)) throw wrong(`${path}.ca is no PEM`)
   return new RemoteKeys({
     url: checkedUrl(`${path}.jwksUrl`, jwksUrl),
     ca,
@@ -261,6 +263,11 @@ function checkNames(prefix: string, options: object, names: readonly string[]): 
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
+}
+
+function isClock(value: unknown): value is Clock {
+  const clock = (value ?? {}) as Record<string, unknown>
+  return ['date', 'now', 'setTimeout', 'clearTimeout'].every(name => typeof clock[name] === 'function')
 }
 
 function isObject(value: unknown): value is object {

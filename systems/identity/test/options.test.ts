@@ -76,6 +76,8 @@ const WRONG: readonly (readonly [string, unknown, RegExp])[] = [
     /createRevocations/
   ],
   ['dev that is a text', { issuers: secretIssuer, dev: 'false' }, /dev is no boolean/],
+  ['a clock that is none', { issuers: secretIssuer, clock: 5 }, /clock is none/],
+  ['authorities that are a number', { issuers: { jwksUrl: 'https://a', ca: 5 } }, /issuers\.ca is no PEM/],
   ['a listener that is none', { issuers: secretIssuer, onWarning: true }, /onWarning is no function/]
 ]
 

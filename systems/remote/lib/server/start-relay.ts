@@ -47,8 +47,16 @@ export interface RunningRelay {
  * @throws (rejects) ServiceError, JwtError, TokenError, RemoteError: what the configuration or the machine does not allow
  */
 export async function startRelay(options: StartRelayOptions): Promise<RunningRelay> {
-  const { config, dev = false, notices = [], secrets = [] } = options
-  const limits = { ...limitsOf(config), ...options.limits }
+  const {
+    config,
+    dev = false,
+    notices = [],
+    secrets = [],
+    limits: given,
+    page = pageApp(),
+    ...others
+  } = options
+  const limits = { ...limitsOf(config), ...given }
   const linkLimits = linkLimitsOf(limits)
   const { verifier, notes } = verifierOf(config, dev)
   let relay: Relay | undefined
@@ -75,12 +83,12 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
       maxBytesInAll: limits.maxBodyBytesInAll,
       timeout: limits.bodyTimeout
     }),
-    page: options.page ?? pageApp()
+    page
   })
   let service: Service
   try {
     service = await createService({
-      ...options,
+      ...others,
       name: 'remote',
       config,
       notices: [...notices, ...notes],

@@ -1,5 +1,14 @@
 import type { Logger } from 'pino'
-import { ServiceError } from '../errors/service-error'
+import { ServiceError, wrongOption } from '../errors/service-error'
+import {
+  type Checks,
+  checkOptions,
+  has,
+  isAnything,
+  isText,
+  needed,
+  wholeNumber
+} from '../options/check-options'
 import { BUS_LIMITS, type Bus, type BusLimits } from './bus'
 import { MemoryBus, MemoryHub } from './memory-bus'
 
@@ -13,12 +22,22 @@ export interface BusOptions extends Partial<BusLimits> {
   readonly log?: Pick<Logger, 'info' | 'warn' | 'error'> | undefined
 }
 
+const CHECKS: Checks<BusOptions> = {
+  name: needed(isText),
+  url: isAnything,
+  hub: value => (value instanceof MemoryHub ? undefined : 'no MemoryHub'),
+  log: has('info', 'warn', 'error'),
+  maxMessageBytes: wholeNumber(1),
+  maxQueueBytes: wholeNumber(1)
+}
+
 /**
  * Makes a bus. One over Redis dials at once and until it is closed; it never fails for a Redis that is away.
  *
  * @throws ServiceError `ERR_OPTION`
  */
 export function createBus(options: BusOptions): Bus {
+  checkOptions(options, CHECKS, wrongOption)
   const { name, url, log } = options
   const limits = {
     maxMessageBytes: options.maxMessageBytes ?? BUS_LIMITS.maxMessageBytes,

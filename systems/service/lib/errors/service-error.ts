@@ -17,3 +17,7 @@ export class ServiceError extends Error {
     this.code = code
   }
 }
+
+export function wrongOption(name: string, why: string): ServiceError {
+  return new ServiceError('ERR_OPTION', `Cannot use the option ${name}: because ${why}`)
+}

@@ -2,7 +2,16 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
+import { wrongOption } from '../errors/service-error'
 import type { Route } from '../health/health-routes'
+import {
+  type Checks,
+  checkOptions,
+  isFunction,
+  isObject,
+  isWait,
+  wholeNumber
+} from '../options/check-options'
 import { type WebSocketPath, WebSockets } from './web-sockets'
 
 /** What serves a request, such as `app.fetch` of Hono (where `env` is `c.env`). `env.incoming.socket` is the TLS socket. */
@@ -39,6 +48,26 @@ export interface HttpDoorOptions {
   readonly routes?: ReadonlyMap<string, Route> | undefined
 }
 
+/** But for `routes`. */
+export const HTTP_CHECKS: Checks<Omit<HttpDoorOptions, 'routes'>> = {
+  fetch: isFunction,
+  webSockets: isObject,
+  admit: isFunction,
+  onError: isFunction,
+  limits: {
+    headersTimeout: isWait,
+    requestTimeout: isWait,
+    keepAliveTimeout: isWait,
+    maxHeaderBytes: wholeNumber(1),
+    maxHeaders: wholeNumber(1)
+  } satisfies Checks<HttpLimits>
+}
+
+const CHECKS: Checks<HttpDoorOptions> = {
+  ...HTTP_CHECKS,
+  routes: value => (value instanceof Map ? undefined : 'no Map')
+}
+
 /** How often Node looks for requests that are too slow, milliseconds. */
 const LOOK_INTERVAL = 1_000
 
@@ -56,7 +85,9 @@ export class HttpDoor {
   #isClosing = false
   #onEmpty: (() => void) | null = null
 
+  /** @throws ServiceError `ERR_OPTION` */
   constructor(options: HttpDoorOptions) {
+    checkOptions(options, CHECKS, wrongOption)
     const { limits = {}, routes, fetch, admit = () => true } = options
     this.#admit = admit
     const server = createServer({

@@ -1,6 +1,19 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { wrongOption } from '../errors/service-error'
+import {
+  type Checks,
+  checkOptions,
+  isEither,
+  isFunction,
+  isText,
+  isWait,
+  listOf,
+  needed,
+  only,
+  wholeNumber
+} from '../options/check-options'
 
 /** Who is served at one path by WebSocket. */
 export interface WebSocketPath {
@@ -21,6 +34,15 @@ export interface WebSocketPath {
   readonly maxConnections?: number | undefined
 }
 
+const CHECKS: Checks<WebSocketPath> = {
+  onConnection: needed(isFunction),
+  protocols: listOf(isText),
+  maxPayloadBytes: wholeNumber(1),
+  origins: isEither(only('same', '*'), listOf(isText)),
+  heartbeatInterval: isWait,
+  maxConnections: wholeNumber(1)
+}
+
 const CLOSE_GOING_AWAY = 1001
 
 /** The pings of an interval are made in so many turns: those of 10,000 WebSockets at once would hold up everybody else. */
@@ -37,7 +59,10 @@ export class WebSockets {
   readonly #paths = new Map<string, Endpoint>()
 
   constructor(paths: Readonly<Record<string, WebSocketPath>>) {
-    for (const [path, options] of Object.entries(paths)) this.#paths.set(path, new Endpoint(options))
+    for (const [path, options] of Object.entries(paths)) {
+      checkOptions(options, CHECKS, wrongOption, `webSockets['${path}']`)
+      this.#paths.set(path, new Endpoint(options))
+    }
   }
 
   /** WebSockets that are open. */

@@ -1,7 +1,17 @@
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Logger } from 'pino'
-import { ServiceError } from '../errors/service-error'
+import { ServiceError, wrongOption } from '../errors/service-error'
+import {
+  type Checks,
+  checkOptions,
+  isText,
+  isTime,
+  isWait,
+  listOf,
+  needed,
+  wholeNumber
+} from '../options/check-options'
 import type { LogglyTarget } from './loggly-sender'
 import type { FromWorker, ToWorker } from './loggly-worker'
 
@@ -24,6 +34,18 @@ export interface LogglyOptions {
   readonly retryDelay?: number | undefined
   /** How often a batch is tried. Default 20, about eight minutes. */
   readonly maxTries?: number | undefined
+}
+
+const CHECKS: Checks<LogglyOptions> = {
+  token: needed(isText),
+  tags: listOf(isText),
+  url: value => (URL.canParse(String(value)) ? undefined : 'no URL'),
+  ca: isText,
+  maxQueueLength: wholeNumber(1),
+  gatherTime: isWait,
+  requestTimeout: isTime,
+  retryDelay: isWait,
+  maxTries: wholeNumber(1)
 }
 
 /** Lines go to the worker so often, milliseconds, or when there are so many characters. */
@@ -60,7 +82,9 @@ export class Loggly {
   #closed: Promise<void> | null = null
   #onClosed: () => void = () => {}
 
+  /** @throws ServiceError `ERR_OPTION` */
   constructor(options: LogglyOptions) {
+    checkOptions(options, CHECKS, wrongOption)
     const { token, tags = ['Winston-NodeJS'], url = 'https://logs-01.loggly.com' } = options
     const path = `/bulk/${encodeURIComponent(token)}/tag/${tags.map(encodeURIComponent).join(',')}/`
     if (new URL(url).protocol !== 'https:')

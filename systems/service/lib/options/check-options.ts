@@ -37,6 +37,8 @@ export const isObject = check(
 export const isSignal = check(value => value instanceof AbortSignal, 'no AbortSignal')
 /** Milliseconds that a timer can wait. */
 export const isTime = wholeNumber(1, MAX_DELAY)
+/** Likewise, or none at all. */
+export const isWait = wholeNumber(0, MAX_DELAY)
 /** For what is looked at where it is used. */
 export const isAnything: Check = () => undefined
 

@@ -3,14 +3,14 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
-import { TokenServer, type TokenServerOptions } from 'token-server'
+import { type OtherProtocol, TokenServer, type TokenServerOptions } from 'token-server'
 import type { Bus } from '../bus/bus'
 import { createBus } from '../bus/create-bus'
 import { type OpenCertificates, openCertificates } from '../certificates/open-certificates'
 import { watchFiles } from '../certificates/watch-files'
 import { type BaseConfig, baseSchema } from '../config/base-schema'
 import { readConfig } from '../config/read-config'
-import { ServiceError } from '../errors/service-error'
+import { ServiceError, wrongOption } from '../errors/service-error'
 import { healthRoutes } from '../health/health-routes'
 import { Readiness } from '../health/readiness'
 import { type AdminListener, listenForAdmin } from '../http/admin-listener'
@@ -23,9 +23,10 @@ import { createMetrics } from '../metrics/create-metrics'
 import { httpMetrics } from '../metrics/http-metrics'
 import { logglyMetrics } from '../metrics/loggly-metrics'
 import { tokenMetrics } from '../metrics/token-metrics'
+import { checkOptions } from '../options/check-options'
 import { Shutdown } from '../shutdown/shutdown'
 import { logServer } from './log-server'
-import type { ServiceOptions, ServiceParts } from './service-options'
+import { SERVICE_CHECKS, type ServiceOptions, type ServiceParts } from './service-options'
 
 /** Of the time that a shutdown may take, so much is for those behind the doors. */
 const SHARE_OF_DOORS = 0.8
@@ -87,9 +88,10 @@ export class Service implements ServiceParts {
 /**
  * Starts a service; it is ready when the promise resolves.
  *
- * @throws (rejects) ServiceError `ERR_CONFIG`, `ERR_CERTIFICATES`, `ERR_ADMIN`; TokenError `ERR_OPTION`, `ERR_LISTEN`
+ * @throws (rejects) ServiceError `ERR_OPTION`, `ERR_CONFIG`, `ERR_CERTIFICATES`, `ERR_ADMIN`; TokenError `ERR_OPTION`, `ERR_LISTEN`
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
+  checkOptions(options, SERVICE_CHECKS, wrongOption)
   const { config, notices, secrets } = configurationOf(options)
   const { name } = options
   const metrics = options.metrics ?? createMetrics(name)
@@ -121,12 +123,19 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     if (admin !== null) shutdown.add('the admin listener', () => admin.close(), 'outputs')
     await options.prepare?.(parts)
 
+    const { clientCertificate, idleTimeout, ...httpOptions } = options.http ?? {}
     const http = new HttpDoor({
       onError: error => log.error({ err: error }, 'An HTTP request failed'),
-      ...options.http,
+      ...httpOptions,
       routes: healthRoutes(readiness, false)
     })
-    const server = new TokenServer(serverOptions(options, config, certificates, http))
+    const server = new TokenServer(
+      serverOptions(options, config, certificates, {
+        handler: http.handler,
+        clientCertificate: clientCertificate ?? 'optional',
+        ...(idleTimeout !== undefined && { idleTimeout })
+      })
+    )
     logServer(server, log)
     tokenMetrics(server, metrics)
     httpMetrics(http, metrics)
@@ -191,10 +200,10 @@ function configurationOf({ config, notices = [], secrets = [] }: ServiceOptions)
 }
 
 function serverOptions(
-  { tokens, protocols, http: httpOptions, defaultPort }: ServiceOptions,
+  { tokens, protocols, defaultPort }: ServiceOptions,
   config: BaseConfig,
   { key, cert, ca, crl }: OpenCertificates,
-  http: HttpDoor
+  http: OtherProtocol
 ): TokenServerOptions {
   const { HOST, PORT, TLS_MIN_VERSION, TLS_TICKET_SECRET } = config
   const port = PORT ?? defaultPort
@@ -222,11 +231,7 @@ function serverOptions(
     ...(crl !== undefined && { crl }),
     protocols: {
       ...Object.fromEntries(others),
-      'http/1.1': {
-        handler: http.handler,
-        clientCertificate: httpOptions?.clientCertificate ?? 'optional',
-        ...(httpOptions?.idleTimeout !== undefined && { idleTimeout: httpOptions.idleTimeout })
-      }
+      'http/1.1': http
     }
   }
 }

@@ -4,9 +4,22 @@ import type { OtherProtocol, TokenServerOptions } from 'token-server'
 import type { Bus } from '../bus/bus'
 import type { BaseConfig } from '../config/base-schema'
 import type { Readiness } from '../health/readiness'
-import type { Fetch, HttpDoorOptions } from '../http/http-door'
+import { type Fetch, HTTP_CHECKS, type HttpDoorOptions } from '../http/http-door'
 import type { LoggerOptions } from '../logging/create-logger'
 import type { LogglyOptions } from '../logging/loggly'
+import {
+  type Checks,
+  has,
+  isAnything,
+  isFlag,
+  isFunction,
+  isObject,
+  isText,
+  listOf,
+  needed,
+  only,
+  wholeNumber
+} from '../options/check-options'
 import type { Shutdown } from '../shutdown/shutdown'
 
 /** A protocol beside tokens and HTTP on the port, by its ALPN name; `mqtt` is known by its first bytes, too. */
@@ -67,4 +80,29 @@ export interface ServiceOptions {
   readonly metrics?: Registry | undefined
   /** Ends the service on SIGTERM and SIGINT. Default true. */
   readonly signals?: boolean | undefined
+}
+
+export const SERVICE_CHECKS: Checks<ServiceOptions> = {
+  name: needed(isText),
+  config: isObject,
+  notices: listOf(isText),
+  secrets: listOf(isText),
+  defaultPort: wholeNumber(0, 65_535),
+  tokens: isObject,
+  protocols: value =>
+    isObject(value) ??
+    ('http/1.1' in (value as object) ? 'an object with http/1.1, which http serves' : undefined),
+  http: {
+    ...HTTP_CHECKS,
+    clientCertificate: only('required', 'optional'),
+    idleTimeout: isAnything
+  } satisfies Checks<NonNullable<ServiceOptions['http']>>,
+  admin: { fetch: needed(isFunction) } satisfies Checks<NonNullable<ServiceOptions['admin']>>,
+  hosts: listOf(isText),
+  prepare: isFunction,
+  loggly: isObject,
+  logTo: has('write'),
+  bus: has('publish', 'subscribe', 'flush', 'close'),
+  metrics: has('registerMetric', 'metrics'),
+  signals: isFlag
 }
