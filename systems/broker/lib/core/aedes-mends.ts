@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { Aedes } from 'aedes'
 import type { Store } from '../store/store'
@@ -90,9 +89,4 @@ async function* goOnBehind(sent: Readable, client: AedesClient): AsyncGenerator<
 
 function behind(identifier: number): number {
   return (identifier % MOST_IDENTIFIERS) + 1
-}
-
-/** An id for a broker that sorts behind those of earlier starts: the queues of a LevelStore are sorted by it first. */
-export function sortableId(): string {
-  return `${Date.now().toString(36).padStart(9, '0')}-${randomUUID()}`
 }

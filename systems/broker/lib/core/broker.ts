@@ -12,13 +12,7 @@ import { Places } from '../limits/places'
 import { openStore } from '../store/open-store'
 import type { Store } from '../store/store'
 import { Admission, authenticateByJwt } from './admission'
-import {
-  keepIdentifiersApart,
-  keepRegistryRight,
-  NO_DUPLICATES,
-  skipIdentifiersInUse,
-  sortableId
-} from './aedes-mends'
+import { keepIdentifiersApart, keepRegistryRight, NO_DUPLICATES, skipIdentifiersInUse } from './aedes-mends'
 import type { AedesPacket } from './aedes-packet'
 import {
   type BrokerOptions,
@@ -57,10 +51,9 @@ export class Broker {
   readonly #fanOut: FanOut
   readonly #subscribing: Subscribing
   readonly #admission: Admission
-  readonly #id = sortableId() // messages of an earlier start come first in a queue
-  readonly #bus: LocalBus
   readonly #connections = new Connections()
   readonly #queues = new StoredQueues()
+  #bus!: LocalBus
   #aedes!: Aedes
   #store!: Store
   #redelivery!: Redelivery
@@ -78,9 +71,6 @@ export class Broker {
     this.#fanOut = new FanOut(limits, this.counters)
     const shared = { limits, counters: this.counters, refusals: this.#refusals, log: this.#log }
     this.#subscribing = new Subscribing(shared)
-    const { bus } = options
-    const busFailed = (error: Error) => this.#log.error({ error: error.message }, 'the bus failed')
-    this.#bus = bus === undefined ? new LocalBus() : new ClusterBus(bus, this.#id, busFailed)
     this.#admission = new Admission({
       verifier: options.verifier,
       authenticate: options.authenticate ?? authenticateByJwt(options.verifier),
@@ -116,9 +106,13 @@ export class Broker {
         else counters.droppedRetained++
       }
     })
+    const id = await this.#store.takeBrokerId()
+    const { bus } = this.#options
+    const busFailed = (error: Error) => this.#log.error({ error: error.message }, 'the bus failed')
+    this.#bus = bus === undefined ? new LocalBus() : new ClusterBus(bus, id, busFailed)
     this.#redelivery = new Redelivery(this.#store, limits, counters)
     const aedes = new Aedes({
-      id: this.#id,
+      id,
       heartbeatInterval: NEVER, // LostWills and Cluster do what aedes does by it
       mq: this.#bus,
       persistence: keepIdentifiersApart(this.#store),
@@ -162,8 +156,8 @@ export class Broker {
     this.#listenTo(aedes)
     await aedes.listen()
     this.#membership = joinCluster({
-      brokerId: this.#id,
-      bus: this.#options.bus,
+      brokerId: id,
+      bus,
       revocations: this.#options.verifier.revocations,
       store: this.#store,
       counters,

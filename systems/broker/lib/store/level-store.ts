@@ -9,20 +9,24 @@ import {
   type StoredPacket,
   type StoredSubscription
 } from './base-persistence'
+import { takeBrokerId } from './broker-id'
 import { CommitQueue, type Database } from './commit-queue'
 import { DatabaseFacade } from './database-facade'
 import { IncomingIds } from './incoming-ids'
+import {
+  INCOMING,
+  OUTGOING,
+  OUTGOING_BY_ID,
+  outgoingKey,
+  padded,
+  RETAINED,
+  range,
+  SUBSCRIPTIONS
+} from './level-keys'
 import { QueueAccounts } from './queue-accounts'
 import type { PacketNumber, Store, StoreOptions } from './store'
 import { SubscriptionIndex } from './subscription-index'
 import { Turns } from './turns'
-
-/** As aedes-persistence-level writes them; `test/store/level-store.test.ts` holds that. */
-const RETAINED = 'retained:'
-const SUBSCRIPTIONS = 'subscriptions:'
-const INCOMING = 'incoming:'
-const OUTGOING = 'outgoing:'
-const OUTGOING_BY_ID = 'outgoing-id:'
 
 const NOTHING = Buffer.alloc(0)
 
@@ -76,6 +80,10 @@ export class LevelStore extends LevelPersistence implements Store {
     this.#facade = facade
     this.#options = options
     this.#queues = new QueueAccounts(options.maxQueuedMessages, options.maxQueuedBytes)
+  }
+
+  takeBrokerId(): Promise<string> {
+    return takeBrokerId(this.#db)
   }
 
   override async setup(broker: { readonly id: string }): Promise<void> {
@@ -383,17 +391,4 @@ export class LevelStore extends LevelPersistence implements Store {
     this.#index.letGo(client.id)
     await super.cleanIncoming(client)
   }
-}
-
-function outgoingKey(clientId: string, { brokerId, brokerCounter }: PacketNumber): string {
-  return `${OUTGOING}${encodeURIComponent(clientId)}:${brokerId}:${padded(brokerCounter)}`
-}
-
-/** Numbers of one length sort as numbers. */
-function padded(value: number | null | undefined): string {
-  return String(value).padStart(16, '0')
-}
-
-function range(prefix: string): { gte: string; lt: string } {
-  return { gte: prefix, lt: `${prefix.slice(0, -1)};` } // ";" follows ":"
 }

@@ -47,6 +47,9 @@ export interface Store extends Persistence {
   /** Why it can't write and read now; undefined: it can. */
   readonly whyDown: string | undefined
 
+  /** For the broker that is set up next. */
+  takeBrokerId(): Promise<string>
+
   /**
    * The subscriptions of a session that somebody goes on with here: it is theirs from now on, and no other broker gives out its messages.
    */

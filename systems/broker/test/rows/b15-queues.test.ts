@@ -94,11 +94,17 @@ function queueOf(makePlace: () => Promise<Place>): void {
     expect(next).to.be.greaterThan(count)
   })
 
-  it('keeps its order over starts of the broker', async () => {
-    for (let start = 0; start < 5; start++) {
-      await publish(start * 2, 2)
-      await test.stop()
-      test = await TestBroker.start(place)
+  it('keeps its order over starts of the broker, also when the clock is set back between them', async () => {
+    const { now } = Date
+    try {
+      for (let start = 0; start < 5; start++) {
+        await publish(start * 2, 2)
+        await test.stop()
+        Date.now = () => now() - start * 3_600_000
+        test = await TestBroker.start(place)
+      }
+    } finally {
+      Date.now = now
     }
     const device = test.dial(await deviceToken('1'), OPTIONS)
     const received = inbox(device)

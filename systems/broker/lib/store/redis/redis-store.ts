@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { StoredClient, StoredPacket, StoredSubscription } from '../base-persistence'
+import { sortableId } from '../broker-id'
 import type { PacketNumber, Store, StoreOptions } from '../store'
 import { subjectOf } from '../subscription-index'
 import { EnqueueQueue } from './enqueue-queue'
@@ -85,6 +86,10 @@ export class RedisStore implements Store {
 
   get whyDown(): string | undefined {
     return this.#redis.whyDown
+  }
+
+  takeBrokerId(): Promise<string> {
+    return Promise.resolve(sortableId())
   }
 
   /** @throws BrokerError `ERR_BROKER_STORE`: Redis can't be used within the timeout */
