@@ -55,18 +55,17 @@ describe('S6 a large token from a stream to a stream', () => {
   it('S6 cut in the middle of a session: it was not sent, the reader is told, and the session goes on', async () => {
     const session = true
     const { reader, writer, proxy, dial } = await begin({ session }, { session, reconnect: () => 5 })
+    // By the bytes that have passed: however fast the rest would follow, it does not.
+    proxy.cutAfter(() => (proxy.cuts === 0 ? LENGTH / 4 : Number.POSITIVE_INFINITY))
     await dial(proxy.port)
-    const fate = ask(writer, { ask: 'sendFrom', bytes: LENGTH })
-    await ask(reader, { ask: 'awaitBytes', bytes: 8 * MIB })
-    proxy.cutAll()
-    const sent = await fate
+    const sent = await ask(writer, { ask: 'sendFrom', bytes: LENGTH })
     expect([sent.fate, sent.isDestroyed]).to.deep.equal(['ERR_NOT_SENT', true])
     const after = await ask(writer, { ask: 'sendAndDeliver', texts: ['sent', 'delivered'] })
     const read = await ask(reader, { ask: 'awaitTokens', tokens: 3 })
     const [aborted, ...next] = read.tokens
     figures(`cut after ${((aborted?.bytes ?? 0) / MIB).toFixed(1)} of ${LENGTH / MIB} MiB`)
     expect(aborted?.code).to.equal('ERR_TOKEN_ABORTED')
-    expect(aborted?.bytes).to.be.within(8 * MIB, LENGTH - 1)
+    expect(aborted?.bytes).to.be.within(LENGTH / 8, LENGTH / 4)
     expect(next.map(({ text, code }) => [text, code])).to.deep.equal([
       ['sent', null],
       ['delivered', null]

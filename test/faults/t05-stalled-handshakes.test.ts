@@ -60,7 +60,7 @@ describe('T5 stalled TLS handshakes', () => {
     expect(slowest).to.be.below(handshakeTimeout + 10_000)
   })
 
-  it('T5 1,000 stalled TCP connections leave a good client’s dial alone, are gone after handshakeTimeout, and close() settles', async function () {
+  it('T5 1,000 stalled TCP connections leave a good client’s dial alone, and are gone after handshakeTimeout', async function () {
     this.timeout(30_000)
     needFiles(this, 1_200)
     const [server, strangers] = await Promise.all([startProgram('server'), startProgram('strangers')])
@@ -71,20 +71,30 @@ describe('T5 stalled TLS handshakes', () => {
     await once(client, 'connect')
     await roundTrips(client, 1)
     const dial = performance.now() - begin
-    const { closed } = await strangers.ask<StrangersReport>({ ask: 'awaitClosed' })
-    expect(closed).to.equal(1_000)
+    const { closed, failed } = await strangers.ask<StrangersReport>({ ask: 'awaitClosed' })
+    expect([closed, failed]).to.deep.equal([1_000, 0])
+    const end = await server.ask<ServerReport>({ ask: 'close' })
+    figures(`dial and echo ${dial.toFixed(0)} ms`)
+    expect(end.codes).to.deep.equal({ ERR_HANDSHAKE_TIMEOUT: 1_000 })
+    expect(end).to.deep.include({ pendingHandshakes: 0, connections: 0, uncaught: [], descriptors: 0 })
+    expect((await client.closed).hadError).to.equal(false)
+  })
 
+  it('T5 close() settles while 200 are stalled: it cuts each of them', async function () {
+    this.timeout(30_000)
+    const [server, strangers] = await Promise.all([startProgram('server'), startProgram('strangers')])
+    // None is late before the server closes, however busy the machine is.
+    const options = { handshakeTimeout: 60_000, maxConnectionsPerAddress: 1_000 }
+    const { port } = await server.ask<ServerReport>({ ask: 'listen', options })
     await strangers.ask({ ask: 'stall', port, count: 200, interval: 200 })
     while ((await server.ask<ServerReport>({ ask: 'report' })).pendingHandshakes < 200);
     const closing = performance.now()
-    const after = await server.ask<ServerReport>({ ask: 'close' })
-    figures(`dial and echo ${dial.toFixed(0)} ms; close() ${(performance.now() - closing).toFixed(0)} ms`)
-    const { ERR_HANDSHAKE_TIMEOUT: late = 0, ERR_SERVER_CLOSED: cut = 0, ...others } = after.codes
-    // On a busy machine some of the 200 are late before the server closes.
-    expect([late + cut, others]).to.deep.equal([1_200, {}])
-    expect(cut).to.be.greaterThan(0)
+    await server.ask({ ask: 'close' })
+    figures(`close() ${(performance.now() - closing).toFixed(0)} ms`)
+    // A turn later: the system's sockets are closed at the end of the one in which the server is.
+    const after = await server.ask<ServerReport>({ ask: 'report' })
+    expect(after.codes).to.deep.equal({ ERR_SERVER_CLOSED: 200 })
     expect(after).to.deep.include({ pendingHandshakes: 0, connections: 0, uncaught: [], descriptors: 0 })
-    expect((await client.closed).hadError).to.equal(false)
     expect((await strangers.ask<StrangersReport>({ ask: 'leave' })).failed).to.equal(0)
   })
 })

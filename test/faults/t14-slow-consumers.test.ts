@@ -66,16 +66,18 @@ describe('T14 slow consumers of token/2', () => {
     for (let i = 0; i < 3; i++) busy = Math.max(busy, await echoesPerSecond(fast, 1_000))
     const after = await reports(server, ({ connections }) => connections === 1)
     const end = await reports(server, ({ used }) => used - before.used < 4 * MIB)
+    // Alone again: a machine that has become busier since the beginning says nothing of those who did not read.
+    const alone = Math.min(idle, await echoesPerSecond(fast, 3_000))
     figures(
       `RSS +${((during.rss - before.rss) / MIB).toFixed(0)} MiB, in use +${((during.used - before.used) / MIB).toFixed(0)} MiB, sum of the outboxes ${(READERS * OUTBOX) / MIB} MiB`
     )
     figures(
-      `fast reader ${idle.toFixed(0)} echoes/s alone, ${busy.toFixed(0)} beside them: ${((busy / idle) * 100).toFixed(0)} % (demanded: 80)`
+      `fast reader ${alone.toFixed(0)} echoes/s alone, ${busy.toFixed(0)} beside them: ${((busy / alone) * 100).toFixed(0)} % (demanded: 80)`
     )
     expect(during.used - before.used, 'memory in use').to.be.below(READERS * OUTBOX + 10 * MIB)
     expect(during.rss - before.rss, 'RSS').to.be.below(READERS * OUTBOX + 50 * MIB)
     expect(during.used - before.used, 'the outboxes were full').to.be.greaterThan((READERS * OUTBOX) / 2)
-    expect(busy / idle).to.be.greaterThan(0.3)
+    expect(busy / alone).to.be.greaterThan(0.3)
     expect(after.codes).to.deep.equal({ ERR_SLOW_CONSUMER: READERS })
     expect(end.uncaught).to.deep.equal([])
     expect(isDead(fast)).to.equal(false)
