@@ -23,6 +23,7 @@ import { decodeFrame, encodeFrame, type Header } from '../wire/token-frame'
 import { matches } from '../wire/topics'
 import { Gate } from './gate'
 import { messageOf } from './message-of'
+import { TokenSource } from './token-source'
 import { TopicError, wrongOption } from './topic-error'
 import {
   checkPublish,
@@ -38,7 +39,8 @@ export interface TopicClientOptions {
   readonly connect: TokenClientOptions
   /**
    * A JWT, or what gives one: it is called for each connection, and again when three quarters of a token's time are over, so that the
-   * connection stays. Without it, the certificate says who this is.
+   * connection stays. When it fails, it is called again, but at the first connection, where that ends the client. Without it, the certificate
+   * says who this is.
    */
   readonly token?: string | (() => string | Promise<string>)
   /** The name of a session: its subscriptions and messages with QoS 1 wait in the broker while this client is away. Default: none. */
@@ -102,10 +104,6 @@ const PASSING: readonly unknown[] = [
   'too-many-connections'
 ]
 
-/** How much of a token's time passes before a fresh one is shown, at most 2³¹ − 1 ms. */
-const RENEW_AFTER = 0.75
-const LONGEST_TIMER = 2 ** 31 - 1
-
 /**
  * Publishes and subscribes at the token door of a broker. It connects when it is made, again when the connection is lost, and then
  * subscribes again.
@@ -119,11 +117,11 @@ const LONGEST_TIMER = 2 ** 31 - 1
 export class TopicClient extends EventEmitter<TopicClientEvents> implements Topics {
   readonly #options: TopicClientOptions
   readonly #client: TokenClient
+  readonly #tokens: TokenSource
   readonly #gate = new Gate<Joined>()
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #ended = new AbortController()
   readonly #subscribed = new EventEmitter()
-  #renewal: NodeJS.Timeout | undefined
   #isCleaned = false
   #failure: Error | undefined
 
@@ -132,6 +130,10 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
     super()
     checkOptions(options, CHECKS, wrongOption)
     this.#options = options
+    this.#tokens = new TokenSource(options.token, {
+      renew: token => this.renew(token),
+      onWarning: error => this.emit('warning', error)
+    })
     this.#client = new TokenClient({ session: true, reconnect: true, ...options.connect })
     this.#client.handle(token => this.#take(token), { concurrency: options.concurrency ?? 1 })
     this.#client.on('connect', () => {
@@ -208,7 +210,7 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
   async renew(token: string): Promise<number> {
     checkOption('token', token, isText, wrongOption)
     const { expiresAt } = await this.#ask(encodeFrame({ type: 'renew', token }), true)
-    this.#renewBefore(expiresAt as number)
+    this.#tokens.accepted(expiresAt as number)
     return expiresAt as number
   }
 
@@ -226,9 +228,10 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
   }
 
   async #join(connection: Connection): Promise<void> {
-    const { token, session, clean = false } = this.#options
+    const { session, clean = false } = this.#options
     try {
-      const jwt = typeof token === 'function' ? await token() : token
+      const jwt = await this.#tokens.take(() => this.#client.connection !== connection)
+      if (this.#client.connection !== connection) return
       const header = {
         type: 'connect',
         token: jwt,
@@ -240,7 +243,7 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
       await this.#subscribeAgain(connection)
       const joined = answer as unknown as Joined
       if (this.#client.connection !== connection) return
-      this.#renewBefore(joined.expiresAt)
+      this.#tokens.accepted(joined.expiresAt)
       this.#gate.open(joined)
       this.emit('connect', joined)
     } catch (error) {
@@ -316,22 +319,8 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
     this.#fail(new TopicError('ERR_TOPIC_ENDED', message, { refusal: String(code) }))
   }
 
-  #renewBefore(expiresAt: number): void {
-    const { token } = this.#options
-    clearTimeout(this.#renewal)
-    if (typeof token !== 'function') return
-    const wait = Math.min((expiresAt - Date.now()) * RENEW_AFTER, LONGEST_TIMER)
-    this.#renewal = setTimeout(() => {
-      Promise.resolve()
-        .then(token)
-        .then(fresh => this.renew(fresh))
-        .catch((error: Error) => this.emit('warning', error))
-    }, wait)
-    this.#renewal.unref()
-  }
-
   #leave(): void {
-    clearTimeout(this.#renewal)
+    this.#tokens.stop()
     this.#gate.shut()
   }
 
@@ -341,7 +330,7 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
   }
 
   #closed(): void {
-    clearTimeout(this.#renewal)
+    this.#tokens.stop()
     this.#ended.abort()
     this.#gate.fail(closedError(this.#failure))
     if (this.#failure !== undefined && this.listenerCount('error') > 0) this.emit('error', this.#failure)

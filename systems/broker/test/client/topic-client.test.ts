@@ -171,6 +171,39 @@ describe('A TopicClient', () => {
     await client.publish('a', 'x')
   })
 
+  it('goes on when nobody can give a token for some time, by renewals and by new connections', async function () {
+    this.timeout(30_000)
+    let calls = 0
+    let isAway = false
+    const client = await door.client({
+      token: () => {
+        calls++
+        if (isAway || calls === 2) throw new Error('who gives tokens is away')
+        return handlerToken('h', { exp: calls === 1 ? Date.now() / 1_000 + 8 : inSeconds(3_600) })
+      }
+    })
+    const warnings: string[] = []
+    client.on('warning', ({ message }) => warnings.push(message))
+    await until('it is renewed by the second try', () => door.test.broker.counters.tokenRenewed === 1)
+    expect(warnings).to.deep.equal(['who gives tokens is away'])
+    isAway = true
+    door.loseSessions()
+    await until('it tries again and again', () => warnings.length >= 3)
+    isAway = false
+    await client.publish('a', 'x')
+  })
+
+  it('ends when it is given no token at first', async () => {
+    const client = await door.dial({
+      token: () => {
+        throw new Error('there is none')
+      }
+    })
+    expect(await failureOf(client.ready))
+      .to.have.property('cause')
+      .with.property('message', 'there is none')
+  })
+
   it('subscribes again after its connection was lost for good, and publishes what was under way', async () => {
     const client = await door.client()
     const heard: number[] = []
