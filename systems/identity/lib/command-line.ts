@@ -79,7 +79,7 @@ export async function runTokenJwt(args: readonly string[], surroundings: Surroun
     if (options.level !== undefined && !/^-?\d{1,9}$/.test(options.level)) {
       throw wrong(`--level is ${shown(options.level)}, and must be a whole number`)
     }
-    const env = { ...dotEnv(surroundings.cwd), ...surroundings.env }
+    const env = { ...dotEnv(surroundings.cwd), ...withoutEmpty(surroundings.env) }
     const claims = tokenClaims({
       userId: options.user,
       userUUID: options['user-uuid'],
@@ -116,7 +116,7 @@ export async function runTokenJwt(args: readonly string[], surroundings: Surroun
 
 function secretIn(path: string): string {
   try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+    return readText(path).replace(/\r?\n$/, '')
   } catch (error) {
     throw wrong(`--secret-file can't be read: ${(error as NodeJS.ErrnoException).code}`)
   }
@@ -124,12 +124,21 @@ function secretIn(path: string): string {
 
 function dotEnv(cwd: string): Environment {
   try {
-    return parseEnv(readFileSync(join(cwd, '.env'), 'utf8')) as Environment
+    return parseEnv(readText(join(cwd, '.env'))) as Environment
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return {}
     throw wrong(`.env can't be read: ${code}`)
   }
+}
+
+/** Editors of Windows write a byte order mark. */
+function readText(path: string): string {
+  return readFileSync(path, 'utf8').replace(/^\uFEFF/, '')
+}
+
+function withoutEmpty(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
 }
 
 function isArgsError(error: unknown): error is Error {

@@ -136,6 +136,30 @@ describe('token-jwt', () => {
     )
   })
 
+  it('takes an empty variable of the environment for one that is not set', async () => {
+    const file = join(cwd, '.env')
+    try {
+      writeFileSync(file, `JWT_SECRET=${SECRET}\nISSUER=idp\n`)
+      const { id, issuer } = await signed('--user 7', { JWT_SECRET: '', ISSUER: '' })
+      expect([id, issuer]).to.deep.equal(['7', 'idp'])
+    } finally {
+      remove(file)
+    }
+  })
+
+  it('reads .env and the file of a secret also with a byte order mark, as Windows writes it', async () => {
+    const [file, secret] = [join(cwd, '.env'), join(cwd, 'windows')]
+    try {
+      writeFileSync(file, `\uFEFFJWT_SECRET=${SECRET}\r\n`)
+      expect((await signed('--user 7', {})).id).to.equal('7')
+      writeFileSync(secret, `\uFEFF${SECRET}\r\n`)
+      expect((await signed('--user 7 --secret-file windows', {})).id).to.equal('7')
+    } finally {
+      remove(file)
+      remove(secret)
+    }
+  })
+
   it('takes a short secret for development only', async () => {
     const { code, stderr } = await run('--user 7 --secret-file short', {})
     expect(code).to.equal(1)

@@ -69,7 +69,8 @@ export function readConfig<Schema extends z.ZodObject>(
 function readEnvFile(name: string | null = '.env', isGiven = name !== '.env'): Environment {
   if (name === null) return {}
   try {
-    return withoutEmpty(parseEnv(readFileSync(name, 'utf8')) as Environment)
+    const text = readFileSync(name, 'utf8').replace(/^\uFEFF/, '') // editors of Windows write a byte order mark
+    return withoutEmpty(parseEnv(text) as Environment)
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT' && !isGiven) return {}

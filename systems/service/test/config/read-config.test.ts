@@ -82,6 +82,11 @@ describe('readConfig', () => {
     expect(values).to.include({ MAX_DEVICES: 7, PORT: 8883, HOST: 'a.example' })
   })
 
+  it('reads a file with a byte order mark, as Windows writes it', () => {
+    const envFile = file('\uFEFFMAX_DEVICES=7\r\nHOST=a.example\r\n')
+    expect(read({}, { envFile }).values).to.include({ MAX_DEVICES: 7, HOST: 'a.example' })
+  })
+
   it('does not need a file .env, but one that was named must be there', () => {
     expect(() => readConfig(schema, { env: {} })).not.to.throw()
     const { message } = errorOf({}, { envFile: join(folder, 'missing') })
