@@ -1,5 +1,5 @@
 import { JwtError } from './jwt-error'
-import type { IssuerOptions, VerifierOptions } from './options'
+import { checkedSecret, checkedUrl, type IssuerOptions, type VerifierOptions } from './options'
 
 /** Names and values, as `process.env` holds them. An empty value counts as none. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -15,18 +15,24 @@ export interface EnvironmentOptions {
  * secret and a URL there are two issuers; `AUDIENCE` and `ISSUER` hold for both.
  *
  * @param settings `dev` goes on into the options: secrets of less than 32 bytes are good enough then
- * @throws JwtError with OPTIONS when there is neither a secret nor a URL
+ * @throws JwtError with OPTIONS when there is neither a secret nor a URL, and for one that can't be used, by the name of its variable
  */
 export function verifierOptionsOf(
   env: Environment,
   { dev = false }: { readonly dev?: boolean } = {}
 ): EnvironmentOptions {
-  const { secret, notes } = secretOf(env)
+  const { secret, name, notes } = secretOf(env)
   const { JWT_JWKS_URL: jwksUrl, AUDIENCE: audience, ISSUER: issuer } = env
   const rules = { ...(audience ? { audience } : {}), ...(issuer ? { issuer } : {}) }
   const issuers: IssuerOptions[] = []
-  if (secret !== undefined) issuers.push({ secret, ...rules })
-  if (jwksUrl) issuers.push({ jwksUrl, ...rules })
+  if (secret !== undefined) {
+    checkedSecret(name, secret, dev)
+    issuers.push({ secret, ...rules })
+  }
+  if (jwksUrl) {
+    checkedUrl('JWT_JWKS_URL', jwksUrl)
+    issuers.push({ jwksUrl, ...rules })
+  }
   if (issuers.length === 0) {
     throw new JwtError(
       'ERR_JWT_OPTIONS',
@@ -42,15 +48,21 @@ export function verifierOptionsOf(
 }
 
 /** `JWT_SECRET`, or what seed 004 called `JWT_MASTER_SECRET`; the name of today wins. */
-export function secretOf(env: Environment): { secret: string | undefined; notes: string[] } {
+export function secretOf(env: Environment): {
+  secret: string | undefined
+  /** The variable that has it. */
+  name: string
+  notes: string[]
+} {
   const { JWT_SECRET: secret, JWT_MASTER_SECRET: old } = env
-  if (!old) return { secret: secret || undefined, notes: [] }
-  if (!secret) {
-    return { secret: old, notes: ['JWT_MASTER_SECRET is an old name: it is read as JWT_SECRET'] }
-  }
+  const [today, before] = ['JWT_SECRET', 'JWT_MASTER_SECRET']
+  if (!old) return { secret: secret || undefined, name: today, notes: [] }
+  if (!secret)
+    return { secret: old, name: before, notes: [`${before} is an old name: it is read as ${today}`] }
   const isSame = secret === old
   return {
     secret,
-    notes: isSame ? [] : ['JWT_SECRET and JWT_MASTER_SECRET disagree: JWT_SECRET is used']
+    name: today,
+    notes: isSame ? [] : [`${today} and ${before} disagree: ${today} is used`]
   }
 }

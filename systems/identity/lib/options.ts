@@ -234,7 +234,8 @@ function exportedKey(name: string, input: PublicKeyInput): unknown {
   }
 }
 
-function checkedUrl(name: string, input: unknown): URL {
+/** @param name how the message calls it */
+export function checkedUrl(name: string, input: unknown): URL {
   if (!URL.canParse(String(input))) throw wrong(`${name} is no URL`)
   const url = new URL(String(input))
   const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)

@@ -49,12 +49,22 @@ describe('The environment', () => {
     })
   })
 
-  it('without a secret and a URL is refused, as is a short secret, also under its old name', async () => {
+  it('without a secret and a URL is refused, and what is wrong is told by the name of its variable', async () => {
     const { code, message } = await refusalOf(() => verifierOptionsOf({ JWT_SECRET: '' }))
     expect(code).to.equal('ERR_JWT_OPTIONS')
     expect(message).to.include('neither JWT_SECRET nor JWT_JWKS_URL is set')
-    const { options } = verifierOptionsOf({ JWT_MASTER_SECRET: 'shhhhh' })
-    expect(await codeOf(() => createVerifier(options))).to.equal('ERR_JWT_OPTIONS')
+    const wrong = [
+      [{ JWT_SECRET: 'shhhhh' }, 'JWT_SECRET is 6 bytes long'],
+      [{ JWT_MASTER_SECRET: 'shhhhh' }, 'JWT_MASTER_SECRET is 6 bytes long'],
+      [{ JWT_SECRET: SECRET, JWT_JWKS_URL: 'http://a.example/' }, 'JWT_JWKS_URL begins with http://']
+    ] as const
+    for (const [env, words] of wrong) {
+      const refusal = await refusalOf(() => verifierOptionsOf(env))
+      expect(refusal.code).to.equal('ERR_JWT_OPTIONS')
+      expect(refusal.message)
+        .to.match(new RegExp(`^Cannot check tokens: ${words}`))
+        .and.not.include('shhhhh')
+    }
     const { options: lax } = verifierOptionsOf({ JWT_MASTER_SECRET: 'shhhhh' }, { dev: true })
     createVerifier(lax)
   })
