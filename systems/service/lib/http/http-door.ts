@@ -12,7 +12,7 @@ import {
   isWait,
   wholeNumber
 } from '../options/check-options'
-import { type WebSocketPath, WebSockets } from './web-sockets'
+import { refuse, type WebSocketPath, WebSockets } from './web-sockets'
 
 /** What serves a request, such as `app.fetch` of Hono (where `env` is `c.env`). `env.incoming.socket` is the TLS socket. */
 export type Fetch = (
@@ -107,12 +107,17 @@ export class HttpDoor {
       response.once('close', () => this.#count(response))
       if (this.#isClosing) response.setHeader('connection', 'close')
       const route = routes?.get(request.url ?? '')
-      if (route !== undefined) route(request, response)
-      else if (request.rawHeaders.length > 2 * maxHeaders) end(response, 431)
+      if (request.rawHeaders.length > 2 * maxHeaders) end(response, 431)
+      else if (route !== undefined) route(request, response)
       else if (app === undefined) end(response, 404)
       else app(request, response)
     })
-    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
+    server.on('upgrade', (request, socket, head) => {
+      if (request.rawHeaders.length > 2 * maxHeaders) {
+        this.#left(socket as Socket)
+        refuse(socket, 431, 'Request Header Fields Too Large')
+      } else this.#upgrade(request, socket, head)
+    })
     // It never listens: without this Node enforces neither headersTimeout nor requestTimeout.
     server.emit('listening')
   }

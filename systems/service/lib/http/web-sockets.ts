@@ -178,7 +178,7 @@ function offers({ headers }: IncomingMessage, protocols: readonly string[]): boo
   return protocols.some(name => offered.includes(name))
 }
 
-function refuse(socket: Duplex, status: number, words: string): void {
+export function refuse(socket: Duplex, status: number, words: string): void {
   socket.on('error', ignore)
   socket.end(`HTTP/1.1 ${status} ${words}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
     socket.destroy()

@@ -126,6 +126,27 @@ describe('HttpDoor', () => {
     expect(await ask(`X: ${'y'.repeat(2_000)}\r\n`)).to.equal(431)
   })
 
+  it('bounds the number of headers on every path: of its own routes and of WebSocket, too', async () => {
+    const { port } = await startDoor({
+      limits: { maxHeaders: 10 },
+      routes: new Map([['/health', (_request, response) => void response.end()]]),
+      webSockets: { '/socket': { onConnection: () => {} } }
+    })
+    const upgrade =
+      'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'
+    const ask = async (path: string, headers: string, count: number) => {
+      const socket = visitor(port)
+      const more = Array.from({ length: count }, (_, i) => `X-${i}: y\r\n`).join('')
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n${headers}${more}\r\n`)
+      const [first] = (await once(socket, 'data')) as [Buffer]
+      socket.destroy()
+      return Number(first.toString().slice(9, 12))
+    }
+    const close = 'Connection: close\r\n'
+    expect([await ask('/health', close, 8), await ask('/health', close, 9)]).to.deep.equal([200, 431])
+    expect([await ask('/socket', upgrade, 5), await ask('/socket', upgrade, 6)]).to.deep.equal([101, 431])
+  })
+
   it('takes headers of 16 KiB and 100 of them, and no more, unless it is told otherwise', async () => {
     const { port } = await startService({ http: { fetch: () => new Response('fine') } })
     expect((await askTls(port, '/', { headers: { x: 'y'.repeat(16_000) } })).status).to.equal(200)
