@@ -54,7 +54,7 @@ export interface TopicClientOptions {
 const CHECKS: Checks<TopicClientOptions> = {
   connect: needed(isObject),
   token: isEither(isText, isFunction),
-  session: isText,
+  session: value => (/\p{Surrogate}/u.test(String(value)) ? 'half of a pair of UTF-16' : isText(value)),
   clean: isFlag,
   concurrency: isAnything
 }

@@ -11,6 +11,9 @@ import { DoorMember } from './door-member'
 import { DoorRefusal, type EndCode, malformed, type RefusalCode, refusalOf } from './door-refusal'
 import { MemberRequests } from './member-requests'
 
+/** No text: a store can't tell two of them apart. */
+const HALF_OF_A_PAIR = /\p{Surrogate}/u
+
 /** Milliseconds in which a client whose token has ended, or whose session goes on elsewhere, may take the news. */
 const FAREWELL = 1_000
 
@@ -263,7 +266,12 @@ export class DoorConnection {
 
   #isSessionName(value: unknown): value is string {
     const { maxClientIdLength } = this.#host.broker.limits
-    return typeof value === 'string' && value.length > 0 && value.length <= maxClientIdLength
+    return (
+      typeof value === 'string' &&
+      value.length > 0 &&
+      value.length <= maxClientIdLength &&
+      !HALF_OF_A_PAIR.test(value)
+    )
   }
 
   #facts(): Pick<Refusal, 'connection' | 'address' | 'user'> & { clientId?: string } {

@@ -30,6 +30,7 @@ describe('The options of', () => {
       { token: '' },
       { session: 5 },
       { session: '' },
+      { session: 'a\ud800' },
       { clean: 'x' },
       { sesion: 'x' }
     ])

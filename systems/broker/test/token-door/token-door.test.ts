@@ -154,6 +154,7 @@ describe('The token door', () => {
       for (const more of [
         { session: 1 },
         { session: '' },
+        { session: 'a\ud800' },
         { session: 'x'.repeat(257) },
         { clean: 1 },
         { token: 7 }
