@@ -91,7 +91,7 @@ describe('H2 a handler that hangs', () => {
     const { client, done } = await begin(3)
     const fates = Array.from({ length: 2 }, () => fateOf(client.request(TOKEN)))
     await until(() => done.length === 2)
-    client.close({ timeout: 300 })
+    client.close({ timeout: 1_000 })
     done[1]?.()
     await client.closed
     expect((await Promise.all(fates)).map(fate => fate.split(' ')[0])).to.deep.equal([

@@ -37,7 +37,7 @@ describe('H8 a server that is closed while 100 handlers run', () => {
         await once(client, 'connect')
         const fates = Array.from({ length: QUICK + SLOW + WAITING }, (_, id) => fateOf(client, how, id))
         await until(() => runs.size === QUICK + SLOW)
-        first.close({ timeout: 300 })
+        first.close({ timeout: 1_000 })
         // They end while it closes, which begins none in their place.
         for (const end of ends) end()
         await first.closed

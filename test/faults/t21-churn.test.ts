@@ -35,6 +35,13 @@ function mean(values: number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
+/** What a server has when nobody is there: the handle by which it listens. */
+const QUIET = { connections: 0, pendingHandshakes: 0, descriptors: 1 }
+
+function isQuiet({ connections, pendingHandshakes, descriptors }: ServerReport): boolean {
+  return connections + pendingHandshakes === 0 && descriptors === QUIET.descriptors
+}
+
 describe('T21 soak', () => {
   closesWhatItOpened()
 
@@ -48,26 +55,30 @@ describe('T21 soak', () => {
 
     const samples: Sample[] = []
     let rounds = 0
-    let first: ServerReport | null = null
     let last!: { server: ServerReport; herd: HerdReport }
     const begin = performance.now()
     const seconds = () => (performance.now() - begin) / 1000
-    while (seconds() < SECONDS) {
+    const warmed = () => samples.filter(({ at }) => at > WARM_UP)
+    // A slow machine makes few rounds in that time: the first and the last third of them are compared.
+    while (seconds() < SECONDS || warmed().length < 3) {
       await visit({})
       await visit({ protocol: 'token/1' })
       await visit({ ...bad.stranger })
       // Many at once, which stay for a moment and are closed in order.
       await herd.ask({ ask: 'start', count: ROUND, options: { port } })
-      const clients = await herd.ask<HerdReport>({ ask: 'close' })
+      await herd.ask({ ask: 'close' })
+      const clients = await herd.ask<HerdReport>({ ask: 'report' })
       rounds++
+      // The system's sockets are closed a little later than the connections.
       let report: ServerReport
+      const late = performance.now() + 20_000
       do report = await server.ask<ServerReport>({ ask: 'report' })
-      while (report.connections > 0 || report.pendingHandshakes > 0)
-      first ??= report
+      while (!isQuiet(report) && performance.now() < late)
+      expect(report, `after round ${rounds}`).to.deep.include(QUIET)
       last = { server: report, herd: clients }
       samples.push({ at: seconds(), server: report.used, clients: clients.used })
     }
-    const warm = samples.filter(({ at }) => at > WARM_UP)
+    const warm = warmed()
     const growth = (side: 'server' | 'clients') => {
       const third = Math.max(1, Math.floor(warm.length / 3))
       const values = warm.map(sample => sample[side])
@@ -81,10 +92,9 @@ describe('T21 soak', () => {
         `slope ${(slope(warm, 'server') / MIB).toFixed(2)} and ${(slope(warm, 'clients') / MIB).toFixed(2)} MiB an hour (demanded: below 1)`
       )
     }
-    expect(rounds).to.be.at.least(isLong ? 100 : 2)
+    if (isLong) expect(rounds).to.be.at.least(100)
     expect(last.server.codes).to.deep.equal({ ERR_CERTIFICATE: rounds * ROUND })
     expect(last.server.uncaught).to.deep.equal([])
-    expect(last.server.descriptors, 'handles of the server').to.equal(first?.descriptors)
     expect(last.herd.descriptors, 'handles of the clients').to.equal(0)
     expect(last.herd.subjects).to.deep.equal({ 'CN=server': rounds * ROUND * 2 })
     // Each of some thousand connections that left 1 KiB behind would show.

@@ -157,7 +157,8 @@ describe('The identity of a token', () => {
     expect(Object.isFrozen(identityOf({ sub: 'a' }))).to.equal(true)
   })
 
-  it('is, whatever the claims are, refused or what it promises to be (by chance)', () => {
+  it('is, whatever the claims are, refused or what it promises to be (by chance)', function () {
+    this.timeout(120_000)
     const names =
       'userUUID user_id sub entityUUID levelOnEntity handler device kind name publish subscribe jti iss'
     const claim = fc.oneof(

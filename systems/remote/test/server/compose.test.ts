@@ -42,7 +42,8 @@ describe('compose.yaml', () => {
   })
 })
 
-describe('The certificates of compose.yaml', () => {
+describe('The certificates of compose.yaml', function () {
+  this.timeout(60_000)
   const folder = mkdtempSync(join(tmpdir(), 'compose-'))
   after(() => rmSync(folder, { recursive: true }))
 
