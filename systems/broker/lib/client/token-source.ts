@@ -1,4 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { checkOption, isText } from '@token-server/service/options'
+import { wordsOf } from '../core/log'
+import { wrongOption } from './topic-error'
 
 export interface TokenSourceEvents {
   /** Shows a fresh token on the open connection. */
@@ -31,10 +34,13 @@ export class TokenSource {
     if (typeof this.#token !== 'function') return this.#token
     for (;;) {
       try {
-        return await this.#token()
+        const token = await this.#token()
+        // Without one the client would be whom its certificate names.
+        checkOption('token', token, isText, wrongOption)
+        return token
       } catch (error) {
-        if (!this.#hasJoined) throw error
-        this.#events.onWarning(error as Error)
+        if (!this.#hasJoined) throw errorOf(error)
+        this.#events.onWarning(errorOf(error))
       }
       await delay(PAUSE, undefined, { ref: false })
       if (isOver()) return undefined
@@ -52,8 +58,8 @@ export class TokenSource {
         Promise.resolve()
           .then(this.#token as () => string | Promise<string>)
           .then(this.#events.renew)
-          .catch((error: Error) => {
-            this.#events.onWarning(error)
+          .catch((error: unknown) => {
+            this.#events.onWarning(errorOf(error))
             if (this.#renewal === renewal && left > PAUSE) this.accepted(expiresAt)
           })
       },
@@ -67,4 +73,9 @@ export class TokenSource {
     clearTimeout(this.#renewal)
     this.#renewal = undefined
   }
+}
+
+/** A function may throw anything. */
+function errorOf(error: unknown): Error {
+  return error instanceof Error ? error : new Error(wordsOf(error))
 }

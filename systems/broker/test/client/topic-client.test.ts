@@ -7,7 +7,7 @@ import { clientOptions, closesWhatItOpened, onCleanUp } from '@token-server/test
 import { expect } from 'chai'
 import { fullJitter } from 'token-server'
 import { BrokerError } from '../../lib'
-import type { TopicMessage } from '../../lib/client'
+import type { Joined, TopicMessage } from '../../lib/client'
 import { deviceToken, handlerToken, inbox, inSeconds, SECRET, until } from '../helpers/test-broker'
 import { TestDoor } from '../helpers/test-door'
 
@@ -202,6 +202,31 @@ describe('A TopicClient', () => {
     expect(await failureOf(client.ready))
       .to.have.property('cause')
       .with.property('message', 'there is none')
+  })
+
+  it('is never whom its certificate names when its function gives no text, or throws what is no error', async () => {
+    const first = await door.dial({ token: () => undefined as never })
+    expect(await failureOf(first.ready))
+      .to.have.property('cause')
+      .that.includes({ code: 'ERR_TOPIC_OPTION' })
+    const answers: (() => unknown)[] = [
+      () => handlerToken('h'),
+      () => '',
+      () => {
+        throw null
+      }
+    ]
+    const client = await door.client({
+      connect: await quickly(door),
+      token: () => (answers.shift() ?? (() => handlerToken('h')))() as string
+    })
+    const warnings: string[] = []
+    client.on('warning', ({ message }) => warnings.push(message))
+    const { id } = await client.ready
+    const joined = once(client, 'connect')
+    door.loseSessions()
+    expect(((await joined) as [Joined])[0].id).to.equal(id)
+    expect(warnings).to.deep.equal(['Cannot use the option token: because it is no text, or empty', 'null'])
   })
 
   it('subscribes again after its connection was lost for good, and publishes what was under way', async () => {
