@@ -35,8 +35,11 @@ const TCP_KEEP_ALIVE = 60_000
 /** Bytes of messages that wait for the bus, while Redis is away. */
 const BUS_QUEUE_BYTES = 16 * 1_048_576
 
-/** Of one packet in a WebSocket message of its own. */
+/** Of one packet. */
 const MOST_HEADER_BYTES = 5
+
+/** The longest packets that a WebSocket message may hold: MQTT.js writes in a browser at once what has gathered [MQTT-6.0.0-2]. */
+const PACKETS_OF_MESSAGE = 4
 
 export interface StartOptions {
   /** What `readConfig(brokerSchema)` gave. */
@@ -178,7 +181,7 @@ function doorsOf(broker: Broker): Pick<ServiceOptions, 'protocols' | 'http'> {
         [PATH]: {
           protocols: ['mqtt', 'mqttv3.1'],
           maxConnections: broker.limits.maxConnections,
-          maxPayloadBytes: broker.limits.maxPacketBytes + MOST_HEADER_BYTES,
+          maxPayloadBytes: PACKETS_OF_MESSAGE * (broker.limits.maxPacketBytes + MOST_HEADER_BYTES),
           onConnection: (socket, request) => {
             take(new WebSocketStream(socket), request.socket.remoteAddress, 'wss')
           }

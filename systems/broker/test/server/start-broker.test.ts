@@ -86,6 +86,19 @@ describe('The broker as a server', () => {
     await until('CONNACK comes', () => Buffer.concat(received).length === 4)
     socket.send(Buffer.from([0xc0, 0, 0xc0, 0, 0xc0, 0]))
     await until('three PINGRESP come', () => Buffer.concat(received).length === 10)
+    const longest = Buffer.alloc(server.running.broker.limits.maxPacketBytes - 'ping'.length - 4)
+    const publish = (messageId: number) =>
+      generate({
+        cmd: 'publish',
+        topic: 'ping',
+        qos: 1,
+        messageId,
+        payload: longest,
+        retain: false,
+        dup: false
+      })
+    socket.send(Buffer.concat([1, 2, 3, 4].map(publish)))
+    await until('four PUBACK come', () => Buffer.concat(received).length === 26)
     socket.close()
     await once(socket, 'close')
   })
