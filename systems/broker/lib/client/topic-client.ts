@@ -135,7 +135,12 @@ export class TopicClient extends EventEmitter<TopicClientEvents> implements Topi
       onWarning: error => this.emit('warning', error)
     })
     this.#client = new TokenClient({ session: true, reconnect: true, ...options.connect })
-    this.#client.handle(token => this.#take(token), { concurrency: options.concurrency ?? 1 })
+    try {
+      this.#client.handle(token => this.#take(token), { concurrency: options.concurrency ?? 1 })
+    } catch (error) {
+      this.#client.close({ timeout: 0 }) // else it would go on dialling
+      throw error
+    }
     this.#client.on('connect', () => {
       this.#leave()
       void this.#join(this.#client.connection as Connection)

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, connect as netConnect } from 'node:net'
+import { clientOptions, closesWhatItOpened, onCleanUp } from '@token-server/test-helpers'
 import { expect } from 'chai'
 import { TokenError } from 'token-server'
 import {
@@ -11,6 +14,8 @@ import {
 } from '../../lib/client'
 
 describe('The options of', () => {
+  closesWhatItOpened()
+
   async function expectRefused(use: () => unknown, name: string, code: TopicErrorCode): Promise<void> {
     const error = await Promise.resolve()
       .then(use)
@@ -44,6 +49,24 @@ describe('The options of', () => {
       expect(() => new TopicClient(options as never))
         .to.throw(TokenError)
         .with.property('code', 'ERR_OPTION')
+  })
+
+  it('leave no client that dials when the constructor throws', async () => {
+    let dials = 0
+    const server = createServer(socket => {
+      dials++
+      socket.destroy()
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onCleanUp(() => server.close())
+    const { port } = server.address() as AddressInfo
+    const connect = { ...(await clientOptions(port)), host: '127.0.0.1' }
+    for (const concurrency of ['x', 0, -1, 1.5, Number.NaN])
+      expect(() => new TopicClient({ connect, concurrency } as never)).to.throw(TokenError)
+    const own = netConnect(port, '127.0.0.1')
+    await once(own, 'close')
+    expect(dials).to.equal(1)
   })
 
   const wrongCalls: readonly (readonly [name: string, call: (topics: Topics) => unknown])[] = [
