@@ -11,16 +11,13 @@ import { nodeScrypt } from '../../lib/sealing/node-scrypt'
 import type { SealingKey } from '../../lib/sealing/session'
 import { onceFailure } from '../../lib/transport/once'
 import { MemoryHost, newKey, suite, TestKeys } from '../helpers/device-and-client'
+import { type Asked, faultsOf, follow } from './asked'
 
-interface Asked {
-  readonly uid: number
-  readonly client: number
+interface AskedOnce extends Asked {
   /** Its time is over, by the client's clock, with some room. */
   readonly end: number
   /** By the handler; else by the device itself. */
   readonly isCommand: boolean
-  outcome?: { readonly value: unknown } | { readonly error: RemoteError }
-  settled: number
 }
 
 /** A POST that waits for its answer. */
@@ -40,7 +37,7 @@ const MAX_POSTS_AT_ONCE = 3
  * the keys.
  */
 export class OnceWorld {
-  readonly asked: Asked[] = []
+  readonly asked: AskedOnce[] = []
   readonly counts = new Map<string, number>()
   readonly #faults: string[] = []
   /** How often the handler was called for a uid. */
@@ -76,22 +73,9 @@ export class OnceWorld {
   /** What is not as it was promised. */
   faults(): string[] {
     const faults = [...this.#faults]
-    for (const { uid, settled, outcome, client } of this.asked) {
-      const ran = this.#ran.get(uid) ?? 0
-      const what = `request ${uid} of client ${client}`
-      if (settled !== 1) faults.push(`${what} was settled ${settled} times`)
-      if (!this.asked[uid]?.isCommand) continue
-      if (ran > 1) faults.push(`${what} ran ${ran} times`)
-      if (outcome === undefined) continue
-      if ('value' in outcome) {
-        if (ran !== 1) faults.push(`${what} was answered and ran ${ran} times`)
-        continue
-      }
-      const { code, reason, ran: told, message } = outcome.error
-      const said = `${code}/${reason}/${told}: ${message}`
-      if (told === 'no' && ran > 0) faults.push(`${what} ran, and was told ${said}`)
-      if (told === 'yes' && ran === 0) faults.push(`${what} did not run, and was told ${said}`)
-      if (told === undefined) faults.push(`${what} failed with ${outcome.error.stack}`)
+    for (const asked of this.asked) {
+      const { uid, isCommand } = asked
+      faults.push(...faultsOf(asked, isCommand ? { ran: this.#ran.get(uid) ?? 0, answer: uid } : undefined))
     }
     for (const [index, client] of this.#clients.entries())
       if (client.pending > 0) faults.push(`client ${index} has ${client.pending} requests in its table`)
@@ -233,7 +217,7 @@ export class OnceWorld {
     const timeout = 200 + this.#below(this.#chance(0.3) ? 400_000 : 10_000)
     const end = (this.#clocks[index] as FakeClock).now() + timeout + 2
     const isCommand = this.#chance(0.8)
-    const asked: Asked = { uid: this.asked.length, client: index, settled: 0, end, isCommand }
+    const asked: AskedOnce = { uid: this.asked.length, client: index, settled: 0, end, isCommand }
     this.#nowOf(index).requests++
     this.asked.push(asked)
     const what = isCommand ? ['a', 'beside'] : ['state', 'describe', 'release']
@@ -241,18 +225,7 @@ export class OnceWorld {
     const answer = isCommand
       ? client.send(event, asked.uid, { timeout })
       : client.ask(event, undefined, { timeout })
-    answer.then(
-      value => {
-        asked.settled++
-        asked.outcome = { value }
-        this.#note('resolved')
-      },
-      (error: RemoteError) => {
-        asked.settled++
-        asked.outcome = { error }
-        this.#note(`${error.code}/${error.reason ?? ''}/${error.ran}`)
-      }
-    )
+    follow(asked, answer, what => this.#note(what))
   }
 
   /** One that waits, or a recent one, more often. */

@@ -4,17 +4,10 @@ import { FakeClock } from 'token-server/testing'
 import { RemoteClient } from '../../lib/client/remote-client'
 import { DeviceHub } from '../../lib/device/device-hub'
 import type { CommandContext, CommandRequest } from '../../lib/device/handler'
-import type { RemoteError } from '../../lib/errors/remote-error'
 import { nodeScrypt } from '../../lib/sealing/node-scrypt'
 import type { SealingKey } from '../../lib/sealing/session'
 import { MemoryHost, newKey, suite, TestKeys } from '../helpers/device-and-client'
-
-interface Asked {
-  readonly uid: number
-  readonly client: number
-  outcome?: { readonly value: unknown } | { readonly error: RemoteError }
-  settled: number
-}
+import { type Asked, faultsOf, follow } from './asked'
 
 const CLIENTS = 4
 /** Of the first ones each has a key of its own, which may be revoked; the others share one, which may be replaced. */
@@ -58,22 +51,9 @@ export class Simulation {
   /** What is not as it was promised. */
   faults(): string[] {
     const faults: string[] = []
-    for (const { uid, settled, outcome, client } of this.asked) {
-      const ran = this.ran.get(uid) ?? 0
-      const what = `request ${uid} of client ${client}`
-      if (settled !== 1) faults.push(`${what} was settled ${settled} times`)
-      if (ran > 1) faults.push(`${what} ran ${ran} times`)
-      if (outcome === undefined) continue
-      if ('value' in outcome) {
-        if (outcome.value !== `done ${uid}`) faults.push(`${what} got ${JSON.stringify(outcome.value)}`)
-        if (ran !== 1) faults.push(`${what} was answered and ran ${ran} times`)
-        continue
-      }
-      const { code, reason, ran: told, message } = outcome.error
-      const said = `${code}/${reason}/${told}: ${message}`
-      if (told === 'no' && ran > 0) faults.push(`${what} ran, and was told ${said}`)
-      if (told === 'yes' && ran === 0) faults.push(`${what} did not run, and was told ${said}`)
-      if (told === undefined) faults.push(`${what} failed with ${outcome.error.stack}`)
+    for (const asked of this.asked) {
+      const { uid } = asked
+      faults.push(...faultsOf(asked, { ran: this.ran.get(uid) ?? 0, answer: `done ${uid}` }))
     }
     for (const [index, client] of this.#clients.entries())
       if (client.pending > 0) faults.push(`client ${index} has ${client.pending} requests in its table`)
@@ -169,18 +149,8 @@ export class Simulation {
     const controller = new AbortController()
     if (this.#chance(0.1)) this.#controllers.push(controller)
     const options = { timeout: 50 + this.#below(5_000), signal: controller.signal }
-    client.send(this.#chance(0.2) ? 'beside' : 'a', asked.uid, options).then(
-      value => {
-        asked.settled++
-        asked.outcome = { value }
-        this.#note('resolved')
-      },
-      (error: RemoteError) => {
-        asked.settled++
-        asked.outcome = { error }
-        this.#note(`${error.code}/${error.reason ?? ''}/${error.ran}`)
-      }
-    )
+    const answer = client.send(this.#chance(0.2) ? 'beside' : 'a', asked.uid, options)
+    follow(asked, answer, what => this.#note(what))
   }
 
   #replace(): void {
