@@ -5,6 +5,7 @@ import { ownerOf } from '../authorization/owner-of'
 import { wrongOption } from '../client/topic-error'
 import type { PublishOptions, TopicMessage, Topics } from '../client/topics'
 import { isLog, type Log, SILENT, wordsOf } from '../core/log'
+import { DEFAULT_LIMITS } from '../limits/limits'
 import { type HandlerContext, type HandlerDefinition, isDefinition } from './handler'
 
 export interface ServeOptions {
@@ -16,8 +17,6 @@ export interface ServeOptions {
 
 /** Bytes of the payload in one dead letter, where they are base64: the letter stays below the default `maxPacketBytes`. */
 const MAX_LETTER_BYTES = 131_072
-/** The default of the broker. */
-const MAX_TOPIC_LENGTH = 1_024
 /** Characters of what an error says. */
 const MAX_WHY_LENGTH = 1_000
 const isIterable: Check = value => (Symbol.iterator in Object(value) ? undefined : 'no list')
@@ -121,7 +120,7 @@ class Runner {
     const { deadLetter } = this.#definition.options
     if (deadLetter === false) throw error
     const { topic, payload, sender } = message
-    const to = (deadLetter === true ? `dead_${topic}` : deadLetter).slice(0, MAX_TOPIC_LENGTH)
+    const to = (deadLetter === true ? `dead_${topic}` : deadLetter).slice(0, DEFAULT_LIMITS.maxTopicLength)
     const why = wordsOf(error).slice(0, MAX_WHY_LENGTH)
     const facts = { topic, attempts, error: why, deadLetter: to }
     const letter = { topic, sender, attempts, why }
